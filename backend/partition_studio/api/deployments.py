@@ -1,0 +1,81 @@
+"""Deployments and the frames that run through them."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Response, UploadFile
+
+from partition_studio.api.deps import ServicesDep
+from partition_studio.schemas import DeploymentIn, DeploymentOut, RunOut
+
+router = APIRouter(tags=["deployments"])
+
+
+@router.get("/deployments")
+def list_deployments(services: ServicesDep) -> list[DeploymentOut]:
+    """List the deployments, newest first."""
+    return services.deployments.list()
+
+
+@router.post("/deployments", status_code=202)
+def deploy(services: ServicesDep, request: DeploymentIn) -> DeploymentOut:
+    """Start to put a plan onto its devices; follow it by `/deployments/{id}` or the live WebSocket."""
+    return services.deployments.deploy(request.model_id, request.plan)
+
+
+@router.get("/deployments/{deployment_id}")
+def show_deployment(services: ServicesDep, deployment_id: str) -> DeploymentOut:
+    """Show a deployment with the progress of each device."""
+    return services.deployments.show(deployment_id)
+
+
+@router.post("/deployments/{deployment_id}/cancel")
+def cancel_deployment(services: ServicesDep, deployment_id: str) -> DeploymentOut:
+    """Give up a deployment that is on its way; the one that ran before goes on."""
+    return services.deployments.cancel(deployment_id)
+
+
+@router.post("/deployments/{deployment_id}/stop")
+def stop_deployment(services: ServicesDep, deployment_id: str) -> DeploymentOut:
+    """End a deployment: its run, its stages, its agents and their files."""
+    return services.deployments.stop(deployment_id)
+
+
+@router.post("/deployments/{deployment_id}/runs", status_code=201)
+def start_run(
+    services: ServicesDep,
+    deployment_id: str,
+    source: Annotated[Literal["samples", "files", "random"], Form()] = "samples",
+    repeat: Annotated[bool, Form(description="Go on from the beginning until stopped.")] = False,
+    seconds: Annotated[float | None, Form(gt=0, le=3600)] = None,
+    files: list[UploadFile] | None = None,
+) -> RunOut:
+    """Send frames through: the model's sample images, files (images, `.npz`, `.npy`, `.pb`), or random ones."""
+    return services.runs.start(
+        deployment_id,
+        source=source,
+        repeat=repeat,
+        seconds=seconds,
+        files=[(part.filename or "", part.file.read()) for part in files or []],
+    )
+
+
+@router.get("/runs/{run_id}")
+def show_run(services: ServicesDep, run_id: str) -> RunOut:
+    """Show a run: its figures and newest results."""
+    return services.runs.show(run_id)
+
+
+@router.post("/runs/{run_id}/stop")
+def stop_run(services: ServicesDep, run_id: str) -> RunOut:
+    """Stop sending frames; those on their way still arrive."""
+    return services.runs.stop(run_id)
+
+
+@router.get("/runs/{run_id}/outputs.npz", response_class=Response)
+def run_outputs(services: ServicesDep, run_id: str) -> Response:
+    """Get every output of a finished run of files, as `<frame>:<output name>` arrays."""
+    return Response(
+        services.runs.outputs_npz(run_id),
+        media_type="application/zip",
+        headers={"Content-Disposition": 'attachment; filename="outputs.npz"'},
+    )

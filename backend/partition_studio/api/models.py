@@ -1,0 +1,71 @@
+"""Networks: add, look at, remove; examples; their sample images."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response, UploadFile
+
+from partition_studio.api.deps import ServicesDep
+from partition_studio.schemas import (
+    ExampleOut,
+    ModelOut,
+    ModelSummaryOut,
+    PreprocessingOut,
+)
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/models")
+def list_models(services: ServicesDep) -> list[ModelSummaryOut]:
+    """List the networks that the studio holds, newest first."""
+    return services.models.list()
+
+
+@router.post("/models", status_code=201)
+def add_model(
+    services: ServicesDep,
+    file: UploadFile,
+    name: Annotated[str | None, Form(max_length=120)] = None,
+    preprocessing: Annotated[str | None, Form(description="A PreprocessingOut as JSON.")] = None,
+    labels: Annotated[str | None, Form(description="Class labels, one a line.")] = None,
+    data: list[UploadFile] | None = None,
+) -> ModelSummaryOut:
+    """Add an ONNX file; `data` holds its external data files, under the names that the ONNX file gives them."""
+    return services.models.add(
+        file.file,
+        file_name=file.filename or "model.onnx",
+        name=name,
+        data={part.filename or "": part.file for part in data or []},
+        preprocessing=None if preprocessing is None else PreprocessingOut.model_validate_json(preprocessing),
+        labels=None if labels is None else labels.splitlines(),
+    )
+
+
+@router.get("/models/{model_id}")
+def show_model(services: ServicesDep, model_id: str) -> ModelOut:
+    """Show a network: layers, shapes, MACs, parameters, activation bytes."""
+    return services.models.show(model_id)
+
+
+@router.delete("/models/{model_id}", status_code=204)
+def remove_model(services: ServicesDep, model_id: str) -> None:
+    """Remove a network and its saved plans."""
+    services.models.remove(model_id)
+
+
+@router.get("/models/{model_id}/samples/{sample}", response_class=Response)
+def show_sample(services: ServicesDep, model_id: str, sample: str) -> Response:
+    """Get one of the images that come with a network."""
+    return Response(services.models.sample(model_id, sample), media_type="image/png")
+
+
+@router.get("/examples")
+def list_examples(services: ServicesDep) -> list[ExampleOut]:
+    """List the networks that the studio can make on request."""
+    return services.models.examples()
+
+
+@router.post("/examples/{example_id}", status_code=201)
+def add_example(services: ServicesDep, example_id: str) -> ModelSummaryOut:
+    """Add an example network."""
+    return services.models.add_example(example_id)
