@@ -1,0 +1,240 @@
+"""From an ONNX file to a `Network`: read safely, check, normalise, index.
+
+The order matters: operators are checked before anything is inferred from them; shapes are forgotten and inferred
+anew because the batch is bound; folding and inference take turns until neither finds more.
+"""
+
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from types import MappingProxyType
+
+import onnx
+from onnx import NodeProto, TensorProto
+
+from partition_studio.graph.batch import bind_batch, real_inputs
+from partition_studio.graph.cost import layer_macs, readable_attributes
+from partition_studio.graph.dtypes import NUMPY_NAMES, ONNX_TYPES, element_bits, onnx_type_name
+from partition_studio.graph.errors import (
+    ConstantOutputError,
+    InvalidNetworkError,
+    NotRunnableError,
+    UnresolvedShapeError,
+    UnsupportedTypeError,
+)
+from partition_studio.graph.fold import constants_to_weights, fold_constants, kept_constants
+from partition_studio.graph.names import name_nodes
+from partition_studio.graph.network import Layer, Network, TensorType
+from partition_studio.graph.prune import prune
+from partition_studio.graph.read import LoadLimits, read_network
+from partition_studio.graph.runtime import open_session, runtime_error_types
+from partition_studio.graph.shapes import RawType, ask_runtime_for_types, forget_shapes, infer_types, skeleton
+from partition_studio.graph.structure import check_names, check_operators, describe, sort_nodes
+from partition_studio.graph.walk import node_reads
+
+_OLDEST_IR = 4
+_MOST_FOLDING_ROUNDS = 16
+
+
+def load_network(path: Path, *, limits: LoadLimits | None = None) -> Network:
+    """Load an ONNX file.
+
+    Raises NetworkError leaves (`graph.errors`), each a sentence that names the file and the node or tensor.
+    """
+    limits = limits or LoadLimits()
+    raw = read_network(path, limits)
+    model = _plain_graph(raw.model, path.name)
+    bind_batch(model, path.name)
+    declared = forget_shapes(model)
+    types = _infer_and_fold(model, limits, path.name)
+    name_nodes(model)
+    weight_nodes = kept_constants(model)
+    tensors = _activation_types(model, types, declared, weight_nodes, path.name)
+    _write_types(model, tensors)
+    _check_runnable(model, path.name)
+    return _index(model, raw.digest, path, tensors, weight_nodes, types)
+
+
+def original_model(path: Path, *, limits: LoadLimits | None = None) -> onnx.ModelProto:
+    """Return the network as it stands in the file, with only its weights inlined and the batch bound to 1.
+
+    It is the oracle: nothing that `load_network` does beyond that has touched it.
+    """
+    model = read_network(path, limits or LoadLimits()).model
+    bind_batch(model, path.name)
+    return model
+
+
+def _plain_graph(model: onnx.ModelProto, file_name: str) -> onnx.ModelProto:
+    """Return the graph without functions, with weights only as initialisers, sorted, without dead nodes."""
+    if model.functions:
+        try:
+            model = onnx.inliner.inline_local_functions(model)
+        except (RuntimeError, ValueError) as error:
+            raise InvalidNetworkError(f"{file_name}: its functions cannot be inlined: {error}") from error
+    check_operators(model, file_name)
+    check_names(model, file_name)
+    inputs = real_inputs(model)
+    for field in ("training_info", "metadata_props", "configuration"):
+        model.ClearField(field)
+    graph = model.graph
+    graph.ClearField("quantization_annotation")
+    graph.ClearField("metadata_props")
+    graph.name = graph.name or "network"
+    kept = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in inputs]
+    del graph.input[:]
+    graph.input.extend(kept)
+    sort_nodes(model, file_name)
+    constants_to_weights(model)
+    prune(model)
+    # The lowest version that the operators allow: a device's runtime may be older than this one.
+    needed = onnx.helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
+    model.ir_version = max(_OLDEST_IR, min(needed, max(model.ir_version, _OLDEST_IR)))
+    return model
+
+
+def _infer_and_fold(model: onnx.ModelProto, limits: LoadLimits, file_name: str) -> dict[str, RawType]:
+    types = infer_types(model, file_name)
+    for _ in range(_MOST_FOLDING_ROUNDS):
+        if not fold_constants(model, types, limits.folded_bytes, file_name):
+            break
+        prune(model)
+        types = infer_types(model, file_name)
+    types.update((t.name, (t.data_type, tuple(t.dims))) for t in model.graph.initializer)
+    return types
+
+
+def _activation_types(
+    model: onnx.ModelProto,
+    types: Mapping[str, RawType],
+    declared: Mapping[str, RawType],
+    weight_nodes: Mapping[str, NodeProto],
+    file_name: str,
+) -> dict[str, TensorType]:
+    """Return the type of every input and every layer's outputs. Raises UnresolvedShapeError, UnsupportedTypeError."""
+    constant = set(weight_nodes) | {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.output:
+        if value.name in constant:
+            raise ConstantOutputError(
+                f"{file_name}: the output {value.name!r} is a constant, the same for every input.", tensor=value.name
+            )
+    makers = {name: node for node in model.graph.node for name in node.output if name and name not in constant}
+    known = {name: types.get(name, (TensorProto.UNDEFINED, None)) for name in makers}
+    for source in (declared, None):
+        unknown = [name for name, (_, dims) in known.items() if dims is None]
+        if unknown:
+            answers = source if source is not None else ask_runtime_for_types(model, unknown)
+            known.update({name: answers[name] for name in unknown if answers.get(name, (0, None))[1] is not None})
+    for value in model.graph.input:
+        dims = tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
+        known[value.name] = (value.type.tensor_type.elem_type, dims)
+    return {name: _checked_type(name, kind, makers.get(name), file_name) for name, kind in known.items()}
+
+
+def _checked_type(name: str, kind: RawType, maker: NodeProto | None, file_name: str) -> TensorType:
+    number, dims = kind
+    where = f"{file_name}: the tensor {name!r}" + (f" of the {describe(maker)} ({maker.op_type})" if maker else "")
+    if number != TensorProto.UNDEFINED and number not in NUMPY_NAMES:
+        raise UnsupportedTypeError(
+            f"{where} has the element type {onnx_type_name(number)}, which is not supported.", tensor=name
+        )
+    if dims is None or number == TensorProto.UNDEFINED:
+        raise UnresolvedShapeError(f"{where} has a shape that is not known before the network runs.", tensor=name)
+    return TensorType(NUMPY_NAMES[number], dims)
+
+
+def _write_types(model: onnx.ModelProto, tensors: Mapping[str, TensorType]) -> None:
+    graph = model.graph
+    outputs = [value.name for value in graph.output]
+    outside = {*outputs, *(value.name for value in graph.input)}
+    del graph.output[:]
+    graph.output.extend(value_info(name, tensors[name]) for name in outputs)
+    graph.value_info.extend(value_info(name, kind) for name, kind in tensors.items() if name not in outside)
+
+
+def value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
+    """Return ONNX's description of a tensor."""
+    return onnx.helper.make_tensor_value_info(name, ONNX_TYPES[kind.dtype], kind.shape)
+
+
+def _check_runnable(model: onnx.ModelProto, file_name: str) -> None:
+    """Let ONNX's checker and ONNX Runtime look at the network without its large weights.
+
+    Some operators insist on constant weights: where the skeleton is refused, the whole has the last word.
+    """
+    light = skeleton(model)
+    try:
+        onnx.checker.check_model(light)
+    except onnx.checker.ValidationError as error:
+        raise InvalidNetworkError(f"{file_name}: {str(error).splitlines()[0][:300]}", file=file_name) from error
+    try:
+        open_session(light, optimise=False)
+    except runtime_error_types():
+        try:
+            open_session(model, optimise=False)
+        except runtime_error_types() as error:
+            raise NotRunnableError(
+                f"{file_name}: ONNX Runtime cannot run it: {str(error).splitlines()[0][:300]}", file=file_name
+            ) from error
+
+
+def _index(
+    model: onnx.ModelProto,
+    digest: str,
+    path: Path,
+    tensors: Mapping[str, TensorType],
+    weight_nodes: Mapping[str, NodeProto],
+    types: Mapping[str, RawType],
+) -> Network:
+    graph = model.graph
+    sizes = {t.name: (prod(t.dims) * element_bits(t.data_type) + 7) // 8 for t in graph.initializer}
+    counts = {t.name: 0 if t.data_type == TensorProto.INT64 else prod(t.dims) for t in graph.initializer}
+    shapes = {name: dims for name, (_, dims) in types.items() if dims is not None}
+    shapes.update((name, kind.shape) for name, kind in tensors.items())
+    layers = []
+    for node in graph.node:
+        if any(name in weight_nodes for name in node.output):
+            continue
+        outputs = tuple(name for name in node.output if name)
+        kinds = tuple(tensors[name] for name in outputs)
+        weights = weights_of(node, sizes, weight_nodes)
+        layers.append(
+            Layer(
+                name=node.name,
+                op_type=node.op_type,
+                domain=node.domain,
+                inputs=tuple(name for name in node_reads(node) if name in tensors),
+                outputs=outputs,
+                weights=weights,
+                output_types=kinds,
+                macs=layer_macs(node, shapes),
+                parameters=sum(counts[name] for name in weights),
+                weight_bytes=sum(sizes[name] for name in weights),
+                activation_bytes=sum(kind.size_bytes for kind in kinds),
+                attributes=MappingProxyType(readable_attributes(node)),
+            )
+        )
+    return Network(
+        digest=digest,
+        name=path.stem,
+        model=model,
+        layers=tuple(layers),
+        inputs=MappingProxyType({value.name: tensors[value.name] for value in graph.input}),
+        outputs=MappingProxyType({value.name: tensors[value.name] for value in graph.output}),
+        tensors=MappingProxyType(dict(tensors)),
+        weight_nodes=MappingProxyType(dict(weight_nodes)),
+        weight_sizes=MappingProxyType(sizes),
+    )
+
+
+def weights_of(node: NodeProto, sizes: Mapping[str, int], weight_nodes: Mapping[str, NodeProto]) -> tuple[str, ...]:
+    """Return the initialisers that a node reads, directly or through weight-making nodes, in order of first use."""
+    found: dict[str, None] = {}
+    pending = node_reads(node)[::-1]
+    while pending:
+        name = pending.pop()
+        if name in sizes:
+            found[name] = None
+        elif name in weight_nodes:
+            pending.extend(node_reads(weight_nodes[name])[::-1])
+    return tuple(found)

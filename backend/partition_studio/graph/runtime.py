@@ -1,0 +1,56 @@
+"""ONNX Runtime on this machine: the evaluator of constants and the oracle of every split."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+_ERRORS_ONLY = 3
+
+
+def open_session(model: onnx.ModelProto | bytes, *, threads: int = 1, optimise: bool = True) -> Any:
+    """Open a CPU session. `threads` is the number of intra-op threads. Raises what ONNX Runtime raises."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def run_model(
+    model: onnx.ModelProto | bytes,
+    feeds: Mapping[str, np.ndarray[Any, Any]],
+    outputs: Sequence[str] | None = None,
+    *,
+    threads: int = 1,
+    optimise: bool = True,
+) -> Arrays:
+    """Run a model once and return its outputs (all, or those named) by name."""
+    session = open_session(model, threads=threads, optimise=optimise)
+    names = list(outputs) if outputs is not None else [value.name for value in session.get_outputs()]
+    values = session.run(names, dict(feeds))
+    return dict(zip(names, values, strict=True))
+
+
+def runtime_error_types() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises when it refuses or fails a model."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    found = [getattr(state, name) for name in (*names, "EPFail", "NoSuchFile", "NoModel") if hasattr(state, name)]
+    return (*found, RuntimeError, ValueError)
+
+
+def known_operators() -> frozenset[tuple[str, str]]:
+    """Return (domain, operator) for all that this ONNX Runtime knows; the standard domain is ''."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return frozenset((schema.domain, schema.name) for schema in state.get_all_operator_schema())
