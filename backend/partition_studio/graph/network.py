@@ -158,5 +158,11 @@ class Network:
     @cached_property
     def parameters(self) -> int:
         """Elements of all weights, shared ones counted once, without int64 ones (shapes, axes)."""
+        return sum(self.weight_elements.values())
+
+    @cached_property
+    def weight_elements(self) -> Mapping[str, int]:
+        """Elements of each initialiser that count as parameters: 0 for int64 ones (shapes, axes)."""
         int64 = onnx.TensorProto.INT64
-        return sum(prod(t.dims) for t in self.model.graph.initializer if t.data_type != int64)
+        weights = self.model.graph.initializer
+        return MappingProxyType({t.name: 0 if t.data_type == int64 else prod(t.dims) for t in weights})

@@ -1,0 +1,244 @@
+"""From a placement to stages: the largest connected pieces of the network that one device can run in one go.
+
+Going through the layers in topological order, a layer's *level* is the largest of its predecessors' levels, plus one
+for a predecessor on another device. Layers of one device and one level form a group; an edge never leads from a level
+to a lower one, and between devices always to a higher one, so groups cannot wait for each other in a circle. Each
+group then falls into its connected components, two layers being connected by an edge inside the group or by a shared
+incoming activation. Every placement works.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+from partition_studio.errors import NotFoundError, PlanError
+from partition_studio.graph.network import Layer, Network, TensorType
+from partition_studio.partition.plan import Plan
+
+#: The two ends of a pipeline where a cut names a stage.
+SOURCE = "source"
+SINK = "sink"
+
+
+class UnplacedLayerError(PlanError):
+    """A layer has no device."""
+
+    code = "unplaced_layer"
+    next_step = "Place every layer on a device."
+
+
+class StageNotFoundError(NotFoundError):
+    """There is no stage of that name."""
+
+    code = "stage_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One sub-model: some layers of one device, in topological order.
+
+    `inputs` are activations made elsewhere, in order of first use; `outputs` those of its own that another stage or
+    the sink needs, in order of making. Named `<device>-<number>`, counted along the stage order.
+    """
+
+    name: str
+    device: str
+    layers: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The tensors that pass from one stage (or SOURCE) to another (or SINK), in the producer's order."""
+
+    producer: str
+    consumer: str
+    tensors: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Name of the cut, unique in its stage graph."""
+        return f"{self.producer}->{self.consumer}"
+
+
+@dataclass(frozen=True, eq=False)
+class StageGraph:
+    """All stages in topological order, and all cuts between them.
+
+    `tensors` holds the type of every tensor that is in a cut. `inputs` and `outputs` are the network's.
+    """
+
+    stages: tuple[Stage, ...]
+    cuts: tuple[Cut, ...]
+    tensors: Mapping[str, TensorType]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Stage]:
+        return {stage.name: stage for stage in self.stages}
+
+    @cached_property
+    def stage_of_layer(self) -> Mapping[str, Stage]:
+        """The stage of each layer."""
+        return MappingProxyType({layer: stage for stage in self.stages for layer in stage.layers})
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the stages, each after all that it depends on."""
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices in use, in order of their first stage."""
+        return tuple(dict.fromkeys(stage.device for stage in self.stages))
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name. Raises StageNotFoundError."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise StageNotFoundError(f"There is no stage {name!r}.", stage=name) from None
+
+    def cut_bytes(self, cut: Cut) -> int:
+        """Return the bytes of one frame's tensors on a cut."""
+        return sum(self.tensors[tensor].size_bytes for tensor in cut.tensors)
+
+    def device_of(self, end: str) -> str | None:
+        """Return the device at one end of a cut; None for SOURCE and SINK."""
+        return None if end in (SOURCE, SINK) else self.stage(end).device
+
+    def window(self, cut: Cut) -> int:
+        """Return how many frames may wait on a cut: the steps of the longest way around it plus one, at least 2.
+
+        A frame on a short branch must be able to wait for its other half on the long one without halting the stage
+        that feeds both.
+        """
+        return max(2, self._longest_steps[cut.producer].get(cut.consumer, 1) + 1)
+
+    @cached_property
+    def _longest_steps(self) -> Mapping[str, Mapping[str, int]]:
+        """For each end of a cut, the largest number of cuts on a way to each end that it reaches."""
+        following: dict[str, list[str]] = {}
+        for cut in self.cuts:
+            following.setdefault(cut.producer, []).append(cut.consumer)
+        steps: dict[str, dict[str, int]] = {}
+        for end in (SINK, *reversed(self.order), SOURCE):
+            reached: dict[str, int] = {}
+            for consumer in following.get(end, []):
+                reached[consumer] = max(reached.get(consumer, 0), 1)
+                for farther, count in steps[consumer].items():
+                    reached[farther] = max(reached.get(farther, 0), count + 1)
+            steps[end] = reached
+        return steps
+
+
+def build_stages(network: Network, plan: Plan) -> StageGraph:
+    """Return the stages and cuts that a plan's placement makes. Raises UnplacedLayerError.
+
+    Everything else in the plan (digest, unknown layers and devices) is the business of `partition.check`.
+    """
+    groups = _groups(network, plan.placement)
+    stages = _name_stages(network, _in_order(network, groups), plan.placement)
+    return _connect(network, stages)
+
+
+def _groups(network: Network, placement: Mapping[str, str]) -> list[list[Layer]]:
+    """Return the layers of each stage-to-be, each in topological order."""
+    levels: dict[str, int] = {}
+    parent: dict[str, str] = {}
+    first_reader: dict[tuple[str, int, str], str] = {}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for layer in network.layers:
+        device = placement.get(layer.name)
+        if device is None:
+            raise UnplacedLayerError(f"The layer {layer.name!r} is not placed on any device.", layer=layer.name)
+        makers = network.predecessors(layer)
+        level = max((levels[m.name] + (placement[m.name] != device) for m in makers), default=0)
+        levels[layer.name] = level
+        parent[layer.name] = layer.name
+        for maker in makers:
+            if placement[maker.name] == device and levels[maker.name] == level:
+                parent[root(layer.name)] = root(maker.name)
+        for tensor in layer.inputs:
+            maker_or_none = network.producers.get(tensor)
+            inside = (
+                maker_or_none is not None
+                and placement[maker_or_none.name] == device
+                and levels[maker_or_none.name] == level
+            )
+            if not inside:
+                other = first_reader.setdefault((device, level, tensor), layer.name)
+                parent[root(layer.name)] = root(other)
+    groups: dict[str, list[Layer]] = {}
+    for layer in network.layers:
+        groups.setdefault(root(layer.name), []).append(layer)
+    return list(groups.values())
+
+
+def _in_order(network: Network, groups: list[list[Layer]]) -> list[list[Layer]]:
+    """Return the groups in topological order, by their first layer among those that are ready."""
+    owner = {layer.name: index for index, layers in enumerate(groups) for layer in layers}
+    waiting = [
+        {owner[m.name] for layer in layers for m in network.predecessors(layer)} - {index}
+        for index, layers in enumerate(groups)
+    ]
+    # Groups come in the order of their first layers, so a group's number is its rank among the ready.
+    order: list[int] = []
+    done: set[int] = set()
+    pending = list(range(len(groups)))
+    while pending:
+        index = next(index for index in pending if waiting[index] <= done)
+        pending.remove(index)
+        done.add(index)
+        order.append(index)
+    return [groups[index] for index in order]
+
+
+def _name_stages(network: Network, groups: list[list[Layer]], placement: Mapping[str, str]) -> list[Stage]:
+    counts: dict[str, int] = {}
+    stages = []
+    for layers in groups:
+        device = placement[layers[0].name]
+        number = counts.get(device, 0)
+        counts[device] = number + 1
+        made = {tensor for layer in layers for tensor in layer.outputs}
+        members = {layer.name for layer in layers}
+        inputs = dict.fromkeys(tensor for layer in layers for tensor in layer.inputs if tensor not in made)
+        outputs = [
+            tensor
+            for layer in layers
+            for tensor in layer.outputs
+            if tensor in network.outputs or any(r.name not in members for r in network.consumers[tensor])
+        ]
+        names = tuple(layer.name for layer in layers)
+        stages.append(Stage(f"{device}-{number}", device, names, tuple(inputs), tuple(outputs)))
+    return stages
+
+
+def _connect(network: Network, stages: list[Stage]) -> StageGraph:
+    maker = {tensor: SOURCE for tensor in network.inputs}
+    maker.update((tensor, stage.name) for stage in stages for tensor in stage.outputs)
+    crossing: dict[tuple[str, str], list[str]] = {}
+    for stage in stages:
+        for tensor in stage.inputs:
+            crossing.setdefault((maker[tensor], stage.name), []).append(tensor)
+    for tensor in network.outputs:
+        crossing.setdefault((maker[tensor], SINK), []).append(tensor)
+    cuts = tuple(Cut(producer, consumer, tuple(tensors)) for (producer, consumer), tensors in crossing.items())
+    names = dict.fromkeys(tensor for cut in cuts for tensor in cut.tensors)
+    return StageGraph(
+        stages=tuple(stages),
+        cuts=cuts,
+        tensors=MappingProxyType({name: network.tensors[name] for name in names}),
+        inputs=tuple(network.inputs),
+        outputs=tuple(network.outputs),
+    )

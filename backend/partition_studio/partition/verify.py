@@ -1,0 +1,198 @@
+"""Do the parts give the same answer as the whole? Both run in ONNX Runtime, and every tensor between is compared.
+
+The measure is `max|parts - whole| / max|whole|` for each tensor: relative to the tensor's largest value, because an
+element near zero has no meaningful relative error of its own. A placement alone changes no arithmetic; where a cut
+stands between two layers that the runtime would have fused, the order of additions may differ by some units in the
+last place. Elements that are not finite must be the same on both sides.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from partition_studio.errors import PlanError
+from partition_studio.graph.dtypes import ONNX_TYPES
+from partition_studio.graph.runtime import Arrays, open_session, run_model
+from partition_studio.partition.stages import SINK, StageGraph
+
+#: Largest allowed relative difference, by element type. ONNX Runtime's CPU computes float16 layers in float32 and
+#: rounds where layers are not fused, so a cut rounds once more: a few units of float16's precision (2**-10).
+TOLERANCES = {"float64": 1e-9, "float32": 1e-5, "float16": 4e-3}
+
+
+class PartsDifferError(PlanError):
+    """The parts do not give the whole's answer."""
+
+    code = "parts_differ"
+    next_step = "This is a fault of the studio: please report it with the network and the plan."
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDifference:
+    """How one tensor of the parts differs from the whole's: `made_by` is its stage; `is_output` of the network."""
+
+    tensor: str
+    made_by: str
+    is_output: bool
+    max_abs: float
+    max_rel: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return self.max_rel <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of one comparison. `per_tensor` is in the order in which the parts make the tensors.
+
+    `max_abs` and `max_rel` are over the network's outputs; `tolerance` is the loosest that was applied to one of them.
+    `outputs` are the whole's answers.
+    """
+
+    per_tensor: tuple[TensorDifference, ...]
+    outputs: Mapping[str, np.ndarray[Any, Any]]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tensor, inner ones included, is within its tolerance."""
+        return all(difference.ok for difference in self.per_tensor)
+
+    @property
+    def max_abs(self) -> float:
+        """Largest absolute difference over the network's outputs."""
+        return max((d.max_abs for d in self.per_tensor if d.is_output), default=0.0)
+
+    @property
+    def max_rel(self) -> float:
+        """Largest relative difference over the network's outputs."""
+        return max((d.max_rel for d in self.per_tensor if d.is_output), default=0.0)
+
+    @property
+    def tolerance(self) -> float:
+        """Largest tolerance over the network's outputs."""
+        return max((d.tolerance for d in self.per_tensor if d.is_output), default=0.0)
+
+    @property
+    def first_difference(self) -> TensorDifference | None:
+        """The first tensor, in the parts' order, beyond its tolerance."""
+        return next((d for d in self.per_tensor if not d.ok), None)
+
+    def require_equal(self) -> None:
+        """Raise PartsDifferError naming the first tensor that differs."""
+        first = self.first_difference
+        if first is not None:
+            raise PartsDifferError(
+                f"The parts do not equal the whole: the tensor {first.tensor!r} of the stage {first.made_by!r} "
+                f"differs by {first.max_rel:.2e} of its largest value (allowed: {first.tolerance:.0e}).",
+                tensor=first.tensor,
+                stage=first.made_by,
+            )
+
+
+def verify(
+    original: onnx.ModelProto | bytes,
+    graph: StageGraph,
+    parts: Mapping[str, bytes],
+    frame: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    threads: int = 1,
+    on_stage: Callable[[str], None] | None = None,
+) -> Verification:
+    """Run the whole and the parts on one frame and compare every output and every tensor that crosses a cut.
+
+    `original` is the oracle (`graph.load.original_model`), `parts` the bytes of each stage's sub-model. The outputs
+    are compared with a plain run of the whole; the inner tensors with a second run that exposes them, as exposing
+    keeps the runtime from fusing over them. Inner tensors that the original does not have (those within an inlined
+    function) are not compared. `on_stage` is told each stage before it runs.
+    """
+    made = run_parts(graph, parts, frame, threads=threads, on_stage=on_stage)
+    whole = original if isinstance(original, onnx.ModelProto) else onnx.ModelProto.FromString(original)
+    expected = run_model(whole, frame, graph.outputs, threads=threads)
+    inner = [name for stage in graph.stages for name in stage.outputs if name not in graph.outputs]
+    expected.update(_run_exposed(whole, graph, inner, frame, threads))
+    makers = {tensor: stage.name for stage in graph.stages for tensor in stage.outputs}
+    straight = [name for name in graph.outputs if name not in makers]
+    differences = tuple(
+        _compare(name, makers.get(name, SINK), name in graph.outputs, made[name], expected[name])
+        for name in (*makers, *straight)
+        if name in expected
+    )
+    return Verification(differences, {name: expected[name] for name in graph.outputs})
+
+
+def run_parts(
+    graph: StageGraph,
+    parts: Mapping[str, bytes],
+    frame: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    threads: int = 1,
+    on_stage: Callable[[str], None] | None = None,
+) -> Arrays:
+    """Run the stages one after the other and return every tensor that crosses a cut, the network's inputs included."""
+    values: Arrays = dict(frame)
+    for stage in graph.stages:
+        if on_stage is not None:
+            on_stage(stage.name)
+        feeds = {name: values[name] for name in stage.inputs}
+        values.update(run_model(parts[stage.name], feeds, stage.outputs, threads=threads))
+    return values
+
+
+def _run_exposed(
+    whole: onnx.ModelProto,
+    graph: StageGraph,
+    inner: list[str],
+    frame: Mapping[str, np.ndarray[Any, Any]],
+    threads: int,
+) -> Arrays:
+    there = {name for node in whole.graph.node for name in node.output}
+    names = [name for name in inner if name in there]
+    if not names:
+        return {}
+    listed = len(whole.graph.output)
+    for name in names:
+        kind = graph.tensors[name]
+        value = onnx.helper.make_tensor_value_info(name, ONNX_TYPES[kind.dtype], kind.shape)
+        whole.graph.output.append(value)
+    try:
+        session = open_session(whole, threads=threads)
+    finally:
+        del whole.graph.output[listed:]
+    return dict(zip(names, session.run(names, dict(frame)), strict=True))
+
+
+def _compare(
+    name: str, made_by: str, is_output: bool, part: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]
+) -> TensorDifference:
+    tolerance = TOLERANCES.get(str(whole.dtype), 0.0)
+    max_abs, max_rel = difference(part, whole)
+    return TensorDifference(name, made_by, is_output, max_abs, max_rel, tolerance)
+
+
+def difference(part: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Return max|part - whole|, and that divided by max|whole| over finite elements.
+
+    Both are infinite where shapes or dtypes differ, or where an element that is not finite differs. Where the whole
+    is all zeros, any difference is infinitely large in proportion.
+    """
+    if part.shape != whole.shape or part.dtype != whole.dtype:
+        return float("inf"), float("inf")
+    if part.size == 0 or np.array_equal(part, whole, equal_nan=whole.dtype.kind == "f"):
+        return 0.0, 0.0
+    finite = np.isfinite(whole)
+    if not np.array_equal(np.isfinite(part), finite):
+        return float("inf"), float("inf")
+    if not np.array_equal(part[~finite], whole[~finite], equal_nan=whole.dtype.kind == "f"):
+        return float("inf"), float("inf")
+    a, b = part[finite].astype(np.float64), whole[finite].astype(np.float64)
+    max_abs = float(np.abs(a - b).max(initial=0.0))
+    scale = float(np.abs(b).max(initial=0.0))
+    if max_abs == 0.0:
+        return 0.0, 0.0
+    return max_abs, max_abs / scale if scale > 0 else float("inf")
