@@ -1,0 +1,73 @@
+"""Running `device_script.py` on a device, and turning what goes wrong there into the studio's errors."""
+
+from importlib import resources
+
+import msgspec
+
+from partition_studio.errors import DeviceError
+from partition_studio.fleet.connection import DeviceConnection
+from partition_studio.fleet.errors import (
+    AgentStartError,
+    BadAnswerError,
+    DeviceFileError,
+    DiskFullError,
+    InstallFailedError,
+    PythonMissingError,
+)
+from partition_studio.fleet.text import clean_text, decode_clean
+
+_MARK = b"partition-studio: "
+
+
+class _Problem(msgspec.Struct):
+    error: str
+    message: str
+
+
+def call_device[T](
+    connection: DeviceConnection,
+    python: str,
+    command: str,
+    arguments: dict[str, object],
+    *,
+    answer: type[T],
+    timeout_s: float,
+) -> T:
+    """Run one command of the device script and return its answer as `answer`.
+
+    Raises DiskFullError, DeviceFileError, InstallFailedError or AgentStartError for what the script reports,
+    PythonMissingError when that Python is gone, BadAnswerError for nonsense, and what `run` raises.
+    """
+    script = resources.files("partition_studio.fleet").joinpath("device_script.py").read_bytes()
+    words = [python, "-I", "-", command, msgspec.json.encode(arguments).decode()]
+    completed = connection.run(words, stdin=script, timeout_s=timeout_s)
+    lines = [line for line in completed.stdout.split(b"\n") if line.startswith(_MARK)]
+    if not lines:
+        complaint = decode_clean(completed.stderr, limit=400) or f"status {completed.returncode}"
+        if completed.returncode == 127:
+            raise PythonMissingError(f"{connection.label}: its Python {python} is gone: {complaint}")
+        raise BadAnswerError(f"{connection.label}: its Python did not carry out {command!r}: {complaint}")
+    text = lines[-1][len(_MARK) :]
+    try:
+        if text.startswith(b'{"error":'):
+            raise _error(connection.label, msgspec.json.decode(text, type=_Problem))
+        return msgspec.json.decode(text, type=answer)
+    except msgspec.DecodeError as error:
+        raise BadAnswerError(f"{connection.label}: its answer to {command!r} cannot be read ({error})") from error
+
+
+def _error(label: str, problem: _Problem) -> DeviceError:
+    said = clean_text(problem.message, keep_lines=True, limit=4000).strip()
+    match problem.error:
+        case "disk_full":
+            return DiskFullError(f"{label}: the disk is full: {said}")
+        case "device_file":
+            return DeviceFileError(f"{label}: {said}")
+        case "agent_ended":
+            return AgentStartError(f"{label}: the agent ended as soon as it was started: {said}", log=said)
+        case "agent_silent":
+            return AgentStartError(
+                f"{label}: the agent did not come up in time: {said or 'its log is empty'}", log=said
+            )
+        case _:
+            return InstallFailedError(f"{label}: the packages could not be unpacked: {said}")
