@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { formatBytes, formatCount, formatDuration, formatFps } from "./format";
+
+const plain = (text: string) => text.replaceAll("\u202f", " ");
+
+describe("numbers for people", () => {
+  it.each([[0, "0 B"], [999, "999 B"], [1000, "1.00 KB"], [999_999, "1.00 MB"], [25_500_000, "25.5 MB"]])("%d bytes", (bytes, text) => {
+    expect(plain(formatBytes(bytes))).toBe(text);
+  });
+  it.each([[12, "12"], [4_100_000_000, "4.10 G"]])("%d things", (count, text) => {
+    expect(plain(formatCount(count))).toBe(text);
+  });
+  it.each([[0.0032, "3.20 ms"], [0.085, "85.0 ms"], [0.85, "850 ms"], [4.14, "4.1 s"], [125, "2:05"]])("%d seconds", (seconds, text) => {
+    expect(plain(formatDuration(seconds))).toBe(text);
+  });
+  it("frames per second", () => {
+    expect([3.1, 42.25, 812.4].map(formatFps)).toEqual(["3.10", "42.3", "812"]);
+  });
+});

@@ -1,0 +1,35 @@
+/** Numbers for people. Units are decimal (1 KB = 1000 bytes). */
+
+function scaled(value: number, units: readonly string[], step: number): string {
+  let scale = 0;
+  let rest = value;
+  while (Math.abs(rest) >= step * 0.9995 && scale < units.length - 1) {
+    rest /= step;
+    scale += 1;
+  }
+  const digits = scale === 0 ? (Number.isInteger(rest) ? 0 : 1) : Math.abs(rest) < 10 ? 2 : Math.abs(rest) < 100 ? 1 : 0;
+  const unit = units[scale] ?? "";
+  return unit === "" ? rest.toFixed(digits) : `${rest.toFixed(digits)}\u202f${unit}`;
+}
+
+export const formatBytes = (bytes: number): string => scaled(bytes, ["B", "KB", "MB", "GB", "TB"], 1000);
+export const formatRate = (bytesPerS: number): string => `${formatBytes(Math.round(bytesPerS))}/s`;
+export const formatCount = (count: number): string => scaled(count, ["", "K", "M", "G", "T"], 1000);
+export const formatMacs = (macs: number): string => scaled(macs, ["MACs", "KMACs", "MMACs", "GMACs", "TMACs"], 1000);
+export const formatShape = (shape: readonly number[]): string => (shape.length === 0 ? "scalar" : shape.join("×"));
+export const formatPercent = (share: number): string => `${Math.round(share * 100)}\u202f%`;
+export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+/** A duration: `3.2 ms`, `850 ms`, `4.1 s`, `2:05`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 0.0995) return `${(seconds * 1000).toFixed(seconds < 0.00995 ? 2 : 1)}\u202fms`;
+  if (seconds < 0.9995) return `${(seconds * 1000).toFixed(0)}\u202fms`;
+  if (seconds < 60) return `${seconds.toFixed(1)}\u202fs`;
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/** Frames per second: two digits that matter. */
+export function formatFps(fps: number): string {
+  return fps >= 100 ? fps.toFixed(0) : fps >= 10 ? fps.toFixed(1) : fps.toFixed(2);
+}

@@ -1,0 +1,142 @@
+/** Ranks, and the order and position of what stands in each: real nodes, and bends of edges that pass through. */
+import { at } from "./network";
+import type { Edges } from "./reduce";
+
+/** A node, or (with `node < 0`) the place where an edge passes through a rank. */
+export interface Slot {
+  node: number;
+  edge: number;
+  rank: number;
+  width: number;
+  /** Centre. */
+  x: number;
+  upper: Slot[];
+  lower: Slot[];
+}
+
+export interface Ranked {
+  ranks: Slot[][];
+  /** By node. */
+  slots: Slot[];
+  /** By edge: the slots that a kept edge passes, ends included; empty for a reduced edge. */
+  chains: Slot[][];
+}
+
+export const BEND_WIDTH = 12;
+const MAX_BENDS = 60_000;
+
+/** Longest-path ranks over the kept edges; a source stands just above its nearest consumer. */
+export function longestPathRanks({ count, from, to }: Edges, kept: readonly boolean[]): Int32Array {
+  const rank = new Int32Array(count);
+  const byTarget: number[][] = Array.from({ length: count }, () => []);
+  for (let edge = 0; edge < from.length; edge += 1) if (kept[edge]) at(byTarget, at(to, edge)).push(at(from, edge));
+  for (let node = 0; node < count; node += 1) {
+    for (const source of at(byTarget, node)) rank[node] = Math.max(at(rank, node), at(rank, source) + 1);
+  }
+  const nearest = new Int32Array(count).fill(-1);
+  for (let edge = 0; edge < from.length; edge += 1) {
+    if (!kept[edge]) continue;
+    const source = at(from, edge);
+    const below = at(rank, at(to, edge));
+    if (at(nearest, source) < 0 || below < at(nearest, source)) nearest[source] = below;
+  }
+  for (let node = 0; node < count; node += 1) {
+    if (at(byTarget, node).length === 0 && at(nearest, node) > 0) rank[node] = at(nearest, node) - 1;
+  }
+  return rank;
+}
+
+/** Put nodes and bends into their ranks, order each rank by barycentre, and give each slot its x. */
+export function arrange(edges: Edges, kept: readonly boolean[], nodeWidth: number, gap: number): Ranked {
+  const ranked = fillRanks(edges, kept, nodeWidth);
+  if (ranked.ranks.every((rank) => rank.length === 1)) return ranked;
+  for (let sweep = 0; sweep < 6; sweep += 1) {
+    const down = sweep % 2 === 0;
+    for (const rank of down ? ranked.ranks : ranked.ranks.toReversed()) sortRank(rank, down);
+  }
+  for (const rank of ranked.ranks) pack(rank, gap);
+  for (let sweep = 0; sweep < 8; sweep += 1) {
+    const down = sweep % 2 === 0;
+    for (const rank of down ? ranked.ranks : ranked.ranks.toReversed()) {
+      settle(rank, gap, (slot) => mean(down ? slot.upper : slot.lower) ?? slot.x);
+    }
+  }
+  return ranked;
+}
+
+function fillRanks({ count, from, to }: Edges, kept: readonly boolean[], nodeWidth: number): Ranked {
+  const rank = longestPathRanks({ count, from, to }, kept);
+  const height = rank.reduce((most, value) => Math.max(most, value + 1), 0);
+  const ranks: Slot[][] = Array.from({ length: height }, () => []);
+  const put = (node: number, edge: number, level: number, width: number): Slot => {
+    const slot: Slot = { node, edge, rank: level, width, x: 0, upper: [], lower: [] };
+    at(ranks, level).push(slot);
+    return slot;
+  };
+  const slots = Array.from({ length: count }, (_, node) => put(node, -1, at(rank, node), nodeWidth));
+  let bends = 0;
+  const chains = Array.from({ length: from.length }, (_, edge): Slot[] => {
+    if (!kept[edge]) return [];
+    const source = at(slots, at(from, edge));
+    const target = at(slots, at(to, edge));
+    const chain = [source];
+    bends += target.rank - source.rank - 1;
+    if (bends < MAX_BENDS) {
+      for (let level = source.rank + 1; level < target.rank; level += 1) chain.push(put(-1, edge, level, BEND_WIDTH));
+    }
+    chain.push(target);
+    for (let i = 1; i < chain.length; i += 1) {
+      at(chain, i - 1).lower.push(at(chain, i));
+      at(chain, i).upper.push(at(chain, i - 1));
+    }
+    return chain;
+  });
+  for (const list of ranks) list.forEach((slot, order) => (slot.x = order));
+  return { ranks, slots, chains };
+}
+
+function mean(slots: readonly Slot[]): number | null {
+  if (slots.length === 0) return null;
+  return slots.reduce((sum, slot) => sum + slot.x, 0) / slots.length;
+}
+
+function sortRank(rank: Slot[], down: boolean): void {
+  if (rank.length < 2) return;
+  const key = new Map(rank.map((slot) => [slot, mean(down ? slot.upper : slot.lower) ?? slot.x]));
+  rank.sort((a, b) => (key.get(a) ?? 0) - (key.get(b) ?? 0));
+  // Orders of ranks of different length compare by their place from the middle.
+  rank.forEach((slot, order) => (slot.x = order - (rank.length - 1) / 2));
+}
+
+function pack(rank: readonly Slot[], gap: number): void {
+  const total = rank.reduce((sum, slot) => sum + slot.width, 0) + gap * (rank.length - 1);
+  let left = -total / 2;
+  for (const slot of rank) {
+    slot.x = left + slot.width / 2;
+    left += slot.width + gap;
+  }
+}
+
+/** Move slots to where they want to be, as near as order and gap allow (isotonic regression, pool adjacent violators). */
+export function settle(rank: readonly Slot[], gap: number, wish: (slot: Slot) => number): void {
+  const blocks: { sum: number; weight: number; size: number }[] = [];
+  const offsets: number[] = [];
+  let offset = 0;
+  rank.forEach((slot, i) => {
+    const before = rank[i - 1];
+    if (before) offset += before.width / 2 + gap + slot.width / 2;
+    offsets.push(offset);
+    const weight = slot.node < 0 ? 3 : 1;
+    blocks.push({ sum: (wish(slot) - offset) * weight, weight, size: 1 });
+    for (;;) {
+      const last = blocks.at(-1);
+      const previous = blocks.at(-2);
+      if (!last || !previous || previous.sum / previous.weight <= last.sum / last.weight) break;
+      blocks.splice(-2, 2, { sum: previous.sum + last.sum, weight: previous.weight + last.weight, size: previous.size + last.size });
+    }
+  });
+  let i = 0;
+  for (const block of blocks) {
+    for (let k = 0; k < block.size; k += 1, i += 1) at(rank, i).x = block.sum / block.weight + at(offsets, i);
+  }
+}
