@@ -32,7 +32,8 @@ def top_classes(
     # Stable: among equals the lower index comes first.
     best = np.argsort(-vector, kind="stable")[:k]
     return [
-        ClassScore(int(i), labels[i] if labels is not None and i < len(labels) else None, float(scores[i])) for i in best
+        ClassScore(int(i), labels[i] if labels is not None and i < len(labels) else None, float(scores[i]))
+        for i in best
     ]
 
 

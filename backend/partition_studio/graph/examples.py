@@ -4,7 +4,7 @@ The latter have constant weights: every output is the same for every input, so t
 `randomise_weights` gives them weights with which two inputs give clearly different outputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
 from pathlib import Path
@@ -15,12 +15,15 @@ import onnx
 from onnx import NodeProto, numpy_helper
 
 from partition_studio.errors import NotFoundError
+from partition_studio.graph.frames import random_frame
+from partition_studio.graph.network import TensorType
+from partition_studio.graph.runtime import run_model
 
 _LIGHT_FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 _OWN_FOLDER = Path(__file__).parent / "data"
 
-#: Standard deviation of the weights of the last layer before a softmax, relative to He scaling: logits stay small.
-_LAST_LAYER_GAIN = 0.5
+#: Standard deviation that the logits get, for one seeded frame: a softmax of them is neither flat nor saturated.
+_LOGIT_DEVIATION = 1.5
 
 
 class ExampleNotFoundError(NotFoundError):
@@ -77,13 +80,16 @@ def example(example_id: str) -> Example:
 
 
 def build_example(example_id: str, *, seed: int = 0) -> bytes:
-    """Return an example as the bytes of an ONNX file; the same seed gives the same bytes. Raises ExampleNotFoundError."""
+    """Return an example as the bytes of an ONNX file; the same seed gives the same bytes.
+
+    Raises ExampleNotFoundError.
+    """
     chosen = example(example_id)
     data = chosen.path.read_bytes()
     if chosen.kind == "trained":
         return data
     model = randomise_weights(onnx.ModelProto.FromString(data), seed)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def randomise_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
@@ -91,7 +97,7 @@ def randomise_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
 
     Convolution and matrix weights are normal with He's deviation sqrt(2 / fan-in); normalisations get a scale near 1,
     small shifts and means, and a variance near 1; biases are small. Residual branches are scaled down so that sums do
-    not grow with depth, and so is the last layer, so that a softmax does not saturate.
+    not grow with depth. Then the last weighted layer is scaled so that a softmax does not saturate.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -99,13 +105,12 @@ def randomise_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
     generator = np.random.default_rng(seed)
     shapes = {t.name: tuple(int(n) for n in numpy_helper.to_array(t)) for t in graph.initializer if t.data_type == 7}
     uses = {name: (node, place) for node in graph.node for place, name in enumerate(node.input)}
-    makers = {name: node for node in graph.node for name in node.output}
     kept, made = [], []
     for node in graph.node:
         if node.op_type != "ConstantOfShape" or node.input[0] not in shapes:
             kept.append(node)
             continue
-        fill = _filler(node, uses, makers, graph)
+        fill = _filler(node, uses)
         values = fill(generator, shapes[node.input[0]]).astype(np.float32)
         made.append(numpy_helper.from_array(values, name=node.output[0]))
     del graph.node[:]
@@ -120,7 +125,32 @@ def randomise_weights(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
     del graph.input[:]
     graph.input.extend(inputs)
     copy.ir_version = max(copy.ir_version, 4)
+    _scale_logits(copy, seed)
     return copy
+
+
+def _scale_logits(model: onnx.ModelProto, seed: int) -> None:
+    """Scale the weights and bias of the last weighted layer so that its output has `_LOGIT_DEVIATION`, in place."""
+    graph = model.graph
+    uses = {name: (node, place) for node in graph.node for place, name in enumerate(node.input)}
+    last = [node for node in graph.node if node.op_type in ("Conv", "Gemm") and _is_last(node, uses, graph)]
+    if len(last) != 1:
+        return
+    weighted = list(last[0].input[1:])
+    inputs = {
+        v.name: TensorType("float32", tuple(d.dim_value for d in v.type.tensor_type.shape.dim)) for v in graph.input
+    }
+    logits = last[0].output[0]
+    listed = logits in {value.name for value in graph.output}
+    if not listed:
+        graph.output.append(onnx.ValueInfoProto(name=logits))
+    deviation = float(run_model(model, random_frame(inputs, seed), [logits])[logits].std())
+    if not listed:
+        del graph.output[-1]
+    for tensor in graph.initializer:
+        if tensor.name in weighted and deviation > 0:
+            values = numpy_helper.to_array(tensor) * np.float32(_LOGIT_DEVIATION / deviation)
+            tensor.CopyFrom(numpy_helper.from_array(values, name=tensor.name))
 
 
 _Filler = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray[Any, Any]]
@@ -134,12 +164,7 @@ def _uniform(low: float, high: float) -> _Filler:
     return lambda generator, shape: generator.uniform(low, high, shape)
 
 
-def _filler(
-    node: NodeProto,
-    uses: dict[str, tuple[NodeProto, int]],
-    makers: dict[str, NodeProto],
-    graph: onnx.GraphProto,
-) -> _Filler:
+def _filler(node: NodeProto, uses: Mapping[str, tuple[NodeProto, int]]) -> _Filler:
     """Choose the distribution of a weight from the operator that reads it, and at which place."""
     reader, place = uses[node.output[0]]
     if reader.op_type == "Unsqueeze":
@@ -147,8 +172,7 @@ def _filler(
         reader, _ = uses[reader.output[0]]
         return _uniform(0.7, 1.3) if reader.op_type == "Mul" else _normal(0.0, 0.1)
     if reader.op_type in ("Conv", "Gemm") and place == 1:
-        gain = _LAST_LAYER_GAIN if _is_last(reader, uses, graph) else 1.0
-        return lambda generator, shape: _he(generator, shape, gain)
+        return _he
     if reader.op_type == "BatchNormalization":
         small = _ends_residual_branch(reader, uses)
         scale = _uniform(0.2, 0.4) if small else _uniform(0.7, 1.3)
@@ -156,17 +180,25 @@ def _filler(
     return _normal(0.0, 0.05)
 
 
-def _he(generator: np.random.Generator, shape: tuple[int, ...], gain: float) -> np.ndarray[Any, Any]:
+def _he(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Draw weights of deviation sqrt(2 / fan-in), each output's weights summing to 0.
+
+    After a ReLU all activations are positive. Without the zero sum their common mean, which is nearly the same for
+    every input, would drown what differs.
+    """
     fan_in = prod(shape[1:])
-    return gain * sqrt(2.0 / max(fan_in, 1)) * generator.standard_normal(shape, dtype=np.float32)
+    weights = generator.standard_normal(shape, dtype=np.float32) * np.float32(sqrt(2.0 / max(fan_in, 1)))
+    if fan_in > 1:
+        weights -= weights.mean(axis=tuple(range(1, len(shape))), keepdims=True)
+    return weights
 
 
-def _ends_residual_branch(node: NodeProto, uses: dict[str, tuple[NodeProto, int]]) -> bool:
+def _ends_residual_branch(node: NodeProto, uses: Mapping[str, tuple[NodeProto, int]]) -> bool:
     reader = uses.get(node.output[0])
     return reader is not None and reader[0].op_type in ("Sum", "Add")
 
 
-def _is_last(node: NodeProto, uses: dict[str, tuple[NodeProto, int]], graph: onnx.GraphProto) -> bool:
+def _is_last(node: NodeProto, uses: Mapping[str, tuple[NodeProto, int]], graph: onnx.GraphProto) -> bool:
     """Say whether no other weighted layer follows before the network's output."""
     outputs = {value.name for value in graph.output}
     name = node.output[0]

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import TensorProto, numpy_helper
 from PIL import Image
 
 from partition_studio.errors import FrameInputError
-from partition_studio.graph.network import TensorType
+from partition_studio.graph.network import TensorTypefrom partition_studio.graph.protobuf import DecodeError
+
 
 Frame = dict[str, np.ndarray[Any, Any]]
 
@@ -131,18 +131,34 @@ def merge_frames(frames: list[tuple[str, bytes]], inputs: Mapping[str, TensorTyp
 
 
 def random_frame(inputs: Mapping[str, TensorType], seed: int) -> Frame:
-    """Return a frame of seeded values: normal for floats, small whole numbers for integers."""
+    """Return a frame of seeded values: for floats normal, for whole numbers 0 to 7.
+
+    Floats of three dimensions and more are like an image in that they vary from place to place and from channel to
+    channel: of plain noise every network sees the same average, so that two frames would hardly differ in its output.
+    """
     generator = np.random.default_rng(seed)
     frame: Frame = {}
     for name, kind in inputs.items():
         dtype = np.dtype(kind.dtype)
         if dtype.kind == "f":
-            frame[name] = generator.standard_normal(kind.shape).astype(dtype)
+            frame[name] = _image_like(generator, kind.shape).astype(dtype)
         elif dtype.kind == "b":
             frame[name] = generator.integers(0, 2, kind.shape).astype(dtype)
         else:
             frame[name] = generator.integers(0, 8, kind.shape).astype(dtype)
     return frame
+
+
+def _image_like(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    values = generator.standard_normal(shape)
+    if len(shape) < 3:
+        return values
+    height, width = shape[-2:]
+    coarse = generator.standard_normal((*shape[:-2], min(height, 6), min(width, 6)))
+    rows = np.arange(height) * coarse.shape[-2] // max(height, 1)
+    columns = np.arange(width) * coarse.shape[-1] // max(width, 1)
+    channels = generator.standard_normal((*shape[:-2], 1, 1))
+    return np.asarray((0.5 * values + coarse[..., rows[:, None], columns] + channels) / 1.5)
 
 
 def _read_npz(data: bytes, name: str) -> Frame:

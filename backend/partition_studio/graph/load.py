@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import onnx
+import onnx.inliner
 from onnx import NodeProto, TensorProto
 
 from partition_studio.graph.batch import bind_batch, real_inputs

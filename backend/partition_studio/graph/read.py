@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from partition_studio.graph.errors import (
     NetworkFileMissingError,
@@ -14,6 +13,7 @@ from partition_studio.graph.errors import (
     TruncatedNetworkError,
 )
 from partition_studio.graph.external import inline_external_data
+from partition_studio.graph.protobuf import DecodeError
 
 #: Protobuf's own limit is 2 GiB for one message; a sub-model needs room for its header.
 PROTOBUF_LIMIT_BYTES = 2**31 - 2**20
@@ -23,7 +23,10 @@ _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 2
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """How large a network may be. `model_bytes` includes external weights; `folded_bytes` is what constants unfold to."""
+    """How large a network may be.
+
+    `model_bytes` includes external weights; `folded_bytes` is what weight-making nodes may unfold to.
+    """
 
     model_bytes: int = PROTOBUF_LIMIT_BYTES
     folded_bytes: int = 2**30

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
 from onnx import TensorProto
 
 from partition_studio.graph.batch import static_shape
 from partition_studio.graph.dtypes import NUMPY_NAMES
 from partition_studio.graph.errors import InvalidNetworkError
+from partition_studio.graph.protobuf import DecodeError, EncodeError
 from partition_studio.graph.runtime import open_session, runtime_error_types
 
 #: Element type number, and shape where it is fully known.

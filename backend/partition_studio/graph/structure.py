@@ -132,9 +132,7 @@ def sort_nodes(model: onnx.ModelProto, file_name: str) -> None:
             readers[source].append(index)
     for value in graph.output:
         if value.name not in available and value.name not in maker:
-            raise UndefinedTensorError(
-                f"{file_name}: nothing makes the output {value.name!r}.", tensor=value.name
-            )
+            raise UndefinedTensorError(f"{file_name}: nothing makes the output {value.name!r}.", tensor=value.name)
     order = _kahn(waiting, readers)
     if len(order) < len(nodes):
         stuck = nodes[_in_circle(waiting)]

@@ -139,9 +139,7 @@ def _network_problems(network: Network, plan: Plan) -> list[Problem]:
     return [Problem("other_network", "error", message)]
 
 
-def _placement_problems(
-    network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None
-) -> list[Problem]:
+def _placement_problems(network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None) -> list[Problem]:
     problems = []
     names = network.layers_by_name
     for layer, device in plan.placement.items():

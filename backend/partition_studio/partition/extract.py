@@ -120,9 +120,7 @@ def _write_files(network: Network, graph: StageGraph, folder: Path) -> dict[str,
         "version": 1,
         "network": {"sha256": network.digest, "name": network.name},
         "stages": entries,
-        "cuts": [
-            {**asdict(cut), "bytes": graph.cut_bytes(cut), "window": graph.window(cut)} for cut in graph.cuts
-        ],
+        "cuts": [{**asdict(cut), "bytes": graph.cut_bytes(cut), "window": graph.window(cut)} for cut in graph.cuts],
         "tensors": {
             name: {"dtype": kind.dtype, "shape": list(kind.shape), "bytes": kind.size_bytes}
             for name, kind in graph.tensors.items()
