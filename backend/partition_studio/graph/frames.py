@@ -15,8 +15,8 @@ from onnx import TensorProto, numpy_helper
 from PIL import Image
 
 from partition_studio.errors import FrameInputError
-from partition_studio.graph.network import TensorTypefrom partition_studio.graph.protobuf import DecodeError
-
+from partition_studio.graph.network import TensorType
+from partition_studio.graph.protobuf import DecodeError
 
 Frame = dict[str, np.ndarray[Any, Any]]
 
