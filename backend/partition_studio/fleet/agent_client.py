@@ -12,6 +12,9 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection, unix_connect
+
 from partition_agent.protocol import (
     MAX_CONTROL_BYTES,
     AgentState,
@@ -24,9 +27,6 @@ from partition_agent.protocol import (
     Request,
     Result,
 )
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.sync.client import ClientConnection, unix_connect
-
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.connection import DeviceConnection
 from partition_studio.fleet.errors import (

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import msgspec
-from partition_agent.protocol import PROTOCOL_VERSION, AgentState
 
+from partition_agent.protocol import PROTOCOL_VERSION, AgentState
 from partition_studio.fleet.connection import DeviceConnection
 from partition_studio.fleet.device_python import call_device
 from partition_studio.fleet.errors import AgentStartError

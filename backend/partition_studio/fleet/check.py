@@ -28,7 +28,9 @@ NEWEST_PYTHON = (3, 14)
 #: uname's names of the processors that ONNX Runtime has wheels for, and the wheel tag's name of each.
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
+#: The oldest C library that ONNX Runtime's wheels take, and the newest Python of those wheels; later Pythons need more.
 OLDEST_GLIBC = (2, 27)
+NEWEST_PYTHON_ON_OLDEST_GLIBC = (3, 10)
 
 #: Wheels on their way and unpacked, measured for the largest lock; a release that is there already needs none of it.
 NEEDED_DISK_BYTES = 350 * 1024 * 1024
@@ -222,12 +224,12 @@ def _choose_python(facts: DeviceFacts) -> tuple[PythonFound | None, Reason | Non
     """Choose the newest CPython that the lock covers; of equals, the one that came first on the path."""
     if not facts.pythons:
         return None, Reason("python_missing", "it has no Python 3")
+    on_oldest = facts.libc_version is not None and facts.libc_version <= OLDEST_GLIBC
+    newest = NEWEST_PYTHON_ON_OLDEST_GLIBC if on_oldest else NEWEST_PYTHON
     usable = [
         python
         for python in facts.pythons
-        if python.implementation == "CPython"
-        and python.bits == 64
-        and OLDEST_PYTHON <= python.version[:2] <= NEWEST_PYTHON
+        if python.implementation == "CPython" and python.bits == 64 and OLDEST_PYTHON <= python.version[:2] <= newest
     ]
     if usable:
         return max(usable, key=lambda python: python.version[:2]), None
@@ -235,7 +237,7 @@ def _choose_python(facts: DeviceFacts) -> tuple[PythonFound | None, Reason | Non
         f"{python.path} ({python.implementation} {_dotted(python.version)}, {python.bits}-bit)"
         for python in facts.pythons[:5]
     )
-    wanted = f"64-bit CPython {_dotted(OLDEST_PYTHON)} to {_dotted(NEWEST_PYTHON)}"
+    wanted = f"64-bit CPython {_dotted(OLDEST_PYTHON)} to {_dotted(newest)}"
     return None, Reason("python_too_old", f"it needs a {wanted}, and has only {seen}")
 
 

@@ -1,6 +1,7 @@
 """Running `device_script.py` on a device, and turning what goes wrong there into the studio's errors."""
 
 from importlib import resources
+from typing import TypeVar
 
 import msgspec
 
@@ -19,12 +20,15 @@ from partition_studio.fleet.text import clean_text, decode_clean
 _MARK = b"partition-studio: "
 
 
+T = TypeVar("T")
+
+
 class _Problem(msgspec.Struct):
     error: str
     message: str
 
 
-def call_device[T](
+def call_device(
     connection: DeviceConnection,
     python: str,
     command: str,

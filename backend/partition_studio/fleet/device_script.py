@@ -25,7 +25,7 @@ LOG_ROTATE_BYTES = 4 * 1024 * 1024
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class DeviceProblem(Exception):
+class DeviceProblemError(Exception):
     """Something that the studio turns into one of its errors by `code`."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -56,7 +56,8 @@ def look(base: str) -> Dict[str, Any]:
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     status = os.statvfs(folder)
-    return {"releases": releases(base), "free_bytes": status.f_bavail * status.f_frsize}
+    current = os.path.basename(os.path.realpath(os.path.join(base, "current")))
+    return {"releases": releases(base), "current": current, "free_bytes": status.f_bavail * status.f_frsize}
 
 
 def install(base: str, release: str, bundle: str) -> Dict[str, Any]:
@@ -75,8 +76,7 @@ def install(base: str, release: str, bundle: str) -> Dict[str, Any]:
                 os.rename(work, target)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-                remove(bundle)
-        remove(bundle)
+                shutil.rmtree(os.path.dirname(bundle), ignore_errors=True)
         make_current(base, release)
         prune(base, release)
     return {"release": target}
@@ -93,14 +93,14 @@ def unpack(bundle: str, work: str) -> None:
         for member in tar:
             source = tar.extractfile(member) if member.isfile() else None
             if source is None or os.path.basename(member.name) != member.name or not member.name.endswith(".whl"):
-                raise DeviceProblem("install_failed", "the bundle holds %r, which is no wheel" % member.name)
+                raise DeviceProblemError("install_failed", f"the bundle holds {member.name!r}, which is no wheel")
             paths.append(os.path.join(wheels, member.name))
             with open(paths[-1], "wb") as out:
                 shutil.copyfileobj(source, out, 1024 * 1024)
     remove(bundle)
     pip = [path for path in paths if os.path.basename(path).startswith("pip-")]
     if len(pip) != 1:
-        raise DeviceProblem("install_failed", "the bundle holds no pip")
+        raise DeviceProblemError("install_failed", "the bundle holds no pip")
     run_pip(pip[0], [path for path in paths if path != pip[0]], os.path.join(work, "site"), scratch)
     shutil.rmtree(wheels)
     shutil.rmtree(scratch)
@@ -132,12 +132,12 @@ def run_pip(pip: str, wheels: List[str], site: str, scratch: str) -> None:
     full = "No space left" in said or "Errno 28" in said or "Disk quota" in said or "Errno 27" in said
     if process.returncode == -signal.SIGXFSZ:
         full = True
-    raise DeviceProblem("disk_full" if full else "install_failed", said or "pip ended with %d" % process.returncode)
+    raise DeviceProblemError("disk_full" if full else "install_failed", said or f"pip ended with {process.returncode}")
 
 
 def make_current(base: str, release: str) -> None:
     """Point `current` at a release, without a moment in which it points nowhere."""
-    temporary = os.path.join(base, ".current-%d" % os.getpid())
+    temporary = os.path.join(base, f".current-{os.getpid()}")
     remove(temporary)
     os.symlink(os.path.join("releases", release), temporary)
     os.replace(temporary, os.path.join(base, "current"))
@@ -153,7 +153,7 @@ def prune(base: str, release: str) -> None:
 def start_ticks(pid: int) -> Optional[int]:
     """Return when a living process started, in clock ticks since boot; None when it is gone or a zombie."""
     try:
-        with open("/proc/%d/stat" % pid) as file:
+        with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
     except (OSError, ValueError):
         return None
@@ -169,6 +169,11 @@ def read_state(data_dir: str) -> Optional[Dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if alive else None
+
+
+def find(data_dir: str) -> Dict[str, Any]:
+    """Tell how to reach the agent that runs here, if one does."""
+    return {"state": read_state(data_dir)}
 
 
 def start(data_dir: str, command: List[str], python_path: str, deadline_s: float) -> Dict[str, Any]:
@@ -211,13 +216,12 @@ def wait_for_state(process: "subprocess.Popen[bytes]", data_dir: str, deadline_s
         if state is not None and state["pid"] == process.pid:
             return state
         if process.poll() is not None:
-            raise DeviceProblem(
-                "agent_ended", "status %d\n%s" % (process.returncode, log_text(data_dir, begin, 40)["text"])
-            )
+            said = log_text(data_dir, begin, 40)["text"]
+            raise DeviceProblemError("agent_ended", f"status {process.returncode}\n{said}")
         time.sleep(0.02)
     kill_group(process.pid)
     process.wait()
-    raise DeviceProblem("agent_silent", log_text(data_dir, begin, 40)["text"])
+    raise DeviceProblemError("agent_silent", log_text(data_dir, begin, 40)["text"])
 
 
 def stop(data_dir: str, grace_s: float) -> Dict[str, Any]:
@@ -268,7 +272,7 @@ def uninstall(base: str, data_dir: str) -> Dict[str, Any]:
     for folder in (data_dir, base):
         shutil.rmtree(folder, ignore_errors=True)
         if os.path.exists(folder):
-            raise DeviceProblem("device_file", "%s cannot be removed completely" % folder)
+            raise DeviceProblemError("device_file", f"{folder} cannot be removed completely")
     home = os.path.expanduser("~")
     parent = os.path.dirname(base)
     while parent.startswith(home + os.sep):
@@ -288,15 +292,20 @@ def remove(path: str) -> None:
 
 def main() -> None:
     """Carry out one command and print its answer."""
-    commands = {"look": look, "install": install, "start": start, "stop": stop, "log": log_text, "uninstall": uninstall}
+    commands = {
+        "look": look,
+        "install": install,
+        "start": start,
+        "find": find,
+        "stop": stop,
+        "log": log_text,
+        "uninstall": uninstall,
+    }  # type: Dict[str, Callable[..., Dict[str, Any]]]
     os.umask(0o077)
     arguments = json.loads(sys.argv[2])
     try:
-        if sys.argv[1] == "find":
-            answer = {"state": read_state(**arguments)}  # type: Dict[str, Any]
-        else:
-            answer = commands[sys.argv[1]](**arguments)  # type: ignore[operator]  # the studio sends matching names
-    except DeviceProblem as problem:
+        answer = commands[sys.argv[1]](**arguments)
+    except DeviceProblemError as problem:
         answer = {"error": problem.code, "message": str(problem)}
     except OSError as problem:
         answer = {"error": "disk_full" if problem.errno in FULL else "device_file", "message": str(problem)}

@@ -48,6 +48,7 @@ class Installed:
 
 class _Look(msgspec.Struct):
     releases: tuple[str, ...]
+    current: str
     free_bytes: int
 
 
@@ -82,6 +83,8 @@ def ensure_installed(
     release, base, python = wheelhouse.digest[:12], check.facts.base, check.python.path
     there = call_device(connection, python, "look", {"base": base}, answer=_Look, timeout_s=_LOOK_S)
     bundle = f"{base}/incoming/{wheelhouse.bundle_sha256}.tar"
+    if release in there.releases and release == there.current:
+        return installed_at(base, python, f"{base}/releases/{release}")
     if release not in there.releases:
         _require_room(connection.label, base, wheelhouse, there.free_bytes)
         _send(connection, wheelhouse, bundle, progress, cancelled)

@@ -1,0 +1,310 @@
+"""One device in use: its connection, its agent, and who needs the agent.
+
+The agent runs as long as somebody holds it. A lost conversation is taken up again when the same agent is still there;
+when it is not, `on_lost` is told once.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from partition_agent.protocol import AgentInfo, Configure, End, Event, Hello, Request, Result, Shutdown
+
+from partition_studio.errors import DeviceError
+from partition_studio.fleet.address import LocalAddress, SshAddress
+from partition_studio.fleet.agent_client import AgentClient
+from partition_studio.fleet.agent_process import find_running, read_log, start_agent, stop_agent
+from partition_studio.fleet.check import DeviceCheck, check_device, require_ready
+from partition_studio.fleet.connection import DeviceConnection
+from partition_studio.fleet.errors import AgentUnreachableError, AuthFailedError, BadAnswerError, ChangedHostKeyError
+from partition_studio.fleet.hostkeys import HostKeys
+from partition_studio.fleet.install import Installed, ensure_installed, layout_of, uninstall
+from partition_studio.fleet.local import LocalConnection
+from partition_studio.fleet.progress import CancelCheck, ProgressCallback, never_cancelled, stop_if_cancelled
+from partition_studio.fleet.ssh import connect_ssh
+from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.wheelhouse import WheelhouseCache
+
+logger = logging.getLogger(__name__)
+
+SessionStep = Literal["connect", "check", "install", "start"]
+StepCallback = Callable[[SessionStep, str], None]
+
+CALL_S = 20.0
+
+#: How long, and how often, a lost agent is looked for before it is given up.
+REATTACH_S = 10.0
+REATTACH_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device as the person registered it. The password, when there is one, is kept in memory only."""
+
+    name: str
+    address: SshAddress | LocalAddress
+    credentials: SshCredentials
+    cpus: tuple[int, ...] = ()
+    idle_power_w: float | None = None
+    busy_power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFiles:
+    """What the sessions of one studio share."""
+
+    host_keys: HostKeys
+    wheelhouses: WheelhouseCache
+    local_devices: Path
+
+
+class DeviceSession:
+    """The studio's hold on one device. Every call blocks and raises DeviceError; thread-safe."""
+
+    def __init__(
+        self,
+        spec: DeviceSpec,
+        files: FleetFiles,
+        *,
+        on_event: Callable[[str, Event], None],
+        on_lost: Callable[[str, str], None],
+    ) -> None:
+        self.spec = spec
+        self._files = files
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._lock = threading.RLock()
+        self._connection: DeviceConnection | None = None
+        self._check: DeviceCheck | None = None
+        self._installed: Installed | None = None
+        self._agent: AgentClient | None = None
+        self._info: AgentInfo | None = None
+        self._holders: set[str] = set()
+        self._closed = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a process on the studio's own machine."""
+        return isinstance(self.spec.address, LocalAddress)
+
+    @property
+    def data_host(self) -> str:
+        """The address by which its peers reach it."""
+        return self.connection().own_ip
+
+    @property
+    def agent_running(self) -> bool:
+        """Whether we talk with its agent."""
+        return self._agent is not None
+
+    def connection(self) -> DeviceConnection:
+        """Return the connection, made anew when there is none or it has ended."""
+        with self._lock:
+            if self._connection is not None and self._connection.is_alive:
+                return self._connection
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            address = self.spec.address
+            if isinstance(address, LocalAddress):
+                folder = self._files.local_devices / self.spec.name
+                self._connection = LocalConnection(folder, self.spec.name)
+            else:
+                self._connection = connect_ssh(address, self.spec.credentials, self._files.host_keys)
+            return self._connection
+
+    def check(self) -> DeviceCheck:
+        """Look at the device anew."""
+        check = check_device(self.connection())
+        with self._lock:
+            self._check = check
+        return check
+
+    def hold_agent(
+        self,
+        holder: str,
+        on_step: StepCallback,
+        progress: ProgressCallback,
+        cancelled: CancelCheck = never_cancelled,
+    ) -> AgentInfo:
+        """Have the agent run until `holder` (and every other) releases it; install and start it where needed."""
+        with self._lock:
+            stop_if_cancelled(cancelled, "the deployment")
+            if self._agent is None or self._info is None:
+                self._start(on_step, progress, cancelled)
+            if self._info is None:
+                raise AssertionError("started")
+            self._holders.add(holder)
+            return self._info
+
+    def _start(self, on_step: StepCallback, progress: ProgressCallback, cancelled: CancelCheck) -> None:
+        on_step("connect", "connecting")
+        connection = self.connection()
+        on_step("check", "looking at the device")
+        check = self._check or self.check()
+        require_ready(check, self.spec.name)
+        stop_if_cancelled(cancelled, "the deployment")
+        on_step("install", "looking for the agent")
+        self._installed = ensure_installed(connection, check, self._files.wheelhouses, progress, cancelled)
+        on_step("start", "starting the agent")
+        state = start_agent(
+            connection,
+            self._installed,
+            cpus=self.spec.cpus,
+            # Agents on this machine are part of the studio: they end with it, however it ends.
+            parent_pid=os.getpid() if self.is_local else None,
+        )
+        self._info = self._attach(connection, AgentClient(connection, state, self._event, self._agent_closed))
+
+    def _attach(self, connection: DeviceConnection, agent: AgentClient) -> AgentInfo:
+        try:
+            info = agent.call(Hello(), CALL_S)
+            if not isinstance(info, AgentInfo):
+                raise BadAnswerError(f"{connection.label}: the agent does not say who it is")
+            agent.call(
+                Configure(
+                    device=self.spec.name,
+                    idle_power_w=self.spec.idle_power_w,
+                    busy_power_w=self.spec.busy_power_w,
+                ),
+                CALL_S,
+            )
+        except BaseException:
+            agent.close()
+            raise
+        self._agent = agent
+        return info
+
+    def call(self, request: Request, timeout_s: float = CALL_S) -> Result:
+        """Ask the agent something."""
+        agent = self._agent
+        if agent is None:
+            raise AgentUnreachableError(f"{self.spec.name}: no agent runs there")
+        return agent.call(request, timeout_s)
+
+    def push_model(self, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck) -> bool:
+        """Put a sub-model where the agent looks for it; return False when it was there already."""
+        if self._installed is None:
+            raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
+        return self.connection().upload(
+            data,
+            len(data),
+            f"{self._installed.models_dir}/{digest}.onnx",
+            sha256=digest,
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def release_agent(self, holder: str, end: End) -> None:
+        """End the holder's deployment on the agent, and the agent itself when nobody else holds it."""
+        with self._lock:
+            if holder not in self._holders:
+                return
+            self._holders.discard(holder)
+            agent = self._agent
+            if agent is None:
+                return
+            try:
+                agent.call(end, CALL_S)
+            finally:
+                if not self._holders:
+                    self._shut_down(agent)
+
+    def _shut_down(self, agent: AgentClient) -> None:
+        self._agent = self._info = None
+        with contextlib.suppress(DeviceError):
+            agent.call(Shutdown(), CALL_S)
+        agent.close()
+        if self._installed is not None:
+            # It ends by itself; this waits until it has, and is the means when it does not.
+            stop_agent(self.connection(), self._installed)
+
+    def reattach(self, holder: str) -> AgentInfo | None:
+        """Take hold of an agent that runs there already, as after a restart of the studio; None when none does."""
+        with self._lock:
+            if self._agent is None:
+                connection = self.connection()
+                installed = layout_of(connection, self._check or self.check())
+                state = find_running(connection, installed)
+                if state is None:
+                    return None
+                self._installed = installed
+                self._info = self._attach(connection, AgentClient(connection, state, self._event, self._agent_closed))
+            self._holders.add(holder)
+            return self._info
+
+    def read_log(self, lines: int) -> list[str]:
+        """Return the last lines of the agent's log."""
+        connection = self.connection()
+        layout = self._installed or layout_of(connection, self._check or self.check())
+        return read_log(connection, layout, lines).splitlines()
+
+    def uninstall(self) -> None:
+        """End the agent and remove everything of ours from the device."""
+        with self._lock:
+            agent, self._agent, self._info = self._agent, None, None
+            self._holders.clear()
+            if agent is not None:
+                agent.close()
+            connection = self.connection()
+            layout = self._installed or layout_of(connection, self._check or self.check())
+            uninstall(connection, layout)
+            self._installed = None
+
+    def close(self) -> None:
+        """Let go of the device; an agent that is held goes on (a local one ends with the studio)."""
+        with self._lock:
+            self._closed = True
+            agent, self._agent = self._agent, None
+            if agent is not None:
+                agent.close()
+                if self.is_local and self._installed is not None and self._connection is not None:
+                    stop_agent(self._connection, self._installed)
+            if self._connection is not None:
+                self._connection.close()
+
+    # --- the agent's own voice (called by the client's reading thread) ------------------------------------------------
+
+    def _event(self, event: Event) -> None:
+        self._on_event(self.spec.name, event)
+
+    def _agent_closed(self, reason: DeviceError | None) -> None:
+        if reason is None or self._agent is None or self._closed:
+            return
+        threading.Thread(
+            target=self._look_for_agent, args=(reason,), name=f"reattach-{self.spec.name}", daemon=True
+        ).start()
+
+    def _look_for_agent(self, reason: DeviceError) -> None:
+        with self._lock:
+            lost, info, installed = self._agent, self._info, self._installed
+            if lost is None or info is None or installed is None or self._closed:
+                return
+            deadline_s = time.monotonic() + REATTACH_S
+            while time.monotonic() < deadline_s and not self._closed:
+                try:
+                    connection = self.connection()
+                    state = find_running(connection, installed)
+                    if state is None or state.incarnation != info.incarnation:
+                        reason = AgentUnreachableError(f"{self.spec.name}: the agent has ended ({reason.message})")
+                        break
+                    self._info = self._attach(
+                        connection, AgentClient(connection, state, self._event, self._agent_closed)
+                    )
+                    logger.info("agent_found_again", extra={"device": self.spec.name})
+                    return
+                except DeviceError as error:
+                    reason = error
+                    if isinstance(error, AuthFailedError | ChangedHostKeyError):
+                        break
+                    time.sleep(REATTACH_EVERY_S)
+            self._agent = self._info = None
+            self._holders.clear()
+        logger.warning("agent_lost", extra={"device": self.spec.name, "reason": reason.message})
+        self._on_lost(self.spec.name, reason.message)

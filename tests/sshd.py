@@ -1,0 +1,211 @@
+"""A real OpenSSH server on loopback for one test: own keys, own port, own home folder, root or not.
+
+with SshServer(tmp_path) as server:
+    connect_ssh(server.address, server.credentials, server.trusting_host_keys())
+"""
+
+import contextlib
+import getpass
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from partition_studio.fleet.address import SshAddress
+from partition_studio.fleet.hostkeys import HostKeys
+from partition_studio.fleet.ssh_auth import SshCredentials
+
+START_DEADLINE_S = 10.0
+
+
+def find_sshd() -> str | None:
+    """Return the server's program, which must be called by its full path."""
+    return shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class SshServer:
+    """An sshd whose user lands in `home`; `before` is shell text that runs ahead of every command (limits, noise)."""
+
+    def __init__(self, folder: Path, *, before: str = "", key_type: str = "ed25519", port: int | None = None) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.port = port or free_port()
+        self.key_file = folder / "id_client"
+        self._host_key = folder / "host_key"
+        self._before = before
+        self._key_type = key_type
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> SshAddress:
+        return SshAddress(getpass.getuser(), "127.0.0.1", self.port)
+
+    @property
+    def credentials(self) -> SshCredentials:
+        return SshCredentials(key_file=self.key_file, use_agent=False, ssh_dir=None)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def fingerprint(self) -> str:
+        """What OpenSSH itself says the host key's fingerprint is."""
+        listed = subprocess.run(["ssh-keygen", "-lf", str(self._host_key)], capture_output=True, check=True, text=True)
+        return listed.stdout.split()[1]
+
+    def trusting_host_keys(self) -> HostKeys:
+        """Return host keys that know this server already."""
+        file = self.folder / "studio_known_hosts"
+        public = self._host_key.with_suffix(".pub").read_text().split()
+        file.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n")
+        return HostKeys(file)
+
+    def new_host_key(self) -> None:
+        """Show another key from the next start on."""
+        for file in (self._host_key, self._host_key.with_suffix(".pub")):
+            file.unlink(missing_ok=True)
+        _keygen(self._host_key, self._key_type)
+
+    def set_before(self, before: str) -> None:
+        """Change what runs ahead of every command."""
+        self._before = before
+        self._write_wrapper()
+
+    def start(self) -> Self:
+        program = find_sshd()
+        assert program is not None, "openssh-server is not installed"
+        self.home.mkdir(parents=True, exist_ok=True)
+        if not self.key_file.exists():
+            _keygen(self.key_file, "ed25519")
+        if not self._host_key.exists():
+            _keygen(self._host_key, self._key_type)
+        if os.geteuid() == 0:
+            # The privilege separation folder that a packaged sshd expects; service managers make it at boot.
+            Path("/run/sshd").mkdir(exist_ok=True)
+        shutil.copy(self.key_file.with_suffix(".pub"), self.folder / "authorized_keys")
+        self._write_wrapper()
+        config = self.folder / "sshd_config"
+        config.write_text(self._config())
+        self._process = subprocess.Popen(
+            [program, "-D", "-e", "-f", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "sshd.log").open("ab"),
+        )
+        self._wait_until_it_greets()
+        return self
+
+    def stop(self) -> None:
+        """End the server and every session of it."""
+        if self._process is None:
+            return
+        for pid in self.session_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.send_signal(signal.SIGCONT)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop the server and its sessions as a hanging board does: connections stay, nothing answers."""
+        for pid in [self.pid, *self.session_pids()]:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in [self.pid, *self.session_pids()]:
+            os.kill(pid, signal.SIGCONT)
+
+    def cut(self) -> None:
+        """Break every connection at once; the server takes new ones."""
+        for pid in self.session_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def session_pids(self) -> list[int]:
+        """The sshd processes of the open connections (not the commands that they run)."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                name = (entry / "comm").read_text().strip()
+                if name.startswith("sshd") and self._descends(int(fields[1])):
+                    found.append(int(entry.name))
+        return found
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _descends(self, parent: int) -> bool:
+        while parent > 1 and self._process is not None:
+            if parent == self._process.pid:
+                return True
+            parent = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+        return False
+
+    def _wait_until_it_greets(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
+                if sock.recv(4) == b"SSH-":
+                    return
+            assert self._process is not None
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"sshd did not start: {(self.folder / 'sshd.log').read_text()}")
+
+    def _write_wrapper(self) -> None:
+        home = shlex.quote(str(self.home))
+        wrapper = self.folder / "wrapper.sh"
+        wrapper.write_text(
+            f"export HOME={home} PATH=/usr/local/bin:/usr/bin:/bin\nunset XDG_RUNTIME_DIR\ncd {home}\n{self._before}\n"
+            'exec sh -c "$SSH_ORIGINAL_COMMAND"\n'
+        )
+
+    def _config(self) -> str:
+        lines = [
+            f"Port {self.port}",
+            "ListenAddress 127.0.0.1",
+            f"HostKey {self._host_key}",
+            f"AuthorizedKeysFile {self.folder / 'authorized_keys'}",
+            f"PidFile {self.folder / 'sshd.pid'}",
+            f"ForceCommand sh {shlex.quote(str(self.folder / 'wrapper.sh'))}",
+            "StrictModes no",
+            "PermitRootLogin prohibit-password",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "PubkeyAuthentication yes",
+            "UsePAM no",
+            "AllowTcpForwarding yes",
+            "MaxSessions 20",
+            "LogLevel ERROR",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _keygen(file: Path, key_type: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", key_type, "-N", "", "-f", str(file)], check=True)
