@@ -63,7 +63,7 @@ class PreprocessingOut(Schema):
     """How an image becomes an input: `(pixel * scale - mean) / std`, per channel."""
 
     channel_order: Literal["rgb", "bgr"] = "rgb"
-    scale: float = 1 / 255
+    scale: float = 1.0
     mean: list[float] = [0.0]
     std: list[float] = [1.0]
 
@@ -161,6 +161,8 @@ class DeviceCostOut(Schema):
     weight_bytes: int
     activation_bytes: int
     """Estimated bytes of the activations that are alive at once."""
+    likely_memory_bytes: int
+    """Estimate of the memory that the device will need, the runtime included."""
     received_bytes: int
     sent_bytes: int
 

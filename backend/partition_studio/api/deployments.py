@@ -13,7 +13,7 @@ router = APIRouter(tags=["deployments"])
 @router.get("/deployments")
 def list_deployments(services: ServicesDep) -> list[DeploymentOut]:
     """List the deployments, newest first."""
-    return services.deployments.list()
+    return services.deployments.all()
 
 
 @router.post("/deployments", status_code=202)

@@ -13,7 +13,7 @@ router = APIRouter(tags=["devices"])
 @router.get("/devices")
 def list_devices(services: ServicesDep) -> list[DeviceOut]:
     """List the registered devices in the order of their registration."""
-    return services.devices.list()
+    return services.devices.all()
 
 
 @router.post("/devices", status_code=201)

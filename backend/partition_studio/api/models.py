@@ -18,7 +18,7 @@ router = APIRouter(tags=["models"])
 @router.get("/models")
 def list_models(services: ServicesDep) -> list[ModelSummaryOut]:
     """List the networks that the studio holds, newest first."""
-    return services.models.list()
+    return services.models.all()
 
 
 @router.post("/models", status_code=201)

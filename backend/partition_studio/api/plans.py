@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from partition_studio.api.deps import ServicesDep
-from partition_studio.schemas import PlanIn, PlanReportOut, SavedPlanOut, SpreadIn
 from partition_studio.partition.plan import Plan
+from partition_studio.schemas import PlanIn, PlanReportOut, SavedPlanOut, SpreadIn
 
 router = APIRouter(tags=["plans"])
 
@@ -24,7 +24,7 @@ def spread_plan(services: ServicesDep, model_id: str, request: SpreadIn) -> Plan
 @router.get("/models/{model_id}/plans")
 def list_plans(services: ServicesDep, model_id: str) -> list[SavedPlanOut]:
     """List the saved plans of a model, newest first."""
-    return services.plans.list(model_id)
+    return services.plans.all(model_id)
 
 
 @router.post("/models/{model_id}/plans", status_code=201)

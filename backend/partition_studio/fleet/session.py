@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Literal
 
 from partition_agent.protocol import AgentInfo, Configure, End, Event, Hello, Request, Result, Shutdown
-
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.address import LocalAddress, SshAddress
 from partition_studio.fleet.agent_client import AgentClient

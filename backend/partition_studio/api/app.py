@@ -1,0 +1,110 @@
+"""The studio's web application."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+
+import partition_studio
+from partition_studio.api import deployments, devices, live, models, plans, problems
+from partition_studio.api.auth import COOKIE_NAME, SESSION_S, Gate, Sessions
+from partition_studio.api.deps import ServicesDep
+from partition_studio.api.openapi import describe
+from partition_studio.errors import NotFoundError
+from partition_studio.schemas import StudioOut
+from partition_studio.services import Services
+
+STATIC = Path(partition_studio.__file__).with_name("static")
+
+USED_LINK_PAGE = """<!doctype html><meta charset="utf-8"><title>Partition Studio</title>
+<body style="font: 16px/1.5 system-ui; max-width: 34em; margin: 15vh auto; padding: 0 1em">
+<h1 style="font-size: 1.3em">This link has been used</h1>
+<p>It opens the studio once, within fifteen minutes. For a new one, run <code>partition-studio link</code>
+on the machine where the studio runs.</p>"""
+
+PAGE_MISSING = """<!doctype html><meta charset="utf-8"><title>Partition Studio</title>
+<body style="font: 16px/1.5 system-ui; max-width: 34em; margin: 15vh auto; padding: 0 1em">
+<h1 style="font-size: 1.3em">The browser part has not been built</h1>
+<p>Run <code>make frontend</code> in the project's folder. The REST API and the command line work without it.</p>"""
+
+
+def allowed_hosts(host: str, port: int, extra: Sequence[str] = ()) -> frozenset[str]:
+    """Return the values of the Host header that the studio answers to."""
+    names = ["127.0.0.1", "localhost", "[::1]", *([] if host in ("0.0.0.0", "::") else [host]), *extra]  # noqa: S104
+    return frozenset(name if name in extra and ":" in name else f"{name}:{port}" for name in names)
+
+
+def make_routes() -> FastAPI:
+    """Return the application's routes, with nothing behind them yet."""
+    app = FastAPI(
+        title="Partition Studio",
+        version=partition_studio.__version__,
+        description="Split a convolutional network over several devices, deploy it and watch it run.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=JSONResponse,
+    )
+    problems.install(app)
+    for module in (models, plans, devices, deployments, live):
+        app.include_router(module.router, prefix="/api")
+
+    @app.get("/api/studio", tags=["studio"])
+    def studio(services: ServicesDep) -> StudioOut:
+        """Tell who answers."""
+        return StudioOut(version=partition_studio.__version__, demo_model_id=services.demo_model_id)
+
+    return app
+
+
+def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) -> FastAPI:
+    """Return the whole application over `services`, which it closes at its end."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = make_routes()
+    app.router.lifespan_context = lifespan
+    app.state.services = services
+    app.user_middleware.append(Middleware(Gate, sessions=sessions, hosts=hosts))
+
+    @app.post("/api/tickets", include_in_schema=False, status_code=201)
+    def make_ticket() -> dict[str, str]:
+        return {"ticket": sessions.make_ticket()}
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> JSONResponse:
+        return JSONResponse(describe(app))
+
+    @app.get("/login", include_in_schema=False)
+    def login(ticket: str = "") -> Response:
+        cookie = sessions.redeem(ticket)
+        if cookie is None:
+            return HTMLResponse(USED_LINK_PAGE, status_code=401)
+        response = RedirectResponse("/", status_code=303)
+        response.set_cookie(COOKIE_NAME, cookie, max_age=SESSION_S, httponly=True, samesite="strict")
+        return response
+
+    @app.get("/{path:path}", include_in_schema=False)
+    def page(path: str) -> Response:
+        if path.startswith("api/"):
+            raise NotFoundError(f"the studio has no /{path}", next_step="See /openapi.json for what there is.")
+        file = (STATIC / path).resolve()
+        if file.is_file() and file.is_relative_to(STATIC.resolve()):
+            # Built files carry a digest in their name; the page that names them must not be kept.
+            lasting = path.startswith("assets/")
+            return FileResponse(
+                file, headers={"Cache-Control": "max-age=31536000, immutable" if lasting else "no-cache"}
+            )
+        index = STATIC / "index.html"
+        if not index.is_file():
+            return HTMLResponse(PAGE_MISSING, status_code=503)
+        return FileResponse(index, headers={"Cache-Control": "no-cache"})
+
+    return app

@@ -1,0 +1,73 @@
+"""What can go wrong with a deployment or a run."""
+
+from partition_studio.errors import ConflictError, DeploymentError, NotFoundError
+
+
+class DeploymentNotFoundError(NotFoundError):
+    """There is no such deployment."""
+
+    code = "deployment_not_found"
+    next_step = "List the deployments with `partition-studio status`."
+
+
+class RunNotFoundError(NotFoundError):
+    """There is no such run."""
+
+    code = "run_not_found"
+    next_step = "Start one with `partition-studio run DEPLOYMENT --input PATH`."
+
+
+class NotRunningError(ConflictError):
+    """The deployment does not run now."""
+
+    code = "deployment_not_running"
+    next_step = "Deploy the plan first."
+
+
+class AlreadyDeployingError(ConflictError):
+    """A deployment of this model is on its way."""
+
+    code = "already_deploying"
+    next_step = "Wait until it stands, or cancel it."
+
+
+class RunGoingOnError(ConflictError):
+    """A run is going on in this deployment."""
+
+    code = "run_going_on"
+    next_step = "Stop that run first."
+
+
+class DeploymentCancelledError(DeploymentError):
+    """The person cancelled the deployment."""
+
+    code = "deployment_cancelled"
+    next_step = "Deploy again when you like."
+
+
+class DevicesDifferError(DeploymentError):
+    """The devices do not give the answer of the whole network."""
+
+    code = "devices_differ"
+    next_step = "Do not trust this deployment: report it together with the network, the plan and the devices."
+
+
+class DeviceLostError(DeploymentError):
+    """A device of the deployment went away."""
+
+    code = "device_lost"
+    next_step = "Check that device's power and network, then deploy again."
+
+
+class StageLoadError(DeploymentError):
+    """A device could not load its part of the network."""
+
+    code = "stage_not_loaded"
+    next_step = "Look at the device's log, or give this device fewer layers."
+
+
+class OutputsNotKeptError(ConflictError):
+    """The run's outputs were not kept."""
+
+    code = "outputs_not_kept"
+    next_step = "Only a run of files that does not repeat keeps every output; start one of those."

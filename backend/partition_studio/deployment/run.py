@@ -1,0 +1,269 @@
+"""Frames sent through a running deployment, and what is known of them."""
+
+import io
+import itertools
+import logging
+import threading
+import time
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from partition_studio.deployment.errors import OutputsNotKeptError
+from partition_studio.deployment.front_door import FrameLostError, FrameResult, FrontDoor, NoCreditError
+from partition_studio.errors import StudioError
+from partition_studio.schemas import ClassScoreOut, FrameResultOut, ProblemOut, RunOut
+
+logger = logging.getLogger(__name__)
+
+Tensors = Mapping[str, npt.NDArray[np.generic]]
+RunSource = Literal["samples", "files", "random"]
+RunState = Literal["running", "finished", "stopped", "failed"]
+
+#: Newest results that a run shows.
+KEPT_RESULTS = 24
+
+#: Latencies that the percentiles are taken over.
+KEPT_LATENCIES = 2000
+
+#: Frames per second are over this window while the run goes on.
+RATE_WINDOW_S = 5.0
+
+#: Outputs of a run of files are kept up to this size.
+MAX_KEPT_OUTPUT_BYTES = 256 * 1024**2
+
+#: How long a frame that was sent may take before the run gives it up when it ends.
+DRAIN_S = 60.0
+
+#: How often a run that goes on is reported.
+REPORT_EVERY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFrame:
+    """An input and where it came from."""
+
+    name: str
+    inputs: Tensors
+
+
+class Run:
+    """One run: a thread that submits, results that come back by the front door's thread, a thread that reports."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        deployment_id: str,
+        source: RunSource,
+        frames: Sequence[NamedFrame],
+        repeat: bool,
+        seconds: float | None,
+        front_door: FrontDoor,
+        passthrough: Mapping[str, str],
+        classify: Callable[[Tensors], list[ClassScoreOut]],
+        on_change: Callable[["Run"], None],
+    ) -> None:
+        """Prepare a run; `passthrough` names the outputs that are inputs of the network, with that input's name."""
+        self.id = run_id
+        self.deployment_id = deployment_id
+        self.started_at = datetime.now(UTC)
+        self._source: RunSource = source
+        self._frames = frames
+        self._repeat = repeat
+        self._seconds = seconds
+        self._front_door = front_door
+        self._passthrough = passthrough
+        self._classify = classify
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._state: RunState = "running"
+        self._problem: ProblemOut | None = None
+        self._begin_s = time.monotonic()
+        self._end_s: float | None = None
+        self._submitted = self._delivered = self._lost = 0
+        self._latencies_s: deque[float] = deque(maxlen=KEPT_LATENCIES)
+        self._arrivals_s: deque[float] = deque(maxlen=20_000)
+        self._recent: deque[FrameResultOut] = deque(maxlen=KEPT_RESULTS)
+        self._keep_outputs = source == "files" and not repeat
+        self._kept: dict[int, Tensors] = {}
+        self._kept_bytes = 0
+        self._pending: set[Future[FrameResult]] = set()
+
+    def start(self) -> None:
+        """Begin to send."""
+        threading.Thread(target=self._send, name=f"run-{self.id}", daemon=True).start()
+        threading.Thread(target=self._report, name=f"run-report-{self.id}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Send no more; what is on its way still arrives."""
+        self._stop.set()
+
+    def fail(self, problem: ProblemOut) -> None:
+        """End because the deployment failed."""
+        with self._lock:
+            if self._state == "running":
+                self._problem = problem
+        self._stop.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the run has ended; return whether it has."""
+        return self._ended.wait(timeout_s)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether frames may still come."""
+        return not self._ended.is_set()
+
+    def _planned(self) -> Iterator[NamedFrame]:
+        return itertools.cycle(self._frames) if self._repeat else iter(self._frames)
+
+    def _time_is_up(self) -> bool:
+        return self._seconds is not None and time.monotonic() - self._begin_s >= self._seconds
+
+    def _send(self) -> None:
+        try:
+            for number, frame in enumerate(self._planned()):
+                if not self._submit(number, frame):
+                    break
+            self._drain()
+        except StudioError as error:
+            with self._lock:
+                self._problem = ProblemOut(code=error.code, message=error.message, next_step=error.next_step)
+        except Exception as error:
+            logger.exception("run_failed", extra={"run_id": self.id})
+            with self._lock:
+                self._problem = ProblemOut(
+                    code="run_failed", message=f"the run ended unexpectedly: {error}", next_step="Start it again."
+                )
+        finally:
+            self._finish()
+
+    def _submit(self, number: int, frame: NamedFrame) -> bool:
+        """Send one frame as soon as there is room; return False when the run is to end."""
+        while not self._stop.is_set() and not self._time_is_up():
+            try:
+                future = self._front_door.submit(frame.inputs, timeout_s=0.2)
+            except NoCreditError:
+                continue
+            with self._lock:
+                self._submitted += 1
+                self._pending.add(future)
+            future.add_done_callback(lambda done: self._arrived(number, frame, done))
+            return True
+        return False
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not self._pending or self._problem is not None:
+                    return
+            time.sleep(0.01)
+
+    def _arrived(self, number: int, frame: NamedFrame, future: Future[FrameResult]) -> None:
+        error = future.exception()
+        if error is not None:
+            with self._lock:
+                self._pending.discard(future)
+                self._lost += 1
+                if not isinstance(error, FrameLostError):
+                    logger.error("frame_failed", exc_info=error, extra={"run_id": self.id})
+            return
+        result = future.result()
+        outputs = {**result.outputs, **{out: frame.inputs[source] for out, source in self._passthrough.items()}}
+        shown = FrameResultOut(
+            frame=number,
+            input_name=frame.name,
+            latency_s=result.latency_s,
+            classes=self._classify(outputs),
+            outputs={name: list(array.shape) for name, array in outputs.items()},
+        )
+        with self._lock:
+            self._pending.discard(future)
+            self._delivered += 1
+            self._latencies_s.append(result.latency_s)
+            self._arrivals_s.append(time.monotonic())
+            self._recent.appendleft(shown)
+            if self._keep_outputs:
+                self._keep(number, outputs)
+
+    def _keep(self, number: int, outputs: Tensors) -> None:
+        self._kept_bytes += sum(array.nbytes for array in outputs.values())
+        if self._kept_bytes > MAX_KEPT_OUTPUT_BYTES:
+            self._keep_outputs = False
+            self._kept.clear()
+        else:
+            # The arrays are views of the message that brought them; a copy lets the message go.
+            self._kept[number] = {name: np.array(array) for name, array in outputs.items()}
+
+    def _finish(self) -> None:
+        with self._lock:
+            # What has not come back by now is lost, and is said to be.
+            self._lost += len(self._pending)
+            self._pending.clear()
+            self._end_s = time.monotonic()
+            if self._problem is not None:
+                self._state = "failed"
+            elif self._stop.is_set():
+                self._state = "stopped"
+            else:
+                self._state = "finished"
+        self._ended.set()
+        self._on_change(self)
+
+    def _report(self) -> None:
+        while not self._ended.wait(REPORT_EVERY_S):
+            self._on_change(self)
+
+    def _frames_per_s(self, now_s: float) -> float | None:
+        if self._end_s is not None:
+            span_s = (self._arrivals_s[-1] if self._arrivals_s else self._end_s) - self._begin_s
+            return self._delivered / span_s if self._delivered and span_s > 0 else None
+        window_s = min(RATE_WINDOW_S, now_s - self._begin_s)
+        recent = sum(1 for arrival_s in reversed(self._arrivals_s) if arrival_s >= now_s - window_s)
+        return recent / window_s if window_s > 0.2 else None
+
+    def snapshot(self) -> RunOut:
+        """Return the run's figures and newest results as they are now."""
+        with self._lock:
+            now_s = time.monotonic()
+            latencies_s = np.asarray(self._latencies_s) if self._latencies_s else None
+            return RunOut(
+                id=self.id,
+                deployment_id=self.deployment_id,
+                state=self._state,
+                source=self._source,
+                started_at=self.started_at,
+                elapsed_s=(self._end_s or now_s) - self._begin_s,
+                submitted=self._submitted,
+                delivered=self._delivered,
+                lost=self._lost,
+                frames_per_s=self._frames_per_s(now_s),
+                latency_p50_s=None if latencies_s is None else float(np.percentile(latencies_s, 50)),
+                latency_p95_s=None if latencies_s is None else float(np.percentile(latencies_s, 95)),
+                problem=self._problem,
+                recent=list(self._recent),
+            )
+
+    def outputs_npz(self) -> bytes:
+        """Return every output as `<frame>:<name>` arrays of an `.npz` file. Raises OutputsNotKeptError."""
+        with self._lock:
+            if not self._keep_outputs or self._state == "running":
+                raise OutputsNotKeptError(f"the outputs of run {self.id} are not kept (or it has not ended)")
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                for number in sorted(self._kept):
+                    for name, array in self._kept[number].items():
+                        with archive.open(f"{number}:{name}.npy", "w") as entry:
+                            np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
+            return buffer.getvalue()

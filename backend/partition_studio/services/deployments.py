@@ -1,0 +1,185 @@
+"""Deployments: begun, followed, ended, and found again after a restart."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+
+from partition_studio.deployment.deployment import Deployment, DeploymentSpec
+from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
+from partition_studio.deployment.run import Tensors
+from partition_studio.errors import ConflictError
+from partition_studio.graph.frames import random_frame, read_frame
+from partition_studio.graph.load import original_model
+from partition_studio.partition.check import require_valid
+from partition_studio.partition.plan import Plan
+from partition_studio.schemas import DeploymentMessage, DeploymentOut
+from partition_studio.services.devices import DeviceService
+from partition_studio.services.models import ModelService
+from partition_studio.store.database import Database
+from partition_studio.store.tables import DeploymentRow
+from partition_studio.telemetry.live import LiveHub
+
+logger = logging.getLogger(__name__)
+
+#: Ended deployments that are listed.
+LISTED = 50
+
+
+class DeploymentService:
+    """Bring plans up and down. Thread-safe; nothing blocks for long but `stop`."""
+
+    def __init__(self, database: Database, hub: LiveHub, models: ModelService) -> None:
+        self._database = database
+        self._hub = hub
+        self._models = models
+        self._lock = threading.Lock()
+        self._live: dict[str, Deployment] = {}
+        self._saved_states: dict[str, str] = {}
+
+    def attach(self, devices: DeviceService) -> None:
+        """Take the devices; apart from construction because each asks the other."""
+        self._devices = devices
+
+    def all(self) -> list[DeploymentOut]:
+        """List deployments, newest first."""
+        with self._database.session() as session:
+            query = select(DeploymentRow).order_by(DeploymentRow.created_at.desc()).limit(LISTED)
+            return [self._out(row) for row in session.scalars(query)]
+
+    def show(self, deployment_id: str) -> DeploymentOut:
+        """Show one deployment."""
+        with self._database.session() as session:
+            row = session.get(DeploymentRow, deployment_id)
+        if row is None:
+            raise DeploymentNotFoundError(f"there is no deployment {deployment_id!r}", deployment_id=deployment_id)
+        return self._out(row)
+
+    def _out(self, row: DeploymentRow) -> DeploymentOut:
+        live = self._live.get(row.id)
+        return live.snapshot() if live is not None else DeploymentOut.model_validate(row.document)
+
+    def live(self, deployment_id: str) -> Deployment:
+        """Return a deployment of this studio's lifetime. Raises DeploymentNotFoundError."""
+        live = self._live.get(deployment_id)
+        if live is None:
+            self.show(deployment_id)
+            raise ConflictError(
+                f"the deployment {deployment_id} has ended", next_step="Deploy its plan again.", id=deployment_id
+            )
+        return live
+
+    def active_on(self, device: str) -> str | None:
+        """Return the active deployment that a device takes part in."""
+        active = [live.id for live in list(self._live.values()) if live.is_active and device in live.devices]
+        return active[-1] if active else None
+
+    def deploy(self, model_id: str, plan: Plan) -> DeploymentOut:
+        """Check a plan and begin to bring it up. Raises PlanError, AlreadyDeployingError."""
+        network = self._models.network(model_id)
+        _, graph = require_valid(network, plan, self._devices.limits())
+        path = self._models.path(model_id)
+        with self._lock:
+            of_model = [live for live in self._live.values() if live.spec.model_id == model_id]
+            if any(live.state == "deploying" for live in of_model):
+                raise AlreadyDeployingError(f"a deployment of {network.name!r} is on its way")
+            spec = DeploymentSpec(
+                id=secrets.token_hex(4),
+                epoch=self._next_epoch(model_id),
+                model_id=model_id,
+                model_name=next((m.name for m in self._models.all() if m.id == model_id), network.name),
+                plan=plan,
+                network=network,
+                original=lambda: original_model(path),
+                graph=graph,
+                test_frame=self._test_frame(model_id),
+                threads={device: self._devices.threads(device) for device in graph.devices},
+            )
+            deployment = Deployment(
+                spec,
+                {device: self._devices.session(device) for device in graph.devices},
+                replaces=next((live for live in of_model if live.state == "running"), None),
+                on_change=self._changed,
+            )
+            self._live[deployment.id] = deployment
+            self._save(deployment)
+        deployment.start()
+        return deployment.snapshot()
+
+    def cancel(self, deployment_id: str) -> DeploymentOut:
+        """Give up a deployment that is on its way."""
+        live = self.live(deployment_id)
+        live.cancel()
+        live.wait(30)
+        return live.snapshot()
+
+    def stop(self, deployment_id: str) -> DeploymentOut:
+        """End a deployment; one that has ended stays as it is."""
+        if deployment_id not in self._live:
+            return self.show(deployment_id)
+        live = self._live[deployment_id]
+        live.end()
+        return live.snapshot()
+
+    def device_lost(self, device: str, reason: str) -> None:
+        """Fail every deployment that needs a device which went away."""
+        for live in list(self._live.values()):
+            if live.is_active:
+                live.device_lost(device, reason)
+
+    def each_active(self, act: Callable[[Deployment], None]) -> None:
+        """Do something with every active deployment."""
+        for live in list(self._live.values()):
+            if live.is_active:
+                act(live)
+
+    def forget_running(self) -> None:
+        """Note, at the studio's start, that what ran before is not in its hands."""
+        with self._database.session() as session, session.begin():
+            query = select(DeploymentRow).where(DeploymentRow.state.in_(("deploying", "running", "stopping")))
+            for row in session.scalars(query):
+                row.state = "stopped"
+                row.document = {**row.document, "state": "stopped"}
+
+    def close(self) -> None:
+        """End every deployment."""
+        self.each_active(lambda live: live.end())
+
+    def _changed(self, deployment: Deployment) -> None:
+        if deployment.id not in self._live:
+            return
+        self._hub.publish(DeploymentMessage(deployment=deployment.snapshot()))
+        if deployment.state != "deploying" and self._saved_states.get(deployment.id) != deployment.state:
+            self._save(deployment)
+            self._devices.tell(deployment.devices)
+
+    def _save(self, deployment: Deployment) -> None:
+        document = deployment.snapshot()
+        self._saved_states[deployment.id] = document.state
+        with self._database.session() as session, session.begin():
+            session.merge(
+                DeploymentRow(
+                    id=deployment.id,
+                    model_id=deployment.spec.model_id,
+                    epoch=deployment.spec.epoch,
+                    state=document.state,
+                    document=document.model_copy(update={"run": None}).model_dump(mode="json"),
+                    created_at=deployment.created_at,
+                )
+            )
+
+    def _next_epoch(self, model_id: str) -> int:
+        with self._database.session() as session:
+            query = select(func.max(DeploymentRow.epoch)).where(DeploymentRow.model_id == model_id)
+            return (session.scalar(query) or 0) + 1
+
+    def _test_frame(self, model_id: str) -> Tensors:
+        """Return a real input where the model comes with one, else a random one."""
+        network = self._models.network(model_id)
+        for name in self._models.sample_names(model_id)[:1]:
+            data = self._models.sample(model_id, name)
+            return read_frame(data, name, network.inputs, self._models.preprocessing(model_id))
+        return random_frame(network.inputs, seed=int(datetime.now(UTC).timestamp()))

@@ -1,0 +1,324 @@
+"""The registered devices, and the studio's hold on each."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from partition_agent.protocol import Event
+from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
+from partition_studio.fleet.address import LocalAddress, SshAddress, parse_address, parse_device_name
+from partition_studio.fleet.check import DeviceCheck
+from partition_studio.fleet.hostkeys import HostKeys
+from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles
+from partition_studio.fleet.ssh import trust_host_key
+from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.partition.check import DeviceLimits
+from partition_studio.schemas import (
+    DeviceCheckOut,
+    DeviceIn,
+    DeviceMessage,
+    DeviceOut,
+    DeviceRemovedMessage,
+    ProblemOut,
+    PythonOut,
+)
+from partition_studio.services.settings import DataDir
+from partition_studio.store.database import Database
+from partition_studio.store.tables import DeviceRow
+from partition_studio.telemetry.live import LiveHub
+
+logger = logging.getLogger(__name__)
+
+
+class DeviceNotFoundError(NotFoundError):
+    """No device of that name is registered."""
+
+    code = "device_not_found"
+    next_step = "List the devices with `partition-studio device list`, or add it first."
+
+
+class DeviceExistsError(ConflictError):
+    """A device of that name is registered."""
+
+    code = "device_exists"
+    next_step = "Choose another name, or remove the one that is there."
+
+
+class DeviceBusyError(ConflictError):
+    """The device takes part in a deployment."""
+
+    code = "device_busy"
+    next_step = "Stop that deployment first."
+
+
+def check_out(check: DeviceCheck) -> DeviceCheckOut:
+    """Describe what a check found."""
+    facts = check.facts
+    libc = facts.libc if facts.libc_version is None else f"{facts.libc} {'.'.join(map(str, facts.libc_version))}"
+    return DeviceCheckOut(
+        verdict=check.verdict,
+        reasons=[reason.text for reason in check.reasons],
+        checked_at=datetime.now(UTC),
+        os=facts.os_release or facts.system,
+        architecture=facts.machine,
+        model=facts.model or None,
+        libc=libc,
+        pythons=[
+            PythonOut(path=found.path, version=".".join(str(part) for part in found.version)) for found in facts.pythons
+        ],
+        usable_cores=facts.cores or 0.0,
+        memory_bytes=facts.memory_total_bytes or 0,
+        memory_available_bytes=facts.memory_available_bytes,
+        disk_free_bytes=facts.disk_free_bytes,
+    )
+
+
+class DeviceService:
+    """Add, check, list and remove devices. Every call may block; thread-safe."""
+
+    def __init__(
+        self,
+        data_dir: DataDir,
+        database: Database,
+        hub: LiveHub,
+        *,
+        on_event: Callable[[str, Event], None],
+        on_lost: Callable[[str, str], None],
+        deployment_of: Callable[[str], str | None],
+    ) -> None:
+        """Open the registry; `deployment_of` tells which active deployment a device takes part in."""
+        self._database = database
+        self._hub = hub
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._deployment_of = deployment_of
+        user_known_hosts = Path.home() / ".ssh" / "known_hosts"
+        self._files = FleetFiles(
+            host_keys=HostKeys(data_dir.known_hosts, user_known_hosts),
+            wheelhouses=WheelhouseCache(data_dir.wheelhouse),
+            local_devices=data_dir.local_devices,
+        )
+        self._lock = threading.Lock()
+        self._passwords: dict[str, str] = {}
+        self._sessions: dict[str, DeviceSession] = {}
+
+    # --- the registry ------------------------------------------------------------------------------------------------
+
+    def all(self) -> list[DeviceOut]:
+        """List the devices in the order of their registration."""
+        return [self._out(row) for row in self._rows()]
+
+    def names(self) -> list[str]:
+        """Return the devices' names in the order of their registration."""
+        return [row.name for row in self._rows()]
+
+    def limits(self) -> dict[str, DeviceLimits]:
+        """Return what each device can take, as far as its last check told."""
+        return {row.name: DeviceLimits(memory_bytes=_memory(row)) for row in self._rows()}
+
+    def threads(self, name: str) -> int:
+        """Return the intra-op threads that the person asked for by choosing cores; 0 leaves it to the agent."""
+        return len(self._row(name).cpus or ())
+
+    def add(self, request: DeviceIn) -> DeviceOut:
+        """Connect to a device, check it and register it; one that cannot be used is registered with the reason.
+
+        Raises AddressError, DeviceExistsError, and every DeviceError of connecting: then nothing is registered.
+        """
+        name = parse_device_name(request.name)
+        address = parse_address(request.address)
+        _check_request(request)
+        with self._database.session() as session:
+            if session.get(DeviceRow, name) is not None:
+                raise DeviceExistsError(f"there is a device {name!r} already", device=name)
+        row = DeviceRow(
+            name=name,
+            position=0,
+            address=str(address),
+            key_file=request.key_file,
+            cpus=request.cpus,
+            idle_power_w=request.idle_power_w,
+            busy_power_w=request.busy_power_w,
+            state="unknown",
+            check=None,
+            problem=None,
+        )
+        if isinstance(address, SshAddress) and request.trusted_fingerprint is not None:
+            trust_host_key(address, request.trusted_fingerprint, self._files.host_keys)
+        device = self._open(_spec(row, request.password))
+        try:
+            _note(row, device.check())
+            with self._lock, self._database.session() as session:
+                if session.get(DeviceRow, name) is not None:
+                    raise DeviceExistsError(f"there is a device {name!r} already", device=name)
+                row.position = (session.scalar(select(func.max(DeviceRow.position))) or 0) + 1
+                session.add(row)
+                session.commit()
+                self._sessions[name] = device
+                if request.password is not None:
+                    self._passwords[name] = request.password
+        except BaseException:
+            if self._sessions.get(name) is not device:
+                device.close()
+            raise
+        out = self._out(row)
+        self._hub.publish(DeviceMessage(device=out))
+        return out
+
+    def check(self, name: str) -> DeviceOut:
+        """Check a device anew; what is wrong is kept and shown with it."""
+        self._row(name)
+        check: DeviceCheck | None = None
+        problem: ProblemOut | None = None
+        try:
+            check = self.session(name).check()
+        except DeviceError as error:
+            problem = ProblemOut(
+                code=error.code, message=error.message, next_step=error.next_step, details=dict(error.details)
+            )
+        with self._database.session() as session, session.begin():
+            row = session.get(DeviceRow, name)
+            if row is None:
+                raise DeviceNotFoundError(f"there is no device {name!r}", device=name)
+            if check is not None:
+                _note(row, check)
+            elif problem is not None:
+                row.state, row.problem = "unreachable", problem.model_dump(mode="json")
+        out = self._out(row)
+        self._hub.publish(DeviceMessage(device=out))
+        return out
+
+    def remove(self, name: str) -> None:
+        """End the device's agent, delete what was installed there, forget it; an unreachable one is just forgotten."""
+        self._row(name)
+        deployment = self._deployment_of(name)
+        if deployment is not None:
+            raise DeviceBusyError(f"{name} takes part in the deployment {deployment}", device=name)
+        device = self.session(name)
+        try:
+            device.uninstall()
+        except StudioError as error:
+            logger.warning("uninstall_failed", extra={"device": name, "reason": error.message})
+        device.close()
+        with self._lock, self._database.session() as session, session.begin():
+            row = session.get(DeviceRow, name)
+            if row is not None:
+                session.delete(row)
+            self._sessions.pop(name, None)
+            self._passwords.pop(name, None)
+        self._hub.publish(DeviceRemovedMessage(name=name))
+
+    def log(self, name: str, lines: int) -> list[str]:
+        """Return the last lines of the device's agent log."""
+        self._row(name)
+        return self.session(name).read_log(lines)
+
+    def tell(self, names: Sequence[str]) -> None:
+        """Publish the present state of some devices."""
+        for row in self._rows():
+            if row.name in names:
+                self._hub.publish(DeviceMessage(device=self._out(row)))
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+
+    def session(self, name: str) -> DeviceSession:
+        """Return the studio's hold on a device."""
+        row = self._row(name)
+        with self._lock:
+            if name not in self._sessions:
+                self._sessions[name] = self._open(_spec(row, self._passwords.get(name)))
+            return self._sessions[name]
+
+    def close(self) -> None:
+        """Let go of every device."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        for device in sessions:
+            try:
+                device.close()
+            except StudioError as error:
+                logger.warning("device_close_failed", extra={"device": device.spec.name, "reason": error.message})
+
+    def _open(self, spec: DeviceSpec) -> DeviceSession:
+        return DeviceSession(spec, self._files, on_event=self._on_event, on_lost=self._on_lost)
+
+    def _rows(self) -> Sequence[DeviceRow]:
+        with self._database.session() as session:
+            return session.scalars(select(DeviceRow).order_by(DeviceRow.position)).all()
+
+    def _row(self, name: str) -> DeviceRow:
+        with self._database.session() as session:
+            row = session.get(DeviceRow, name)
+        if row is None:
+            raise DeviceNotFoundError(f"there is no device {name!r}", device=name)
+        return row
+
+    def _out(self, row: DeviceRow) -> DeviceOut:
+        device = self._sessions.get(row.name)
+        return DeviceOut.model_validate(
+            {
+                "name": row.name,
+                "kind": "local" if row.address.startswith("local:") else "ssh",
+                "address": row.address,
+                "state": row.state,
+                "check": row.check,
+                "problem": row.problem,
+                "cpus": row.cpus,
+                "idle_power_w": row.idle_power_w,
+                "busy_power_w": row.busy_power_w,
+                "agent_running": device is not None and device.agent_running,
+                "deployment_id": self._deployment_of(row.name),
+            }
+        )
+
+
+def _check_request(request: DeviceIn) -> None:
+    """Refuse figures and cores that cannot be. Raises BadInputError."""
+    idle_w, busy_w = request.idle_power_w, request.busy_power_w
+    if (idle_w is None) != (busy_w is None):
+        raise BadInputError("idle and busy power belong together", next_step="Give both, or neither.")
+    if idle_w is not None and busy_w is not None and busy_w < idle_w:
+        raise BadInputError(f"busy power ({busy_w} W) is below idle power ({idle_w} W)")
+    if request.cpus is not None and (not request.cpus or min(request.cpus) < 0):
+        raise BadInputError(f"{request.cpus} is no list of cores", next_step="Give core numbers such as 0,1.")
+    if request.cpus is not None and parse_address(request.address) == LocalAddress():
+        usable = os.sched_getaffinity(0)
+        if not set(request.cpus) <= usable:
+            raise BadInputError(f"this machine's usable cores are {sorted(usable)}, not {request.cpus}")
+
+
+def _spec(row: DeviceRow, password: str | None) -> DeviceSpec:
+    key_file = None if row.key_file is None else Path(row.key_file).expanduser()
+    return DeviceSpec(
+        name=row.name,
+        address=parse_address(row.address),
+        credentials=SshCredentials(key_file=key_file, password=password),
+        cpus=tuple(row.cpus or ()),
+        idle_power_w=row.idle_power_w,
+        busy_power_w=row.busy_power_w,
+    )
+
+
+def _note(row: DeviceRow, check: DeviceCheck) -> None:
+    row.state = check.verdict
+    row.check = check_out(check).model_dump(mode="json")
+    row.problem = None
+    if check.verdict == "cannot":
+        row.problem = ProblemOut(
+            code=check.reasons[0].code,
+            message=f"{row.name} cannot run the agent: " + "; ".join(reason.text for reason in check.reasons),
+            next_step="Mend that on the device, then check it again.",
+        ).model_dump(mode="json")
+
+
+def _memory(row: DeviceRow) -> int | None:
+    if row.check is None:
+        return None
+    return DeviceCheckOut.model_validate(row.check).memory_bytes or None

@@ -1,0 +1,99 @@
+"""The composition root: builds the studio's parts and connects them."""
+
+import fcntl
+import logging
+import threading
+from typing import IO
+
+from partition_agent.protocol import Event, Fault, Progress, Telemetry
+from partition_studio.errors import StudioUnavailableError
+from partition_studio.schemas import DeviceLiveMessage, DeviceLiveOut
+from partition_studio.services.deployments import DeploymentService
+from partition_studio.services.devices import DeviceService
+from partition_studio.services.models import ModelService
+from partition_studio.services.plans import PlanService
+from partition_studio.services.runs import RunService
+from partition_studio.services.settings import DataDir
+from partition_studio.store.database import open_in
+from partition_studio.telemetry.figures import device_live
+from partition_studio.telemetry.live import LiveHub
+
+logger = logging.getLogger(__name__)
+
+
+class DataDirInUseError(StudioUnavailableError):
+    """Another studio runs on the same data folder."""
+
+    code = "data_dir_in_use"
+    next_step = "Use the studio that runs, stop it, or give another folder with --data-dir."
+
+
+class Services:
+    """Everything that the studio does, for the API."""
+
+    def __init__(self, data_dir: DataDir) -> None:
+        """Open the data folder. Raises DataDirInUseError, DatabaseUnusableError."""
+        self.demo_model_id: str | None = None
+        self._lock_file = _lock(data_dir)
+        self._database = open_in(data_dir.path)
+        self.hub = LiveHub()
+        self.models = ModelService(data_dir.path, self._database, self.hub)
+        self.deployments = DeploymentService(self._database, self.hub, self.models)
+        self.devices = DeviceService(
+            data_dir,
+            self._database,
+            self.hub,
+            on_event=self._on_event,
+            on_lost=self._on_lost,
+            deployment_of=self.deployments.active_on,
+        )
+        self.deployments.attach(self.devices)
+        self.plans = PlanService(self._database, self.hub, self.models, self.devices)
+        self.runs = RunService(self._database, self.hub, self.models, self.deployments)
+        self._figures_lock = threading.Lock()
+        self._last_sample: dict[str, Telemetry] = {}
+        self._figures: dict[str, DeviceLiveOut] = {}
+        self.deployments.forget_running()
+
+    def live_figures(self) -> list[DeviceLiveOut]:
+        """Return the newest figures of every device that reports."""
+        with self._figures_lock:
+            return list(self._figures.values())
+
+    def close(self) -> None:
+        """End everything that this studio began, and let go of the data folder."""
+        self.deployments.close()
+        self.devices.close()
+        self._database.close()
+        self._lock_file.close()
+
+    def _on_event(self, device: str, event: Event) -> None:
+        match event:
+            case Telemetry():
+                with self._figures_lock:
+                    live = device_live(device, self._last_sample.get(device), event)
+                    self._last_sample[device] = event
+                    self._figures[device] = live
+                self.hub.publish(DeviceLiveMessage(live=live))
+            case Progress():
+                self.deployments.each_active(lambda live: live.stage_progress(device, event))
+            case Fault():
+                logger.warning("agent_fault", extra={"device": device, "code": event.code, "reason": event.message})
+
+    def _on_lost(self, device: str, reason: str) -> None:
+        with self._figures_lock:
+            self._figures.pop(device, None)
+            self._last_sample.pop(device, None)
+        self.deployments.device_lost(device, reason)
+        self.devices.tell([device])
+
+
+def _lock(data_dir: DataDir) -> IO[str]:
+    """Hold the data folder for this process."""
+    file = data_dir.lock.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise DataDirInUseError(f"another studio runs with the data folder {data_dir.path}") from error
+    return file

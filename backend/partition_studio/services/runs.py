@@ -1,0 +1,148 @@
+"""Runs: frames read, sent, reported."""
+
+import secrets
+import threading
+from collections.abc import Sequence
+
+from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
+from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
+from partition_studio.errors import BadInputError
+from partition_studio.graph.classes import top_classes
+from partition_studio.graph.frames import random_frame, read_frame
+from partition_studio.schemas import ClassScoreOut, RunMessage, RunOut
+from partition_studio.services.deployments import DeploymentService
+from partition_studio.services.models import ModelService
+from partition_studio.store.database import Database
+from partition_studio.store.tables import RunRow
+from partition_studio.telemetry.live import LiveHub
+
+#: Different random frames that a run of them goes round.
+RANDOM_FRAMES = 8
+
+#: Runs kept in memory, with their outputs.
+KEPT_RUNS = 8
+
+#: Classes shown for a frame.
+SHOWN_CLASSES = 5
+
+
+class NoSamplesError(BadInputError):
+    """The model comes with no images."""
+
+    code = "no_samples"
+    next_step = "Choose files, or random frames."
+
+
+class RunService:
+    """Start, follow and stop runs. Thread-safe."""
+
+    def __init__(self, database: Database, hub: LiveHub, models: ModelService, deployments: DeploymentService) -> None:
+        self._database = database
+        self._hub = hub
+        self._models = models
+        self._deployments = deployments
+        self._lock = threading.Lock()
+        self._runs: dict[str, Run] = {}
+
+    def start(
+        self,
+        deployment_id: str,
+        *,
+        source: RunSource,
+        repeat: bool,
+        seconds: float | None,
+        files: Sequence[tuple[str, bytes]] = (),
+    ) -> RunOut:
+        """Begin to send frames. Raises FrameInputError for a file that does not fit, NotRunningError, RunGoingOnError.
+
+        Every file is read before the first frame is sent.
+        """
+        deployment = self._deployments.live(deployment_id)
+        frames = self._frames(deployment.spec.model_id, source, files)
+        labels = self._models.labels(deployment.spec.model_id)
+
+        def classify(outputs: Tensors) -> list[ClassScoreOut]:
+            for output in outputs.values():
+                scores = top_classes(output, labels or None, SHOWN_CLASSES)
+                if scores:
+                    return [ClassScoreOut(index=s.index, label=s.label, score=s.score) for s in scores]
+            return []
+
+        with self._lock:
+            door = deployment.front_door
+            if door is None:
+                raise NotRunningError(f"the deployment {deployment_id} is {deployment.state}")
+            if deployment.run is not None and deployment.run.is_running:
+                raise RunGoingOnError(f"the run {deployment.run.id} is going on in the deployment {deployment_id}")
+            run = Run(
+                run_id=secrets.token_hex(4),
+                deployment_id=deployment_id,
+                source=source,
+                frames=frames,
+                repeat=repeat,
+                seconds=seconds,
+                front_door=door,
+                passthrough=deployment.passthrough,
+                classify=classify,
+                on_change=self._changed,
+            )
+            deployment.run = run
+            self._runs[run.id] = run
+            while len(self._runs) > KEPT_RUNS:
+                self._runs.pop(next(iter(self._runs)))
+        run.start()
+        return run.snapshot()
+
+    def show(self, run_id: str) -> RunOut:
+        """Show a run."""
+        if run_id in self._runs:
+            return self._runs[run_id].snapshot()
+        with self._database.session() as session:
+            row = session.get(RunRow, run_id)
+        if row is None:
+            raise RunNotFoundError(f"there is no run {run_id!r}")
+        return RunOut.model_validate(row.document)
+
+    def stop(self, run_id: str) -> RunOut:
+        """Stop a run; what is on its way still arrives."""
+        run = self._run(run_id)
+        run.stop()
+        run.wait(10)
+        return run.snapshot()
+
+    def outputs_npz(self, run_id: str) -> bytes:
+        """Return the outputs of a run of files."""
+        return self._run(run_id).outputs_npz()
+
+    def _run(self, run_id: str) -> Run:
+        run = self._runs.get(run_id)
+        if run is None:
+            raise RunNotFoundError(f"there is no run {run_id!r} in this studio's memory")
+        return run
+
+    def _frames(self, model_id: str, source: RunSource, files: Sequence[tuple[str, bytes]]) -> list[NamedFrame]:
+        network = self._models.network(model_id)
+        if source == "random":
+            return [NamedFrame(f"random {n}", random_frame(network.inputs, seed=n)) for n in range(RANDOM_FRAMES)]
+        if source == "samples":
+            files = [(name, self._models.sample(model_id, name)) for name in self._models.sample_names(model_id)]
+            if not files:
+                raise NoSamplesError(f"the model {network.name!r} comes with no sample images")
+        if not files:
+            raise BadInputError("no file was given", next_step="Choose at least one image or tensor file.")
+        preprocessing = self._models.preprocessing(model_id)
+        return [NamedFrame(name, read_frame(data, name, network.inputs, preprocessing)) for name, data in files]
+
+    def _changed(self, run: Run) -> None:
+        out = run.snapshot()
+        self._hub.publish(RunMessage(run=out))
+        if out.state != "running":
+            with self._database.session() as session, session.begin():
+                session.merge(
+                    RunRow(
+                        id=run.id,
+                        deployment_id=run.deployment_id,
+                        document=out.model_dump(mode="json"),
+                        started_at=run.started_at,
+                    )
+                )

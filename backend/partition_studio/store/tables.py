@@ -1,0 +1,110 @@
+"""The studio's tables. Documents that have a schema of their own (plan, check, problem) are kept as JSON."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Integer, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+Json = dict[str, Any]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:
+        """Store as UTC without a zone."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
+        """Read as UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of the tables; constraints are named so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class ModelRow(Base):
+    """A network. Its ONNX file lies in the data folder as `models/<digest>/model.onnx`."""
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(120))
+    size_bytes: Mapped[int] = mapped_column(Integer)
+    example: Mapped[str | None] = mapped_column(String(40))
+    trained: Mapped[bool]
+    summary: Mapped[Json] = mapped_column(JSON)
+    preprocessing: Mapped[Json] = mapped_column(JSON)
+    labels: Mapped[list[str]] = mapped_column(JSON)
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PlanRow(Base):
+    """A saved plan of a network."""
+
+    __tablename__ = "plans"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(120))
+    revision: Mapped[int]
+    document: Mapped[Json] = mapped_column(JSON)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DeviceRow(Base):
+    """A registered device. Passwords and agent tokens are never here."""
+
+    __tablename__ = "devices"
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    position: Mapped[int]
+    address: Mapped[str] = mapped_column(Text)
+    key_file: Mapped[str | None] = mapped_column(Text)
+    cpus: Mapped[list[int] | None] = mapped_column(JSON)
+    idle_power_w: Mapped[float | None]
+    busy_power_w: Mapped[float | None]
+    state: Mapped[str] = mapped_column(String(12))
+    check: Mapped[Json | None] = mapped_column("last_check", JSON)
+    problem: Mapped[Json | None] = mapped_column(JSON)
+
+
+class DeploymentRow(Base):
+    """A plan on its devices, as it was last known."""
+
+    __tablename__ = "deployments"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    model_id: Mapped[str] = mapped_column(String(12))
+    epoch: Mapped[int]
+    state: Mapped[str] = mapped_column(String(12))
+    document: Mapped[Json] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class RunRow(Base):
+    """A finished run's figures."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    deployment_id: Mapped[str] = mapped_column(String(16), index=True)
+    document: Mapped[Json] = mapped_column(JSON)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
