@@ -1,4 +1,4 @@
-"""Prints the OpenAPI document, from which the browser's types are generated: `python -m partition_studio.api.openapi`."""
+"""Prints the OpenAPI document, from which the browser's types are made: `python -m partition_studio.api.openapi`."""
 
 import json
 import sys
