@@ -105,10 +105,11 @@ def _read_range(tensor: TensorProto, path: Path, file: Path, offset: int, length
             tensor=tensor.name,
             location=location,
         ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise _link(tensor, path, location, "not a plain file")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise _link(tensor, path, location, "not a plain file")
         if status.st_nlink > 1:
             raise _link(tensor, path, location, "a hard link")
         if offset + length > status.st_size:

@@ -9,7 +9,7 @@ from onnx import NodeProto, TensorProto, numpy_helper
 
 from partition_studio.graph.dtypes import NUMPY_NAMES, element_bits
 from partition_studio.graph.errors import NetworkTooLargeError, NotRunnableError
-from partition_studio.graph.runtime import run_model, runtime_error_types
+from partition_studio.graph.runtime import error_sentence, run_model, runtime_error_types
 from partition_studio.graph.shapes import RawType
 from partition_studio.graph.structure import describe
 from partition_studio.graph.walk import node_reads, subgraphs
@@ -141,7 +141,7 @@ def _evaluate(
         values = run_model(part, {}, names, optimise=False)
     except runtime_error_types() as error:
         raise NotRunnableError(
-            f"{file_name}: the weights cannot be computed: {str(error).splitlines()[0][:300]}", file=file_name
+            f"{file_name}: the weights cannot be computed: {error_sentence(error)}", file=file_name
         ) from error
     return [numpy_helper.from_array(np.asarray(values[name]), name=name) for name in names]
 

@@ -9,11 +9,12 @@ from math import prod
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import onnx
 import onnx.inliner
 from onnx import NodeProto, TensorProto
 
-from partition_studio.graph.batch import bind_batch, real_inputs
+from partition_studio.graph.batch import bind_batch, real_inputs, static_shape
 from partition_studio.graph.cost import layer_macs, readable_attributes
 from partition_studio.graph.dtypes import NUMPY_NAMES, ONNX_TYPES, element_bits, onnx_type_name
 from partition_studio.graph.errors import (
@@ -28,7 +29,7 @@ from partition_studio.graph.names import name_nodes
 from partition_studio.graph.network import Layer, Network, TensorType
 from partition_studio.graph.prune import prune
 from partition_studio.graph.read import LoadLimits, read_network
-from partition_studio.graph.runtime import open_session, runtime_error_types
+from partition_studio.graph.runtime import error_sentence, run_model, runtime_error_types
 from partition_studio.graph.shapes import RawType, ask_runtime_for_types, forget_shapes, infer_types, skeleton
 from partition_studio.graph.structure import check_names, check_operators, describe, sort_nodes
 from partition_studio.graph.walk import node_reads
@@ -159,24 +160,40 @@ def value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
 
 
 def _check_runnable(model: onnx.ModelProto, file_name: str) -> None:
-    """Let ONNX's checker and ONNX Runtime look at the network without its large weights.
+    """Let ONNX's checker look at the network, and ONNX Runtime run it once, without its large weights.
 
-    Some operators insist on constant weights: where the skeleton is refused, the whole has the last word.
+    Some mistakes, as weights of the wrong shape, show only in a run. Some operators insist on constant weights: where
+    the skeleton is refused, the whole has the last word.
     """
     light = skeleton(model)
     try:
         onnx.checker.check_model(light)
     except onnx.checker.ValidationError as error:
         raise InvalidNetworkError(f"{file_name}: {str(error).splitlines()[0][:300]}", file=file_name) from error
+    expected = {value.name: static_shape(value)[1] for value in model.graph.output}
     try:
-        open_session(light, optimise=False)
+        made = _try(light)
     except runtime_error_types():
         try:
-            open_session(model, optimise=False)
+            made = _try(model)
         except runtime_error_types() as error:
             raise NotRunnableError(
-                f"{file_name}: ONNX Runtime cannot run it: {str(error).splitlines()[0][:300]}", file=file_name
+                f"{file_name}: ONNX Runtime cannot run it: {error_sentence(error)}", file=file_name
             ) from error
+    for name, shape in made.items():
+        if shape != expected[name]:
+            raise UnresolvedShapeError(
+                f"{file_name}: the output {name!r} should have the shape {expected[name]} and has {shape}.", tensor=name
+            )
+
+
+def _try(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Run a network on inputs of ones (a zero could be divided by) and return the shapes of its outputs."""
+    feeds = {}
+    for value in model.graph.input:
+        number, shape = static_shape(value)
+        feeds[value.name] = np.ones(shape or (), dtype=onnx.helper.tensor_dtype_to_np_dtype(number))
+    return {name: array.shape for name, array in run_model(model, feeds, optimise=False).items()}
 
 
 def _index(

@@ -1,5 +1,6 @@
 """ONNX Runtime on this machine: the evaluator of constants and the oracle of every split."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,12 @@ def runtime_error_types() -> tuple[type[Exception], ...]:
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
     found = [getattr(state, name) for name in (*names, "EPFail", "NoSuchFile", "NoModel") if hasattr(state, name)]
     return (*found, RuntimeError, ValueError)
+
+
+def error_sentence(error: Exception) -> str:
+    """Return the first line of an error of ONNX Runtime, without its prefix of codes."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])[:300]
 
 
 def known_operators() -> frozenset[tuple[str, str]]:

@@ -19,8 +19,8 @@ from partition_studio.graph.runtime import Arrays, open_session, run_model
 from partition_studio.partition.stages import SINK, StageGraph
 
 #: Largest allowed relative difference, by element type. ONNX Runtime's CPU computes float16 layers in float32 and
-#: rounds where layers are not fused, so a cut rounds once more: a few units of float16's precision (2**-10).
-TOLERANCES = {"float64": 1e-9, "float32": 1e-5, "float16": 4e-3}
+#: rounds where layers are not fused, so every cut rounds once more: some units of float16's precision (2**-10).
+TOLERANCES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2}
 
 
 class PartsDifferError(PlanError):

@@ -1,0 +1,113 @@
+"""Weights in other files: taken from plain files in the network's folder, from nowhere else."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from partition_studio.errors import NetworkError
+from partition_studio.graph.load import load_network, original_model
+from partition_studio.graph.read import LoadLimits
+
+from .networks import make_model, value
+
+VALUES = np.arange(32, dtype=np.float32).reshape(1, 2, 4, 4)
+
+
+def write_network(folder: Path, *, location: str = "w.bin", offset: str = "0", length: str = "128") -> Path:
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=VALUES.shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, text in (("location", location), ("offset", offset), ("length", length)):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, text
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"], name="sum")]
+    model = make_model(nodes, [value("x", VALUES.shape)], [value("y", VALUES.shape)], [tensor])
+    path = folder / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    inside = tmp_path / "inside"
+    (inside / "sub").mkdir(parents=True)
+    (inside / "w.bin").write_bytes(VALUES.tobytes())
+    (inside / "sub" / "w.bin").write_bytes(bytes(16) + VALUES.tobytes())
+    (tmp_path / "secret.bin").write_bytes(VALUES.tobytes())
+    return inside
+
+
+@pytest.mark.parametrize(("location", "offset"), [("w.bin", "0"), ("sub/w.bin", "16"), ("./w.bin", "0")])
+def test_weights_beside_the_network_are_taken_in(folder: Path, location: str, offset: str) -> None:
+    path = write_network(folder, location=location, offset=offset)
+    for model in (load_network(path).model, original_model(path)):
+        assert model.graph.initializer[0].data_location == TensorProto.DEFAULT
+        assert np.array_equal(numpy_helper.to_array(model.graph.initializer[0]), VALUES)
+
+
+def test_the_digest_covers_external_weights(folder: Path) -> None:
+    path = write_network(folder)
+    before = load_network(path).digest
+    (folder / "w.bin").write_bytes((VALUES + 1).tobytes())
+    assert load_network(path).digest != before
+
+
+@pytest.mark.parametrize(
+    ("location", "code"),
+    [
+        ("../secret.bin", "external_data_outside"),
+        ("sub/../../secret.bin", "external_data_outside"),
+        ("..\\secret.bin", "external_data_outside"),
+        ("/etc/hostname", "external_data_outside"),
+        ("C:\\secret.bin", "external_data_outside"),
+        ("", "external_data_outside"),
+        ("w\0.bin", "external_data_outside"),
+        ("symlink.bin", "external_data_link"),
+        ("linked_folder/secret.bin", "external_data_link"),
+        ("hardlink.bin", "external_data_link"),
+        ("pipe", "external_data_link"),
+        ("sub", "external_data_link"),
+        ("gone.bin", "external_data_missing"),
+    ],
+)
+def test_weights_elsewhere_are_refused(folder: Path, location: str, code: str) -> None:
+    (folder / "symlink.bin").symlink_to(folder.parent / "secret.bin")
+    (folder / "linked_folder").symlink_to(folder.parent)
+    os.link(folder.parent / "secret.bin", folder / "hardlink.bin")
+    os.mkfifo(folder / "pipe")
+    path = write_network(folder, location=location)
+    for load in (load_network, original_model):
+        with pytest.raises(NetworkError, match="'w'") as caught:
+            load(path)
+        assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [("1", "128"), ("0", "64"), ("0", "256"), ("-1", "128"), ("0x1", "128"), ("9" * 30, "128"), ("0", "")],
+)
+def test_a_range_that_does_not_fit_is_refused(folder: Path, offset: str, length: str) -> None:
+    path = write_network(folder, offset=offset, length=length)
+    with pytest.raises(NetworkError, match="'w'") as caught:
+        load_network(path)
+    assert caught.value.code == "external_data_range"
+
+
+def test_external_weights_count_towards_the_limit(folder: Path) -> None:
+    path = write_network(folder)
+    with pytest.raises(NetworkError) as caught:
+        load_network(path, limits=LoadLimits(model_bytes=path.stat().st_size + 100))
+    assert caught.value.code == "network_too_large"
+
+
+def test_a_network_saved_by_the_onnx_package_with_external_weights_loads(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"], name="sum")]
+    big = np.random.default_rng(0).standard_normal((1, 4, 32, 32)).astype(np.float32)
+    model = make_model(
+        nodes, [value("x", big.shape)], [value("y", big.shape)], [numpy_helper.from_array(big, name="w")]
+    )
+    onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="net.onnx.data")
+    assert load_network(tmp_path / "net.onnx").weight_bytes == big.nbytes
