@@ -101,12 +101,13 @@ class SshServer:
         self._write_wrapper()
         config = self.folder / "sshd_config"
         config.write_text(self._config())
-        self._process = subprocess.Popen(
-            [program, "-D", "-e", "-f", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "sshd.log").open("ab"),
-        )
+        with (self.folder / "sshd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
         self._wait_until_it_greets()
         return self
 

@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 MARK = "partition-studio: "
 KEPT_RELEASES = 2
@@ -292,7 +292,7 @@ def remove(path: str) -> None:
 
 def main() -> None:
     """Carry out one command and print its answer."""
-    commands = {
+    commands: Dict[str, Callable[..., Dict[str, Any]]] = {
         "look": look,
         "install": install,
         "start": start,
@@ -300,7 +300,7 @@ def main() -> None:
         "stop": stop,
         "log": log_text,
         "uninstall": uninstall,
-    }  # type: Dict[str, Callable[..., Dict[str, Any]]]
+    }
     os.umask(0o077)
     arguments = json.loads(sys.argv[2])
     try:

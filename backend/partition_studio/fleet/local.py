@@ -1,5 +1,6 @@
 """A device that is the studio's own machine: the same calls, by subprocess and file copy."""
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -90,7 +91,7 @@ class LocalConnection:
                     overflow.set()
                 into += data[: limit - len(into)]
 
-        assert process.stdin and process.stdout and process.stderr  # noqa: S101 - three pipes were asked for
+        assert process.stdin and process.stdout and process.stderr
         threads = [
             threading.Thread(target=collect, args=(process.stdout, stdout, MAX_STDOUT_BYTES), daemon=True),
             threading.Thread(target=collect, args=(process.stderr, stderr, MAX_STDERR_BYTES), daemon=True),
@@ -137,7 +138,8 @@ class LocalConnection:
         except OSError as error:
             raise self._failure(error, path, size) from error
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
     def _copy(self, stream: BinaryIO, part: Path, size: int, progress: BytesProgress, cancelled: CancelCheck) -> str:
         digest, done = hashlib.sha256(), 0

@@ -1,0 +1,188 @@
+"""The whole way onto a device that has Python and SSH only, with the real packages."""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterator
+from importlib import util
+from pathlib import Path
+
+import pytest
+from tests.sshd import SshServer
+
+from partition_agent.protocol import PROTOCOL_VERSION, AgentInfo, Hello
+from partition_studio.fleet.agent_client import AgentClient
+from partition_studio.fleet.agent_process import find_running, start_agent, stop_agent
+from partition_studio.fleet.check import DeviceCheck, check_device
+from partition_studio.fleet.device_python import call_device
+from partition_studio.fleet.errors import DiskFullError, InstallFailedError, OperationCancelledError
+from partition_studio.fleet.install import ensure_installed, uninstall
+from partition_studio.fleet.lock import target_of
+from partition_studio.fleet.progress import Progress, ignore_progress, never_cancelled
+from partition_studio.fleet.ssh import SshConnection, connect_ssh
+from partition_studio.fleet.wheelhouse import Wheelhouse, WheelhouseCache
+
+pytestmark = [pytest.mark.ssh, pytest.mark.slow]
+
+
+@pytest.fixture
+def patient(server: SshServer) -> Iterator[SshConnection]:
+    """A connection with the usual patience: unpacking packages keeps a small machine busy."""
+    opened = connect_ssh(server.address, server.credentials, server.trusting_host_keys())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def check(patient: SshConnection) -> DeviceCheck:
+    found = check_device(patient)
+    assert found.verdict == "ready", found.reasons
+    return found
+
+
+@pytest.fixture
+def cache(wheelhouse_folder: Path) -> WheelhouseCache:
+    return WheelhouseCache(wheelhouse_folder)
+
+
+@pytest.fixture
+def wheelhouse(cache: WheelhouseCache, check: DeviceCheck) -> Wheelhouse:
+    return cache.get(target_of(check), ignore_progress, never_cancelled)
+
+
+def tree(home: Path) -> list[str]:
+    return sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+
+
+def test_a_wheelhouse_is_one_tar_whose_digest_is_told(wheelhouse: Wheelhouse, cache: WheelhouseCache) -> None:
+    assert hashlib.sha256(wheelhouse.bundle.read_bytes()).hexdigest() == wheelhouse.bundle_sha256
+    assert wheelhouse.bundle.stat().st_size == wheelhouse.bundle_bytes < wheelhouse.unpacked_bytes
+    assert re.fullmatch("[0-9a-f]{64}", wheelhouse.digest)
+    assert cache.get(wheelhouse.target, ignore_progress, never_cancelled) == wheelhouse
+
+
+def test_install_start_talk_stop_and_remove(
+    server: SshServer, patient: SshConnection, check: DeviceCheck, cache: WheelhouseCache
+) -> None:
+    seen: list[Progress] = []
+    installed = ensure_installed(patient, check, cache, seen.append)
+    assert {"upload", "unpack"} <= {report.step for report in seen}
+    uploads = [report for report in seen if report.step == "upload"]
+    assert uploads[-1].done_bytes == uploads[-1].total_bytes
+    base = Path(installed.base_dir)
+    assert (base / "current").resolve() == Path(installed.release_dir or "")
+    assert not list(base.rglob("*.whl")), "the wheels are not kept"
+    assert not list(base.rglob("pip")), "nor is pip"
+
+    again: list[Progress] = []
+    assert ensure_installed(patient, check, cache, again.append) == installed
+    assert not [report for report in again if report.step in {"upload", "unpack"}]
+
+    ran = patient.run(
+        ["env", f"PYTHONPATH={installed.site_dir}", installed.python, "-c", "import onnxruntime, zmq, partition_agent"],
+        timeout_s=60,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+
+    assert util.find_spec("partition_agent.__main__"), "the agent belongs to this project"
+    state = start_agent(patient, installed)
+    with AgentClient(patient, state, lambda _: None, lambda _: None) as client:
+        info = client.call(Hello(), 30)
+        assert isinstance(info, AgentInfo)
+        assert info.protocol_version == PROTOCOL_VERSION
+        assert info.pid == state.pid
+    assert stop_agent(patient, installed)
+    assert find_running(patient, installed) is None
+    uninstall(patient, installed)
+    assert tree(server.home) == []
+
+
+def test_a_full_disk_while_unpacking_leaves_no_release(
+    server: SshServer, patient: SshConnection, check: DeviceCheck, wheelhouse: Wheelhouse
+) -> None:
+    assert check.python is not None
+    base = Path(check.facts.base)
+    bundle = base / "incoming" / f"{wheelhouse.bundle_sha256}.tar"
+    with wheelhouse.bundle.open("rb") as file:
+        patient.upload(
+            file,
+            wheelhouse.bundle_bytes,
+            str(bundle),
+            sha256=wheelhouse.bundle_sha256,
+            progress=lambda _: None,
+            cancelled=never_cancelled,
+        )
+    server.set_before("ulimit -f 20000")
+    with pytest.raises(DiskFullError):
+        call_device(
+            patient,
+            check.python.path,
+            "install",
+            {"base": str(base), "release": "r", "bundle": str(bundle)},
+            answer=dict[str, str],
+            timeout_s=120,
+        )
+    assert tree(base) == [".lock", "releases"]
+
+
+def test_too_little_room_is_refused_before_anything_is_sent(
+    server: SshServer, patient: SshConnection, check: DeviceCheck, cache: WheelhouseCache
+) -> None:
+    server.set_before("ulimit -f 100")
+    with pytest.raises(DiskFullError, match=re.escape(check.facts.base)):
+        ensure_installed(patient, check, cache)
+    assert not list(server.home.rglob("*.tar*"))
+
+
+def test_a_bundle_that_holds_anything_but_wheels_is_refused(
+    server: SshServer, patient: SshConnection, check: DeviceCheck, tmp_path: Path
+) -> None:
+    assert check.python is not None
+    for name in ("link", "file.txt"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "file.txt").write_text("x")
+        (folder / "link").symlink_to("/etc/passwd")
+        bundle = server.home / "base" / "incoming" / "bundle.tar"
+        bundle.parent.mkdir(parents=True)
+        subprocess.run(["tar", "-C", str(folder), "-cf", str(bundle), name], check=True)
+        with pytest.raises(InstallFailedError, match=name):
+            call_device(
+                patient,
+                check.python.path,
+                "install",
+                {"base": str(server.home / "base"), "release": "r", "bundle": str(bundle)},
+                answer=dict[str, str],
+                timeout_s=120,
+            )
+        assert tree(server.home / "base") == [".lock", "releases"]
+
+
+def test_old_releases_go_but_the_one_before_stays(
+    server: SshServer, patient: SshConnection, check: DeviceCheck
+) -> None:
+    assert check.python is not None
+    base = server.home / "base"
+    for number in range(3):
+        folder = base / "releases" / f"release{number}"
+        folder.mkdir(parents=True)
+        (folder / "complete").write_text("{}")
+        call_device(
+            patient,
+            check.python.path,
+            "install",
+            {"base": str(base), "release": folder.name, "bundle": str(base / "incoming" / "x.tar")},
+            answer=dict[str, str],
+            timeout_s=60,
+        )
+        assert (base / "current").resolve() == folder
+    assert sorted(path.name for path in (base / "releases").iterdir()) == ["release1", "release2"]
+
+
+def test_a_cancelled_installation_is_not_there(
+    patient: SshConnection, check: DeviceCheck, cache: WheelhouseCache
+) -> None:
+    seen: list[Progress] = []
+    with pytest.raises(OperationCancelledError):
+        ensure_installed(patient, check, cache, seen.append, lambda: any(one.step == "upload" for one in seen))
+    assert not (Path(check.facts.base) / "releases").exists()
