@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.sshd import SshServer
 
-from partition_agent.protocol import AgentState, Done, End, Event, Fault, Hello
+from partition_agent.protocol import PROTOCOL_VERSION, AgentState, Done, End, Event, Fault, Hello
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.agent_client import AgentClient
 from partition_studio.fleet.agent_process import find_running, kill_agent, read_log, start_agent, stop_agent
