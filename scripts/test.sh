@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Runs every check and every test; arguments go to pytest. Tests of real SSH and of a real browser need openssh-server
+# and chromium: both are installed where that is allowed. Where not, those tests are named, the rest runs, and it fails.
+set -uo pipefail
+source "$(dirname "$0")/common.sh"
+cd "$ROOT"
+failed=()
+markers=()
+
+has_program() { # NAME...
+  local name
+  for name in "$@"; do
+    if PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$name" >/dev/null; then return; fi
+  done
+  return 1
+}
+
+need() { # MARKER PACKAGE PROGRAM...
+  local marker=$1 package=$2
+  shift 2
+  if has_program "$@"; then return; fi
+  apt_install "$package" || true
+  if has_program "$@"; then return; fi
+  failed+=("the tests marked '$marker' could not run: $package is not installed (as root: apt install $package)")
+  markers+=("not $marker")
+}
+
+step() { # NAME COMMAND...
+  local name=$1
+  shift
+  say "== $name"
+  "$@" || failed+=("$name")
+}
+
+need ssh openssh-server sshd
+need browser chromium chromium chromium-browser google-chrome
+
+step "checks" scripts/lint.sh
+step "browser part, unit tests" scripts/node.sh npm run --silent --prefix frontend test
+selection=$(printf ' and %s' ${markers[@]+"${markers[@]}"})
+if [ ${#markers[@]} = 0 ]; then selection=""; fi
+step "pytest" "$VENV/bin/python" -m pytest ${selection:+-m "${selection# and }"} "$@"
+
+if [ ${#failed[@]} != 0 ]; then
+  say ""
+  say "FAILED:"
+  printf '  - %s\n' "${failed[@]}" >&2
+  exit 1
+fi
+say "All checks and tests passed."
