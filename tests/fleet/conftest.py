@@ -56,6 +56,7 @@ from websockets.sync.server import serve
 NASTY = "\\x1b[2Jno\\u202e such\\nmodel"
 data_dir = sys.argv[sys.argv.index("--data-dir") + 1]
 print("stand-in starts with", sys.argv[1:], flush=True)
+print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"), flush=True)
 if os.path.exists(os.path.join(data_dir, "refuse")):
     print("\\x1b[31mno\\x1b[0m runtime here", flush=True)
     sys.exit(3)

@@ -103,6 +103,11 @@ def test_the_agent_is_told_its_folder_cores_and_parent(device: DeviceConnection,
     assert Path(installed.data_dir).stat().st_mode & 0o777 == 0o700
 
 
+def test_the_runtime_on_a_device_sends_no_usage_events(device: DeviceConnection, installed: Installed) -> None:
+    start_agent(device, installed)
+    assert "telemetry off: 1" in read_log(device, installed)
+
+
 def test_an_agent_outlives_the_connection_that_started_it(
     server: SshServer, connection: SshConnection, stand_in: Path, tmp_path: Path
 ) -> None:

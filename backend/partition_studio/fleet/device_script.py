@@ -22,6 +22,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 MARK = "partition-studio: "
 KEPT_RELEASES = 2
 LOG_ROTATE_BYTES = 4 * 1024 * 1024
+#: ONNX Runtime's wheels otherwise send usage events and file an identifier in the user's home, before any call of ours.
+#: The first name is that of the releases, the second that of some in between.
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -188,7 +191,8 @@ def start(data_dir: str, command: List[str], python_path: str, deadline_s: float
         log_path = os.path.join(data_dir, "agent.log")
         if os.path.exists(log_path) and os.path.getsize(log_path) > LOG_ROTATE_BYTES:
             os.replace(log_path, log_path + ".1")
-        environment = dict(os.environ, PYTHONUNBUFFERED="1")
+        environment = dict(os.environ, PYTHONUNBUFFERED="1", XDG_CACHE_HOME=os.path.join(data_dir, "cache"))
+        environment.update(NO_TELEMETRY)
         if python_path:
             environment.update(PYTHONPATH=python_path, PYTHONNOUSERSITE="1")
         descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
