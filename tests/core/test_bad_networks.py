@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,11 +20,11 @@ SHAPE = (1, 2, 4, 4)
 X, Y = value("x", SHAPE), value("y", SHAPE)
 
 
-def model_bytes(*nodes: onnx.NodeProto, weights: tuple[onnx.TensorProto, ...] = (), **rest: object) -> bytes:
-    return make_model(nodes, [X], [Y], weights, **rest).SerializeToString()  # type: ignore[arg-type, no-any-return]
+def model_bytes(*nodes: onnx.NodeProto, weights: tuple[onnx.TensorProto, ...] = (), **rest: Any) -> bytes:
+    return bytes(make_model(nodes, [X], [Y], weights, **rest).SerializeToString())
 
 
-def node(operator: str, inputs: list[str], outputs: list[str], **attributes: object) -> onnx.NodeProto:
+def node(operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(operator, inputs, outputs, **attributes)
 
 

@@ -1,5 +1,7 @@
 """What loading does to a network that it takes."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -74,7 +76,7 @@ def test_a_layer_tells_what_it_costs() -> None:
     ],
 )
 def test_multiply_accumulates_are_counted(
-    operator: str, shapes: list[tuple[int, ...]], attributes: dict[str, object], macs: int
+    operator: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any], macs: int
 ) -> None:
     nodes = [node(operator, ["x", "w"], ["y"], name="l", **attributes)]
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)

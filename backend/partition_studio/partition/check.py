@@ -164,7 +164,7 @@ def _placement_problems(network: Network, plan: Plan, devices: Mapping[str, Devi
 
 
 def _suggest(name: str, known: Mapping[str, object]) -> str:
-    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(other) for other in close)}?" if close else ""
 
 

@@ -1,0 +1,163 @@
+"""The plan document and its check."""
+
+import json
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from partition_studio.errors import PlanError
+from partition_studio.graph.network import Network
+from partition_studio.partition.check import (
+    RUNTIME_BYTES,
+    DeviceLimits,
+    InvalidPlanError,
+    check_plan,
+    peak_activation_bytes,
+    require_valid,
+)
+from partition_studio.partition.plan import MalformedPlanError, NetworkRef, Plan, parse_plan
+from partition_studio.partition.stages import build_stages
+
+from .networks import load, make_model, plan_for, relu_chain, value, weight
+
+SHA = "0" * 64
+GOOD = {"version": 1, "network": {"sha256": SHA, "name": "n"}, "placement": {"l0": "pi"}}
+TENSOR_BYTES = 2 * 4 * 4 * 4
+
+
+def chain(count: int = 3) -> Network:
+    return load(relu_chain(count))
+
+
+def test_a_plan_survives_its_json() -> None:
+    plan = parse_plan(json.dumps({**GOOD, "name": "two boards", "notes": "first try"}))
+    assert parse_plan(plan.to_json()) == plan
+    assert parse_plan(plan.to_json().encode()) == plan
+    assert plan.devices() == ("pi",)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("\x00", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        ("[]", "as a whole"),
+        ({**GOOD, "version": 2}, "'version'"),
+        ({**GOOD, "extra": 1}, "'extra'"),
+        ({**GOOD, "network": {"sha256": "abc", "name": "n"}}, "'network.sha256'"),
+        ({**GOOD, "network": None}, "'network'"),
+        ({**GOOD, "placement": {"l0": 3}}, "'placement.l0'"),
+        ({"version": 1, "network": GOOD["network"]}, "'placement'"),
+    ],
+)
+def test_a_malformed_plan_gets_one_sentence_that_says_where(document: object, words: str) -> None:
+    text = document if isinstance(document, str | bytes) else json.dumps(document)
+    with pytest.raises(MalformedPlanError) as caught:
+        parse_plan(text)
+    assert words in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_good_plan_has_no_problem_and_says_what_it_costs() -> None:
+    network = chain()
+    report = check_plan(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "a"}))
+    assert (report.ok, report.problems) == (True, ())
+    a, b = report.costs
+    assert (a.device, a.stages, a.layers) == ("a", ("a-0", "a-1"), 2)
+    assert (a.received_bytes, a.sent_bytes) == (2 * TENSOR_BYTES, 2 * TENSOR_BYTES)
+    assert (b.received_bytes, b.sent_bytes, b.peak_activation_bytes) == (TENSOR_BYTES, TENSOR_BYTES, 2 * TENSOR_BYTES)
+    assert [(c.producer, c.consumer, c.size_bytes) for c in report.cuts] == [
+        ("source", "a-0", TENSOR_BYTES),
+        ("a-0", "b-0", TENSOR_BYTES),
+        ("b-0", "a-1", TENSOR_BYTES),
+        ("a-1", "sink", TENSOR_BYTES),
+    ]
+    assert report.cuts[1].producer_device == "a"
+    assert report.cuts[0].producer_device is None
+
+
+def test_tensors_between_two_stages_of_one_device_are_not_sent() -> None:
+    shape = (1, 2, 4, 4)
+    pairs = {"a": ["x"], "b": ["a"], "c": ["b", "a"]}
+    nodes = [helper.make_node("Sum", sources, [name], name=name) for name, sources in pairs.items()]
+    network = load(make_model(nodes, [value("x", shape)], [value("c", shape)]))
+    report = check_plan(network, plan_for(network, {"a": "p", "b": "q", "c": "p"}))
+    p = report.costs[0]
+    assert p.stages == ("p-0", "p-1")
+    assert (p.received_bytes, p.sent_bytes) == (2 * TENSOR_BYTES, 2 * TENSOR_BYTES)
+    assert any(cut.producer == "p-0" and cut.consumer == "p-1" for cut in report.cuts)
+
+
+@pytest.mark.parametrize(
+    ("placement", "code", "layer", "words"),
+    [
+        ({"l0": "pi", "l1": "pi"}, "unplaced_layer", "l2", ["'l2'"]),
+        ({"l0": "pi", "l1": "pi", "l2": "pi", "l22": "pi"}, "unknown_layer", "l22", ["'l22'", "Did you mean 'l2'"]),
+        ({"l0": "pi", "l1": "po", "l2": "pi"}, "unknown_device", "l1", ["'po'", "'l1'", "Did you mean 'pi'"]),
+        ({"l0": "pi", "l1": "", "l2": "pi"}, "unknown_device", "l1", ["'l1'", "no device"]),
+    ],
+)
+def test_a_wrong_placement_is_named(placement: dict[str, str], code: str, layer: str, words: list[str]) -> None:
+    network = chain()
+    report = check_plan(network, plan_for(network, placement), {"pi": DeviceLimits()})
+    assert [(p.code, p.severity, p.layer) for p in report.errors] == [(code, "error", layer)]
+    assert all(word in report.errors[0].message for word in words)
+
+
+def test_offline_any_device_name_will_do() -> None:
+    network = chain()
+    assert check_plan(network, plan_for(network, dict.fromkeys(["l0", "l1", "l2"], "anything"))).ok
+
+
+def test_a_plan_for_another_file_is_refused() -> None:
+    network = chain()
+    placement = dict.fromkeys(["l0", "l1", "l2"], "pi")
+    plan = Plan(version=1, network=NetworkRef(sha256=SHA, name="other"), placement=placement)
+    report = check_plan(network, plan)
+    assert [p.code for p in report.errors] == ["other_network"]
+    assert "'other'" in report.errors[0].message
+    assert report.costs, "what it would cost is still told"
+
+
+def heavy() -> Network:
+    weights = weight("w", np.zeros((512, 512, 8, 8), np.float32))
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], name="big"), helper.make_node("Relu", ["y"], ["z"], name="r")]
+    return load(make_model(nodes, [value("x", (1, 512, 8, 8))], [value("z", (1, 512, 1, 1))], [weights]))
+
+
+def test_what_does_not_fit_is_an_error_and_what_hardly_fits_a_warning() -> None:
+    network = heavy()
+    plan = plan_for(network, {"big": "tiny", "r": "tiny"})
+    needed = network.weight_bytes + RUNTIME_BYTES
+    for memory_bytes, codes in (
+        (needed - 1, ["over_memory"]),
+        (needed * 3 // 2, ["tight_memory"]),
+        (4 * needed, []),
+        (None, []),
+    ):
+        report = check_plan(network, plan, {"tiny": DeviceLimits(memory_bytes)})
+        assert [p.code for p in report.problems] == codes
+        assert all("'tiny'" in p.message and p.device == "tiny" and "MiB" in p.message for p in report.problems)
+        assert report.ok == (codes != ["over_memory"])
+
+
+def test_a_valid_plan_is_returned_with_its_stages_and_an_invalid_one_raised() -> None:
+    network = chain()
+    report, graph = require_valid(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "b"}))
+    assert report.stages == graph.stages
+    with pytest.raises(InvalidPlanError, match=r"'l1'.*\(1 more problem\.\)") as caught:
+        require_valid(network, plan_for(network, {"l0": "a"}))
+    assert isinstance(caught.value, PlanError)
+    assert caught.value.details["layer"] == "l1"
+
+
+def test_a_tensor_that_is_needed_later_stays_in_the_peak() -> None:
+    shape = (1, 2, 4, 4)
+    edges = {"a": ["x"], "b": ["a"], "c": ["b"], "d": ["c", "a"]}
+    nodes = [helper.make_node("Sum", sources, [name], name=name) for name, sources in edges.items()]
+    network = load(make_model(nodes, [value("x", shape)], [value("d", shape)]))
+    stage = build_stages(network, plan_for(network, dict.fromkeys(edges, "p"))).stages[0]
+    assert peak_activation_bytes(network, stage) == 3 * TENSOR_BYTES
