@@ -10,9 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.sshd import SshServer
-
 from partition_studio.fleet.ssh import SshConnection, SshTimeouts, connect_ssh
+from tests.sshd import SshServer
 
 #: Short, so that a test of a frozen device does not take long; a busy machine still answers in this time.
 PATIENCE = SshTimeouts(banner_s=4.0, ping_interval_s=0.2, ping_deadline_s=3.0)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.sshd import SshServer
 
 from partition_agent.protocol import PROTOCOL_VERSION, AgentState, Done, End, Event, Fault, Hello
 from partition_studio.errors import DeviceError
@@ -31,6 +30,7 @@ from partition_studio.fleet.errors import (
 from partition_studio.fleet.install import Installed, uninstall
 from partition_studio.fleet.local import LocalConnection
 from partition_studio.fleet.ssh import SshConnection
+from tests.sshd import SshServer
 
 
 @pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.ssh)])

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sshd import SshServer
 
 from partition_agent.protocol import PROTOCOL_VERSION, AgentInfo, Hello
 from partition_studio.fleet.agent_client import AgentClient
@@ -20,6 +19,7 @@ from partition_studio.fleet.lock import target_of
 from partition_studio.fleet.progress import Progress, ignore_progress, never_cancelled
 from partition_studio.fleet.ssh import SshConnection, connect_ssh
 from partition_studio.fleet.wheelhouse import Wheelhouse, WheelhouseCache
+from tests.sshd import SshServer
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow]
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sshd import free_port
 
 from partition_studio.fleet.check import check_device
 from partition_studio.fleet.errors import (
@@ -27,6 +26,7 @@ from partition_studio.fleet.install import ensure_installed
 from partition_studio.fleet.local import LocalConnection
 from partition_studio.fleet.progress import never_cancelled
 from partition_studio.fleet.wheelhouse import WheelhouseCache
+from tests.sshd import free_port
 
 
 @pytest.fixture

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.fleet.conftest import PATIENCE
-from tests.sshd import SshServer, free_port
 
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.address import SshAddress
@@ -38,6 +36,8 @@ from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.progress import never_cancelled
 from partition_studio.fleet.ssh import SshConnection, SshTimeouts, connect_ssh, fetch_host_key, trust_host_key
 from partition_studio.fleet.ssh_auth import SshCredentials
+from tests.fleet.conftest import PATIENCE
+from tests.sshd import SshServer, free_port
 
 pytestmark = pytest.mark.ssh
 
