@@ -233,6 +233,8 @@ class DeviceCheckOut(Schema):
     architecture: str
     model: str | None
     libc: str | None
+    python: PythonOut | None
+    """The one that the agent would use."""
     pythons: list[PythonOut]
     usable_cores: float
     memory_bytes: int

@@ -137,9 +137,9 @@ class StudioClient:
             problem = ProblemOut.model_validate_json(response.content)
         except ValidationError:
             raise family(f"the studio at {self.url} answered {response.status_code}") from None
-        error = family(problem.message, next_step=problem.next_step, **problem.details)
-        error.code = problem.code
-        raise error
+        failure = family(problem.message, next_step=problem.next_step, **problem.details)
+        failure.code = problem.code
+        raise failure
 
     @staticmethod
     def _parse(response: httpx.Response, schema: type[T]) -> T:

@@ -80,8 +80,8 @@ def _describe(device: DeviceOut) -> None:
     check = device.check
     if check is not None:
         board = f"{check.model}, " if check.model else ""
-        pythons = ", ".join(python.version for python in check.pythons) or "none"
-        say(f"  {board}{check.os}, {check.architecture}, {check.libc or 'unknown libc'}, Python {pythons}")
+        python = check.python.version if check.python else "none that will do"
+        say(f"  {board}{check.os}, {check.architecture}, {check.libc or 'unknown libc'}, Python {python}")
         say(
             f"  {check.usable_cores:g} usable cores, {bytes_text(check.memory_bytes)} usable memory, "
             f"{bytes_text(check.disk_free_bytes)} free on disk"

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from pydantic import BaseModel
@@ -16,8 +16,16 @@ from partition_studio.errors import BadInputError, ConflictError, NotAllowedErro
 #: `--json` of every command.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-console = Console(highlight=False, soft_wrap=True)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+#: A table that goes to a file or another program is not folded to a terminal's width.
+FILE_WIDTH = 200
+
+
+def _console(stream: TextIO, *, stderr: bool) -> Console:
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else FILE_WIDTH)
+
+
+console = _console(sys.stdout, stderr=False)
+complaints = _console(sys.stderr, stderr=True)
 
 #: First match wins; 1 is everything else of our family.
 EXIT_CODES: tuple[tuple[type[StudioError], int], ...] = (

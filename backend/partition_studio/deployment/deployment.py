@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -211,7 +211,7 @@ class Deployment:
         """Do something on every device at once; the first failure halts the others and is raised."""
         self._check_halted()
         futures = {share.device: pool.submit(self._guarded, share, work) for share in shares}
-        everything = [*futures.values(), *also]
+        everything: list[Future[Any]] = [*futures.values(), *also]
         done, waiting = wait(everything, return_when=FIRST_EXCEPTION)
         failures = [error for future in done if (error := future.exception()) is not None]
         if failures:

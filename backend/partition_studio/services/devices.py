@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from partition_agent.protocol import Event
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
 from partition_studio.fleet.address import LocalAddress, SshAddress, parse_address, parse_device_name
-from partition_studio.fleet.check import DeviceCheck
+from partition_studio.fleet.check import DeviceCheck, PythonFound
 from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles
 from partition_studio.fleet.ssh import trust_host_key
@@ -57,9 +57,14 @@ class DeviceBusyError(ConflictError):
     next_step = "Stop that deployment first."
 
 
-def check_out(check: DeviceCheck) -> DeviceCheckOut:
-    """Describe what a check found."""
+def _python_out(found: PythonFound) -> PythonOut:
+    return PythonOut(path=found.path, version=".".join(str(part) for part in found.version))
+
+
+def check_out(check: DeviceCheck, cpus: Sequence[int] | None) -> DeviceCheckOut:
+    """Describe what a check found; `cpus` are the cores that the person chose."""
     facts = check.facts
+    cores = facts.cores or 0.0
     libc = facts.libc if facts.libc_version is None else f"{facts.libc} {'.'.join(map(str, facts.libc_version))}"
     return DeviceCheckOut(
         verdict=check.verdict,
@@ -69,10 +74,10 @@ def check_out(check: DeviceCheck) -> DeviceCheckOut:
         architecture=facts.machine,
         model=facts.model or None,
         libc=libc,
-        pythons=[
-            PythonOut(path=found.path, version=".".join(str(part) for part in found.version)) for found in facts.pythons
-        ],
-        usable_cores=facts.cores or 0.0,
+        python=None if check.python is None else _python_out(check.python),
+        # The same Python is found under several names; one of each version is told.
+        pythons=list({found.version: _python_out(found) for found in reversed(facts.pythons)}.values())[::-1],
+        usable_cores=min(cores, len(cpus)) if cpus else cores,
         memory_bytes=facts.memory_total_bytes or 0,
         memory_available_bytes=facts.memory_available_bytes,
         disk_free_bytes=facts.disk_free_bytes,
@@ -308,7 +313,7 @@ def _spec(row: DeviceRow, password: str | None) -> DeviceSpec:
 
 def _note(row: DeviceRow, check: DeviceCheck) -> None:
     row.state = check.verdict
-    row.check = check_out(check).model_dump(mode="json")
+    row.check = check_out(check, row.cpus).model_dump(mode="json")
     row.problem = None
     if check.verdict == "cannot":
         row.problem = ProblemOut(

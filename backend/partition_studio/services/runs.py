@@ -65,7 +65,9 @@ class RunService:
             for output in outputs.values():
                 scores = top_classes(output, labels or None, SHOWN_CLASSES)
                 if scores:
-                    return [ClassScoreOut(index=s.index, label=s.label, score=s.score) for s in scores]
+                    return [
+                        ClassScoreOut(index=s.index, label=s.label or f"class {s.index}", score=s.score) for s in scores
+                    ]
             return []
 
         with self._lock:

@@ -1,18 +1,24 @@
 """From two samples of an agent's running totals to the figures that a person reads. Pure."""
 
+from collections.abc import Mapping
+from typing import Literal
+
 from partition_agent.protocol import PowerSample, StageSample, Telemetry
 from partition_studio.schemas import DeviceLiveOut, PowerOut, StageLiveOut
+
+METHODS: Mapping[str, Literal["counter", "sampled", "estimated"]] = {"counter": "counter", "sampled": "sampled"}
 
 
 def _power(sample: PowerSample | None) -> PowerOut | None:
     if sample is None:
         return None
-    method = sample.method
-    if method not in ("counter", "sampled", "estimated"):
-        # A device may say what it likes; a method that we do not know is no measurement.
-        method = "estimated"
     return PowerOut(
-        power_w=sample.power_w, energy_j=sample.energy_j, source=sample.source, scope=sample.scope, method=method
+        power_w=sample.power_w,
+        energy_j=sample.energy_j,
+        source=sample.source,
+        scope=sample.scope,
+        # A device may say what it likes; a method that we do not know is no measurement.
+        method=METHODS.get(sample.method, "estimated"),
     )
 
 

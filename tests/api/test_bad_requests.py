@@ -1,0 +1,162 @@
+"""What cannot be used is refused by name, and what was there stays."""
+
+from typing import Any
+
+import pytest
+
+from partition_studio.errors import StudioError
+from partition_studio.partition.plan import Plan
+from partition_studio.schemas import (
+    DeviceIn,
+    DeviceOut,
+    ModelOut,
+    ModelSummaryOut,
+    PlanIn,
+    PlanReportOut,
+    SavedPlanOut,
+    SpreadIn,
+)
+from tests.studio import RunningStudio
+
+
+def upload(studio: RunningStudio, name: str, data: bytes) -> ModelSummaryOut:
+    return studio.client.post_form("/api/models", ModelSummaryOut, {}, [("file", (name, data))])
+
+
+def code_of(act: Any, *arguments: Any) -> str:
+    with pytest.raises(StudioError) as caught:
+        act(*arguments)
+    assert caught.value.message
+    assert caught.value.next_step
+    return caught.value.code
+
+
+@pytest.fixture
+def model(studio: RunningStudio) -> ModelSummaryOut:
+    return studio.client.post("/api/examples/digits", ModelSummaryOut)
+
+
+@pytest.fixture
+def plan(studio: RunningStudio, model: ModelSummaryOut) -> Plan:
+    for name in ("a", "b"):
+        studio.client.post("/api/devices", DeviceOut, DeviceIn(name=name, address="local:"))
+    return studio.client.post(f"/api/models/{model.id}/plans/spread", Plan, SpreadIn(devices=["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("picture.onnx", b"\x89PNG not a network at all"), ("empty.onnx", b""), ("text.onnx", b"hello " * 100)],
+)
+def test_a_file_that_is_no_network_is_refused_and_named(studio: RunningStudio, name: str, data: bytes) -> None:
+    kept = studio.client.post("/api/examples/digits", ModelSummaryOut)
+    with pytest.raises(StudioError, match=name):
+        upload(studio, name, data)
+    assert [m.id for m in studio.client.get("/api/models", list[ModelSummaryOut])] == [kept.id]
+    assert [path.name for path in (studio.data_dir.path / "models").iterdir()] == [kept.digest]
+
+
+def test_the_same_file_twice_is_refused(studio: RunningStudio, model: ModelSummaryOut) -> None:
+    data = studio.services.models.path(model.id).read_bytes()
+    assert code_of(upload, studio, "again.onnx", data) == "model_exists"
+
+
+@pytest.mark.parametrize("name", ["../evil.onnx", "/etc/evil.onnx", ".hidden"])
+def test_a_file_name_that_leads_elsewhere_is_refused(studio: RunningStudio, name: str) -> None:
+    assert code_of(upload, studio, name, b"x") in ("bad_input", "bad_request")
+
+
+def test_unknown_things_are_named(studio: RunningStudio) -> None:
+    get = studio.client.get
+    assert code_of(get, "/api/models/nope", dict) == "model_not_found"
+    assert code_of(get, "/api/deployments/nope", dict) == "deployment_not_found"
+    assert code_of(get, "/api/runs/nope", dict) == "run_not_found"
+    assert code_of(get, "/api/devices/nope/log", dict) == "device_not_found"
+    assert code_of(get, "/api/nope", dict) == "not_found"
+    assert code_of(studio.client.post, "/api/examples/nope", dict) == "example_not_found"
+
+
+def check(studio: RunningStudio, model: ModelSummaryOut, plan: Plan) -> PlanReportOut:
+    return studio.client.post(f"/api/models/{model.id}/plans/check", PlanReportOut, plan)
+
+
+def test_a_good_plan_has_costs_and_no_errors(studio: RunningStudio, model: ModelSummaryOut, plan: Plan) -> None:
+    report = check(studio, model, plan)
+    shown = studio.client.get(f"/api/models/{model.id}", ModelOut)
+    assert [p for p in report.problems if p.severity == "error"] == []
+    assert sum(cost.layers for cost in report.devices) == shown.layer_count
+    assert sum(cost.macs for cost in report.devices) == shown.macs
+    assert {cut.producer_device for cut in report.cuts} == {"studio", "a", "b"}
+
+
+def test_each_fault_of_a_plan_names_its_layer_or_device(
+    studio: RunningStudio, model: ModelSummaryOut, plan: Plan
+) -> None:
+    first, *others = plan.placement
+    unknown_layer = plan.model_copy(update={"placement": {**plan.placement, "no such layer": "a"}})
+    unknown_device = plan.model_copy(update={"placement": {**plan.placement, first: "toaster"}})
+    unplaced = plan.model_copy(update={"placement": {name: plan.placement[name] for name in others}})
+    foreign = plan.model_copy(update={"network": plan.network.model_copy(update={"sha256": "0" * 64})})
+    assert any("no such layer" in p.message for p in check(studio, model, unknown_layer).problems)
+    assert any(p.device == "toaster" for p in check(studio, model, unknown_device).problems)
+    assert any(p.layer == first for p in check(studio, model, unplaced).problems)
+    assert any(p.code == "other_network" for p in check(studio, model, foreign).problems)
+
+
+def test_a_plan_saved_by_someone_else_in_the_meantime_is_not_overwritten(
+    studio: RunningStudio, model: ModelSummaryOut, plan: Plan
+) -> None:
+    with studio.http(**studio.bearer) as http:
+        saved = studio.client.post(f"/api/models/{model.id}/plans", SavedPlanOut, PlanIn(name="mine", plan=plan))
+        theirs = PlanIn(name="theirs", plan=plan, revision=saved.revision).model_dump_json()
+        mine = PlanIn(name="mine again", plan=plan, revision=saved.revision).model_dump_json()
+        json = {"Content-Type": "application/json"}
+        assert http.put(f"/api/plans/{saved.id}", content=theirs, headers=json).status_code == 200
+        refused = http.put(f"/api/plans/{saved.id}", content=mine, headers=json)
+    assert (refused.status_code, refused.json()["code"]) == (409, "plan_conflict")
+    assert [p.name for p in studio.client.get(f"/api/models/{model.id}/plans", list[SavedPlanOut])] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("ssh://user@127.0.0.1:1", "unreachable"),
+        ("ssh://user@169.254.169.254", "bad_address"),
+        ("ssh://-oProxyCommand=x@host", "bad_address"),
+        ("ssh://user@ho st", "bad_address"),
+        ("http://board", "bad_address"),
+        ("", "bad_address"),
+    ],
+)
+def test_a_device_that_cannot_be_is_not_registered(studio: RunningStudio, address: str, code: str) -> None:
+    assert code_of(studio.client.post, "/api/devices", DeviceOut, DeviceIn(name="x", address=address)) == code
+    assert studio.client.get("/api/devices", list[DeviceOut]) == []
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "a;b", "$(x)", "studio", "x" * 64, "a\nb"])
+def test_a_device_name_that_could_mislead_is_refused(studio: RunningStudio, name: str) -> None:
+    assert (
+        code_of(studio.client.post, "/api/devices", DeviceOut, DeviceIn(name=name, address="local:")) == "bad_address"
+    )
+
+
+def test_a_device_is_not_registered_twice(studio: RunningStudio) -> None:
+    request = DeviceIn(name="a", address="local:")
+    studio.client.post("/api/devices", DeviceOut, request)
+    assert code_of(studio.client.post, "/api/devices", DeviceOut, request) == "device_exists"
+
+
+def test_a_request_that_is_no_document_says_where(studio: RunningStudio) -> None:
+    with studio.http(**studio.bearer) as client:
+        answer = client.post("/api/devices", content="{", headers={"Content-Type": "application/json"})
+        assert answer.json()["code"] == "bad_request"
+        answer = client.post("/api/devices", json={"name": "a", "address": "local:", "surprise": 1})
+        assert "surprise" in answer.json()["message"]
+
+
+def test_a_removed_model_takes_its_plans_along(studio: RunningStudio, model: ModelSummaryOut, plan: Plan) -> None:
+    studio.client.post(f"/api/models/{model.id}/plans", SavedPlanOut, PlanIn(name="p", plan=plan))
+    studio.client.delete(f"/api/models/{model.id}")
+    assert studio.client.get("/api/models", list[ModelSummaryOut]) == []
+    assert code_of(studio.client.delete, f"/api/models/{model.id}") == "model_not_found"
+    again = studio.client.post("/api/examples/digits", ModelSummaryOut)
+    assert studio.client.get(f"/api/models/{again.id}/plans", list[SavedPlanOut]) == []

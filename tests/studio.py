@@ -1,0 +1,89 @@
+"""A whole studio for one test: real services on a data folder of its own, a real web server on a free port."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+import uvicorn
+
+from partition_studio.api.app import allowed_hosts, create_app
+from partition_studio.api.auth import Sessions, load_token
+from partition_studio.cli.client import StudioAddress, StudioClient
+from partition_studio.services import Services
+from partition_studio.services.settings import DataDir, open_data_dir
+
+T = TypeVar("T")
+
+START_S = 20.0
+POLL_S = 0.02
+
+
+def wait_for(look: Callable[[], T | None], *, what: str, deadline_s: float = 60.0) -> T:
+    """Return what `look` finds as soon as it finds something."""
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        time.sleep(POLL_S)
+    raise AssertionError(f"{what} did not happen within {deadline_s:.0f} s")
+
+
+class RunningStudio:
+    """`with RunningStudio(folder) as studio:` serves until the end of the block."""
+
+    def __init__(self, folder: Path, *, prepare: Callable[[Services], None] | None = None) -> None:
+        self.data_dir: DataDir = open_data_dir(folder)
+        self._prepare = prepare
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self.services = Services(self.data_dir)
+        if self._prepare is not None:
+            self._prepare(self.services)
+        self.token = load_token(self.data_dir.token)
+        self.sessions = Sessions(self.token)
+        app = create_app(self.services, self.sessions, allowed_hosts("127.0.0.1", self.port))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=1, ws="websockets-sansio"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name="studio")
+        self._thread.start()
+        wait_for(lambda: self._server.started or None, what="the studio's start", deadline_s=START_S)
+        self.client = StudioClient(StudioAddress(self.url, self.token))
+        return self
+
+    def _serve(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join(30)
+        self._listener.close()
+        assert not self._thread.is_alive(), "the studio did not end"
+
+    def http(self, **headers: str) -> httpx.Client:
+        """Return a client without any token."""
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False)
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that a program with the token sends."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def ticket_link(self) -> str:
+        """Return a one-time link."""
+        return f"{self.url}/login?ticket={self.sessions.make_ticket()}"
