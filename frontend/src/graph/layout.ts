@@ -15,6 +15,9 @@ export const ROW_GAP = 20;
 export const ROW_PITCH = CARD_HEIGHT + ROW_GAP;
 const SIBLING_GAP = 22;
 const SIDE_OFFSET = 9;
+/** Where edges to a distant column run, above all cards. */
+const CORRIDOR = -ROW_GAP - 6;
+const CORRIDOR_STEP = 6;
 
 export interface LayoutInput extends Edges {
   window: { width: number; height: number };
@@ -38,6 +41,8 @@ export interface Layout {
   columnCount: number;
   width: number;
   height: number;
+  /** How far edges run above the first row (negative). */
+  top: number;
 }
 
 /** A slot's place after wrapping. */
@@ -52,7 +57,7 @@ interface Placed {
 
 /** Lay out a graph whose nodes are numbered in topological order. */
 export function layoutGraph(input: LayoutInput): Layout {
-  if (input.count === 0) return { positions: [], ranks: [], orders: [], edges: [], columnCount: 0, width: 0, height: 0 };
+  if (input.count === 0) return { positions: [], ranks: [], orders: [], edges: [], columnCount: 0, width: 0, height: 0, top: 0 };
   const kept = reduceEdges(input);
   const ranked = arrange(input, kept, CARD_WIDTH, SIBLING_GAP);
   const extents = ranked.ranks.map(extent);
@@ -78,6 +83,8 @@ function route(input: LayoutInput, kept: readonly boolean[], ranked: Ranked, col
   });
   const skips = skipEdges(input, kept, ranked, of, gutters);
   gutters.assign();
+  const columnOf = (node: number) => of(at(ranked.slots, node)).column;
+  const far = kept.some((keep, edge) => !keep && columnOf(at(input.to, edge)) > columnOf(at(input.from, edge)) + 1);
 
   const left: number[] = [];
   let x = 0;
@@ -105,6 +112,7 @@ function route(input: LayoutInput, kept: readonly boolean[], ranked: Ranked, col
     columnCount: columns.length,
     width: x,
     height: rows * ROW_PITCH - ROW_GAP,
+    top: far ? CORRIDOR - 3 * CORRIDOR_STEP : columns.length > 1 ? -ROW_GAP / 2 : 0,
   };
 }
 
@@ -183,7 +191,7 @@ function skipEdges(
       const lane = gutters.ask(source.column, startY, endY, key);
       return skip((g) => [...leave(source, g), [g.lane(lane), startY], [g.lane(lane), endY], ...enter(target, g, "left")]);
     }
-    const corridor = -ROW_GAP - 6 - 6 * (from % 4);
+    const corridor = CORRIDOR - CORRIDOR_STEP * (from % 4);
     const out = gutters.ask(source.column, startY, corridor, `out ${from}`);
     const back = gutters.ask(target.column - 1, corridor, endY, `in ${to}`);
     return skip((g) => [

@@ -1,0 +1,103 @@
+/** All about the selected layer; its neighbours are links that jump. */
+import { ActionIcon } from "@mantine/core";
+import { IconX } from "@tabler/icons-react";
+import type { Model } from "@/api/types";
+import { formatBytes, formatCount, formatMacs, formatShape } from "@/app/format";
+import { at, type Network } from "@/graph/network";
+import { DeviceSign } from "@/devices/DeviceSign";
+import { useMark } from "@/devices/marks";
+import { usePlan } from "@/plan/store";
+import { cameraMan } from "./camera";
+import { select, viewStore } from "./view";
+
+function jump(node: number): void {
+  select([node]);
+  cameraMan.show(node);
+}
+
+function Neighbours({ network, node, incoming }: { network: Network; node: number; incoming: boolean }) {
+  const list = at(incoming ? network.incoming : network.outgoing, node).map((edge) => at(network.edges, edge));
+  if (list.length === 0) return <p className="details-none">none</p>;
+  return (
+    <ul className="details-links">
+      {list.map((edge) => {
+        const other = at(network.nodes, incoming ? edge.from : edge.to);
+        return (
+          <li key={edge.index}>
+            {other.kind === "layer" ? (
+              <button type="button" className="link" onClick={() => jump(other.index)} title={`Go to ${other.name}`}>
+                {other.op} {other.name}
+              </button>
+            ) : (
+              <span>
+                {other.op} {other.name}
+              </span>
+            )}
+            <span className="details-bytes">{formatBytes(edge.bytes)}</span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+export function Details({ model, network, node }: { model: Model; network: Network; node: number }) {
+  const { name, op, shape } = at(network.nodes, node);
+  const layer = model.layers.find((candidate) => candidate.name === name);
+  const device = usePlan((state) => state.placement[name]);
+  const mark = useMark(device);
+  if (!layer) return null;
+  const attributes = Object.entries(layer.attributes);
+  return (
+    <aside className="details" aria-label={`Layer ${name}`}>
+      <header>
+        <div>
+          <h2>{op}</h2>
+          <p className="details-name">{name}</p>
+        </div>
+        <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Close" onClick={() => viewStore.setState({ detailsOpen: false })}>
+          <IconX size={15} />
+        </ActionIcon>
+      </header>
+      <dl>
+        <dt>Device</dt>
+        <dd>
+          {device === undefined ? (
+            "none"
+          ) : (
+            <>
+              <DeviceSign mark={mark} /> {device}
+            </>
+          )}
+        </dd>
+        <dt>Output</dt>
+        <dd>{formatShape(shape)}</dd>
+        <dt>Work</dt>
+        <dd>{formatMacs(layer.macs)}</dd>
+        <dt>Parameters</dt>
+        <dd>{formatCount(layer.parameters)}</dd>
+        <dt>Weights</dt>
+        <dd>{formatBytes(layer.weight_bytes)}</dd>
+        <dt>Activations</dt>
+        <dd>{formatBytes(layer.activation_bytes)}</dd>
+      </dl>
+      <h3>From</h3>
+      <Neighbours network={network} node={node} incoming />
+      <h3>To</h3>
+      <Neighbours network={network} node={node} incoming={false} />
+      {attributes.length > 0 && (
+        <>
+          <h3>Attributes</h3>
+          <dl>
+            {attributes.map(([key, value]) => (
+              <div key={key} className="details-pair">
+                <dt>{key}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </>
+      )}
+    </aside>
+  );
+}

@@ -1,0 +1,183 @@
+/** The devices beside the canvas, with the plan's totals above and its problems below. */
+import { Button, Menu, Modal } from "@mantine/core";
+import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconPlus, IconStack2 } from "@tabler/icons-react";
+import { useMemo, useState } from "react";
+import type { Device, PlanProblem, PlanReport } from "@/api/types";
+import { formatBytes, plural } from "@/app/format";
+import { useDeviceDialogs } from "@/devices/actions";
+import { DeviceCard } from "@/devices/DeviceCard";
+import { DeviceForm } from "@/devices/DeviceForm";
+import type { Marks } from "@/devices/palette";
+import type { DeviceEstimate, Estimate } from "@/plan/estimate";
+import { useView } from "./view";
+
+interface LanesProps {
+  devices: readonly Device[];
+  marks: Marks;
+  estimate: Estimate;
+  report: PlanReport | null;
+  current: boolean;
+  liveDevices: ReadonlySet<string>;
+  selectDevice: (name: string) => void;
+  selectUnplaced: () => void;
+  spread: () => void;
+  showProblem: (problem: PlanProblem) => void;
+}
+
+/** The studio's figures where it has answered, those of the page meanwhile. */
+function costsOf(estimate: Estimate, report: PlanReport | null, current: boolean): ReadonlyMap<string, DeviceEstimate> {
+  if (!report) return estimate.devices;
+  const told = new Map(report.devices.map((cost) => [cost.device, cost]));
+  const result = new Map<string, DeviceEstimate>();
+  for (const [name, local] of estimate.devices) {
+    const cost = told.get(name);
+    if (!cost) result.set(name, local);
+    else if (!current) result.set(name, { ...local, activationBytes: Math.max(local.activationBytes, cost.activation_bytes) });
+    else {
+      result.set(name, {
+        layers: cost.layers,
+        macs: cost.macs,
+        parameters: cost.parameters,
+        weightBytes: cost.weight_bytes,
+        activationBytes: cost.activation_bytes,
+        receivedBytes: cost.received_bytes,
+        sentBytes: cost.sent_bytes,
+      });
+    }
+  }
+  return result;
+}
+
+export function Lanes(props: LanesProps) {
+  const { devices, marks, estimate, report, current, liveDevices } = props;
+  const dropTarget = useView((view) => view.dropTarget);
+  const flash = useView((view) => view.flash);
+  const [adding, setAdding] = useState(false);
+  const { actions, dialogs } = useDeviceDialogs();
+  const costs = useMemo(() => costsOf(estimate, report, current), [estimate, report, current]);
+  const gone = [...costs.keys()].filter((name) => !devices.some((device) => device.name === name));
+  const flashAt = (name: string) => (flash?.device === name ? flash.text : null);
+  return (
+    <aside className="lanes" aria-label="Devices">
+      <header className="lanes-head">
+        <h2>Devices</h2>
+        <span className="lanes-sum">
+          {estimate.cuts === 0 ? "no cut" : `${plural(estimate.cuts, "cut")}, ${formatBytes(estimate.cutBytes)}/frame`}
+        </span>
+        <Button size="compact-xs" variant="default" leftSection={<IconPlus size={13} />} onClick={() => setAdding(true)} data-testid="add-device">
+          Add
+        </Button>
+      </header>
+      <div className="lanes-list">
+        {estimate.unplaced > 0 && (
+          <section className={dropTarget === "" ? "unplaced is-drop" : "unplaced"} data-drop-device="" data-testid="unplaced">
+            <button type="button" className="link" onClick={props.selectUnplaced}>
+              {plural(estimate.unplaced, "layer")} not placed
+            </button>
+            {devices.length > 0 && (
+              <Button size="compact-xs" variant="light" leftSection={<IconStack2 size={13} />} onClick={props.spread}>
+                Spread evenly
+              </Button>
+            )}
+            <p>Drag layers onto a device, or press its number.</p>
+            {flashAt("") !== null && <p className="device-flash">{flashAt("")}</p>}
+          </section>
+        )}
+        {devices.length === 0 && (
+          <section className="lanes-empty">
+            <h3>No devices yet</h3>
+            <p>Register the boards that the network shall run on. A process on this machine will do to try it.</p>
+            <Button size="xs" leftSection={<IconPlus size={14} />} onClick={() => setAdding(true)}>
+              Add a device
+            </Button>
+          </section>
+        )}
+        {devices.map((device) => (
+          <DeviceCard
+            key={device.name}
+            device={device}
+            mark={marks.get(device.name) ?? null}
+            cost={costs.get(device.name)}
+            total={estimate.total}
+            dim={!current}
+            dropping={dropTarget === device.name}
+            flash={flashAt(device.name)}
+            live={liveDevices.has(device.name)}
+            actions={{ ...actions, select: props.selectDevice }}
+          />
+        ))}
+        {gone.map((name) => (
+          <section key={name} className="device-card dev-gone" data-testid={`device-gone-${name}`}>
+            <header>
+              <button type="button" className="device-name" onClick={() => props.selectDevice(name)}>
+                {name}
+              </button>
+              <span className="state state-cannot">not registered</span>
+            </header>
+            <p className="device-facts">{plural(costs.get(name)?.layers ?? 0, "layer")} of the plan are on this device, which is gone.</p>
+          </section>
+        ))}
+      </div>
+      <Problems report={report} show={props.showProblem} />
+      {dialogs}
+      <Modal opened={adding} onClose={() => setAdding(false)} title="Add a device" centered>
+        <DeviceForm taken={devices.map(({ name }) => name)} done={() => setAdding(false)} />
+      </Modal>
+    </aside>
+  );
+}
+
+function Problems({ report, show }: { report: PlanReport | null; show: (problem: PlanProblem) => void }) {
+  const problems = report?.problems ?? [];
+  const errors = problems.filter(({ severity }) => severity === "error").length;
+  return (
+    <section className="plan-problems" data-testid="plan-problems" aria-label="Problems of the plan">
+      {report && problems.length === 0 && (
+        <p className="plan-fine">
+          <IconCircleCheck size={15} aria-hidden /> The plan can be deployed: {plural(report.stages.length, "stage")}, {plural(report.cuts.length, "cut")}.
+        </p>
+      )}
+      {problems.length > 0 && (
+        <>
+          <h3>{errors > 0 ? plural(errors, "problem") : plural(problems.length, "warning")}</h3>
+          <ul>
+            {problems.slice(0, 60).map((problem, i) => (
+              <li key={i} className={`is-${problem.severity}`}>
+                {problem.severity === "error" ? <IconCircleX size={14} aria-label="Error" /> : <IconAlertTriangle size={14} aria-label="Warning" />}
+                <span>{problem.message}</span>
+                {(problem.layer != null || problem.device != null) && (
+                  <button type="button" className="link" onClick={() => show(problem)}>
+                    show
+                  </button>
+                )}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </section>
+  );
+}
+
+export interface AssignItemsProps {
+  devices: readonly Device[];
+  send: (device: string) => void;
+}
+
+/** The devices as menu items, with their keys. */
+export function AssignItems({ devices, send }: AssignItemsProps) {
+  return (
+    <>
+      {devices.length === 0 && <Menu.Label>No devices yet</Menu.Label>}
+      {devices.map(({ name }, i) => (
+        <Menu.Item key={name} onClick={() => send(name)} rightSection={i < 9 ? <kbd>{i + 1}</kbd> : null} data-testid={`assign-to-${name}`}>
+          {name}
+        </Menu.Item>
+      ))}
+      <Menu.Divider />
+      <Menu.Item onClick={() => send("")} rightSection={<kbd>Del</kbd>}>
+        No device
+      </Menu.Item>
+    </>
+  );
+}

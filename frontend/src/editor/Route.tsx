@@ -1,0 +1,54 @@
+/** An edge: thin within a device, a cut with its bytes between two. */
+import { at } from "@/graph/network";
+import { formatBytes } from "@/app/format";
+import { markClass, useMark } from "@/devices/marks";
+import { usePlan } from "@/plan/store";
+import { useScene } from "./context";
+
+const DIGIT_WIDTH = 6.3;
+
+export function Route({ index }: { index: number }) {
+  const { network, layout } = useScene();
+  const edge = at(network.edges, index);
+  const { path, kind, label } = at(layout.edges, index);
+  const from = at(network.nodes, edge.from);
+  const to = at(network.nodes, edge.to);
+  const source = usePlan((state) => state.placement[from.name]);
+  const sink = usePlan((state) => state.placement[to.name]);
+  const mark = useMark(source);
+  const inside = from.kind === "layer" && to.kind === "layer";
+  const cut = inside && source !== undefined && sink !== undefined && source !== sink;
+  if (!cut) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
+  const width = Math.min(7, 1.8 + Math.log10(Math.max(edge.bytes, 1)) * 0.5);
+  const text = formatBytes(edge.bytes);
+  const half = (text.length * DIGIT_WIDTH + 12) / 2;
+  return (
+    <g className={`edge-cut ${markClass(mark, true)}`}>
+      <title>{`${source} → ${sink}: ${edge.tensors.join(", ")} (${text} per frame)`}</title>
+      <path className="edge-halo" d={path} strokeWidth={width + 4} />
+      <path className="edge-line" d={path} strokeWidth={width} markerEnd="url(#ps-arrow-cut)" />
+      <g className="edge-label" transform={`translate(${label[0]} ${label[1]})`}>
+        <rect x={-half} y={-7.5} width={half * 2} height={15} rx={7.5} />
+        <text textAnchor="middle" y={3.6}>
+          {text}
+        </text>
+      </g>
+    </g>
+  );
+}
+
+/** Arrow heads, referred to by every edge. */
+export function EdgeMarkers() {
+  return (
+    <svg className="edge-markers" aria-hidden>
+      <defs>
+        <marker id="ps-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">
+          <path d="M1 1 7 4 1 7z" className="edge-head" />
+        </marker>
+        <marker id="ps-arrow-cut" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="10" markerHeight="10" markerUnits="userSpaceOnUse" orient="auto">
+          <path d="M0 0 8 4 0 8z" className="edge-head-cut" />
+        </marker>
+      </defs>
+    </svg>
+  );
+}

@@ -1,0 +1,50 @@
+/** What is selected, and what can be done with it without dragging. */
+import { Button, Menu } from "@mantine/core";
+import { IconInfoCircle, IconSend, IconX } from "@tabler/icons-react";
+import type { Device } from "@/api/types";
+import { formatCount, formatMacs, plural } from "@/app/format";
+import { at, type Network } from "@/graph/network";
+import { assignAndSay } from "./drag";
+import { AssignItems } from "./Lanes";
+import { select, useView, viewStore } from "./view";
+
+export function SelectionBar({ network, devices }: { network: Network; devices: readonly Device[] }) {
+  const selection = useView((view) => view.selection);
+  if (selection.size === 0) return null;
+  const nodes = [...selection].map((node) => at(network.nodes, node));
+  const macs = nodes.reduce((sum, node) => sum + node.macs, 0);
+  const parameters = nodes.reduce((sum, node) => sum + node.parameters, 0);
+  const [first] = nodes;
+  const ops = new Set(nodes.map((node) => node.op));
+  return (
+    <div className="selection-bar" role="toolbar" aria-label="Selection">
+      <span className="selection-what">
+        <b>{nodes.length === 1 ? (first?.name ?? "") : plural(nodes.length, "layer")}</b>
+        <span>
+          {formatMacs(macs)} · {formatCount(parameters)} params
+        </span>
+      </span>
+      <Menu position="top" withinPortal>
+        <Menu.Target>
+          <Button size="compact-sm" leftSection={<IconSend size={13} />} data-testid="assign-menu">
+            Send to…
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <AssignItems devices={devices} send={(device) => assignAndSay(nodes.map(({ name }) => name), device)} />
+        </Menu.Dropdown>
+      </Menu>
+      {ops.size === 1 && first && (
+        <Button size="compact-sm" variant="default" onClick={() => select(network.nodes.filter((node) => node.kind === "layer" && node.op === first.op).map(({ index }) => index))}>
+          All {first.op}
+        </Button>
+      )}
+      <Button size="compact-sm" variant="default" leftSection={<IconInfoCircle size={13} />} onClick={() => viewStore.setState({ detailsOpen: true })} data-testid="details-open">
+        Details
+      </Button>
+      <Button size="compact-sm" variant="subtle" color="gray" aria-label="Clear the selection" onClick={() => select([])}>
+        <IconX size={14} />
+      </Button>
+    </div>
+  );
+}

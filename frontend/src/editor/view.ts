@@ -1,0 +1,78 @@
+/** What is seen and selected: not part of the plan, and not undone. */
+import { useStore } from "zustand";
+import { createStore } from "zustand/vanilla";
+import type { Placement } from "@/plan/placement";
+
+export const MEASURES = ["macs", "parameters", "activation"] as const;
+export type Measure = (typeof MEASURES)[number];
+export const MEASURE_LABELS: Record<Measure, string> = { macs: "MACs", parameters: "Parameters", activation: "Activation bytes" };
+
+interface ViewState {
+  /** Node indices; layers only. */
+  selection: ReadonlySet<number>;
+  /** Where a range begins. */
+  anchor: number | null;
+  /** Where the arrow keys stand. */
+  cursor: number | null;
+  hits: ReadonlySet<number>;
+  measure: Measure;
+  detailsOpen: boolean;
+  /** Device name, or "" for "no device", under the drag. */
+  dropTarget: string | null;
+  /** What the last drop did, shown at its device. */
+  flash: { device: string; text: string; id: number } | null;
+  /** For screen readers. */
+  announcement: string;
+  /** The running deployment's placement, to mark what changed since. */
+  deployed: Placement | null;
+}
+
+const initial: ViewState = {
+  selection: new Set(),
+  anchor: null,
+  cursor: null,
+  hits: new Set(),
+  measure: "macs",
+  detailsOpen: false,
+  dropTarget: null,
+  flash: null,
+  announcement: "",
+  deployed: null,
+};
+
+export const viewStore = createStore<ViewState>()(() => initial);
+export const useView = <T>(select: (state: ViewState) => T): T => useStore(viewStore, select);
+
+export function resetView(): void {
+  const { measure } = viewStore.getState();
+  viewStore.setState({ ...initial, measure });
+}
+
+/** Select these nodes and nothing else. */
+export function select(nodes: Iterable<number>, anchor?: number): void {
+  const selection = new Set(nodes);
+  const first = anchor ?? [...selection][0] ?? null;
+  viewStore.setState({ selection, anchor: first, cursor: first });
+}
+
+export function toggle(node: number): void {
+  const selection = new Set(viewStore.getState().selection);
+  if (!selection.delete(node)) selection.add(node);
+  viewStore.setState({ selection, anchor: node, cursor: node });
+}
+
+export function extend(nodes: Iterable<number>): void {
+  const { selection } = viewStore.getState();
+  viewStore.setState({ selection: new Set([...selection, ...nodes]) });
+}
+
+let flashes = 0;
+let flashTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Say at a device what a drop did. */
+export function flash(device: string, text: string): void {
+  flashes += 1;
+  clearTimeout(flashTimer);
+  viewStore.setState({ flash: { device, text, id: flashes }, announcement: text });
+  flashTimer = setTimeout(() => viewStore.setState({ flash: null }), 3000);
+}

@@ -1,0 +1,98 @@
+/** The one WebSocket: hears what changed, tells the stores, and connects again when it is lost. */
+import { call, client, onSignedOut } from "@/api/client";
+import { forgetDevice, queryClient, rememberDeployment, rememberDevice } from "@/api/queries";
+import type { LiveEnvelope, LiveMessage } from "@/api/types";
+import { forgetLive, liveStore, recordLive, recordRun } from "./store";
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 8000;
+
+const planListeners = new Set<(modelId: string) => void>();
+
+/** Be told when saved plans of a model changed. */
+export function onPlansChanged(listener: (modelId: string) => void): () => void {
+  planListeners.add(listener);
+  return () => planListeners.delete(listener);
+}
+
+function receive(message: LiveMessage): void {
+  switch (message.type) {
+    case "device_live":
+      recordLive(message.live);
+      return;
+    case "device":
+      rememberDevice(message.device);
+      return;
+    case "device_removed":
+      forgetDevice(message.name);
+      forgetLive(message.name);
+      return;
+    case "deployment":
+      rememberDeployment(message.deployment);
+      if (message.deployment.run) recordRun(message.deployment.run);
+      return;
+    case "run":
+      recordRun(message.run);
+      return;
+    case "models":
+      void queryClient.invalidateQueries({ queryKey: ["models"] });
+      void queryClient.invalidateQueries({ queryKey: ["examples"] });
+      return;
+    case "plans":
+      planListeners.forEach((listener) => listener(message.model_id));
+  }
+}
+
+/** Fetch everything that may have changed unheard. */
+function catchUp(): void {
+  for (const key of ["studio", "models", "examples", "devices", "deployments"]) void queryClient.invalidateQueries({ queryKey: [key] });
+  planListeners.forEach((listener) => listener("*"));
+  call(client.GET("/api/live")).then(
+    (snapshot) => snapshot.devices.forEach((live) => recordLive(live)),
+    () => undefined,
+  );
+}
+
+/** Connect, and stay connected until the returned function is called. */
+export function connectLive(): () => void {
+  let socket: WebSocket | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let delay = FIRST_DELAY_MS;
+  let sequence: number | null = null;
+  let ended = false;
+
+  const open = () => {
+    const scheme = window.location.protocol === "https:" ? "wss" : "ws";
+    socket = new WebSocket(`${scheme}://${window.location.host}/api/live/ws`);
+    socket.onopen = () => {
+      const again = liveStore.getState().connection !== "open";
+      delay = FIRST_DELAY_MS;
+      sequence = null;
+      liveStore.setState({ connection: "open" });
+      if (again) catchUp();
+    };
+    socket.onmessage = (event: MessageEvent<string>) => {
+      const envelope = JSON.parse(event.data) as LiveEnvelope;
+      if (sequence !== null && envelope.sequence > sequence + 1) catchUp();
+      sequence = envelope.sequence;
+      receive(envelope.message);
+    };
+    socket.onclose = () => {
+      if (ended) return;
+      liveStore.setState({ connection: "lost" });
+      timer = setTimeout(open, delay);
+      delay = Math.min(delay * 2, LONGEST_DELAY_MS);
+    };
+  };
+  const stop = () => {
+    ended = true;
+    clearTimeout(timer);
+    socket?.close();
+  };
+  const off = onSignedOut(stop);
+  open();
+  return () => {
+    off();
+    stop();
+  };
+}

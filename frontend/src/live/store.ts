@@ -1,0 +1,61 @@
+/** Live figures: written by the one WebSocket, read by charts; never part of the plan or of the view. */
+import { useEffect, useState } from "react";
+import { useStore } from "zustand";
+import { createStore } from "zustand/vanilla";
+import type { DeviceLive, Run } from "@/api/types";
+import { Series } from "./series";
+
+export interface Latest {
+  live: DeviceLive;
+  /** By this page's clock, in milliseconds. */
+  receivedAt: number;
+}
+
+interface LiveState {
+  connection: "connecting" | "open" | "lost";
+  latest: Readonly<Record<string, Latest>>;
+  /** Newest state of each run that was heard of. */
+  runs: Readonly<Record<string, Run>>;
+}
+
+export const STALE_AFTER_MS = 3000;
+
+export const liveStore = createStore<LiveState>()(() => ({ connection: "connecting", latest: {}, runs: {} }));
+export const useLive = <T>(select: (state: LiveState) => T): T => useStore(liveStore, select);
+
+const series = new Map<string, Series>();
+
+export function seriesOf(device: string): Series {
+  let found = series.get(device);
+  if (!found) series.set(device, (found = new Series()));
+  return found;
+}
+
+export function recordLive(live: DeviceLive, now = Date.now()): void {
+  seriesOf(live.device).push(live);
+  liveStore.setState((state) => ({ latest: { ...state.latest, [live.device]: { live, receivedAt: now } } }));
+}
+
+export function recordRun(run: Run): void {
+  // A studio may run for weeks: only the run of each deployment that is newest is kept.
+  liveStore.setState((state) => {
+    const others = Object.entries(state.runs).filter(([, old]) => old.deployment_id !== run.deployment_id);
+    return { runs: { ...Object.fromEntries(others.slice(-20)), [run.id]: run } };
+  });
+}
+
+export function forgetLive(device: string): void {
+  series.delete(device);
+  liveStore.setState((state) => ({ latest: Object.fromEntries(Object.entries(state.latest).filter(([name]) => name !== device)) }));
+}
+
+/** The page's clock, ticking once a second. */
+export function useNow(active = true): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    if (!active) return;
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [active]);
+  return now;
+}

@@ -1,0 +1,59 @@
+/** Sending an ONNX file (and its external data) to the studio. */
+import { useCallback, useMemo, useRef, useState } from "react";
+import { asProblem, postForm, Problem } from "@/api/client";
+import { queryClient } from "@/api/queries";
+import type { ModelSummary } from "@/api/types";
+import { navigate } from "@/app/router";
+
+export type UploadState = { kind: "idle" } | { kind: "sending"; name: string; share: number } | { kind: "failed"; problem: Problem };
+
+export interface Upload {
+  state: UploadState;
+  send: (files: readonly File[]) => void;
+  cancel: () => void;
+  reset: () => void;
+}
+
+const notOneModel = (message: string) => new Problem({ code: "not_one_model", message, next_step: "Drop one .onnx file, with its external data files if it has any.", details: {} }, 0);
+
+/** The ONNX file among some files, and what comes along with it. */
+export function sortFiles(files: readonly File[]): { model: File; data: File[] } | Problem {
+  const models = files.filter((file) => /\.onnx$/i.test(file.name));
+  const [only] = files;
+  if (models.length > 1) return notOneModel(`These are ${models.length} ONNX files.`);
+  // A lone file without the ending is sent: the studio says what is wrong with it.
+  const model = models[0] ?? (files.length === 1 ? only : undefined);
+  if (!model) return notOneModel("None of these files ends in .onnx.");
+  return { model, data: files.filter((file) => file !== model) };
+}
+
+export function useUpload(): Upload {
+  const [state, setState] = useState<UploadState>({ kind: "idle" });
+  const abort = useRef<AbortController | null>(null);
+  const send = useCallback((files: readonly File[]) => {
+    if (files.length === 0) return;
+    const sorted = sortFiles(files);
+    if (sorted instanceof Problem) {
+      setState({ kind: "failed", problem: sorted });
+      return;
+    }
+    const form = new FormData();
+    form.set("file", sorted.model);
+    for (const file of sorted.data) form.append("data", file);
+    const { name } = sorted.model;
+    const control = new AbortController();
+    abort.current = control;
+    setState({ kind: "sending", name, share: 0 });
+    postForm<ModelSummary>("/api/models", form, (share) => setState({ kind: "sending", name, share }), control.signal).then(
+      (model) => {
+        void queryClient.invalidateQueries({ queryKey: ["models"] });
+        setState({ kind: "idle" });
+        navigate(`/m/${encodeURIComponent(model.id)}`);
+      },
+      (error: unknown) => setState(control.signal.aborted ? { kind: "idle" } : { kind: "failed", problem: asProblem(error) }),
+    );
+  }, []);
+  const cancel = useCallback(() => abort.current?.abort(), []);
+  const reset = useCallback(() => setState({ kind: "idle" }), []);
+  return useMemo(() => ({ state, send, cancel, reset }), [state, send, cancel, reset]);
+}

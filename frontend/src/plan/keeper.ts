@@ -1,0 +1,153 @@
+/** Keeps the plan under the hand saved in the studio, and hears when another window saved it. */
+import { createStore } from "zustand/vanilla";
+import { useStore } from "zustand";
+import { asProblem, call, client, Problem } from "@/api/client";
+import type { Model, Plan, SavedPlan } from "@/api/types";
+import { samePlacement, type Placement } from "./placement";
+import { openPlacement, planStore, replacePlacement } from "./store";
+
+export type SyncState = "loading" | "saved" | "unsaved" | "saving" | "conflict" | "failed";
+
+interface Sync {
+  state: SyncState;
+  problem: Problem | null;
+}
+
+export const syncStore = createStore<Sync>()(() => ({ state: "loading", problem: null }));
+export const useSync = (): Sync => useStore(syncStore);
+
+const SAVE_AFTER_MS = 500;
+const RETRY_AFTER_MS = 3000;
+
+type Network = Pick<Model, "id" | "name" | "digest">;
+
+export function planDocument(model: Pick<Model, "name" | "digest">, placement: Placement, name = "", notes = ""): Plan {
+  return { version: 1, network: { sha256: model.digest, name: model.name }, placement: { ...placement }, name, notes };
+}
+
+const newestOf = (modelId: string): Promise<SavedPlan | undefined> =>
+  call(client.GET("/api/models/{model_id}/plans", { params: { path: { model_id: modelId } } })).then((list) => list[0]);
+
+/** One keeper per opened model; `close` it when another is opened. */
+export class PlanKeeper {
+  private saved: SavedPlan | null = null;
+  private lastSaved: Placement = {};
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private busy = false;
+  private closed = false;
+  private readonly unsubscribe: () => void;
+
+  constructor(private readonly model: Network) {
+    syncStore.setState({ state: "loading", problem: null });
+    this.unsubscribe = planStore.subscribe((state, before) => {
+      if (state.placement !== before.placement) this.changed();
+    });
+  }
+
+  /** Open the newest saved plan, or an empty one. */
+  async load(): Promise<void> {
+    try {
+      const newest = await newestOf(this.model.id);
+      if (this.closed) return;
+      this.saved = newest ?? null;
+      this.lastSaved = newest?.plan.placement ?? {};
+      openPlacement(this.lastSaved);
+      syncStore.setState({ state: "saved", problem: null });
+    } catch (error) {
+      this.fail(error);
+      if (!this.closed) this.timer = setTimeout(() => void this.load(), RETRY_AFTER_MS);
+    }
+  }
+
+  close(): void {
+    if (this.dirty() && syncStore.getState().state !== "conflict") void this.save(true);
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.unsubscribe();
+  }
+
+  /** Somebody saved a plan of this model: take it over, unless edits of our own stand against it. */
+  async heard(): Promise<void> {
+    if (this.busy || this.closed || syncStore.getState().state === "loading") return;
+    try {
+      const newest = await newestOf(this.model.id);
+      if (!newest || this.busy || this.closed || (newest.id === this.saved?.id && newest.revision <= this.saved.revision)) return;
+      if (this.dirty()) {
+        syncStore.setState({ state: "conflict", problem: null });
+        return;
+      }
+      this.saved = newest;
+      this.lastSaved = newest.plan.placement;
+      replacePlacement(newest.plan.placement, "Edited in another window");
+      syncStore.setState({ state: "saved", problem: null });
+    } catch {
+      // The live connection says so already; the next message brings us here again.
+    }
+  }
+
+  /** In a conflict: throw our edits away. */
+  reload = (): Promise<void> => this.load();
+
+  /** In a conflict: ours stands. */
+  overwrite = async (): Promise<void> => {
+    try {
+      this.saved = (await newestOf(this.model.id)) ?? null;
+      await this.save();
+    } catch (error) {
+      this.fail(error);
+    }
+  };
+
+  private dirty(): boolean {
+    return !samePlacement(planStore.getState().placement, this.lastSaved);
+  }
+
+  private changed(): void {
+    const { state } = syncStore.getState();
+    if (state === "loading" || state === "conflict") return;
+    if (!this.dirty()) return;
+    syncStore.setState({ state: "unsaved", problem: null });
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.save(), SAVE_AFTER_MS);
+  }
+
+  private async save(leaving = false): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    clearTimeout(this.timer);
+    const { placement } = planStore.getState();
+    if (!leaving) syncStore.setState({ state: "saving", problem: null });
+    try {
+      this.saved = await this.send(placement);
+      this.lastSaved = placement;
+      this.busy = false;
+      if (this.closed) return;
+      syncStore.setState({ state: "saved", problem: null });
+      this.changed();
+    } catch (error) {
+      this.busy = false;
+      const problem = asProblem(error);
+      if (this.closed) return;
+      if (problem.status === 409) syncStore.setState({ state: "conflict", problem });
+      else {
+        if (problem.status === 404) this.saved = null;
+        this.fail(problem);
+        this.timer = setTimeout(() => void this.save(), RETRY_AFTER_MS);
+      }
+    }
+  }
+
+  private send(placement: Placement): Promise<SavedPlan> {
+    const name = this.saved?.name ?? "Plan";
+    const plan = planDocument(this.model, placement, this.saved?.plan.name ?? "", this.saved?.plan.notes ?? "");
+    if (this.saved === null) {
+      return call(client.POST("/api/models/{model_id}/plans", { params: { path: { model_id: this.model.id } }, body: { name, plan } }));
+    }
+    const body = { name, plan, revision: this.saved.revision };
+    return call(client.PUT("/api/plans/{plan_id}", { params: { path: { plan_id: this.saved.id } }, body }));
+  }
+
+  private fail(error: unknown): void {
+    if (!this.closed) syncStore.setState({ state: "failed", problem: asProblem(error) });
+  }
+}
