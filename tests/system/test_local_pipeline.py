@@ -1,0 +1,244 @@
+"""An ONNX file becomes a running pipeline on devices of this machine: everything real, nothing in place of anything."""
+
+import io
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from partition_studio.errors import StudioError
+from partition_studio.graph.frames import read_frame
+from partition_studio.graph.load import original_model
+from partition_studio.graph.runtime import run_model
+from partition_studio.partition.plan import Plan
+from partition_studio.schemas import DeviceLiveOut, DeviceOut, LiveSnapshotOut, ModelOut, RunOut
+from tests.studio import RunningStudio, wait_for
+from tests.system.conftest import Desk
+
+DEVICES = ("a", "b", "c")
+
+
+def agents_of(studio: RunningStudio) -> list[psutil.Process]:
+    """Return the agents that run for this studio's data folder."""
+    folder = str(studio.data_dir.path)
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "partition_agent" in words and any(folder in word for word in words):
+            found.append(process)
+    return found
+
+
+def test_every_sample_gets_its_right_class_over_three_devices(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices(*DEVICES)
+    deployment = desk.deploy(model, desk.spread(model, *DEVICES))
+    assert [row.step for row in deployment.devices] == ["ready"] * 3
+    run = desk.run(deployment, source="samples")
+    assert (run.state, run.delivered, run.lost) == ("finished", len(model.samples), 0)
+    right = [result.classes[0].label == result.input_name[0] for result in run.recent]
+    # The network knows 99 % of the digits; samples are held out of its training.
+    assert sum(right) >= len(right) - 1
+    assert desk.stop(deployment).state == "stopped"
+
+
+def test_the_outputs_are_those_of_the_whole_network(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices(*DEVICES)
+    layers = desk.client.get(f"/api/models/{model.id}", ModelOut).layers
+    plan = desk.spread(model, *DEVICES)
+    # Dealt round: as many cuts as can be, branches cut anywhere, several stages on each device.
+    dealt = {layer.name: DEVICES[number // 2 % 3] for number, layer in enumerate(layers)}
+    deployment = desk.deploy(model, plan.model_copy(update={"placement": dealt}))
+    assert len(deployment.stages) > 3
+    services = desk.studio.services
+    files = [(name, services.models.sample(model.id, name)) for name in model.samples[:5]]
+    run = desk.client.post_form(
+        f"/api/deployments/{deployment.id}/runs", RunOut, {"source": "files"}, [("files", part) for part in files]
+    )
+    run = desk.ended(run)
+    outputs = np.load(io.BytesIO(desk.client.get_bytes(f"/api/runs/{run.id}/outputs.npz")))
+    network = services.models.network(model.id)
+    whole = original_model(services.models.path(model.id))
+    answers = []
+    for number, (name, data) in enumerate(files):
+        frame = read_frame(data, name, network.inputs, services.models.preprocessing(model.id))
+        for output, expected in run_model(whole, frame, list(network.outputs)).items():
+            np.testing.assert_allclose(outputs[f"{number}:{output}"], expected, rtol=1e-4, atol=1e-5)
+            answers.append(expected)
+    assert not np.allclose(answers[0], answers[-1])
+
+
+def test_live_figures_tell_frames_processor_memory_and_declared_power(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a", idle_power_w=2.0, busy_power_w=6.0)
+    desk.local_devices("b")
+    deployment = desk.deploy(model, desk.spread(model, "a", "b"))
+    run = desk.begin_run(deployment, source="samples", repeat="true")
+
+    def busy() -> dict[str, DeviceLiveOut] | None:
+        live = {d.device: d for d in desk.client.get("/api/live", LiveSnapshotOut).devices}
+        return live if len(live) == 2 and all(d.frames_per_s > 0 for d in live.values()) else None
+
+    live = wait_for(busy, what="figures of both devices")
+    power = live["a"].power
+    assert power is not None
+    assert (power.method, power.scope) == ("estimated", "model")
+    assert 2.0 <= power.power_w <= 6.0
+    assert live["b"].power is None or live["b"].power.method != "estimated"
+    for figures in live.values():
+        assert figures.memory_bytes is not None
+        assert 10 * 2**20 < figures.memory_bytes < 2**30
+        assert figures.stages[0].compute_s is not None
+        assert figures.received_bytes_per_s > 0
+    stopped = desk.client.post(f"/api/runs/{run.id}/stop", RunOut)
+    assert (stopped.state, stopped.lost) == ("stopped", 0)
+    assert stopped.delivered == stopped.submitted > 0
+
+
+def test_a_changed_plan_replaces_the_running_one(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices(*DEVICES)
+    first = desk.deploy(model, desk.spread(model, *DEVICES))
+    second = desk.deploy(model, desk.spread(model, "c", "a"))
+    assert second.epoch == first.epoch + 1
+    wait_for(lambda: desk.shown(first).state == "stopped" or None, what="the end of the first deployment")
+    # `b` has no part any more: its agent has ended.
+    wait_for(lambda: len(agents_of(desk.studio)) == 2 or None, what="the end of the agent on b")
+    assert desk.run(second, source="samples").lost == 0
+
+
+def test_a_deployment_that_fails_leaves_the_running_one(desk: Desk, tmp_path: Path) -> None:
+    model = desk.example()
+    desk.local_devices("a", "b")
+    first = desk.deploy(model, desk.spread(model, "a"))
+    (desk.studio.data_dir.local_devices / "b").write_text("a file stands where the device's folder should be")
+    second = desk.settled(desk.begin(model, desk.spread(model, "a", "b")))
+    assert second.state == "failed"
+    failed = [row for row in second.devices if row.step == "failed"]
+    assert [row.device for row in failed] == ["b"]
+    assert failed[0].problem is not None
+    assert failed[0].problem.next_step
+    assert desk.shown(first).state == "running"
+    assert desk.run(first, source="samples").lost == 0
+
+
+def test_a_killed_agent_fails_the_deployment_and_no_frame_is_silently_lost(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices(*DEVICES)
+    deployment = desk.deploy(model, desk.spread(model, *DEVICES))
+    run = desk.begin_run(deployment, source="samples", repeat="true")
+    victim = next(p for p in agents_of(desk.studio) if str(desk.studio.data_dir.local_devices / "b") in p.cmdline())
+    os.kill(victim.pid, signal.SIGKILL)
+    ended = desk.ended(run)
+    assert ended.state == "failed"
+    assert ended.submitted == ended.delivered + ended.lost
+    failed = wait_for(
+        lambda: now if (now := desk.shown(deployment)).state == "failed" else None, what="the deployment's failure"
+    )
+    assert failed.problem is not None
+    assert "b" in failed.problem.message
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the other agents")
+    # The last good state is a deployment away.
+    assert desk.deploy(model, desk.spread(model, *DEVICES)).state == "running"
+
+
+def test_cancelling_leaves_nothing(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices(*DEVICES)
+    deployment = desk.begin(model, desk.spread(model, *DEVICES))
+    desk.client.post(f"/api/deployments/{deployment.id}/cancel", dict)
+    settled = desk.settled(deployment)
+    assert settled.state in ("cancelled", "running")
+    if settled.state == "running":
+        desk.stop(settled)
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+
+
+def files_below(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        # A log is kept on purpose; what a database writes beside itself comes and goes.
+        if path.is_file() and not path.name.startswith(("agent.log", "studio.db"))
+    }
+
+
+@pytest.mark.slow
+def test_25_cycles_leave_no_process_port_file_or_memory_behind(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a", "b")
+    me = psutil.Process()
+
+    def cycle() -> None:
+        deployment = desk.deploy(model, desk.spread(model, "a", "b"))
+        assert desk.run(deployment, source="samples").lost == 0
+        assert desk.stop(deployment).state == "stopped"
+
+    for _ in range(5):
+        cycle()
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+    files, sockets = files_below(desk.studio.data_dir.path), len(me.net_connections())
+    descriptors, threads, memory = me.num_fds(), me.num_threads(), me.memory_info().rss
+    for _ in range(25):
+        cycle()
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+    assert files_below(desk.studio.data_dir.path) == files
+    wait_for(lambda: len(me.net_connections()) <= sockets + 2 or None, what="the closing of every socket")
+    assert me.num_fds() <= descriptors + 4
+    assert me.num_threads() <= threads + 2
+    # A megabyte a cycle would be a leak; the allocator's own breathing is less.
+    assert me.memory_info().rss - memory < 25 * 2**20
+
+
+def test_a_device_in_use_is_not_removed(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a", "b")
+    deployment = desk.deploy(model, desk.spread(model, "a", "b"))
+    with pytest.raises(StudioError) as caught:
+        desk.client.delete("/api/devices/a")
+    assert caught.value.code == "device_busy"
+    desk.stop(deployment)
+    desk.client.delete("/api/devices/a")
+    assert [device.name for device in desk.client.get("/api/devices", list[DeviceOut])] == ["b"]
+    assert not (desk.studio.data_dir.local_devices / "a").exists()
+
+
+def test_bad_input_to_a_run_is_named_and_the_deployment_goes_on(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a")
+    deployment = desk.deploy(model, desk.spread(model, "a"))
+
+    def start(name: str, data: bytes) -> str:
+        with pytest.raises(StudioError) as caught:
+            desk.client.post_form(
+                f"/api/deployments/{deployment.id}/runs", RunOut, {"source": "files"}, [("files", (name, data))]
+            )
+        assert name in caught.value.message
+        return caught.value.code
+
+    def npy(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        return buffer.getvalue()
+
+    shape = model.inputs[0].shape
+    assert start("picture.png", b"not a picture") == "not_an_image"
+    assert start("small.npy", npy(np.zeros((1, 1, 3, 3), np.float32))) == "wrong_input_shape"
+    assert start("double.npy", npy(np.zeros(shape, np.complex64))) == "wrong_input_dtype"
+    assert start("notes.txt", b"hello") == "unknown_frame_format"
+    assert desk.run(deployment, source="samples").lost == 0
+
+
+def test_a_plan_with_an_unplaced_layer_is_refused_before_anything_is_sent(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a")
+    plan = desk.spread(model, "a")
+    first = next(iter(plan.placement))
+    unplaced: Plan = plan.model_copy(update={"placement": {k: v for k, v in plan.placement.items() if k != first}})
+    with pytest.raises(StudioError, match=first):
+        desk.begin(model, unplaced)
+    assert agents_of(desk.studio) == []
