@@ -38,16 +38,20 @@ def free_port() -> int:
 
 
 class SshServer:
-    """An sshd whose user lands in `home`; `before` is shell text that runs ahead of every command (limits, noise)."""
+    """An sshd whose user lands in `home`; `before` is shell text that runs ahead of every command (limits, noise).
 
-    def __init__(self, folder: Path, *, before: str = "", key_type: str = "ed25519", port: int | None = None) -> None:
+    With `passwords` it takes passwords, of which none is right: a test gives no account a password.
+    """
+
+    def __init__(self, folder: Path, *, before: str = "", key_type: str = "ed25519", passwords: bool = False) -> None:
         self.folder = folder
         self.home = folder / "home"
-        self.port = port or free_port()
+        self.port = free_port()
         self.key_file = folder / "id_client"
         self._host_key = folder / "host_key"
         self._before = before
         self._key_type = key_type
+        self._passwords = passwords
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -195,8 +199,8 @@ class SshServer:
             f"PidFile {self.folder / 'sshd.pid'}",
             f"ForceCommand sh {shlex.quote(str(self.folder / 'wrapper.sh'))}",
             "StrictModes no",
-            "PermitRootLogin prohibit-password",
-            "PasswordAuthentication no",
+            "PermitRootLogin yes",
+            f"PasswordAuthentication {'yes' if self._passwords else 'no'}",
             "KbdInteractiveAuthentication no",
             "PubkeyAuthentication yes",
             "UsePAM no",

@@ -51,6 +51,7 @@ PI = DeviceFacts(
     disk_free_bytes=20 << 30,
     noexec=False,
     writable=True,
+    has_release=False,
     addresses=("192.0.2.7",),
     has_systemd_user=True,
 )
@@ -110,6 +111,13 @@ def test_the_newest_python_that_has_a_runtime_is_chosen_and_the_first_of_equals(
     chosen = decide(dataclasses.replace(PI, pythons=found)).python
     assert chosen is not None
     assert chosen.path == "/d"
+
+
+def test_a_board_that_has_the_agent_already_needs_little_room() -> None:
+    tight = dataclasses.replace(PI, disk_free_bytes=50 << 20)
+    assert decide(tight).verdict == "cannot"
+    assert decide(dataclasses.replace(tight, has_release=True)).verdict == "ready"
+    assert decide(dataclasses.replace(tight, has_release=True, disk_free_bytes=1 << 20)).verdict == "cannot"
 
 
 def test_an_unknown_disk_is_no_reason_to_refuse() -> None:

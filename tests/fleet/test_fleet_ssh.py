@@ -190,6 +190,19 @@ def test_a_password_that_the_server_does_not_take_is_said_so_and_never_shown(ser
     assert "hunter2" not in str(refused.value) + repr(refused.value.details)
 
 
+def test_a_wrong_password_is_said_to_be_wrong(tmp_path: Path) -> None:
+    with (
+        SshServer(tmp_path / "sshd", passwords=True) as server,
+        pytest.raises(AuthFailedError, match="password") as refused,
+    ):
+        connect_ssh(
+            server.address,
+            SshCredentials(use_agent=False, ssh_dir=None, password="hunter2"),
+            server.trusting_host_keys(),
+        )
+    assert refused.value.details["reason"] == "wrong_password"
+
+
 def test_nothing_to_log_in_with_is_said_so(server: SshServer) -> None:
     with pytest.raises(AuthFailedError) as refused:
         connect_ssh(server.address, NO_LOGIN, server.trusting_host_keys())

@@ -32,8 +32,11 @@ ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "a
 OLDEST_GLIBC = (2, 27)
 NEWEST_PYTHON_ON_OLDEST_GLIBC = (3, 10)
 
-#: Wheels on their way and unpacked, measured for the largest lock; a release that is there already needs none of it.
+#: Wheels on their way and unpacked, for the largest lock. An installation knows its need exactly, and asks again.
 NEEDED_DISK_BYTES = 350 * 1024 * 1024
+
+#: Where the agent is installed already, only its log and small sub-models need room.
+NEEDED_DISK_BYTES_INSTALLED = 16 * 1024 * 1024
 
 _PROBE_S = 60.0
 
@@ -78,6 +81,7 @@ class DeviceFacts:
     disk_free_bytes: int | None
     noexec: bool
     writable: bool
+    has_release: bool
     addresses: tuple[str, ...]
     has_systemd_user: bool
 
@@ -96,7 +100,7 @@ class _PythonFacts(msgspec.Struct):
     """The probe's one JSON line: limits keep a hostile device from filling our memory."""
 
     base: str
-    nearest_folder: str
+    has_release: bool
     cores: float
     model: str
     addresses: tuple[str, ...]
@@ -168,6 +172,7 @@ def parse_facts(said: dict[str, list[str]], label: str) -> DeviceFacts:
         disk_free_bytes=told.disk_free_bytes if told else _int(last("disk_free_bytes")),
         noexec=told.noexec if told else False,
         writable=told.writable if told else True,
+        has_release=told.has_release if told else False,
         addresses=told.addresses[:32] if told else (),
         has_systemd_user=told.has_systemd_user if told else False,
     )
@@ -243,8 +248,9 @@ def _choose_python(facts: DeviceFacts) -> tuple[PythonFound | None, Reason | Non
 
 def _folder_reasons(facts: DeviceFacts) -> list[Reason]:
     reasons = []
-    if facts.disk_free_bytes is not None and facts.disk_free_bytes < NEEDED_DISK_BYTES:
-        text = f"{facts.base} has {_mib(facts.disk_free_bytes)} free, and the agent needs {_mib(NEEDED_DISK_BYTES)}"
+    needed = NEEDED_DISK_BYTES_INSTALLED if facts.has_release else NEEDED_DISK_BYTES
+    if facts.disk_free_bytes is not None and facts.disk_free_bytes < needed:
+        text = f"{facts.base} has {_mib(facts.disk_free_bytes)} free, and the agent needs {_mib(needed)}"
         reasons.append(Reason("disk_full", text))
     if facts.noexec:
         reasons.append(Reason("noexec", f"{facts.base} is on a file system mounted noexec"))

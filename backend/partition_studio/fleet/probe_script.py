@@ -159,7 +159,7 @@ def folder_facts(base: str) -> Dict[str, Any]:
         "disk_free_bytes": status.f_bavail * status.f_frsize,
         "noexec": bool(status.f_flag & os.ST_NOEXEC),
         "writable": os.access(folder, os.W_OK | os.X_OK),
-        "nearest_folder": folder,
+        "has_release": os.path.exists(os.path.join(base, "current", "complete")),
     }
 
 

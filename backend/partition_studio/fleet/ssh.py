@@ -32,6 +32,9 @@ from partition_studio.fleet.text import clean_text
 
 logger = logging.getLogger(__name__)
 
+#: paramiko logs with a traceback what it also raises; what it raises is translated here, so its log stays out of ours.
+_PARAMIKO_LOG = f"{__name__}.paramiko"
+
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 _KEY_TYPES = (
     "ssh-ed25519",
@@ -64,6 +67,7 @@ class SshConnection:
         self._transport = transport
         self._timeouts = timeouts
         self._closing = threading.Event()
+        self._last_sign_s = time.monotonic()
         self._peer_ip = _ip_of(transport.getpeername()[0])
         self._own_ip = self._ask_own_ip()
         self._heartbeat = threading.Thread(target=self._watch, name=f"heartbeat {address}", daemon=True)
@@ -106,10 +110,15 @@ class SshConnection:
         cancelled: CancelCheck,
     ) -> bool:
         """Put a file; see `DeviceConnection.upload`."""
+
+        def report(done_bytes: int) -> None:
+            self._last_sign_s = time.monotonic()
+            progress(done_bytes)
+
         path = checked_remote_path(remote_path, self.label)
         with self._session(ssh_channel.upload_command(path, sha256, size)) as channel:
             upload = ssh_channel.Upload(channel, self.label, path, size, sha256)
-            return upload.send(source, progress, cancelled)
+            return upload.send(source, report, cancelled)
 
     def open_stream(self, port: int) -> socket.socket:
         """Return a connected socket to a port of the device; see `DeviceConnection.open_stream`."""
@@ -162,17 +171,22 @@ class SshConnection:
         paramiko's own keepalive ignores the answers, so it never notices a device that froze with its connection open.
         """
         while not self._closing.wait(self._timeouts.ping_interval_s) and self._transport.is_active():
-            deadline = threading.Timer(self._timeouts.ping_deadline_s, self._give_up)
-            deadline.daemon = True
-            deadline.start()
+            answered = threading.Event()
+            self._last_sign_s = time.monotonic()
+            guard = threading.Thread(target=self._guard, args=(answered,), name=f"guard {self._address}", daemon=True)
+            guard.start()
             try:
                 self._transport.global_request("keepalive@openssh.com", wait=True)
             except (SSHException, EOFError, OSError):
                 return
             finally:
-                deadline.cancel()
+                answered.set()
 
-    def _give_up(self) -> None:
+    def _guard(self, answered: threading.Event) -> None:
+        """Hang up unless an answer comes in time; an upload that moves holds answers up, and is a sign of life."""
+        while (left_s := self._last_sign_s + self._timeouts.ping_deadline_s - time.monotonic()) > 0:
+            if answered.wait(left_s):
+                return
         logger.warning("device_froze", extra={"address": self.label, "silent_s": self._timeouts.ping_deadline_s})
         _hang_up(self._transport)
 
@@ -228,6 +242,8 @@ def _greet(address: SshAddress, host_keys: HostKeys, timeouts: SshTimeouts) -> p
     except BaseException:
         sock.close()
         raise
+    logging.getLogger(_PARAMIKO_LOG).setLevel(logging.CRITICAL + 1)
+    transport.set_log_channel(_PARAMIKO_LOG)
     transport.daemon = True
     transport.banner_timeout = timeouts.banner_s
     transport.handshake_timeout = timeouts.handshake_s

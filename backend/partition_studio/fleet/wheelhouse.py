@@ -105,7 +105,7 @@ class WheelhouseCache:
     def _bundle(self, target: Target, wheels: list[Path]) -> Wheelhouse:
         agent = build_agent_wheel()
         release = hashlib.sha256(f"1 {target.key} {self._lock_file.digest} {agent.name}".encode()).hexdigest()
-        bundle = self._folder / "bundles" / f"{release[:12]}.tar"
+        bundle = self._folder / "bundles" / target.key / f"{release[:12]}.tar"
         facts = bundle.with_suffix(".json")
         if not (bundle.is_file() and facts.is_file()):
             bundle.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +122,10 @@ class WheelhouseCache:
             known = {"sha256": sha256, "unpacked_bytes": unpacked}
             facts.with_suffix(".tmp").write_text(json.dumps(known))
             os.replace(facts.with_suffix(".tmp"), facts)
+            for old in bundle.parent.glob("*.tar"):
+                if old != bundle:
+                    # Whoever is sending it has it open; nobody needs it any more.
+                    old.unlink(missing_ok=True)
         known = json.loads(facts.read_text())
         return Wheelhouse(
             target, release, bundle, str(known["sha256"]), bundle.stat().st_size, int(known["unpacked_bytes"])
