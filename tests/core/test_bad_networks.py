@@ -164,6 +164,14 @@ BAD: dict[str, tuple[Maker, str, tuple[str, ...]]] = {
         ("'dice'", "RandomNormalLike"),
     ),
     "a constant that unfolds to terabytes": (huge_constant, "network_too_large", ("'bomb_maker'",)),
+    "an input of terabytes": (input_of([1, 10**6, 10**6]), "network_too_large", ("'x'", "[1, 1000000, 1000000]")),
+    "types that contradict each other": (
+        lambda: model_bytes(
+            node("Add", ["x", "w"], ["y"], name="mixed"), weights=(weight("w", np.ones(1, np.float64)),)
+        ),
+        "not_runnable",
+        ("net.onnx", "mixed"),
+    ),
     "shapes that contradict each other": (
         lambda: model_bytes(
             node("Conv", ["x", "w"], ["y"], name="c"), weights=(weight("w", np.ones((3, 5, 1, 1), np.float32)),)

@@ -11,7 +11,7 @@ from partition_studio.graph.network import Network
 from partition_studio.graph.walk import node_reads
 from partition_studio.partition.extract import extract, submodels
 from partition_studio.partition.stages import SINK, SOURCE, build_stages
-from partition_studio.partition.verify import PartsDifferError, verify
+from partition_studio.partition.verify import PartNotRunnableError, PartsDifferError, verify
 
 from .networks import cnn_models, load, load_both, plan_for, random_plan, relu_chain
 
@@ -102,6 +102,14 @@ def test_a_damaged_part_is_noticed_and_its_tensor_named() -> None:
     assert result.max_rel > result.tolerance
     with pytest.raises(PartsDifferError, match=r"'t1' of the stage 'b-0'"):
         result.require_equal()
+
+
+def test_a_part_that_cannot_run_is_named() -> None:
+    network, original = load_both(relu_chain(2))
+    graph = build_stages(network, plan_for(network, {"l0": "a", "l1": "b"}))
+    parts = {name: part.data for name, part in submodels(network, graph).items()}
+    with pytest.raises(PartNotRunnableError, match="'b-0'"):
+        verify(original, graph, {**parts, "b-0": parts["b-0"][:-20]}, random_frame(network.inputs, 1))
 
 
 def test_equal_parts_differ_by_exactly_nothing() -> None:

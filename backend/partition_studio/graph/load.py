@@ -20,6 +20,7 @@ from partition_studio.graph.dtypes import NUMPY_NAMES, ONNX_TYPES, element_bits,
 from partition_studio.graph.errors import (
     ConstantOutputError,
     InvalidNetworkError,
+    NetworkTooLargeError,
     NotRunnableError,
     UnresolvedShapeError,
     UnsupportedTypeError,
@@ -52,6 +53,7 @@ def load_network(path: Path, *, limits: LoadLimits | None = None) -> Network:
     name_nodes(model)
     weight_nodes = kept_constants(model)
     tensors = _activation_types(model, types, declared, weight_nodes, path.name)
+    _check_sizes(tensors, limits, path.name)
     _write_types(model, tensors)
     _check_runnable(model, path.name)
     return _index(model, raw.digest, path, tensors, weight_nodes, types)
@@ -127,10 +129,8 @@ def _activation_types(
         if unknown:
             answers = source if source is not None else ask_runtime_for_types(model, unknown)
             known.update({name: answers[name] for name in unknown if answers.get(name, (0, None))[1] is not None})
-    for value in model.graph.input:
-        dims = tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim)
-        known[value.name] = (value.type.tensor_type.elem_type, dims)
-    return {name: _checked_type(name, kind, makers.get(name), file_name) for name, kind in known.items()}
+    everything = {value.name: static_shape(value) for value in model.graph.input} | known
+    return {name: _checked_type(name, kind, makers.get(name), file_name) for name, kind in everything.items()}
 
 
 def _checked_type(name: str, kind: RawType, maker: NodeProto | None, file_name: str) -> TensorType:
@@ -143,6 +143,16 @@ def _checked_type(name: str, kind: RawType, maker: NodeProto | None, file_name: 
     if dims is None or number == TensorProto.UNDEFINED:
         raise UnresolvedShapeError(f"{where} has a shape that is not known before the network runs.", tensor=name)
     return TensorType(NUMPY_NAMES[number], dims)
+
+
+def _check_sizes(tensors: Mapping[str, TensorType], limits: LoadLimits, file_name: str) -> None:
+    for name, kind in tensors.items():
+        if kind.size_bytes > limits.tensor_bytes:
+            raise NetworkTooLargeError(
+                f"{file_name}: the tensor {name!r} of shape {list(kind.shape)} has {kind.size_bytes} bytes; "
+                f"the limit is {limits.tensor_bytes}.",
+                tensor=name,
+            )
 
 
 def _write_types(model: onnx.ModelProto, tensors: Mapping[str, TensorType]) -> None:

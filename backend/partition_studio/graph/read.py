@@ -25,11 +25,13 @@ _MODEL_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 2
 class LoadLimits:
     """How large a network may be.
 
-    `model_bytes` includes external weights; `folded_bytes` is what weight-making nodes may unfold to.
+    `model_bytes` includes external weights; `folded_bytes` is what weight-making nodes may unfold to; `tensor_bytes`
+    is the largest activation (no larger one could travel between devices).
     """
 
     model_bytes: int = PROTOBUF_LIMIT_BYTES
     folded_bytes: int = 2**30
+    tensor_bytes: int = 2**30
     nodes: int = 50_000
 
 

@@ -47,7 +47,7 @@ def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
 def infer_types(model: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
     """Return what shape inference knows of every tensor. Raises InvalidNetworkError where it finds a contradiction."""
     try:
-        inferred = onnx.shape_inference.infer_shapes(skeleton(model), check_type=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(skeleton(model), data_prop=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise InvalidNetworkError(f"{file_name}: {_first_line(error)}", file=file_name) from error
     except (DecodeError, EncodeError, RuntimeError, ValueError) as error:

@@ -15,7 +15,7 @@ import onnx
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.dtypes import ONNX_TYPES
-from partition_studio.graph.runtime import Arrays, open_session, run_model
+from partition_studio.graph.runtime import Arrays, error_sentence, open_session, run_model, runtime_error_types
 from partition_studio.partition.stages import SINK, StageGraph
 
 #: Largest allowed relative difference, by element type. ONNX Runtime's CPU computes float16 layers in float32 and
@@ -28,6 +28,13 @@ class PartsDifferError(PlanError):
 
     code = "parts_differ"
     next_step = "This is a fault of the studio: please report it with the network and the plan."
+
+
+class PartNotRunnableError(PlanError):
+    """ONNX Runtime refuses or fails one of the parts."""
+
+    code = "part_not_runnable"
+    next_step = "Move the cuts of that stage, or report it as a fault of the studio with the network and the plan."
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +141,21 @@ def run_parts(
     threads: int = 1,
     on_stage: Callable[[str], None] | None = None,
 ) -> Arrays:
-    """Run the stages one after the other and return every tensor that crosses a cut, the network's inputs included."""
+    """Run the stages one after the other and return every tensor that crosses a cut, the network's inputs included.
+
+    Raises PartNotRunnableError, which names the stage.
+    """
     values: Arrays = dict(frame)
     for stage in graph.stages:
         if on_stage is not None:
             on_stage(stage.name)
         feeds = {name: values[name] for name in stage.inputs}
-        values.update(run_model(parts[stage.name], feeds, stage.outputs, threads=threads))
+        try:
+            values.update(run_model(parts[stage.name], feeds, stage.outputs, threads=threads))
+        except runtime_error_types() as error:
+            raise PartNotRunnableError(
+                f"ONNX Runtime cannot run the stage {stage.name!r}: {error_sentence(error)}", stage=stage.name
+            ) from error
     return values
 
 
