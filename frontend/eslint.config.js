@@ -14,7 +14,7 @@ export default tseslint.config(
   {
     files: ["src/**/*.{ts,tsx}"],
     rules: {
-      eqeqeq: "error",
+      eqeqeq: ["error", "always", { null: "ignore" }],
       "no-console": "error",
       // The pure core knows neither React nor the network.
       "@typescript-eslint/consistent-type-imports": "error",

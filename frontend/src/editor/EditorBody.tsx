@@ -43,21 +43,19 @@ function canvasShape() {
   return { width: Math.max(window.innerWidth - LANES_WIDTH - 56, 320), height: Math.max(window.innerHeight - HEADER_HEIGHT - 90, 320) };
 }
 
-function useKeeper(model: Model): PlanKeeper | null {
-  const [keeper, setKeeper] = useState<PlanKeeper | null>(null);
+function useKeeper(model: Model): PlanKeeper {
+  const [keeper] = useState(() => new PlanKeeper(model));
   useEffect(() => {
-    const opened = new PlanKeeper(model);
-    setKeeper(opened);
     resetView();
-    void opened.load();
+    keeper.open();
     const off = onPlansChanged((id) => {
-      if (id === model.id || id === "*") void opened.heard();
+      if (id === model.id || id === "*") void keeper.heard();
     });
     return () => {
       off();
-      opened.close();
+      keeper.close();
     };
-  }, [model]);
+  }, [keeper, model.id]);
   return keeper;
 }
 
@@ -78,7 +76,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const deploy = useDeploy(model, deployments);
   const run = useRun(running);
   const searchInput = useRef<HTMLInputElement>(null);
-  const canvas = useElementSize();
+  const { ref: canvasRef, width, height } = useElementSize();
+  const canvasSize = useMemo(() => ({ width, height }), [width, height]);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
   const scene = useMemo<Scene | null>(() => {
     if (!layout) return null;
@@ -135,12 +134,12 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
       </Header>
       <main className="editor">
         <div className="stage">
-          <div className="canvas-host" ref={canvas.ref}>
-            {scene && canvas.width > 0 && sync !== "loading" ? (
+          <div className="canvas-host" ref={canvasRef}>
+            {scene && width > 0 && sync !== "loading" ? (
               <SceneContext value={scene}>
                 <Canvas
                   key={`${layout?.width ?? 0} ${layout?.height ?? 0}`}
-                  size={canvas}
+                  size={canvasSize}
                   devices={devices.map(({ name }) => name)}
                   onMenu={(x, y) => setMenu({ x, y })}
                   onSearch={() => searchInput.current?.focus()}
@@ -152,7 +151,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             <CanvasTools />
             <SelectedDetails model={model} network={network} />
             <SelectionBar network={network} devices={devices} />
-            {sync === "conflict" && keeper && <ConflictCard reload={() => void keeper.reload()} overwrite={() => void keeper.overwrite()} />}
+            {sync === "conflict" && <ConflictCard reload={() => void keeper.reload()} overwrite={() => void keeper.overwrite()} />}
             {deploy.problem && (
               <div className="sheet sheet-problem" data-testid="deploy-problem">
                 <ProblemCard problem={deploy.problem}>

@@ -1,7 +1,7 @@
 /** Keeps the plan under the hand saved in the studio, and hears when another window saved it. */
 import { createStore } from "zustand/vanilla";
 import { useStore } from "zustand";
-import { asProblem, call, client, Problem } from "@/api/client";
+import { asProblem, call, client, type Problem } from "@/api/client";
 import type { Model, Plan, SavedPlan } from "@/api/types";
 import { samePlacement, type Placement } from "./placement";
 import { openPlacement, planStore, replacePlacement } from "./store";
@@ -34,18 +34,22 @@ export class PlanKeeper {
   private lastSaved: Placement = {};
   private timer: ReturnType<typeof setTimeout> | undefined;
   private busy = false;
-  private closed = false;
-  private readonly unsubscribe: () => void;
+  private closed = true;
+  private unsubscribe = (): void => undefined;
 
-  constructor(private readonly model: Network) {
-    syncStore.setState({ state: "loading", problem: null });
+  constructor(private readonly model: Network) {}
+
+  /** Begin: open the newest saved plan, or an empty one, and save every edit from now on. */
+  open(): void {
+    this.closed = false;
     this.unsubscribe = planStore.subscribe((state, before) => {
       if (state.placement !== before.placement) this.changed();
     });
+    void this.load();
   }
 
-  /** Open the newest saved plan, or an empty one. */
-  async load(): Promise<void> {
+  private async load(): Promise<void> {
+    syncStore.setState({ state: "loading", problem: null });
     try {
       const newest = await newestOf(this.model.id);
       if (this.closed) return;
@@ -64,6 +68,7 @@ export class PlanKeeper {
     this.closed = true;
     clearTimeout(this.timer);
     this.unsubscribe();
+    syncStore.setState({ state: "loading", problem: null });
   }
 
   /** Somebody saved a plan of this model: take it over, unless edits of our own stand against it. */
