@@ -58,7 +58,7 @@ class Example:
 
 
 EXAMPLES: tuple[Example, ...] = (
-    Example("digits", "Handwritten digits", "trained", "digits.onnx", 500_000),
+    Example("digits", "Handwritten digits", "trained", "digits.onnx", 180_000),
     Example("squeezenet", "SqueezeNet 1.0", "architecture", "light_squeezenet.onnx", 5_000_000),
     Example("shufflenet", "ShuffleNet", "architecture", "light_shufflenet.onnx", 5_800_000),
     Example("inception-v1", "Inception v1 (GoogLeNet)", "architecture", "light_inception_v1.onnx", 28_000_000),
