@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnx
 
-from partition_agent.protocol import STUDIO_PEER, Connect, End, PeerAddress, Prepare, Prepared
+from partition_agent.protocol import STUDIO_PEER, Connect, DeploymentInfo, End, PeerAddress, Prepare, Prepared
 from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import data_hosts
 from partition_studio.deployment.board import Board, DeploymentState
@@ -149,7 +149,14 @@ class Deployment:
 
     def start(self) -> None:
         """Begin to bring it up."""
-        threading.Thread(target=self._bring_up, name=f"deploy-{self.id}", daemon=True).start()
+        self._begin(self._roll_out)
+
+    def resume(self) -> None:
+        """Begin to take it up again: its agents went on while the studio was away."""
+        self._begin(self._find_again)
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=self._bring_up, args=(work,), name=f"deploy-{self.id}", daemon=True).start()
 
     def cancel(self) -> None:
         """Give up while it is on its way."""
@@ -162,9 +169,9 @@ class Deployment:
 
     # --- bringing up -------------------------------------------------------------------------------------------------
 
-    def _bring_up(self) -> None:
+    def _bring_up(self, work: Callable[[], None]) -> None:
         try:
-            self._roll_out()
+            work()
             self.board.become("running")
         except Exception as error:
             cancelled = self._cancelled.is_set() and isinstance(error, OperationCancelledError)
@@ -200,6 +207,32 @@ class Deployment:
         self._try_one_frame(verification)
         for share in manifest.shares:
             self.board.step(share.device, "ready")
+
+    def _find_again(self) -> None:
+        """Take hold of the agents that still run this deployment, and become their source and sink with a new key."""
+        spec = self.spec
+        parts = submodels(spec.network, spec.graph)
+        manifest = build_manifest(spec.graph, {name: part.digest for name, part in parts.items()}, spec.threads)
+        self._manifest = manifest
+        with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.id}") as pool:
+            held = self._on_devices(pool, manifest.shares, self._find_share)
+            hosts = data_hosts({share.device: self._sessions[share.device] for share in manifest.shares})
+            peers = [
+                PeerAddress(device=device, host=hosts[device], port=info.data_port, public_key=info.public_key)
+                for device, info in held.items()
+            ]
+            self._connect(pool, manifest, peers)
+        for share in manifest.shares:
+            self.board.step(share.device, "ready")
+
+    def _find_share(self, share: DeviceShare) -> DeploymentInfo:
+        self.board.step(share.device, "connect", "looking for its agent")
+        info = self._sessions[share.device].reattach(self._holder)
+        wanted = {stage.name for stage in share.stages}
+        for held in info.deployments if info is not None else ():
+            if (held.deployment, held.epoch) == (self.id, self.spec.epoch) and wanted == set(held.stages):
+                return held
+        raise DeviceLostError(f"{share.device} no longer runs its part of the deployment", device=share.device)
 
     def _on_devices(
         self,
@@ -364,6 +397,20 @@ class Deployment:
             self._end_run(None)
             self._release()
             self.board.become("stopped")
+
+    @property
+    def survives_the_studio(self) -> bool:
+        """Whether its agents go on without the studio (those on the studio's own machine end with it)."""
+        return self.state == "running" and not any(session.is_local for session in self._sessions.values())
+
+    def leave(self) -> None:
+        """Let go of it because the studio ends; its agents go on and wait for the next studio."""
+        with self._ending:
+            self._end_run(None)
+            with self._lock:
+                door, self._front_door = self._front_door, None
+            if door is not None:
+                door.close()
 
     def device_lost(self, device: str, reason: str) -> None:
         """Fail because a device of it went away; the frames on their way are reported lost."""

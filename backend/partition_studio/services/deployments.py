@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from partition_studio.deployment.deployment import Deployment, DeploymentSpec
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
 from partition_studio.deployment.run import Tensors
-from partition_studio.errors import ConflictError
+from partition_studio.errors import ConflictError, StudioError
 from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.partition.check import require_valid
@@ -79,28 +79,14 @@ class DeploymentService:
 
     def deploy(self, model_id: str, plan: Plan) -> DeploymentOut:
         """Check a plan and begin to bring it up. Raises PlanError, AlreadyDeployingError."""
-        network = self._models.network(model_id)
-        _, graph = require_valid(network, plan, self._devices.limits())
-        path = self._models.path(model_id)
         with self._lock:
             of_model = [live for live in self._live.values() if live.spec.model_id == model_id]
             if any(live.state == "deploying" for live in of_model):
-                raise AlreadyDeployingError(f"a deployment of {network.name!r} is on its way")
-            spec = DeploymentSpec(
-                id=secrets.token_hex(4),
-                epoch=self._next_epoch(model_id),
-                model_id=model_id,
-                model_name=next((m.name for m in self._models.all() if m.id == model_id), network.name),
-                plan=plan,
-                network=network,
-                original=lambda: original_model(path),
-                graph=graph,
-                test_frame=self._test_frame(model_id),
-                threads={device: self._devices.threads(device) for device in graph.devices},
-            )
+                raise AlreadyDeployingError(f"a deployment of {of_model[0].spec.model_name!r} is on its way")
+            spec = self._spec(secrets.token_hex(4), self._next_epoch(model_id), model_id, plan)
             deployment = Deployment(
                 spec,
-                {device: self._devices.session(device) for device in graph.devices},
+                {device: self._devices.session(device) for device in spec.graph.devices},
                 replaces=next((live for live in of_model if live.state == "running"), None),
                 on_change=self._changed,
             )
@@ -108,6 +94,24 @@ class DeploymentService:
             self._save(deployment)
         deployment.start()
         return deployment.snapshot()
+
+    def _spec(self, deployment_id: str, epoch: int, model_id: str, plan: Plan) -> DeploymentSpec:
+        """Return what is to be deployed. Raises PlanError, NotFoundError."""
+        network = self._models.network(model_id)
+        _, graph = require_valid(network, plan, self._devices.limits())
+        path = self._models.path(model_id)
+        return DeploymentSpec(
+            id=deployment_id,
+            epoch=epoch,
+            model_id=model_id,
+            model_name=self._models.name(model_id),
+            plan=plan,
+            network=network,
+            original=lambda: original_model(path),
+            graph=graph,
+            test_frame=self._test_frame(model_id),
+            threads={device: self._devices.threads(device) for device in graph.devices},
+        )
 
     def cancel(self, deployment_id: str) -> DeploymentOut:
         """Give up a deployment that is on its way."""
@@ -136,17 +140,36 @@ class DeploymentService:
             if live.is_active:
                 act(live)
 
-    def forget_running(self) -> None:
-        """Note, at the studio's start, that what ran before is not in its hands."""
+    def resume_running(self) -> None:
+        """Take up again, at the studio's start, what ran when the last one ended; the rest is noted as stopped."""
         with self._database.session() as session, session.begin():
             query = select(DeploymentRow).where(DeploymentRow.state.in_(("deploying", "running", "stopping")))
-            for row in session.scalars(query):
-                row.state = "stopped"
-                row.document = {**row.document, "state": "stopped"}
+            rows = list(session.scalars(query))
+            for row in rows:
+                if row.state != "running" or not self._resume(row):
+                    row.state = "stopped"
+                    row.document = {**row.document, "state": "stopped"}
+
+    def _resume(self, row: DeploymentRow) -> bool:
+        """Begin to take up a deployment; return whether that can be tried at all."""
+        plan = Plan.model_validate(row.document["plan"])
+        try:
+            spec = self._spec(row.id, row.epoch, row.model_id, plan)
+            sessions = {device: self._devices.session(device) for device in spec.graph.devices}
+        except StudioError as error:
+            logger.warning("deployment_not_resumed", extra={"deployment_id": row.id, "reason": error.message})
+            return False
+        if any(session.is_local for session in sessions.values()):
+            # Agents on this machine ended with the studio that started them.
+            return False
+        deployment = Deployment(spec, sessions, replaces=None, on_change=self._changed)
+        self._live[deployment.id] = deployment
+        deployment.resume()
+        return True
 
     def close(self) -> None:
-        """End every deployment."""
-        self.each_active(lambda live: live.end())
+        """End every deployment that cannot go on without the studio, and let go of the others."""
+        self.each_active(lambda live: live.leave() if live.survives_the_studio else live.end())
 
     def _changed(self, deployment: Deployment) -> None:
         if deployment.id not in self._live:

@@ -237,6 +237,10 @@ class ModelService:
         row = self._row(model_id)
         return self._folder / row.digest / str(row.summary["file_name"])
 
+    def name(self, model_id: str) -> str:
+        """Return the network's name for people."""
+        return self._row(model_id).name
+
     def preprocessing(self, model_id: str) -> Preprocessing:
         """Return how images become inputs of a network."""
         return preprocessing_of(PreprocessingOut.model_validate(self._row(model_id).preprocessing))
@@ -301,17 +305,6 @@ class ModelService:
         if row is None:
             raise ModelNotFoundError(f"there is no model {model_id!r}", model_id=model_id)
         return row
-
-    def find(self, word: str) -> str:
-        """Return the id of the model with this id, digest or (unique) name."""
-        rows = self._rows()
-        exact = [row.id for row in rows if word in (row.id, row.digest)]
-        named = [row.id for row in rows if row.name == word or row.example == word]
-        if exact or len(named) == 1:
-            return (exact or named)[0]
-        if named:
-            raise ConflictError(f"{len(named)} models are called {word!r}", next_step="Use the model's id.")
-        raise ModelNotFoundError(f"there is no model {word!r}", model_id=word)
 
     def _sample_names(self, row: ModelRow) -> list[str]:
         folder = self._folder / row.digest / SAMPLES_FOLDER

@@ -53,7 +53,7 @@ class Services:
         self._figures_lock = threading.Lock()
         self._last_sample: dict[str, Telemetry] = {}
         self._figures: dict[str, DeviceLiveOut] = {}
-        self.deployments.forget_running()
+        self.deployments.resume_running()
 
     def live_figures(self) -> list[DeviceLiveOut]:
         """Return the newest figures of every device that reports."""
