@@ -1,3 +1,8 @@
 """Partition Studio: split a convolutional network over several devices, deploy it and watch it run."""
 
+import os
+
 __version__ = "0.1.0"
+
+# ONNX Runtime's Linux packages send usage events unless told otherwise before they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
