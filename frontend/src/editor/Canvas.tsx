@@ -61,6 +61,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   const press = (event: ReactPointerEvent) => {
     if (event.button !== 0) return;
     host.current?.focus({ preventScroll: true });
+    host.current?.classList.add("by-pointer");
     const node = nodeAt(event.target);
     if (node === null) {
       if (event.target instanceof Element && event.target.closest(".react-flow")) (event.shiftKey ? beginBox : clearOnClick)(event);
@@ -122,6 +123,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   };
 
   const key = (event: KeyboardEvent) => {
+    host.current?.classList.remove("by-pointer");
     if (event.target !== host.current) return;
     const { selection } = viewStore.getState();
     const command = event.ctrlKey || event.metaKey;

@@ -134,7 +134,7 @@ function Problems({ report, show }: { report: PlanReport | null; show: (problem:
     <section className="plan-problems" data-testid="plan-problems" aria-label="Problems of the plan">
       {report && problems.length === 0 && (
         <p className="plan-fine">
-          <IconCircleCheck size={15} aria-hidden /> The plan can be deployed: {plural(report.stages.length, "stage")}, {plural(report.cuts.length, "cut")}.
+          <IconCircleCheck size={15} aria-hidden /> The plan can be deployed: {plural(report.stages.length, "stage")}.
         </p>
       )}
       {problems.length > 0 && (

@@ -1,5 +1,6 @@
 /** The only module that knows React Flow: it draws what is seen of a fixed scene, and pans and zooms. */
 import {
+  Handle,
   Position,
   ReactFlow,
   type Edge,
@@ -50,7 +51,8 @@ export function flowNodes(network: Network, layout: Layout): CardNode[] {
     data: { index },
     width: CARD_WIDTH,
     height: CARD_HEIGHT,
-    className: network.nodes[index]?.kind === "layer" ? "nopan" : "",
+    // Layers take the pointer themselves (it drags them to a device); React Flow would switch it off.
+    ...(network.nodes[index]?.kind === "layer" ? { className: "nopan", style: { pointerEvents: "all" as const } } : {}),
     handles: [
       { type: "target", position: Position.Top, x: CARD_WIDTH / 2, y: 0, width: 1, height: 1 },
       { type: "source", position: Position.Bottom, x: CARD_WIDTH / 2, y: CARD_HEIGHT, width: 1, height: 1 },
@@ -72,9 +74,20 @@ function indexOf(data: Record<string, unknown> | undefined): number {
   return (data as { index: number }).index;
 }
 
+/** React Flow draws edges only between handles that it finds in the page. */
+function Anchored({ card: Card, index }: { card: Part; index: number }) {
+  return (
+    <>
+      <Handle type="target" position={Position.Top} isConnectable={false} />
+      <Card index={index} />
+      <Handle type="source" position={Position.Bottom} isConnectable={false} />
+    </>
+  );
+}
+
 function nodeTypesOf(Card: Part): NodeTypes {
   let types = nodeTypes.get(Card);
-  if (!types) nodeTypes.set(Card, (types = { card: memo(({ data }: NodeProps) => <Card index={indexOf(data)} />) }));
+  if (!types) nodeTypes.set(Card, (types = { card: memo(({ data }: NodeProps) => <Anchored card={Card} index={indexOf(data)} />) }));
   return types;
 }
 

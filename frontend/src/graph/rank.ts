@@ -55,7 +55,8 @@ export function arrange(edges: Edges, kept: readonly boolean[], nodeWidth: numbe
     for (const rank of down ? ranked.ranks : ranked.ranks.toReversed()) sortRank(rank, down);
   }
   for (const rank of ranked.ranks) pack(rank, gap);
-  for (let sweep = 0; sweep < 8; sweep += 1) {
+  // The last sweep goes down, so that branches hang straight from where they part.
+  for (let sweep = 0; sweep < 7; sweep += 1) {
     const down = sweep % 2 === 0;
     for (const rank of down ? ranked.ranks : ranked.ranks.toReversed()) {
       settle(rank, gap, (slot) => mean(down ? slot.upper : slot.lower) ?? slot.x);
