@@ -304,7 +304,7 @@ FromAgent = Union[Reply, Progress, Telemetry, Fault]
 
 
 class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
-    """Describes one tensor part of a frame. `codec` names how its bytes were encoded (`raw`: C order, little-endian)."""
+    """One tensor part of a frame. `codec` names how its bytes were encoded (`raw`: C order, little-endian)."""
 
     name: str
     dtype: str
@@ -363,5 +363,3 @@ class AgentState(msgspec.Struct, frozen=True):
     control_port: int
     token: str
     incarnation: str
-
-

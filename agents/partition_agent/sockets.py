@@ -1,0 +1,133 @@
+"""The encrypted sockets of one deployment: who may come in, and the connections out."""
+
+from typing import Any, Dict, List, Optional, Tuple
+
+import zmq
+from zmq.utils import z85
+from zmq.utils.monitor import recv_monitor_message
+
+from partition_agent.protocol import PeerAddress
+
+#: A peer that says nothing for this long is taken for gone, and the connection is made anew.
+HEARTBEAT_EVERY_MS = 2_000
+HEARTBEAT_TIMEOUT_MS = 10_000
+
+RECONNECT_MS = 50
+RECONNECT_MAX_MS = 2_000
+
+_ZAP_ENDPOINT = "inproc://zeromq.zap.01"
+_MONITORED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+
+
+class SocketError(Exception):
+    """A socket cannot be opened as asked; the message is for the person."""
+
+
+class KeyPair:
+    """A CURVE key pair; the secret half never leaves this object's process."""
+
+    def __init__(self) -> None:
+        public, self.secret = zmq.curve_keypair()
+        self.public: str = public.decode()
+
+
+class Admission:
+    """Answers ZeroMQ's question whether the holder of a key may come in: only those in `allowed`, at first nobody."""
+
+    def __init__(self, context: "zmq.Context[Any]") -> None:
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.REP)
+        self.socket.linger = 0
+        self.socket.bind(_ZAP_ENDPOINT)
+        self.allowed: Dict[str, str] = {}
+        self.refused = 0
+
+    def answer(self) -> None:
+        """Answer one question."""
+        request = self.socket.recv_multipart()
+        version, number, mechanism = request[0], request[1], request[5]
+        key = z85.encode(request[6]).decode() if mechanism == b"CURVE" and len(request) == 7 else ""
+        if key in self.allowed:
+            reply = [version, number, b"200", b"OK", key.encode(), b""]
+        else:
+            self.refused += 1
+            # A temporary refusal: a peer that is admitted a moment later comes in by trying again.
+            reply = [version, number, b"300", b"not admitted", b"", b""]
+        self.socket.send_multipart(reply)
+
+
+def tcp_address(host: str, port: str) -> str:
+    """Return ZeroMQ's name for an address; IPv6 in brackets."""
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def _common(socket: "zmq.Socket[bytes]", queue: int, largest_part: int) -> None:
+    socket.linger = 0
+    socket.sndhwm = socket.rcvhwm = queue
+    socket.setsockopt(zmq.MAXMSGSIZE, largest_part)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_EVERY_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.IPV6, 1)
+
+
+def open_listener(
+    context: "zmq.Context[Any]", host: str, keys: KeyPair, queue: int, largest_part: int
+) -> Tuple["zmq.Socket[bytes]", int]:
+    """Return the socket that peers connect to, and its port. Raises SocketError."""
+    socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    try:
+        _common(socket, queue, largest_part)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.curve_server = True
+        socket.curve_secretkey = keys.secret
+        socket.curve_publickey = keys.public.encode()
+        socket.setsockopt(zmq.ZAP_DOMAIN, b"partition-studio")
+        socket.bind(tcp_address(host, "*"))
+    except zmq.ZMQError as error:
+        socket.close()
+        raise SocketError(f"cannot listen on {host!r}: {error}") from error
+    endpoint: bytes = socket.getsockopt(zmq.LAST_ENDPOINT)  # type: ignore[assignment]  # this option is bytes
+    return socket, int(endpoint.rstrip(b"\0").rsplit(b":", 1)[1])
+
+
+class Outbound:
+    """A connection to one peer's listener, which is made again whenever it breaks."""
+
+    def __init__(
+        self, context: "zmq.Context[Any]", peer: PeerAddress, keys: KeyPair, queue: int, largest_part: int
+    ) -> None:
+        """Begin to connect. Raises SocketError for an address or key that cannot be one."""
+        self.peer = peer
+        self.connected = False
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+        self.monitor: Optional[zmq.Socket[bytes]] = None
+        try:
+            _common(self.socket, queue, largest_part)
+            self.socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+            self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+            self.socket.curve_serverkey = peer.public_key.encode()
+            self.socket.curve_secretkey = keys.secret
+            self.socket.curve_publickey = keys.public.encode()
+            self.monitor = self.socket.get_monitor_socket(_MONITORED)
+            self.socket.connect(tcp_address(peer.host, str(peer.port)))
+        except (zmq.ZMQError, ValueError, UnicodeError) as error:
+            self.close()
+            raise SocketError(f"cannot connect to {peer.device} at {peer.host}:{peer.port}: {error}") from error
+
+    def events(self) -> List[bool]:
+        """Return what happened since: True for each connection made, False for each one lost."""
+        happened = []
+        while self.monitor is not None:
+            try:
+                event = recv_monitor_message(self.monitor, zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self.connected = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            happened.append(self.connected)
+        return happened
+
+    def close(self) -> None:
+        """Close, and drop what has not been sent."""
+        if self.monitor is not None:
+            self.socket.disable_monitor()
+            self.monitor = None
+        self.socket.close(linger=0)
