@@ -212,6 +212,8 @@ class DeviceIn(Schema):
     """The host key's fingerprint that the person has compared and accepted (`SHA256:...`)."""
     cpus: list[int] | None = None
     """Cores that the agent may use; all usable ones when left out."""
+    memory_bytes: int | None = Field(default=None, gt=0)
+    """Memory that may be used, where it is less than the device itself can tell."""
     idle_power_w: float | None = Field(default=None, ge=0)
     busy_power_w: float | None = Field(default=None, ge=0)
 
@@ -254,6 +256,8 @@ class DeviceOut(Schema):
     problem: ProblemOut | None
     """Why it is not ready."""
     cpus: list[int] | None
+    memory_bytes: int | None
+    """Memory that the person allowed."""
     idle_power_w: float | None
     busy_power_w: float | None
     agent_running: bool

@@ -1,6 +1,7 @@
 """`partition-studio device` and `logs`: the boards."""
 
 import getpass
+import re
 import sys
 from typing import Annotated
 
@@ -26,6 +27,15 @@ def _cores(text: str | None) -> list[int] | None:
         raise BadInputError(f"{text!r} is no list of cores", next_step="Give core numbers such as 0,1.") from None
 
 
+def _size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)([KMG]?)", text.strip().upper())
+    if match is None:
+        raise BadInputError(f"{text!r} is no size", next_step="Give bytes, or a number with K, M or G.")
+    return int(match[1]) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}[match[2]]
+
+
 @app.command("add")
 def add(
     name: NameArgument,
@@ -36,6 +46,9 @@ def add(
         str | None, typer.Option(help="Accept this host key fingerprint (SHA256:...) without asking.")
     ] = None,
     cpus: Annotated[str | None, typer.Option(help="Cores that the agent may use, such as 0,1.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory that may be used, such as 512M, where the device cannot tell.")
+    ] = None,
     idle_watts: Annotated[float | None, typer.Option(help="Declared power when idle, for estimates.")] = None,
     busy_watts: Annotated[float | None, typer.Option(help="Declared power when busy, for estimates.")] = None,
     url: UrlOption = None,
@@ -51,6 +64,7 @@ def add(
         password=getpass.getpass(f"password for {address}: ") if password else None,
         trusted_fingerprint=trust,
         cpus=_cores(cpus),
+        memory_bytes=_size(memory),
         idle_power_w=idle_watts,
         busy_power_w=busy_watts,
     )

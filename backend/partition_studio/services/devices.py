@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -61,8 +62,8 @@ def _python_out(found: PythonFound) -> PythonOut:
     return PythonOut(path=found.path, version=".".join(str(part) for part in found.version))
 
 
-def check_out(check: DeviceCheck, cpus: Sequence[int] | None) -> DeviceCheckOut:
-    """Describe what a check found; `cpus` are the cores that the person chose."""
+def check_out(check: DeviceCheck, cpus: Sequence[int] | None, memory_bytes: int | None) -> DeviceCheckOut:
+    """Describe what a check found; `cpus` and `memory_bytes` are what the person allowed."""
     facts = check.facts
     cores = facts.cores or 0.0
     libc = facts.libc if facts.libc_version is None else f"{facts.libc} {'.'.join(map(str, facts.libc_version))}"
@@ -78,7 +79,7 @@ def check_out(check: DeviceCheck, cpus: Sequence[int] | None) -> DeviceCheckOut:
         # The same Python is found under several names; one of each version is told.
         pythons=list({found.version: _python_out(found) for found in reversed(facts.pythons)}.values())[::-1],
         usable_cores=min(cores, len(cpus)) if cpus else cores,
-        memory_bytes=facts.memory_total_bytes or 0,
+        memory_bytes=min(size for size in (memory_bytes, facts.memory_total_bytes, sys.maxsize) if size is not None),
         memory_available_bytes=facts.memory_available_bytes,
         disk_free_bytes=facts.disk_free_bytes,
     )
@@ -148,6 +149,7 @@ class DeviceService:
             address=str(address),
             key_file=request.key_file,
             cpus=request.cpus,
+            memory_bytes=request.memory_bytes,
             idle_power_w=request.idle_power_w,
             busy_power_w=request.busy_power_w,
             state="unknown",
@@ -276,6 +278,7 @@ class DeviceService:
                 "check": row.check,
                 "problem": row.problem,
                 "cpus": row.cpus,
+                "memory_bytes": row.memory_bytes,
                 "idle_power_w": row.idle_power_w,
                 "busy_power_w": row.busy_power_w,
                 "agent_running": device is not None and device.agent_running,
@@ -313,7 +316,7 @@ def _spec(row: DeviceRow, password: str | None) -> DeviceSpec:
 
 def _note(row: DeviceRow, check: DeviceCheck) -> None:
     row.state = check.verdict
-    row.check = check_out(check, row.cpus).model_dump(mode="json")
+    row.check = check_out(check, row.cpus, row.memory_bytes).model_dump(mode="json")
     row.problem = None
     if check.verdict == "cannot":
         row.problem = ProblemOut(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Integer, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -47,7 +47,7 @@ class ModelRow(Base):
     id: Mapped[str] = mapped_column(String(12), primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(String(120))
-    size_bytes: Mapped[int] = mapped_column(Integer)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     example: Mapped[str | None] = mapped_column(String(40))
     trained: Mapped[bool]
     summary: Mapped[Json] = mapped_column(JSON)
@@ -79,6 +79,7 @@ class DeviceRow(Base):
     address: Mapped[str] = mapped_column(Text)
     key_file: Mapped[str | None] = mapped_column(Text)
     cpus: Mapped[list[int] | None] = mapped_column(JSON)
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     idle_power_w: Mapped[float | None]
     busy_power_w: Mapped[float | None]
     state: Mapped[str] = mapped_column(String(12))
