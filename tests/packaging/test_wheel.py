@@ -32,7 +32,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of a fresh environment with the locked dependencies and the wheel, and nothing else."""
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    pip: list[str | Path] = [
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "install",
+    ]
     locked = ROOT / "requirements" / "studio.txt"
     subprocess.run([*pip, "--require-hashes", "-r", locked], check=True, cwd=folder)
     subprocess.run([*pip, "--no-deps", wheel], check=True, cwd=folder)
@@ -58,7 +65,7 @@ def test_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     assert {"partition_studio/static/index.html", "partition_studio/graph/data/digits.onnx"} <= wanted
-    assert {"partition_agent/agent.py", "partition_agent/requirements.lock"} <= wanted
+    assert {"partition_agent/protocol.py", "partition_agent/requirements.lock"} <= wanted
     assert wanted - held == set()
 
 
