@@ -74,12 +74,12 @@ export function Lanes(props: LanesProps) {
             <button type="button" className="link" onClick={props.selectUnplaced}>
               {plural(estimate.unplaced, "layer")} not placed
             </button>
-            {devices.length > 0 && (
-              <Button size="compact-xs" variant="light" leftSection={<IconStack2 size={13} />} onClick={props.spread}>
-                Spread evenly
+            {devices.length > 0 && <p>Drag layers onto a device, or select them and press its number.</p>}
+            {devices.length > 0 && estimate.unplaced === estimate.total.layers && (
+              <Button size="xs" fullWidth variant="light" leftSection={<IconStack2 size={14} />} onClick={props.spread}>
+                Spread all evenly
               </Button>
             )}
-            <p>Drag layers onto a device, or press its number.</p>
             {flashAt("") !== null && <p className="device-flash">{flashAt("")}</p>}
           </section>
         )}
@@ -127,9 +127,13 @@ export function Lanes(props: LanesProps) {
   );
 }
 
+/** Of problems of one kind; a hundred unplaced layers need not be listed one by one. */
+const SHOWN_PER_KIND = 3;
+
 function Problems({ report, show }: { report: PlanReport | null; show: (problem: PlanProblem) => void }) {
   const problems = report?.problems ?? [];
   const errors = problems.filter(({ severity }) => severity === "error").length;
+  const groups = [...Map.groupBy(problems, ({ code }) => code).values()];
   return (
     <section className="plan-problems" data-testid="plan-problems" aria-label="Problems of the plan">
       {report && problems.length === 0 && (
@@ -141,8 +145,8 @@ function Problems({ report, show }: { report: PlanReport | null; show: (problem:
         <>
           <h3>{errors > 0 ? plural(errors, "problem") : plural(problems.length, "warning")}</h3>
           <ul>
-            {problems.slice(0, 60).map((problem, i) => (
-              <li key={i} className={`is-${problem.severity}`}>
+            {groups.flatMap((group) => group.slice(0, group.length > SHOWN_PER_KIND + 1 ? SHOWN_PER_KIND : undefined)).map((problem) => (
+              <li key={`${problem.code} ${problem.layer ?? ""} ${problem.device ?? ""} ${problem.message}`} className={`is-${problem.severity}`}>
                 {problem.severity === "error" ? <IconCircleX size={14} aria-label="Error" /> : <IconAlertTriangle size={14} aria-label="Warning" />}
                 <span>{problem.message}</span>
                 {(problem.layer != null || problem.device != null) && (
@@ -152,6 +156,13 @@ function Problems({ report, show }: { report: PlanReport | null; show: (problem:
                 )}
               </li>
             ))}
+            {groups
+              .filter((group) => group.length > SHOWN_PER_KIND + 1)
+              .map((group) => (
+                <li key={group[0]?.code} className="is-more">
+                  and {group.length - SHOWN_PER_KIND} more like this
+                </li>
+              ))}
           </ul>
         </>
       )}

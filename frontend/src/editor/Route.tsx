@@ -16,10 +16,18 @@ export function Route({ index }: { index: number }) {
   const source = usePlan((state) => state.placement[from.name]);
   const sink = usePlan((state) => state.placement[to.name]);
   const mark = useMark(source);
+  // A tensor that several layers of one device take crosses once: only the first of its edges tells the bytes.
+  const first = usePlan(
+    (state) =>
+      !at(network.outgoing, edge.from).some((other) => {
+        const { index: i, to: taker, bytes } = at(network.edges, other);
+        return i < index && bytes === edge.bytes && state.placement[at(network.nodes, taker).name] === sink;
+      }),
+  );
   const inside = from.kind === "layer" && to.kind === "layer";
   const cut = inside && source !== undefined && sink !== undefined && source !== sink;
   if (!cut) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
-  const width = Math.min(7, 1.8 + Math.log10(Math.max(edge.bytes, 1)) * 0.5);
+  const width = Math.min(5, 1.2 + Math.log10(Math.max(edge.bytes, 1)) * 0.36);
   const text = formatBytes(edge.bytes);
   const half = (text.length * DIGIT_WIDTH + 12) / 2;
   return (
@@ -27,12 +35,14 @@ export function Route({ index }: { index: number }) {
       <title>{`${source} → ${sink}: ${edge.tensors.join(", ")} (${text} per frame)`}</title>
       <path className="edge-halo" d={path} strokeWidth={width + 4} />
       <path className="edge-line" d={path} strokeWidth={width} markerEnd="url(#ps-arrow-cut)" />
-      <g className="edge-label" transform={`translate(${label[0]} ${label[1]})`}>
-        <rect x={-half} y={-7.5} width={half * 2} height={15} rx={7.5} />
-        <text textAnchor="middle" y={3.6}>
-          {text}
-        </text>
-      </g>
+      {first && (
+        <g className="edge-label" transform={`translate(${label[0]} ${label[1]})`}>
+          <rect x={-half} y={-7.5} width={half * 2} height={15} rx={7.5} />
+          <text textAnchor="middle" y={3.6}>
+            {text}
+          </text>
+        </g>
+      )}
     </g>
   );
 }

@@ -11,9 +11,12 @@ export function moveMs(): number {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : MOVE_MS;
 }
 
+/** The tools and the selection stand at the lower edge. */
+const BOTTOM_BAR = 44;
+
 export function fitCamera(layout: Layout, window: { width: number; height: number }): Camera {
   const { top } = layout;
-  return fitRect({ x: 0, y: top, width: layout.width - 12, height: layout.height - top }, window, 28);
+  return fitRect({ x: 0, y: top, width: layout.width - 12, height: layout.height - top }, { width: window.width, height: window.height - BOTTOM_BAR }, 26);
 }
 
 /** The one place that other panels use to move the canvas. */
