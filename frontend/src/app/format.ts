@@ -29,6 +29,11 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+/** Time since something began: `0.2 s`, `14.0 s`, `2:05`. */
+export function formatElapsed(seconds: number): string {
+  return seconds < 60 ? `${seconds.toFixed(1)}\u202fs` : formatDuration(seconds);
+}
+
 /** Frames per second: two digits that matter. */
 export function formatFps(fps: number): string {
   return fps >= 100 ? fps.toFixed(0) : fps >= 10 ? fps.toFixed(1) : fps.toFixed(2);

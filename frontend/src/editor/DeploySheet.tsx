@@ -2,7 +2,7 @@
 import { ActionIcon, Button, Progress } from "@mantine/core";
 import { IconCheck, IconX } from "@tabler/icons-react";
 import type { Deployment, DeviceProgress } from "@/api/types";
-import { formatBytes, formatDuration } from "@/app/format";
+import { formatBytes, formatElapsed } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMark } from "@/devices/marks";
@@ -40,7 +40,7 @@ function DeviceRow({ progress, ended }: { progress: DeviceProgress; ended: boole
           {step === "ready" && <IconCheck size={13} aria-hidden />}
           <span data-testid={`deploy-step-${progress.device}`}>{step}</span>
         </span>
-        <span className="sheet-time">{progress.elapsed_s ? formatDuration(progress.elapsed_s) : ""}</span>
+        <span className="sheet-time">{progress.elapsed_s ? formatElapsed(progress.elapsed_s) : ""}</span>
       </div>
       <div className="sheet-steps" aria-hidden>
         {STEPS.slice(1).map((name, i) => {
@@ -49,7 +49,7 @@ function DeviceRow({ progress, ended }: { progress: DeviceProgress; ended: boole
           return <i key={name} className={state} title={name} />;
         })}
       </div>
-      {(progress.detail !== "" || bytes !== null) && step !== "ready" && (
+      {(progress.detail !== "" || bytes !== null) && step !== "ready" && !progress.problem && (
         <p className="sheet-detail">
           {progress.detail}
           {bytes !== null && <span>{bytes}</span>}
@@ -82,7 +82,7 @@ export function DeploySheet({ deployment, close, cancel, retry, busy }: DeploySh
         <span className="visually-hidden" data-testid="deploy-state">
           {deployment.state}
         </span>
-        {elapsed !== null && <span className="sheet-time">{formatDuration(elapsed)}</span>}
+        {elapsed !== null && <span className="sheet-time">{formatElapsed(elapsed)}</span>}
         <ActionIcon variant="subtle" color="gray" size="sm" onClick={close} aria-label="Close">
           <IconX size={15} />
         </ActionIcon>

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { asProblem, call, client, postForm, type Problem } from "@/api/client";
 import { rememberDeployment } from "@/api/queries";
 import type { Deployment, FrameResult, Model, Run } from "@/api/types";
-import { formatDuration, formatFps, formatPercent, plural } from "@/app/format";
+import { formatDuration, formatElapsed, formatFps, formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { recordRun } from "@/live/store";
 import { thumbnailOf, rememberFiles } from "./thumbnails";
@@ -136,7 +136,7 @@ function Figures({ run }: { run: Run | null }) {
       <div>
         <dt>State</dt>
         <dd className="figure-words" data-testid="run-state">
-          {run ? `${run.state}, ${formatDuration(run.elapsed_s)}` : "not run yet"}
+          {run ? `${run.state}, ${formatElapsed(run.elapsed_s)}` : "not run yet"}
         </dd>
       </div>
     </dl>
