@@ -147,7 +147,7 @@ class CpuMeter:
 
 
 class ProcessMemory(NamedTuple):
-    """Memory of this process in bytes. `pss` shares out what several processes map; None where the kernel is too old."""
+    """Memory of this process in bytes; `pss` shares out what several processes map (None: the kernel is too old)."""
 
     pss_bytes: Optional[int]
     rss_bytes: int

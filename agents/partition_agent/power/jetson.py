@@ -1,7 +1,8 @@
 """The INA3221 monitors of NVIDIA Jetson modules. They cover the module, not the carrier board.
 
-JetPack 4 has the driver `ina3221x` (IIO: `in_power` in mW), later ones `ina3221` (hwmon: mV and mA). Numbers move between
-boots: rails are found by label. Where one rail feeds the whole module it is the total, and nothing may be added to it.
+JetPack 4 has the driver `ina3221x` (IIO: `in_power` in mW), later ones `ina3221` (hwmon: mV and mA). Numbers move
+between boots: rails are found by label. Where one rail feeds the whole module it is the total, and nothing may be added
+to it.
 """
 
 from pathlib import Path
@@ -48,7 +49,7 @@ def _rails(root: Path) -> Dict[str, _Rail]:
     for device in sorted((root / "sys/bus/i2c/devices").glob("*")):
         if not (read_text(device / "name") or "").startswith("ina3221"):
             continue
-        for label in sorted([*device.glob("iio:device*/rail_name_*"), *device.glob("iio_device*/rail_name_*")]):
+        for label in sorted(device.glob("iio:device*/rail_name_*")):
             number = label.name.rpartition("_")[2]
             rails[read_text(label) or label.name] = _Rail((label.with_name(f"in_power{number}_input"),))
         for label in sorted(device.glob("hwmon/hwmon*/in*_label")):

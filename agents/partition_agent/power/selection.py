@@ -19,7 +19,8 @@ class PowerMeter:
     def __init__(self, root: Path) -> None:
         self._sensor = best_sensor(root)
         self._reader = self._sensor
-        self._reset()
+        self._at_s: Optional[float] = None
+        self._power_w = self._counter_j = self._energy_j = 0.0
 
     @property
     def is_sampled(self) -> bool:
@@ -30,7 +31,6 @@ class PowerMeter:
         """Take what the person declared, for use when there is no sensor."""
         if self._sensor is None:
             self._reader = declared.probe(idle_w, busy_w)
-            self._reset()
 
     def update(self, now_s: float, utilisation: Optional[float]) -> Optional[PowerSample]:
         """Read the source and return the sample, or None when there is nothing to say."""
@@ -53,7 +53,3 @@ class PowerMeter:
             return None
         self._power_w = power_w
         return PowerSample(power_w, self._energy_j, reader.source, reader.scope, reader.method)
-
-    def _reset(self) -> None:
-        self._at_s: Optional[float] = None
-        self._power_w = self._counter_j = self._energy_j = 0.0

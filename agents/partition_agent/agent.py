@@ -1,0 +1,255 @@
+"""The agent's process: its folder, its control server, its life."""
+
+import asyncio
+import fcntl
+import functools
+import importlib.metadata
+import logging
+import os
+import platform
+import secrets
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Callable, Optional, Tuple
+
+import msgspec
+
+from partition_agent.control import ControlServer
+from partition_agent.deployments import Deployments, RefusedError
+from partition_agent.protocol import (
+    PROTOCOL_VERSION,
+    AgentInfo,
+    AgentState,
+    Call,
+    Configure,
+    Connect,
+    Done,
+    End,
+    Event,
+    Failed,
+    Hello,
+    Prepare,
+    Result,
+)
+from partition_agent.stages import delete_models
+from partition_agent.system import memory_limit_bytes, process_start_ticks, usable_cores
+from partition_agent.telemetry import Sampler
+
+logger = logging.getLogger(__name__)
+
+#: Calls that may be under way at once; the rest wait. Some are kept free, so that `End` always gets through.
+MAX_WORKERS = 16
+MAX_PREPARING = 8
+
+#: How often it is looked whether the parent is still there.
+_PARENT_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an agent may be told; see `__main__`."""
+
+    data_dir: Path
+    cpus: Tuple[int, ...] = ()
+    parent_pid: Optional[int] = None
+
+
+class AlreadyRunningError(Exception):
+    """Another agent runs in this data folder."""
+
+
+def agent_version() -> str:
+    """Return the agent's version, from whichever distribution brought it."""
+    for name in ("partition-agent", "partition-studio"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def onnxruntime_version() -> str:
+    """Return the version of ONNX Runtime without loading it: an agent that waits stays small."""
+    try:
+        return importlib.metadata.version("onnxruntime")
+    except importlib.metadata.PackageNotFoundError:
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+
+
+class DataFolder:
+    """The agent's folder, held by one agent at a time: `agent.lock`, `agent.json`, `agent.log`, `models/`."""
+
+    def __init__(self, path: Path) -> None:
+        """Make it private and take hold of it. Raises AlreadyRunningError, OSError."""
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+        self.state = path / "agent.json"
+        self.models = path / "models"
+        self.models.mkdir(mode=0o700, exist_ok=True)
+        self._lock: IO[str] = open(path / "agent.lock", "w", encoding="ascii")  # noqa: SIM115 - held while we live
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise AlreadyRunningError(f"another agent runs in {path}") from None
+
+    def write_state(self, state: AgentState) -> None:
+        """Say how to reach us, to this user only."""
+        temporary = self.state.with_name("agent.json.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(state))
+        os.replace(temporary, self.state)
+
+    def digests(self) -> Tuple[str, ...]:
+        """Return the digests of the sub-models that are here."""
+        return tuple(sorted(path.stem for path in self.models.glob("*.onnx")))
+
+    def release(self) -> None:
+        """Leave: nobody is to be reached here any more."""
+        try:
+            self.state.unlink()
+        except FileNotFoundError:
+            logger.info("state_file_was_gone")
+        self._lock.close()
+
+
+class Agent:
+    """One agent, from start to end. All methods belong to the event loop's thread unless they say otherwise."""
+
+    def __init__(self, settings: Settings, folder: DataFolder) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._incarnation = secrets.token_hex(16)
+        self._loop = asyncio.get_running_loop()
+        self._ending = asyncio.Event()
+        self._affinity = sorted(os.sched_getaffinity(0))
+        cores = usable_cores(self._affinity)
+        self._deployments = Deployments(folder.models, max(int(cores), 1), self._publish_soon)
+        self._sampler = Sampler(self._incarnation, self._affinity, self._deployments.samples, self._publish_soon)
+        self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="call")
+        self._preparing = 0
+        self._token = secrets.token_urlsafe(32)
+        self._control = ControlServer(self._token, self._answer)
+
+    async def run(self) -> None:
+        """Live until told to end, by a call, a signal or the parent's end; then leave nothing behind."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._ending.set)
+        port = await self._control.start()
+        ticks = process_start_ticks(os.getpid()) or 0
+        self._folder.write_state(AgentState(PROTOCOL_VERSION, os.getpid(), ticks, port, self._token, self._incarnation))
+        logger.info("agent_started", extra={"pid": os.getpid(), "port": port, "cpus": self._affinity})
+        self._sampler.start()
+        watch = asyncio.ensure_future(self._watch_parent())
+        try:
+            await self._ending.wait()
+        finally:
+            watch.cancel()
+            await self._in_thread(self._end_everything)
+            # Let the answer to `Shutdown` go out before the connections close.
+            await asyncio.sleep(0)
+            await self._control.stop()
+            self._workers.shutdown()
+            self._folder.release()
+            logger.info("agent_ended")
+
+    async def _answer(self, call: Call) -> Result:
+        request = call.request
+        if isinstance(request, Hello):
+            return self._hello(request)
+        if isinstance(request, Configure):
+            self._sampler.declare_power(request.idle_power_w, request.busy_power_w)
+            return Done()
+        try:
+            if isinstance(request, Prepare):
+                return await self._prepare(request)
+            if isinstance(request, Connect):
+                await self._in_thread(functools.partial(self._deployments.connect, request))
+            elif isinstance(request, End):
+                await self._in_thread(functools.partial(self._deployments.end, request))
+            else:
+                await self._in_thread(self._end_everything)
+                self._loop.call_soon(self._ending.set)
+        except RefusedError as error:
+            return error.failed
+        return Done()
+
+    def _hello(self, request: Hello) -> Result:
+        if request.protocol_version != PROTOCOL_VERSION:
+            return Failed(
+                "protocol_version",
+                f"the agent speaks protocol {PROTOCOL_VERSION}, the studio {request.protocol_version}",
+            )
+        return AgentInfo(
+            protocol_version=PROTOCOL_VERSION,
+            agent_version=agent_version(),
+            incarnation=self._incarnation,
+            pid=os.getpid(),
+            python_version=platform.python_version(),
+            onnxruntime_version=onnxruntime_version(),
+            providers=("CPUExecutionProvider",),
+            usable_cores=usable_cores(self._affinity),
+            memory_limit_bytes=memory_limit_bytes(),
+            deployments=self._deployments.infos(),
+            models=self._folder.digests(),
+        )
+
+    async def _prepare(self, request: Prepare) -> Result:
+        if self._preparing >= MAX_PREPARING:
+            raise RefusedError("busy", f"{MAX_PREPARING} deployments are being prepared already")
+        self._preparing += 1
+        try:
+            prepared: Result = await self._in_thread(functools.partial(self._deployments.prepare, request))
+            return prepared
+        finally:
+            self._preparing -= 1
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        return await self._loop.run_in_executor(self._workers, work)
+
+    def _end_everything(self) -> None:
+        """Runs in a thread of the pool."""
+        self._deployments.end_all()
+        self._sampler.stop()
+        delete_models(self._folder.models, dict.fromkeys(self._folder.digests()))
+
+    def _publish_soon(self, event: Event) -> None:
+        """Hand an event to the loop; from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._control.publish, event)
+        except RuntimeError:
+            # The loop has ended, and with it every studio's connection.
+            return
+
+    async def _watch_parent(self) -> None:
+        parent = self._settings.parent_pid
+        if parent is None:
+            return
+        started = process_start_ticks(parent)
+        while started is not None and process_start_ticks(parent) == started:  # noqa: ASYNC110 - it sets no event here
+            await asyncio.sleep(_PARENT_EVERY_S)
+        logger.info("parent_gone", extra={"parent_pid": parent})
+        self._ending.set()
+
+
+async def _live(settings: Settings, folder: DataFolder) -> None:
+    await Agent(settings, folder).run()
+
+
+def run_agent(settings: Settings) -> int:
+    """Run an agent until it ends; return the exit status."""
+    try:
+        if settings.cpus:
+            os.sched_setaffinity(0, settings.cpus)
+        folder = DataFolder(settings.data_dir)
+    except (AlreadyRunningError, OSError) as error:
+        sys.stderr.write(f"partition-agent: {error}\n")
+        return 1
+    asyncio.run(_live(settings, folder))
+    return 0
