@@ -9,7 +9,7 @@ case ${1:-} in
   packages)
     say "Installing the packages of the browser part"
     # No package may run code of its own at installation; none of ours needs to.
-    node npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    node npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
     touch node_modules/.installed
     ;;
   build)

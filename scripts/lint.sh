@@ -20,7 +20,7 @@ check "ruff" "$VENV/bin/ruff" check --quiet .
 check "ruff format" "$VENV/bin/ruff" format --check --quiet .
 check "mypy" "$VENV/bin/mypy" --no-error-summary
 check "mypy, scripts" "$VENV/bin/mypy" --no-error-summary --strict scripts/train_digits.py
-check "import-linter" "$VENV/bin/lint-imports" --no-timing
+check "import-linter" "$VENV/bin/lint-imports" --no-logo
 check "eslint" in_frontend lint
 check "tsc" in_frontend typecheck
 check "types generated from the API" env STUDIO_PYTHON="$VENV/bin/python" "$ROOT/scripts/node.sh" npm run --silent --prefix frontend api:check

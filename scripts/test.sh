@@ -8,9 +8,9 @@ failed=()
 markers=()
 
 has_program() { # NAME...
-  local name
+  local name path
   for name in "$@"; do
-    if PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$name" >/dev/null; then return; fi
+    path=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$name") && [ -x "$path" ] && return
   done
   return 1
 }

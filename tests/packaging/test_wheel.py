@@ -1,13 +1,18 @@
 """The wheel is the whole studio: installed alone, without Node.js, it has everything."""
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
+
+from tests.studio import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "backend" / "partition_studio", ROOT / "agents" / "partition_agent")
@@ -46,11 +51,19 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
+def _environment(program: Path) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "HOME": str(program.parent), "NO_COLOR": "1", "LANG": "C.UTF-8"}
+
+
 def _run(program: Path, *arguments: str) -> str:
     """Run a program with only the system's folders in PATH, outside the source tree, and return what it printed."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(program.parent), "NO_COLOR": "1", "LANG": "C.UTF-8"}
     done = subprocess.run(
-        [program, *arguments], cwd=program.parent, env=environment, capture_output=True, text=True, timeout=60
+        [program, *arguments],
+        cwd=program.parent,
+        env=_environment(program),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -99,3 +112,30 @@ def test_installed_package_finds_its_own_files(installed: Path) -> None:
     size, page, lock = _run(installed / "python", "-c", script).split()
     assert int(size) > 100_000
     assert (page, lock) == ("True", "True")
+
+
+def test_installed_studio_serves_the_page_and_its_script(installed: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = [installed / "partition-studio", "serve", "--port", "0", "--data-dir", tmp_path]
+    environment = _environment(installed / "partition-studio")
+    log = tmp_path / "output"
+    with log.open("wb") as output:
+        studio = subprocess.Popen(command, cwd=installed, env=environment, stdout=output, stderr=output)
+    try:
+
+        def fetch_page() -> str | None:
+            assert studio.poll() is None, log.read_text()
+            url = tmp_path / "url"
+            if not url.exists() or not url.read_text().endswith("\n"):
+                return None
+            with contextlib.suppress(httpx.ConnectError):
+                return httpx.get(url.read_text().strip() + "/", trust_env=False).raise_for_status().text
+            return None
+
+        page = wait_for(fetch_page, what="the studio's first answer")
+        script = re.search(r'src="(/[^"]+\.js)"', page)
+        assert script is not None, page
+        answer = httpx.get((tmp_path / "url").read_text().strip() + script[1], trust_env=False).raise_for_status()
+        assert "javascript" in answer.headers["content-type"]
+    finally:
+        studio.send_signal(signal.SIGINT)
+        studio.wait(timeout=30)
