@@ -1,0 +1,65 @@
+"""A real Chromium on a real studio."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from partition_studio.cli.demo import prepare
+from tests.studio import RunningStudio
+
+#: Screenshots of every state, to be looked at.
+ARTEFACTS = Path(__file__).parents[2] / "test-artifacts" / "screenshots"
+
+#: Nothing of Chromium's own may call anywhere; as root it needs --no-sandbox.
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium() -> str | None:
+    """Return the machine's Chromium."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    assert path is not None, "chromium is not installed"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[RunningStudio]:
+    """The studio as `partition-studio demo` opens it."""
+    with RunningStudio(tmp_path / "studio", prepare=prepare) as running:
+        yield running
+
+
+def open_page(browser: Browser, studio: RunningStudio, **options: object) -> tuple[BrowserContext, Page, list[str]]:
+    """Sign a fresh browser in; returns its page and the list of errors that the page reports."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, **options)  # type: ignore[arg-type]
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(studio.ticket_link())
+    return context, page, errors
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a screenshot."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(ARTEFACTS / f"{name}.png"))

@@ -1,0 +1,140 @@
+"""What a person does with a mouse, from the first look to Stop, in a real Chromium."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from partition_studio.schemas import SavedPlanOut
+from tests.browser.conftest import open_page, shoot
+from tests.studio import RunningStudio, wait_for
+
+pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 60_000
+
+
+def layers_on(page: Page, device: str) -> int:
+    text = page.get_by_test_id(f"device-layers-{device}").inner_text()
+    found = re.search(r"\d+", text)
+    assert found is not None, text
+    return int(found[0])
+
+
+def drag(page: Page, layer: str, device: str) -> None:
+    source = page.get_by_test_id(f"layer-{layer}").bounding_box()
+    target = page.get_by_test_id(f"device-card-{device}").bounding_box()
+    assert source is not None
+    assert target is not None
+    page.mouse.move(source["x"] + source["width"] / 2, source["y"] + source["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(source["x"] + 40, source["y"] + 40, steps=4)
+    page.mouse.move(target["x"] + target["width"] / 2, target["y"] + 30, steps=12)
+    page.mouse.up()
+
+
+def visible_layer(page: Page, studio: RunningStudio, device: str) -> str:
+    """Return a layer of a device that is on the screen."""
+    model = studio.services.demo_model_id
+    assert model is not None
+    plan = studio.client.get(f"/api/models/{model}/plans", list[SavedPlanOut])[0].plan
+    for name, placed in plan.placement.items():
+        card = page.get_by_test_id(f"layer-{name}")
+        if placed == device and card.count() and (box := card.bounding_box()) is not None:
+            inside = box["x"] > 60 and box["x"] + box["width"] < 850 and 80 < box["y"] < 620
+            if inside:
+                return name
+    raise AssertionError(f"no layer of {device} is on the screen")
+
+
+def deploy(page: Page) -> None:
+    page.get_by_test_id("deploy").click()
+    expect(page.get_by_test_id("deploy-state")).to_contain_text(re.compile("running", re.I), timeout=PATIENCE_MS)
+
+
+def test_drag_deploy_run_watch_and_stop(browser: Browser, demo: RunningStudio) -> None:
+    context, page, errors = open_page(browser, demo)
+    expect(page.get_by_test_id("device-card-board-3")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("canvas")).to_be_visible()
+    shoot(page, "1-editor")
+
+    before = {device: layers_on(page, device) for device in ("board-1", "board-2", "board-3")}
+    assert all(count > 0 for count in before.values())
+    layer = visible_layer(page, demo, "board-1")
+    drag(page, layer, "board-2")
+    expect(page.get_by_test_id("device-layers-board-1")).to_contain_text(str(before["board-1"] - 1))
+    expect(page.get_by_test_id("device-layers-board-2")).to_contain_text(str(before["board-2"] + 1))
+    shoot(page, "2-dragged")
+    page.get_by_test_id("undo").click()
+    expect(page.get_by_test_id("device-layers-board-1")).to_contain_text(str(before["board-1"]))
+    page.get_by_test_id("redo").click()
+    expect(page.get_by_test_id("device-layers-board-1")).to_contain_text(str(before["board-1"] - 1))
+
+    page.get_by_test_id("deploy").click()
+    expect(page.get_by_test_id("deploy-sheet")).to_be_visible()
+    shoot(page, "3-deploying")
+    expect(page.get_by_test_id("deploy-state")).to_contain_text(re.compile("running", re.I), timeout=PATIENCE_MS)
+    shoot(page, "4-deployed")
+
+    page.get_by_test_id("run-start").click()
+    expect(page.get_by_test_id("result-class-0")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("fps")).to_contain_text(re.compile(r"\d"))
+    expect(page.get_by_test_id("power-board-1")).to_contain_text(re.compile("est", re.I), timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("cpu-board-1")).to_contain_text(re.compile(r"\d"))
+    expect(page.get_by_test_id("memory-board-1")).to_contain_text(re.compile(r"\d"))
+    page.wait_for_timeout(2500)
+    shoot(page, "5-running")
+
+    saved = demo.client.get(f"/api/models/{demo.services.demo_model_id}/plans", list[SavedPlanOut])[0]
+    assert saved.plan.placement[layer] == "board-2"
+
+    page.get_by_test_id("stop-deployment").click()
+    wait_for(
+        lambda: not any(d.agent_running for d in demo.services.devices.all()) or None, what="the end of every agent"
+    )
+    page.wait_for_timeout(500)
+    shoot(page, "6-stopped")
+    assert errors == []
+    context.close()
+
+
+def test_a_reload_in_the_middle_shows_the_deployment_again(browser: Browser, demo: RunningStudio) -> None:
+    context, page, errors = open_page(browser, demo)
+    page.get_by_test_id("deploy").click()
+    expect(page.get_by_test_id("deploy-sheet")).to_be_visible(timeout=PATIENCE_MS)
+    page.reload()
+    expect(page.get_by_test_id("deploy-state")).to_contain_text(re.compile("running", re.I), timeout=PATIENCE_MS)
+    assert errors == []
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_empty_studio_explains_itself(browser: Browser, studio: RunningStudio, scheme: str) -> None:
+    context, page, errors = open_page(browser, studio, color_scheme=scheme)
+    expect(page.get_by_test_id("example-digits")).to_be_visible(timeout=PATIENCE_MS)
+    shoot(page, f"7-empty-{scheme}")
+    page.get_by_test_id("example-digits").click()
+    expect(page.get_by_test_id("canvas")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_timeout(500)
+    shoot(page, f"8-no-devices-{scheme}")
+    assert errors == []
+    context.close()
+
+
+def test_a_file_that_is_no_network_is_refused_by_name(browser: Browser, studio: RunningStudio) -> None:
+    context, page, _ = open_page(browser, studio)
+    page.get_by_test_id("upload-input").set_input_files(
+        {"name": "holiday.onnx", "mimeType": "application/octet-stream", "buffer": b"not a network"}
+    )
+    expect(page.get_by_test_id("problem").first).to_contain_text("holiday.onnx", timeout=PATIENCE_MS)
+    shoot(page, "9-bad-file")
+    context.close()
+
+
+def test_who_is_not_signed_in_is_told_how(browser: Browser, studio: RunningStudio) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    page.goto(studio.url)
+    expect(page.get_by_text("partition-studio link")).to_be_visible(timeout=PATIENCE_MS)
+    shoot(page, "10-not-signed-in")
+    context.close()
