@@ -714,6 +714,11 @@ export interface components {
              * @description Private key on the studio's machine. Without it: the ssh-agent and the user's usual keys.
              */
             key_file?: string | null;
+            /**
+             * Memory Bytes
+             * @description Memory that may be used, where it is less than the device itself can tell.
+             */
+            memory_bytes?: number | null;
             /** Name */
             name: string;
             /**
@@ -826,6 +831,11 @@ export interface components {
              * @enum {string}
              */
             kind: "ssh" | "local";
+            /**
+             * Memory Bytes
+             * @description Memory that the person allowed.
+             */
+            memory_bytes: number | null;
             /** Name */
             name: string;
             /** @description Why it is not ready. */

@@ -128,7 +128,7 @@ export function Lanes(props: LanesProps) {
 }
 
 /** Of problems of one kind; a hundred unplaced layers need not be listed one by one. */
-const SHOWN_PER_KIND = 3;
+const SHOWN_PER_KIND = 2;
 
 function Problems({ report, show }: { report: PlanReport | null; show: (problem: PlanProblem) => void }) {
   const problems = report?.problems ?? [];

@@ -13,7 +13,7 @@ export interface Column {
  */
 export function breakColumns(crossings: ArrayLike<number>, rows: number): Column[] {
   const columns: Column[] = [];
-  const slack = Math.min(8, Math.floor(rows * 0.2));
+  const slack = Math.min(12, Math.floor(rows * 0.3));
   let start = 0;
   while (start < crossings.length) {
     let stop = Math.min(start + rows, crossings.length);
