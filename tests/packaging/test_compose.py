@@ -199,6 +199,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.mark.ssh
+@pytest.mark.slow
 def test_started_devices_are_registered_and_still_are_after_a_restart_of_everything(bench: Bench) -> None:
     started = [bench.start_device(name) for name in DEVICES[:2]]
     studio = bench.start_studio()
@@ -216,6 +217,7 @@ def test_started_devices_are_registered_and_still_are_after_a_restart_of_everyth
 
 
 @pytest.mark.ssh
+@pytest.mark.slow
 def test_a_stranger_in_a_devices_place_is_not_registered_and_the_studio_runs_on(bench: Bench) -> None:
     for name in DEVICES[:2]:
         bench.start_device(name)
