@@ -16,7 +16,7 @@ from partition_studio.api.app import allowed_hosts, create_app
 from partition_studio.api.auth import Sessions, load_token
 from partition_studio.cli.client import StudioAddress, StudioClient
 from partition_studio.services import Services
-from partition_studio.services.settings import DataDir, open_data_dir
+from partition_studio.settings import DataDir, open_data_dir
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from partition_studio.errors import (
     StudioUnavailableError,
 )
 from partition_studio.schemas import ProblemOut
-from partition_studio.services.settings import (
+from partition_studio.settings import (
     DEFAULT_HOST,
     DEFAULT_PORT,
     TOKEN_VARIABLE,

@@ -2,16 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from partition_studio.cli.options import DataDirOption
 from partition_studio.cli.output import JsonOption, print_json, say
-from partition_studio.cli.serving import run_studio
 from partition_studio.schemas import DeviceIn, PlanIn
-from partition_studio.services import Services
-from partition_studio.services.settings import DEFAULT_HOST, DEFAULT_PORT, default_data_dir
+from partition_studio.settings import DEFAULT_HOST, DEFAULT_PORT, default_data_dir
+
+if TYPE_CHECKING:
+    from partition_studio.services import Services
 
 DEMO_EXAMPLE = "digits"
 DEMO_DEVICES = ("board-1", "board-2", "board-3")
@@ -21,7 +22,7 @@ DEMO_IDLE_W = 2.7
 DEMO_BUSY_W = 6.4
 
 
-def prepare(services: Services) -> None:
+def prepare(services: "Services") -> None:
     """Have the example network, three devices and a plan; what an earlier demo left is kept."""
     model = services.models.add_example(DEMO_EXAMPLE)
     cores = sorted(os.sched_getaffinity(0))
@@ -50,6 +51,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Start the studio on a real CNN whose layers are spread over three devices on this machine."""
+    from partition_studio.cli.serving import run_studio
 
     def announce(url: str, link: str) -> None:
         if as_json:

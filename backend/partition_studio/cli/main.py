@@ -1,4 +1,8 @@
-"""The `partition-studio` command."""
+"""The `partition-studio` command.
+
+Commands import what only they need when they run: one that asks the studio something must not wait until the code of
+the web server or of ONNX Runtime is loaded.
+"""
 
 import sys
 

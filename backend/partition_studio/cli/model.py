@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import onnx
 import typer
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from partition_studio.cli.client import StudioClient
 from partition_studio.cli.options import (
@@ -52,6 +50,9 @@ def find_model(client: StudioClient, word: str) -> ModelSummaryOut:
 
 def _external_files(path: Path, data: bytes) -> list[tuple[str, tuple[str, Any]]]:
     """Return the external data files that an ONNX file names and that lie beside it."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
     try:
         model = onnx.ModelProto.FromString(data)
     except Exception:  # protobuf's error class depends on its build; the studio tells what is wrong

@@ -7,7 +7,7 @@ import typer
 
 from partition_studio.cli.client import StudioClient, find_studio
 from partition_studio.schemas import PreprocessingOut
-from partition_studio.services.settings import DATA_DIR_VARIABLE, URL_VARIABLE
+from partition_studio.settings import DATA_DIR_VARIABLE, URL_VARIABLE
 
 UrlOption = Annotated[
     str | None, typer.Option("--url", help=f"The studio's address; also {URL_VARIABLE}.", metavar="URL")

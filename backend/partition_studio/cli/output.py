@@ -51,11 +51,14 @@ def as_json(document: object) -> Any:
 def print_json(document: object) -> None:
     """Print one JSON document."""
     sys.stdout.write(json.dumps(as_json(document), indent=2) + "\n")
+    # A program that starts the studio reads its address from a pipe while the studio goes on.
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """Print a line for people."""
     console.print(escape(text))
+    console.file.flush()
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:

@@ -7,12 +7,7 @@ import typer
 
 from partition_studio.cli.model import read_bytes
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, count_text, print_json, say, table
-from partition_studio.graph.load import load_network
-from partition_studio.partition.check import check_plan
-from partition_studio.partition.plan import parse_plan
-from partition_studio.planner.spread import spread as spread_layers
 from partition_studio.schemas import PlanReportOut
-from partition_studio.services.plans import report_out
 
 app = typer.Typer(help="Plans: check, spread.", no_args_is_help=True)
 
@@ -23,6 +18,11 @@ PlanArgument = Annotated[Path, typer.Argument(help="The plan's JSON file.", meta
 @app.command("check")
 def check(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False) -> None:
     """Say what is wrong with a plan, or what it costs; needs no studio. Exit code 2 when it cannot be applied."""
+    from partition_studio.graph.load import load_network
+    from partition_studio.partition.check import check_plan
+    from partition_studio.partition.plan import parse_plan
+    from partition_studio.services.plans import report_out
+
     report = report_out(check_plan(load_network(model), parse_plan(read_bytes(plan))))
     if as_json:
         print_json(report)
@@ -39,6 +39,9 @@ def spread(
     out: Annotated[Path | None, typer.Option(help="File to write; standard output when left out.")] = None,
 ) -> None:
     """Write a first plan: contiguous runs of layers, balanced by estimated cost; needs no studio."""
+    from partition_studio.graph.load import load_network
+    from partition_studio.planner.spread import spread as spread_layers
+
     document = spread_layers(load_network(model), [name for name in devices.split(",") if name]).to_json()
     if out is None:
         typer.echo(document, nl=False)

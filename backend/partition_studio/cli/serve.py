@@ -6,8 +6,7 @@ import typer
 
 from partition_studio.cli.options import DataDirOption
 from partition_studio.cli.output import JsonOption, print_json, say
-from partition_studio.cli.serving import run_studio
-from partition_studio.services.settings import DEFAULT_HOST, DEFAULT_PORT
+from partition_studio.settings import DEFAULT_HOST, DEFAULT_PORT
 
 
 def serve(
@@ -20,6 +19,7 @@ def serve(
     as_json: JsonOption = False,
 ) -> None:
     """Start the studio and print a one-time link for your browser."""
+    from partition_studio.cli.serving import run_studio
 
     def announce(url: str, link: str) -> None:
         if as_json:

@@ -12,7 +12,7 @@ from partition_studio.api.app import allowed_hosts, create_app
 from partition_studio.api.auth import Sessions, load_token
 from partition_studio.errors import BadInputError, StudioUnavailableError
 from partition_studio.services import Services
-from partition_studio.services.settings import open_data_dir
+from partition_studio.settings import open_data_dir
 
 LOG_BYTES = 5 * 1024**2
 LOG_FILES = 3

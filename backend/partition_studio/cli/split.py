@@ -10,14 +10,7 @@ from partition_studio.cli.model import read_bytes
 from partition_studio.cli.options import ChannelsOption, MeanOption, ScaleOption, StdOption, preprocessing_from
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
 from partition_studio.cli.plan import ModelArgument, PlanArgument
-from partition_studio.graph.frames import random_frame, read_frame
-from partition_studio.graph.load import load_network, original_model
-from partition_studio.partition.check import require_valid
-from partition_studio.partition.extract import submodels, write_submodels
-from partition_studio.partition.plan import parse_plan
-from partition_studio.partition.verify import verify
 from partition_studio.schemas import PreprocessingOut
-from partition_studio.services.models import preprocessing_of
 
 
 def split(
@@ -35,6 +28,14 @@ def split(
     as_json: JsonOption = False,
 ) -> None:
     """Write the sub-models of a plan and verify that together they give the whole network's answer."""
+    from partition_studio.graph.frames import random_frame, read_frame
+    from partition_studio.graph.load import load_network, original_model
+    from partition_studio.partition.check import require_valid
+    from partition_studio.partition.extract import submodels, write_submodels
+    from partition_studio.partition.plan import parse_plan
+    from partition_studio.partition.verify import verify
+    from partition_studio.services.models import preprocessing_of
+
     network = load_network(model)
     _, graph = require_valid(network, parse_plan(read_bytes(plan)))
     if input is not None:

@@ -29,7 +29,7 @@ from partition_studio.schemas import (
     ProblemOut,
     PythonOut,
 )
-from partition_studio.services.settings import DataDir
+from partition_studio.settings import DataDir
 from partition_studio.store.database import Database
 from partition_studio.store.tables import DeviceRow
 from partition_studio.telemetry.live import LiveHub

@@ -13,7 +13,7 @@ from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
 from partition_studio.services.plans import PlanService
 from partition_studio.services.runs import RunService
-from partition_studio.services.settings import DataDir
+from partition_studio.settings import DataDir
 from partition_studio.store.database import open_in
 from partition_studio.telemetry.figures import device_live
 from partition_studio.telemetry.live import LiveHub
