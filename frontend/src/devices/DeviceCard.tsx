@@ -95,9 +95,11 @@ export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, li
           </Menu.Dropdown>
         </Menu>
       </header>
-      <p className="device-facts" title={device.address}>
-        {facts.join(" · ")}
-      </p>
+      {!live && (
+        <p className="device-facts" title={device.address}>
+          {facts.join(" · ")}
+        </p>
+      )}
       {device.problem && <p className="device-problem">{device.problem.message}</p>}
       <div className={dim ? "device-plan is-dim" : "device-plan"}>
         <p className="device-figures">

@@ -35,12 +35,16 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
 
   useEffect(() => {
     cameraMan.layout = layout;
-    cameraMan.size = size;
+    cameraMan.resize(size);
   }, [layout, size]);
   const ready = useCallback((control: FlowControl) => {
     cameraMan.control = control;
+    cameraMan.fitted = true;
   }, []);
-  const moved = useCallback((camera: Camera) => setFar(camera.zoom < FAR_ZOOM), []);
+  const moved = useCallback((camera: Camera, byHand: boolean) => {
+    if (byHand) cameraMan.fitted = false;
+    setFar(camera.zoom < FAR_ZOOM);
+  }, []);
 
   const names = useCallback((chosen: Iterable<number>) => [...chosen].map((node) => at(network.nodes, node).name), [network]);
 

@@ -23,7 +23,7 @@ import { Canvas } from "./Canvas";
 import { cameraMan } from "./camera";
 import { measured } from "./Card";
 import { SceneContext, type Scene } from "./context";
-import { useDeployments, useRun } from "./deploying";
+import { useDeployments, useRun, type Deployments } from "./deploying";
 import { DeploySheet } from "./DeploySheet";
 import { Details } from "./Details";
 import { assignAndSay } from "./drag";
@@ -123,6 +123,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         <span className="header-space" />
         <SyncNote state={sync} />
         <PlanMenu model={model} />
+        <DeployState deployments={deployments} hidden={deploy.shown !== null} open={deploy.open} />
         <DeployButton
           reason={deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null)}
           active={active !== null}
@@ -257,6 +258,17 @@ function SyncNote({ state }: { state: keyof typeof SYNC_WORDS }) {
     <span className={`sync sync-${state}`} data-testid="sync" role="status">
       {SYNC_WORDS[state]}
     </span>
+  );
+}
+
+/** What stands on the devices now; opens the sheet. */
+function DeployState({ deployments: { active, running, last }, hidden, open }: { deployments: Deployments; hidden: boolean; open: () => void }) {
+  const shown = active ?? running ?? last;
+  if (!shown) return null;
+  return (
+    <button type="button" className={`deploy-state is-${shown.state}`} onClick={open} title="Show the deployment">
+      <span data-testid={hidden ? undefined : "deploy-state"}>{shown.state}</span>
+    </button>
   );
 }
 

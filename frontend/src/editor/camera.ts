@@ -24,14 +24,25 @@ export class CameraMan {
   control: FlowControl | null = null;
   layout: Layout | null = null;
   size = { width: 800, height: 600 };
+  /** Whether the whole network is shown as `fit` left it: it then stays fitted when the canvas changes its size. */
+  fitted = true;
 
   fit = (): void => {
     if (this.layout) this.control?.moveTo(fitCamera(this.layout, this.size), moveMs());
+    this.fitted = true;
+  };
+
+  /** The canvas has another size now. */
+  resize = (size: { width: number; height: number }): void => {
+    const changed = size.width !== this.size.width || size.height !== this.size.height;
+    this.size = size;
+    if (changed && this.fitted) this.fit();
   };
 
   zoomBy = (factor: number): void => {
     if (!this.control) return;
     const { x, y, zoom } = this.control.camera();
+    this.fitted = false;
     const next = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom * factor));
     const [cx, cy] = [this.size.width / 2, this.size.height / 2];
     this.control.moveTo({ x: cx - ((cx - x) * next) / zoom, y: cy - ((cy - y) * next) / zoom, zoom: next }, moveMs());
@@ -40,6 +51,7 @@ export class CameraMan {
   /** Centre a node at a readable zoom. */
   show = (node: number): void => {
     if (!this.control || !this.layout) return;
+    this.fitted = false;
     const [x, y] = at(this.layout.positions, node);
     const zoom = Math.max(this.control.camera().zoom, 0.8);
     this.control.moveTo(

@@ -36,7 +36,7 @@ interface FlowProps {
   route: Part;
   start: Camera;
   onReady: (control: FlowControl) => void;
-  onCamera: (camera: Camera) => void;
+  onCamera: (camera: Camera, byHand: boolean) => void;
   children?: ReactNode;
 }
 
@@ -114,7 +114,7 @@ export function Flow({ nodes, edges, card, route, start, onReady, onCamera, chil
       minZoom={MIN_ZOOM}
       maxZoom={MAX_ZOOM}
       onInit={ready}
-      onMove={(_, camera) => onCamera(camera)}
+      onMove={(event, camera) => onCamera(camera, event !== null)}
       onlyRenderVisibleElements
       nodesDraggable={false}
       nodesConnectable={false}

@@ -17,11 +17,11 @@ function Figure({ device, metric, latest, note }: { device: string; metric: Metr
   return (
     <div className="live-figure">
       <span className="live-label">{METRIC_LABELS[metric]}</span>
+      {latest !== null && note !== null && <span className="live-note">{note}</span>}
       <span className={latest === null ? "live-value is-absent" : "live-value"} data-testid={`${metric}-${device}`}>
         {latest === null ? (note ?? "no figure") : formatMetric(metric, latest)}
       </span>
-      {latest !== null && note !== null && <span className="live-note">{note}</span>}
-      {latest !== null && <Chart device={device} metric={metric} height={22} format={(value) => formatMetric(metric, value)} max={metric === "cpu" ? 1 : undefined} />}
+      {latest !== null && <Chart device={device} metric={metric} height={18} format={(value) => formatMetric(metric, value)} max={metric === "cpu" ? 1 : undefined} />}
     </div>
   );
 }
