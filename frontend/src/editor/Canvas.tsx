@@ -39,7 +39,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   }, [layout, size]);
   const ready = useCallback((control: FlowControl) => {
     cameraMan.control = control;
-    cameraMan.fitted = true;
+    cameraMan.fit();
   }, []);
   const moved = useCallback((camera: Camera, byHand: boolean) => {
     if (byHand) cameraMan.fitted = false;

@@ -73,8 +73,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const { report, current, problem: reportProblem } = useReport(model, placement, fleet);
   const deployments = useDeployments(model.id);
   const { running, active } = deployments;
-  const deploy = useDeploy(model, deployments);
   const run = useRun(running);
+  const deploy = useDeploy(model, deployments, run);
   const searchInput = useRef<HTMLInputElement>(null);
   const { ref: canvasRef, width, height } = useElementSize();
   const canvasSize = useMemo(() => ({ width, height }), [width, height]);

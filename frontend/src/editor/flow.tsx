@@ -114,7 +114,7 @@ export function Flow({ nodes, edges, card, route, start, onReady, onCamera, chil
       minZoom={MIN_ZOOM}
       maxZoom={MAX_ZOOM}
       onInit={ready}
-      onMove={(event, camera) => onCamera(camera, event !== null)}
+      onMove={(event, camera) => onCamera(camera, event != null)}
       onlyRenderVisibleElements
       nodesDraggable={false}
       nodesConnectable={false}

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { rememberDeployment } from "@/api/queries";
-import type { Deployment, Model, Plan } from "@/api/types";
+import type { Deployment, Model, Plan, Run } from "@/api/types";
 import { planDocument } from "@/plan/keeper";
 import { planStore } from "@/plan/store";
 import type { Deployments } from "./deploying";
@@ -19,13 +19,16 @@ interface Deploy {
   close: () => void;
 }
 
-export function useDeploy(model: Model, { active, last }: Deployments): Deploy {
+/** Once frames flow, the picture belongs to them: the sheet of the deployment they flow through goes away. */
+export function useDeploy(model: Model, { active, last }: Deployments, run: Run | null): Deploy {
   // A deployment on its way is shown to whoever comes; an ended one only to who opened it or saw it end.
   const [opened, setOpened] = useState<string | null>(null);
   const [dismissed, setDismissed] = useState<string | null>(null);
+  const [asked, setAsked] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const candidate = active ?? (last && (last.id === opened || last.state === "failed") ? last : null);
+  const over = last?.state === "stopped" || last?.state === "stopping" || (run?.state === "running" && run.deployment_id === last?.id && asked !== last.id);
+  const candidate = active ?? (last && !over && (last.id === opened || last.state === "failed") ? last : null);
   if (active && opened !== active.id) setOpened(active.id);
 
   const settle = (work: Promise<Deployment>, then: (deployment: Deployment) => void) => {
@@ -55,10 +58,12 @@ export function useDeploy(model: Model, { active, last }: Deployments): Deploy {
     },
     open: () => {
       setOpened(last?.id ?? null);
+      setAsked(last?.id ?? null);
       setDismissed(null);
     },
     close: () => {
       setDismissed(candidate?.id ?? null);
+      setAsked(null);
       setProblem(null);
     },
   };
