@@ -72,6 +72,7 @@ class RunningStudio:
         self.client.close()
         self._server.should_exit = True
         self._thread.join(30)
+        self.services.close()
         self._listener.close()
         assert not self._thread.is_alive(), "the studio did not end"
 

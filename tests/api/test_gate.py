@@ -7,6 +7,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from partition_studio.api.auth import COOKIE_NAME
 from tests.studio import RunningStudio
@@ -105,9 +106,9 @@ def test_the_live_socket_needs_a_session_and_the_exact_origin(studio: RunningStu
     ]
     for headers, origin in refused:
         with pytest.raises((InvalidStatus, ConnectionClosed)):  # noqa: SIM117
-            with connect(address, additional_headers=headers, origin=origin) as socket:  # type: ignore[arg-type]
+            with connect(address, additional_headers=headers, origin=origin and Origin(origin)) as socket:
                 socket.recv(timeout=5)
-    with connect(address, additional_headers=cookie, origin=studio.url) as socket:  # type: ignore[arg-type]
+    with connect(address, additional_headers=cookie, origin=Origin(studio.url)) as socket:
         studio.client.post("/api/examples/squeezenet", dict)
         assert '"models"' in socket.recv(timeout=30)
 

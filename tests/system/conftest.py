@@ -28,9 +28,10 @@ class Desk:
     def example(self, name: str = "digits") -> ModelSummaryOut:
         return self.client.post(f"/api/examples/{name}", ModelSummaryOut)
 
-    def local_devices(self, *names: str, **options: object) -> None:
+    def local_devices(self, *names: str, idle_power_w: float | None = None, busy_power_w: float | None = None) -> None:
         for name in names:
-            self.client.post("/api/devices", DeviceOut, DeviceIn(name=name, address="local:", **options))
+            request = DeviceIn(name=name, address="local:", idle_power_w=idle_power_w, busy_power_w=busy_power_w)
+            self.client.post("/api/devices", DeviceOut, request)
 
     def spread(self, model: ModelSummaryOut, *devices: str) -> Plan:
         return self.client.post(f"/api/models/{model.id}/plans/spread", Plan, SpreadIn(devices=list(devices)))

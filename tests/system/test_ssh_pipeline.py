@@ -29,14 +29,17 @@ def servers(tmp_path: Path) -> Iterator[list[SshServer]]:
         yield [stack.enter_context(SshServer(tmp_path / name)) for name in ("one", "two")]
 
 
-def request_for(name: str, server: SshServer, **more: object) -> DeviceIn:
-    return DeviceIn(name=name, address=str(server.address), key_file=str(server.key_file), **more)
+def request_for(name: str, server: SshServer, fingerprint: str | None = None) -> DeviceIn:
+    return DeviceIn(
+        name=name,
+        address=str(server.address),
+        key_file=str(server.key_file),
+        trusted_fingerprint=fingerprint,
+    )
 
 
 def add(desk: Desk, name: str, server: SshServer) -> DeviceOut:
-    return desk.client.post(
-        "/api/devices", DeviceOut, request_for(name, server, trusted_fingerprint=server.fingerprint())
-    )
+    return desk.client.post("/api/devices", DeviceOut, request_for(name, server, server.fingerprint()))
 
 
 def agents_in(servers: list[SshServer]) -> list[psutil.Process]:

@@ -1,7 +1,6 @@
 """The studio's web application."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -62,15 +61,8 @@ def make_routes() -> FastAPI:
 
 
 def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) -> FastAPI:
-    """Return the whole application over `services`, which it closes at its end."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        services.close()
-
+    """Return the whole application over `services`, which are the caller's to close."""
     app = make_routes()
-    app.router.lifespan_context = lifespan
     app.state.services = services
     app.user_middleware.append(Middleware(Gate, sessions=sessions, hosts=hosts))
 

@@ -1,7 +1,9 @@
 """Runs the studio's web server in the foreground, for `serve` and `demo`."""
 
+import contextlib
 import logging
 import logging.handlers
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -111,7 +113,10 @@ def run_studio(
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=GOODBYE_S, ws="websockets-sansio"
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        # uvicorn ends gracefully, then raises the signal that ended it again: both come here as KeyboardInterrupt.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         folder.address.unlink(missing_ok=True)
         services.close()
