@@ -11,12 +11,9 @@ interface DeviceFormProps {
   done: (device: Device) => void;
 }
 
-function detail(problem: Problem, ...names: string[]): string | null {
-  for (const name of names) {
-    const value = problem.details[name];
-    if (typeof value === "string") return value;
-  }
-  return null;
+function detail(problem: Problem, name: string): string | null {
+  const value = problem.details[name];
+  return typeof value === "string" ? value : null;
 }
 
 const orNull = (text: string): string | null => (text.trim() === "" ? null : text.trim());
@@ -30,6 +27,7 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
   const [password, setPassword] = useState("");
   const [idle, setIdle] = useState<number | string>("");
   const [busyWatts, setBusyWatts] = useState<number | string>("");
+  const [memory, setMemory] = useState<number | string>("");
   const [more, setMore] = useState(false);
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -40,6 +38,7 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
 
   const send = (trusted: string | null) => {
     setSending(true);
+    const megabytes = numberOrNull(memory);
     setProblem(null);
     const body: DeviceIn = {
       name: name.trim(),
@@ -48,6 +47,7 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
       password: kind === "ssh" && password !== "" ? password : null,
       trusted_fingerprint: trusted,
       cpus: null,
+      memory_bytes: megabytes === null ? null : Math.round(megabytes * 1e6),
       idle_power_w: numberOrNull(idle),
       busy_power_w: numberOrNull(busyWatts),
     };
@@ -67,6 +67,8 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
     if (complete) send(null);
   };
 
+  const offered = problem?.code === "unknown_host_key" ? detail(problem, "fingerprint") : null;
+  if (offered !== null) return <HostKeyQuestion address={address} fingerprint={offered} accept={() => send(offered)} back={() => setProblem(null)} />;
   return (
     <form className="device-form" onSubmit={submit}>
       <SegmentedControl
@@ -90,16 +92,17 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
         </>
       )}
       <button type="button" className="link" aria-expanded={more} onClick={() => setMore(!more)}>
-        {more ? "Hide" : "Declare"} its power
+        {more ? "Hide power and memory" : "Power and memory…"}
       </button>
       <Collapse expanded={more}>
         <Group grow align="flex-start">
           <NumberInput label="Idle watts" min={0} value={idle} onChange={setIdle} data-testid="device-idle" />
           <NumberInput label="Busy watts" min={0} value={busyWatts} onChange={setBusyWatts} data-testid="device-busy" />
+          <NumberInput label="Memory, MB" min={1} value={memory} onChange={setMemory} data-testid="device-memory" />
         </Group>
-        <p className="hint">For a device without a power sensor: its energy is then estimated from these, and marked as estimated.</p>
+        <p className="hint">Watts: without a power sensor, energy is estimated from these and marked so. Memory: the most that may be used, where it is less than the device has.</p>
       </Collapse>
-      {problem && <DeviceProblem problem={problem} accept={send} />}
+      {problem && <DeviceProblem problem={problem} />}
       <Group justify="flex-end">
         <Button type="submit" loading={sending} disabled={!complete} data-testid="device-submit">
           {sending ? "Connecting and checking…" : "Add device"}
@@ -109,32 +112,43 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
   );
 }
 
-function DeviceProblem({ problem, accept }: { problem: Problem; accept: (fingerprint: string) => void }) {
-  const offered = detail(problem, "fingerprint", "offered_fingerprint", "presented_fingerprint", "offered", "actual");
-  const known = detail(problem, "known_fingerprint", "trusted_fingerprint", "expected_fingerprint", "known", "expected");
-  if (problem.code === "unknown_host_key" && offered !== null) {
-    return (
+function HostKeyQuestion({ address, fingerprint, accept, back }: { address: string; fingerprint: string; accept: () => void; back: () => void }) {
+  return (
+    <div className="device-form">
       <div className="host-key">
         <h3>Is this your device?</h3>
-        <p>The studio has not met it before. Compare this fingerprint with the device&apos;s own, shown there by</p>
+        <p>
+          The studio has not met {address} before. Compare this fingerprint of its host key with the one that the device itself shows by
+        </p>
         <pre>ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</pre>
         <code className="fingerprint" data-testid="fingerprint">
-          {offered}
+          {fingerprint}
         </code>
-        <Button fullWidth onClick={() => accept(offered)} data-testid="accept-fingerprint">
+      </div>
+      <Group justify="space-between">
+        <Button variant="default" onClick={back}>
+          Back
+        </Button>
+        <Button onClick={accept} data-testid="accept-fingerprint">
           It is the same: trust this device
         </Button>
-      </div>
-    );
-  }
+      </Group>
+    </div>
+  );
+}
+
+/** A changed key shows both fingerprints and offers no way on: the studio refuses, and says what to do. */
+function DeviceProblem({ problem }: { problem: Problem }) {
+  const known = detail(problem, "known_fingerprint");
+  const offered = detail(problem, "presented_fingerprint");
   return (
     <ProblemCard problem={problem}>
-      {known !== null && (
+      {known !== null && offered !== null && (
         <dl className="fingerprints">
           <dt>Known</dt>
           <dd>{known}</dd>
-          <dt>Offered now</dt>
-          <dd data-testid="fingerprint">{offered ?? "unknown"}</dd>
+          <dt>Shown now</dt>
+          <dd data-testid="fingerprint">{offered}</dd>
         </dl>
       )}
     </ProblemCard>
