@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import zmq
 
@@ -43,6 +43,10 @@ _BURST = 32
 
 #: One line of the log per reason and this many seconds.
 _LOG_EVERY_S = 10.0
+
+#: A peer that refuses us is tried again after so long, then after twice as long ...
+_RETRY_S = 0.02
+_RETRY_MAX_S = 2.0
 
 _CALL_S = 15.0
 
@@ -80,6 +84,8 @@ class DataPlane:
             self._context.destroy(linger=0)
             raise
         self._outbound: Dict[str, Outbound] = {}
+        #: Who refused us: when to try again, and the pause before that.
+        self._refusals: Dict[str, Tuple[float, float]] = {}
         #: Where to answer each peer that connected to our listener.
         self._identities: Dict[str, bytes] = {}
         self._dropped: Dict[str, int] = {}
@@ -208,7 +214,7 @@ class DataPlane:
                 os.close(self._wake_writer)
 
     def _turn(self) -> None:
-        ready = dict(self._poller.poll(None if not self._orders else 0))
+        ready = dict(self._poller.poll(self._patience_ms()))
         if self._wake_reader in ready:
             # In this order: who posts from now on wakes us again, and what was posted before is done below.
             os.read(self._wake_reader, 64)
@@ -217,8 +223,9 @@ class DataPlane:
             self._admission.answer()
         for outbound in list(self._outbound.values()):
             if outbound.monitor in ready:
-                for connected in outbound.events():
-                    self._connection_changed(outbound, connected)
+                for event in outbound.events():
+                    self._connection_changed(outbound, event)
+        self._try_again()
         for outbound in list(self._outbound.values()):
             if outbound.socket in ready:
                 self._take(outbound.socket, outbound.peer.device)
@@ -326,11 +333,9 @@ class DataPlane:
         for device in list(self._outbound):
             if device not in wanted or self._outbound[device].peer != here[device]:
                 self._disconnect(device)
+                self._refusals.pop(device, None)
         for device in sorted(wanted - set(self._outbound)):
-            outbound = Outbound(self._context, here[device], self._keys, self._queue, self._largest_part)
-            self._outbound[device] = outbound
-            self._poller.register(outbound.socket, zmq.POLLIN)
-            self._poller.register(outbound.monitor, zmq.POLLIN)
+            self._open(here[device])
 
     def _forget(self, device: str) -> None:
         """Begin anew with a peer that came back under another key: it knows nothing of what was before."""
@@ -345,11 +350,41 @@ class DataPlane:
         self._poller.unregister(outbound.monitor)
         outbound.close()
 
-    def _connection_changed(self, outbound: Outbound, connected: bool) -> None:
+    def _open(self, peer: PeerAddress) -> None:
+        outbound = Outbound(self._context, peer, self._keys, self._queue, self._largest_part)
+        self._outbound[peer.device] = outbound
+        self._poller.register(outbound.socket, zmq.POLLIN)
+        self._poller.register(outbound.monitor, zmq.POLLIN)
+
+    def _patience_ms(self) -> Optional[int]:
+        if self._orders:
+            return 0
+        if not self._refusals:
+            return None
+        wait_s = min(at_s for at_s, _ in self._refusals.values()) - time.monotonic()
+        return int(min(max(wait_s, 0.0) * 1e3 + 1, 60_000))
+
+    def _try_again(self) -> None:
+        """Connect anew to those who refused us a while ago: they may only now have been told to admit us."""
+        now_s = time.monotonic()
+        for device, (at_s, _) in self._refusals.items():
+            outbound = self._outbound.get(device)
+            if at_s <= now_s and outbound is not None and not outbound.connected:
+                self._disconnect(device)
+                self._open(outbound.peer)
+                self._refusals[device] = (float("inf"), self._refusals[device][1])
+
+    def _connection_changed(self, outbound: Outbound, event: str) -> None:
         device = outbound.peer.device
-        logger.info("peer_connected" if connected else "peer_disconnected", extra={"peer": device})
-        if not connected:
+        if event == "refused":
+            _, pause_s = self._refusals.get(device, (0.0, _RETRY_S / 2))
+            pause_s = min(pause_s * 2, _RETRY_MAX_S)
+            self._refusals[device] = (time.monotonic() + pause_s, pause_s)
             return
+        logger.info("peer_connection", extra={"peer": device, "event": event, "deployment": self._deployment})
+        if event == "disconnected":
+            return
+        self._refusals.pop(device, None)
         for link in self._links.values():
             if link.other == device and link.is_producer:
                 self._report_broken(link)

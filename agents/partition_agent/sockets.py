@@ -49,9 +49,10 @@ class Admission:
         if key in self.allowed:
             reply = [version, number, b"200", b"OK", key.encode(), b""]
         else:
-            self.refused += 1
+            # Before anybody is admitted, peers that were told sooner than we knock already: that is no offence.
+            self.refused += bool(self.allowed)
             # A temporary refusal: a peer that is admitted a moment later comes in by trying again.
-            reply = [version, number, b"300", b"not admitted", b"", b""]
+            reply = [version, number, b"400", b"not admitted", b"", b""]
         self.socket.send_multipart(reply)
 
 
@@ -113,16 +114,19 @@ class Outbound:
             self.close()
             raise SocketError(f"cannot connect to {peer.device} at {peer.host}:{peer.port}: {error}") from error
 
-    def events(self) -> List[bool]:
-        """Return what happened since: True for each connection made, False for each one lost."""
+    def events(self) -> List[str]:
+        """Return what happened since: `connected`, `disconnected`, or `refused` when the peer did not let us in.
+
+        ZeroMQ makes a connection anew that is lost, but none that was refused: the caller may try with a new object.
+        """
         happened = []
         while self.monitor is not None:
             try:
                 event = recv_monitor_message(self.monitor, zmq.NOBLOCK)
             except zmq.Again:
                 break
-            self.connected = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            happened.append(self.connected)
+            was_connected, self.connected = self.connected, event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            happened.append("connected" if self.connected else "disconnected" if was_connected else "refused")
         return happened
 
     def close(self) -> None:
