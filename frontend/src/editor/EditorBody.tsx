@@ -189,7 +189,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
       </main>
       <Menu opened={menu !== null} onChange={() => setMenu(null)} position="bottom-start" withinPortal>
         <Menu.Target>
-          <span className="menu-anchor" style={{ left: menu?.x ?? 0, top: menu?.y ?? 0 }} />
+          <button type="button" className="menu-anchor" tabIndex={-1} aria-label="Send the selection to a device" style={{ left: menu?.x ?? 0, top: menu?.y ?? 0 }} />
         </Menu.Target>
         <Menu.Dropdown data-testid="context-menu">
           <Menu.Label>Send to</Menu.Label>

@@ -171,9 +171,9 @@ function ModelCard({ model, remove }: { model: ModelSummary; remove: () => void 
   return (
     <li className="model-card" data-testid={`model-card-${model.id}`}>
       <div className="model-head">
-        <h3>
+        <h2>
           <Link to={path}>{model.name}</Link>
-        </h3>
+        </h2>
         {!model.trained && (
           <span className="tag" title="Its weights are random: good for speed and memory, not for answers">
             random weights

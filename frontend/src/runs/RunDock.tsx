@@ -78,7 +78,7 @@ export function RunDock({ model, deployment, run }: RunDockProps) {
         <Switch size="xs" label="Repeat" checked={repeat} onChange={(event) => setRepeat(event.currentTarget.checked)} disabled={running} data-testid="run-repeat" />
         <div className="dock-buttons">
           {running ? (
-            <Button size="xs" color="orange" leftSection={<IconPlayerStopFilled size={13} />} loading={busy === "stop"} onClick={stopRun} data-testid="run-stop">
+            <Button size="xs" variant="default" className="stop-run" leftSection={<IconPlayerStopFilled size={13} />} loading={busy === "stop"} onClick={stopRun} data-testid="run-stop">
               Stop run
             </Button>
           ) : (
