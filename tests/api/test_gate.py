@@ -106,7 +106,7 @@ def test_the_live_socket_needs_a_session_and_the_exact_origin(studio: RunningStu
     ]
     for headers, origin in refused:
         with pytest.raises((InvalidStatus, ConnectionClosed)):  # noqa: SIM117
-            with connect(address, additional_headers=headers, origin=origin and Origin(origin)) as socket:
+            with connect(address, additional_headers=headers, origin=None if origin is None else Origin(origin)) as socket:
                 socket.recv(timeout=5)
     with connect(address, additional_headers=cookie, origin=Origin(studio.url)) as socket:
         studio.client.post("/api/examples/squeezenet", dict)
