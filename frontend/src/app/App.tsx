@@ -21,7 +21,7 @@ const Editor = lazy(() => import("@/editor/Editor"));
 export function App() {
   return (
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <Notifications position="bottom-left" limit={3} />
+      <Notifications position="top-center" limit={3} />
       <QueryClientProvider client={queryClient}>
         <ErrorBoundary>
           <Pages />

@@ -1,6 +1,5 @@
 /** What can be done to a device, with its dialogs: remove (asks first), log, live charts. */
 import { Button, Group, Modal } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { asProblem, call, client } from "@/api/client";
@@ -9,12 +8,8 @@ import { Chart } from "@/live/Chart";
 import { formatMetric, METRIC_LABELS, powerNote } from "@/live/DeviceLivePanel";
 import { METRICS, metricOf } from "@/live/series";
 import { useLive } from "@/live/store";
+import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
-
-export function tellProblem(error: unknown): void {
-  const problem = asProblem(error);
-  notifications.show({ color: "red", title: problem.message, message: problem.nextStep, autoClose: 10_000 });
-}
 
 type Open = { kind: "remove" | "log" | "charts"; name: string } | null;
 

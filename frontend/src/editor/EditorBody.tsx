@@ -7,8 +7,8 @@ import { call, client } from "@/api/client";
 import type { Device, Model, PlanProblem } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { Header } from "@/app/Header";
+import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
-import { tellProblem } from "@/devices/actions";
 import { setMarks } from "@/devices/marks";
 import { marksOf } from "@/devices/palette";
 import { at, buildNetwork } from "@/graph/network";
@@ -23,7 +23,7 @@ import { Canvas } from "./Canvas";
 import { cameraMan } from "./camera";
 import { measured } from "./Card";
 import { SceneContext, type Scene } from "./context";
-import { useDeployments, useRun, type Deployments } from "./deploying";
+import { deployReason, useDeployments, useRun, type Deployments } from "./deploying";
 import { DeploySheet } from "./DeploySheet";
 import { Details } from "./Details";
 import { assignAndSay } from "./drag";
@@ -216,16 +216,6 @@ function useShortcuts(searchInput: React.RefObject<HTMLInputElement | null>): vo
     window.addEventListener("keydown", key);
     return () => window.removeEventListener("keydown", key);
   }, [searchInput]);
-}
-
-/** Why the plan cannot be deployed now; null when it can. */
-export function deployReason(devices: number, unplaced: number, problems: readonly PlanProblem[], current: boolean, failed: boolean): string | null {
-  if (devices === 0) return "Add a device first.";
-  if (unplaced > 0) return `${plural(unplaced, "layer")} ${unplaced === 1 ? "has" : "have"} no device.`;
-  if (failed) return "The plan could not be checked.";
-  if (!current) return "Checking the plan…";
-  const errors = problems.filter(({ severity }) => severity === "error");
-  return errors[0] ? errors[0].message : null;
 }
 
 function EditTools({ spread, canSpread }: { spread: () => void; canSpread: boolean }) {

@@ -1,10 +1,10 @@
 /** Export and import of the plan document. */
 import { ActionIcon, Menu } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { IconDots, IconDownload, IconEraser, IconUpload } from "@tabler/icons-react";
 import { useRef } from "react";
 import type { Model } from "@/api/types";
 import { plural } from "@/app/format";
+import { tell } from "@/app/notify";
 import { planDocument } from "@/plan/keeper";
 import { readPlan } from "@/plan/document";
 import { planStore, replacePlacement } from "@/plan/store";
@@ -25,7 +25,7 @@ export function PlanMenu({ model }: { model: Model }) {
   const load = async (file: File) => {
     const answer = readPlan(await file.text(), model);
     if ("problem" in answer) {
-      notifications.show({ color: "red", title: `${file.name}: ${answer.problem}`, message: answer.nextStep, autoClose: 10_000 });
+      tell(`${file.name}: ${answer.problem}`, answer.nextStep);
       return;
     }
     flash("", `${plural(replacePlacement(answer.placement, `Import ${file.name}`), "layer")} changed`);

@@ -1,7 +1,8 @@
 /** Deployments of the opened model: which runs, which is on its way, and how the plan differs from it. */
 import { useQuery } from "@tanstack/react-query";
 import { deploymentsQuery } from "@/api/queries";
-import type { Deployment, Run } from "@/api/types";
+import type { Deployment, PlanProblem, Run } from "@/api/types";
+import { plural } from "@/app/format";
 import { useLive } from "@/live/store";
 
 export interface Deployments {
@@ -35,4 +36,14 @@ export function useRun(deployment: Deployment | null): Run | null {
   const known = deployment?.run ?? null;
   if (!heard) return known;
   return known !== null && known.id !== heard.id && known.started_at > heard.started_at ? known : heard;
+}
+
+/** Why the plan cannot be deployed now; null when it can. */
+export function deployReason(devices: number, unplaced: number, problems: readonly PlanProblem[], current: boolean, failed: boolean): string | null {
+  if (devices === 0) return "Add a device first.";
+  if (unplaced > 0) return `${plural(unplaced, "layer")} ${unplaced === 1 ? "has" : "have"} no device.`;
+  if (failed) return "The plan could not be checked.";
+  if (!current) return "Checking the plan…";
+  const errors = problems.filter(({ severity }) => severity === "error");
+  return errors[0] ? errors[0].message : null;
 }

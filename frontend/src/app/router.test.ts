@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { Problem } from "@/api/client";
+import { sortFiles } from "@/models/useUpload";
+import { parseRoute } from "./router";
+
+describe("addresses", () => {
+  it.each([
+    ["/", { page: "models" }],
+    ["/models", { page: "models" }],
+    ["/devices", { page: "devices" }],
+    ["/m/5247b74d28db", { page: "editor", modelId: "5247b74d28db" }],
+    ["/m/", { page: "unknown", path: "/m/" }],
+    ["/x", { page: "unknown", path: "/x" }],
+  ])("%s", (path, route) => {
+    expect(parseRoute(path)).toEqual(route);
+  });
+});
+
+describe("dropped files", () => {
+  const file = (name: string) => new File(["x"], name);
+  it("the ONNX file is the model, the others come along", () => {
+    const sorted = sortFiles([file("w.bin"), file("net.onnx")]);
+    expect(sorted instanceof Problem ? null : [sorted.model.name, sorted.data.map(({ name }) => name)]).toEqual(["net.onnx", ["w.bin"]]);
+  });
+  it("two networks at once are refused", () => {
+    expect(sortFiles([file("a.onnx"), file("b.onnx")])).toBeInstanceOf(Problem);
+  });
+  it("a lone file of another name is left to the studio to judge", () => {
+    expect(sortFiles([file("a.bin")])).not.toBeInstanceOf(Problem);
+  });
+});
