@@ -58,8 +58,10 @@ def log_to(path: Path) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    # paramiko tells of every channel at this level.
+    # paramiko tells of every channel at this level; of a lost connection we tell ourselves, once.
     logging.getLogger("paramiko").setLevel(logging.WARNING)
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -98,9 +98,11 @@ class Deployment:
         *,
         replaces: "Deployment | None",
         on_change: Callable[["Deployment"], None],
+        created_at: datetime | None = None,
     ) -> None:
+        """Take what is to be deployed; `created_at` is that of the request, where it was made to an earlier studio."""
         self.spec = spec
-        self.created_at = datetime.now(UTC)
+        self.created_at = created_at or datetime.now(UTC)
         self.run: Run | None = None
         self._sessions = sessions
         self._replaces = replaces

@@ -162,7 +162,7 @@ class DeploymentService:
         if any(session.is_local for session in sessions.values()):
             # Agents on this machine ended with the studio that started them.
             return False
-        deployment = Deployment(spec, sessions, replaces=None, on_change=self._changed)
+        deployment = Deployment(spec, sessions, replaces=None, on_change=self._changed, created_at=row.created_at)
         self._live[deployment.id] = deployment
         deployment.resume()
         return True
