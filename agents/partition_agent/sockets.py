@@ -133,5 +133,6 @@ class Outbound:
         """Close, and drop what has not been sent."""
         if self.monitor is not None:
             self.socket.disable_monitor()
+            self.monitor.close(linger=0)
             self.monitor = None
         self.socket.close(linger=0)

@@ -96,15 +96,12 @@ class Control:
         return self.reply(self.post(request))
 
     def telemetry(self) -> Telemetry:
-        """The next sample that is taken from now on."""
-        taken = 0
+        """The next sample that is taken from now on; both clocks are this machine's."""
+        now_s = time.monotonic()
         while True:
             message = self.next()
-            if isinstance(message, Telemetry):
-                taken += 1
-                # The first may have been under way already.
-                if taken == 2:
-                    return message
+            if isinstance(message, Telemetry) and message.monotonic_s >= now_s:
+                return message
 
 
 class AgentProcess:
