@@ -6,6 +6,7 @@ import { planDocument } from "./keeper";
 import type { Placement } from "./placement";
 
 const ASK_AFTER_MS = 100;
+const ASK_AGAIN_AFTER_MS = 3000;
 
 export interface Report {
   report: PlanReport | null;
@@ -22,9 +23,11 @@ export function useReport(model: Pick<Model, "id" | "name" | "digest">, placemen
     fleet: "",
     problem: null,
   });
+  const [attempt, setAttempt] = useState(0);
   const { id, name, digest } = model;
   useEffect(() => {
     const abort = new AbortController();
+    let again: ReturnType<typeof setTimeout> | undefined;
     const timer = setTimeout(() => {
       call(
         client.POST("/api/models/{model_id}/plans/check", {
@@ -37,14 +40,17 @@ export function useReport(model: Pick<Model, "id" | "name" | "digest">, placemen
           if (!abort.signal.aborted) setAnswer({ report, placement, fleet, problem: null });
         },
         (error: unknown) => {
-          if (!abort.signal.aborted) setAnswer((old) => ({ ...old, problem: asProblem(error) }));
+          if (abort.signal.aborted) return;
+          setAnswer((old) => ({ ...old, problem: asProblem(error) }));
+          again = setTimeout(() => setAttempt((count) => count + 1), ASK_AGAIN_AFTER_MS);
         },
       );
     }, ASK_AFTER_MS);
     return () => {
       clearTimeout(timer);
+      clearTimeout(again);
       abort.abort();
     };
-  }, [id, name, digest, placement, fleet]);
+  }, [id, name, digest, placement, fleet, attempt]);
   return { report: answer.report, current: answer.placement === placement && answer.fleet === fleet, problem: answer.problem };
 }
