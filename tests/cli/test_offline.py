@@ -1,0 +1,140 @@
+"""`plan check`, `plan spread` and `split` need no studio; what is wrong is said by name, with its exit code."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from partition_studio.graph.examples import example
+from tests.cli.conftest import Command
+
+DIGITS = example("digits").path
+SAMPLE = next(DIGITS.with_name("digits-samples").glob("*.png"))
+
+
+@pytest.fixture
+def plan(offline: Command, tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    assert offline("plan", "spread", DIGITS, "--devices", "a,b", "--out", path).code == 0
+    return path
+
+
+def edited(plan: Path, **placement: str | None) -> Path:
+    document = json.loads(plan.read_text())
+    for layer, device in placement.items():
+        if device is None:
+            del document["placement"][layer]
+        else:
+            document["placement"][layer] = device
+    other = plan.with_name("edited.json")
+    other.write_text(json.dumps(document))
+    return other
+
+
+def test_a_good_plan_is_priced(offline: Command, plan: Path) -> None:
+    said = offline("plan", "check", DIGITS, plan, "--json")
+    assert said.code == 0
+    assert {device["device"] for device in said.document["devices"]} == {"a", "b"}
+    assert [p for p in said.document["problems"] if p["severity"] == "error"] == []
+    assert "a-0" in offline("plan", "check", DIGITS, plan).out
+
+
+def test_an_unknown_and_an_unplaced_layer_are_named(offline: Command, plan: Path) -> None:
+    said = offline("plan", "check", DIGITS, edited(plan, conv1=None, conv99="a"))
+    assert said.code == 2
+    assert "conv1" in said.err
+    assert "conv99" in said.err
+
+
+def test_split_writes_parts_that_together_equal_the_whole(offline: Command, plan: Path, tmp_path: Path) -> None:
+    said = offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--input", SAMPLE, "--json")
+    assert said.code == 0, said.err
+    document = said.document
+    assert document["equal"] is True
+    assert document["max_rel"] <= document["tolerance"]
+    assert {stage["device"] for stage in document["stages"]} == {"a", "b"}
+    # By hand, with nothing of ours: the parts in a row give what the whole gives.
+    frame = {"image": np.random.default_rng(3).standard_normal((1, 1, 32, 32)).astype(np.float32)}
+    whole = onnxruntime.InferenceSession(str(DIGITS)).run(None, frame)[0]
+    values = dict(frame)
+    for stage in document["stages"]:
+        part = onnxruntime.InferenceSession(stage["file"])
+        names = [output.name for output in part.get_outputs()]
+        values |= dict(zip(names, part.run(None, {i.name: values[i.name] for i in part.get_inputs()}), strict=True))
+    np.testing.assert_allclose(values["logits"], whole, rtol=1e-4, atol=1e-5)
+
+
+def test_split_of_a_bad_plan_writes_nothing(offline: Command, plan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    said = offline("split", DIGITS, edited(plan, conv1=None), "--out", out, "--json")
+    assert said.code == 2
+    assert "conv1" in said.error["message"]
+    assert not out.exists()
+
+
+def test_split_does_not_overwrite_somebodys_folder(offline: Command, plan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    said = offline("split", DIGITS, plan, "--out", out)
+    assert said.code == 4
+    assert (out / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("note.onnx", b"no network", "not_onnx"),
+        ("cut.onnx", DIGITS.read_bytes()[:50_000], None),
+        ("gone.onnx", None, None),
+    ],
+)
+def test_a_file_that_is_no_network_is_named(
+    offline: Command, plan: Path, tmp_path: Path, name: str, content: bytes | None, code: str | None
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    said = offline("plan", "check", file, plan, "--json")
+    assert said.code == 2
+    assert name in said.error["message"]
+    assert code is None or said.error["code"] == code
+
+
+def test_a_plan_that_is_no_json_is_named(offline: Command, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text("{ not json")
+    said = offline("plan", "check", DIGITS, file, "--json")
+    assert (said.code, said.error["code"]) == (2, "malformed_plan")
+
+
+def test_a_picture_that_is_none_is_named(offline: Command, plan: Path, tmp_path: Path) -> None:
+    fake = tmp_path / "cat.png"
+    fake.write_bytes(b"meow")
+    said = offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--input", fake, "--json")
+    assert (said.code, said.error["code"]) == (2, "not_an_image")
+    assert "cat.png" in said.error["message"]
+
+
+def test_a_tensor_of_another_shape_is_named(offline: Command, plan: Path, tmp_path: Path) -> None:
+    file = tmp_path / "small.npz"
+    np.savez(file, image=np.zeros((1, 1, 8, 8), np.float32))
+    said = offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--input", file, "--json")
+    assert (said.code, said.error["code"]) == (2, "wrong_input_shape")
+
+
+def test_an_image_of_any_size_will_do(offline: Command, plan: Path, tmp_path: Path) -> None:
+    big = tmp_path / "big.png"
+    Image.new("RGB", (300, 200), "white").save(big)
+    assert offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--input", big).code == 0
+
+
+def test_without_a_studio_the_others_say_how_to_start_one(offline: Command) -> None:
+    for words in (("status",), ("model", "list"), ("device", "list"), ("stop", "x"), ("logs", "x")):
+        said = offline(*words, "--json")
+        assert said.code == 1
+        assert said.error["code"] == "studio_not_running"
+        assert "partition-studio serve" in said.error["next_step"]
