@@ -98,15 +98,15 @@ def test_the_live_socket_needs_a_session_and_the_exact_origin(studio: RunningStu
     address = studio.url.replace("http", "ws") + "/api/live/ws"
     with signed_in(studio) as client:
         cookie = {"Cookie": f"{COOKIE_NAME}={client.cookies[COOKIE_NAME]}"}
-    refused: list[tuple[dict[str, str], str | None]] = [
-        ({}, studio.url),
+    refused = [
+        ({}, Origin(studio.url)),
         (cookie, None),
-        (cookie, "http://evil.example"),
-        (cookie, "null"),
+        (cookie, Origin("http://evil.example")),
+        (cookie, Origin("null")),
     ]
     for headers, origin in refused:
         with pytest.raises((InvalidStatus, ConnectionClosed)):  # noqa: SIM117
-            with connect(address, additional_headers=headers, origin=None if origin is None else Origin(origin)) as socket:
+            with connect(address, additional_headers=headers, origin=origin) as socket:
                 socket.recv(timeout=5)
     with connect(address, additional_headers=cookie, origin=Origin(studio.url)) as socket:
         studio.client.post("/api/examples/squeezenet", dict)

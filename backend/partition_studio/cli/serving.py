@@ -1,6 +1,5 @@
 """Runs the studio's web server in the foreground, for `serve` and `demo`."""
 
-import contextlib
 import logging
 import logging.handlers
 import signal
@@ -15,6 +14,8 @@ from partition_studio.api.auth import Sessions, load_token
 from partition_studio.errors import BadInputError, StudioUnavailableError
 from partition_studio.services import Services
 from partition_studio.settings import open_data_dir
+
+logger = logging.getLogger(__name__)
 
 LOG_BYTES = 5 * 1024**2
 LOG_FILES = 3
@@ -103,6 +104,8 @@ def run_studio(
     except BaseException:
         listener.close()
         raise
+    # uvicorn ends gracefully, then raises the signal that ended it again: both come here as KeyboardInterrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         prepare(services)
         sessions = Sessions(load_token(folder.token))
@@ -115,10 +118,9 @@ def run_studio(
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=GOODBYE_S, ws="websockets-sansio"
         )
-        # uvicorn ends gracefully, then raises the signal that ended it again: both come here as KeyboardInterrupt.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        logger.info("studio_told_to_end")
     finally:
         folder.address.unlink(missing_ok=True)
         services.close()
