@@ -27,7 +27,7 @@ from partition_studio.partition.plan import NetworkRef, Plan
 from partition_studio.partition.stages import build_stages
 from partition_studio.schemas import DeploymentOut, DeviceIn
 from partition_studio.services import Services
-from partition_studio.services.settings import open_data_dir
+from partition_studio.settings import open_data_dir
 
 DEVICES = ("one", "two")
 STAGE_RUNS = 12

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+
 from partition_studio.errors import StudioError
 from partition_studio.store.database import migration_config, open_in
 
