@@ -13,6 +13,9 @@ from partition_agent.wire import Tensors
 
 logger = logging.getLogger(__name__)
 
+#: A stage that fails for every frame is told of at most this often.
+_TELL_EVERY_S = 5.0
+
 
 class Runner:
     """A `LinkHandler`: the data plane's thread brings events, the compute thread runs stages, one lock orders them."""
@@ -25,6 +28,7 @@ class Runner:
         self._pipeline = Pipeline(request.device, request.stages, request.links)
         self._change = threading.Condition()
         self._job: Optional[Run] = None
+        self._told_s = -_TELL_EVERY_S
         self._ended = False
         self._plane = DataPlane(
             device=request.device,
@@ -120,8 +124,7 @@ class Runner:
             outputs = self._stages[job.stage].run(job.inputs)
         except RuntimeError as error:
             reason = f"{self.request.device}: {error}"
-            logger.error("stage_failed", extra={"stage": job.stage, "frame": job.frame, "reason": reason})
-            self._on_fault(Fault("stage_failed", reason, self.request.deployment, job.stage))
+            self._tell(job, reason)
             with self._change:
                 self._carry_out(self._pipeline.stage_failed(reason, time.monotonic()))
             return
@@ -129,6 +132,14 @@ class Runner:
         with self._change:
             if not self._ended:
                 self._carry_out(self._pipeline.stage_done(outputs, end_s - begin_s, end_s))
+
+    def _tell(self, job: Run, reason: str) -> None:
+        """Report a stage that fails: each frame is reported lost anyway, so once a while is enough."""
+        now_s = time.monotonic()
+        if now_s - self._told_s >= _TELL_EVERY_S:
+            self._told_s = now_s
+            logger.error("stage_failed", extra={"stage": job.stage, "frame": job.frame, "reason": reason})
+            self._on_fault(Fault("stage_failed", reason, self.request.deployment, job.stage))
 
     # --- figures -----------------------------------------------------------------------------------------------------
 

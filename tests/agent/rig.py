@@ -90,7 +90,8 @@ class Control:
             self.events.append(message)
 
     def next(self) -> FromAgent:
-        return msgspec.json.decode(self.socket.recv(timeout=DEADLINE_S), type=FromAgent)
+        message: FromAgent = msgspec.json.decode(self.socket.recv(timeout=DEADLINE_S), type=FromAgent)
+        return message
 
     def call(self, request: Request) -> Result:
         return self.reply(self.post(request))
@@ -182,7 +183,7 @@ class Network:
         return _model([node for part in self.parts for node in self._nodes(part)], ("x",), self.outputs)
 
     def _nodes(self, part: Part) -> list[onnx.NodeProto]:
-        factor = numpy_helper.from_array(np.float32(part.factor), f"{part.name}_factor")
+        factor = numpy_helper.from_array(np.array(part.factor, np.float32), f"{part.name}_factor")
         nodes = [helper.make_node("Constant", [], [f"{part.name}_factor"], value=factor)]
         total = part.inputs[0]
         for name in part.inputs[1:]:
@@ -224,7 +225,8 @@ def _model(nodes: Sequence[onnx.NodeProto], inputs: Sequence[str], outputs: Sequ
     graph = helper.make_graph(nodes, "g", [value(n) for n in inputs], [value(n) for n in outputs])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def chain(*devices: str) -> Network:
@@ -302,9 +304,13 @@ def run_all(door: FrontDoor, inputs: Sequence[Array]) -> list[Mapping[str, Array
     return [future.result(DEADLINE_S).outputs for future in futures]
 
 
+def assert_close(found: Array, expected: Array) -> None:
+    np.testing.assert_allclose(found.astype(np.float64), expected.astype(np.float64), rtol=1e-6, atol=1e-7)
+
+
 def assert_same(found: Sequence[Mapping[str, Array]], expected: Sequence[Mapping[str, Array]]) -> None:
     assert len(found) == len(expected)
     for have, want in zip(found, expected, strict=True):
         assert have.keys() == want.keys()
         for name, array in want.items():
-            np.testing.assert_allclose(have[name], array, rtol=1e-6, atol=1e-7)
+            assert_close(have[name], array)

@@ -41,7 +41,7 @@ class Peer:
     def connect(self) -> int:
         """Connect and return what happens first: let in, or cut off."""
         self.socket.connect(self.endpoint)
-        assert self.monitor.poll(DEADLINE_S * 1000), "neither let in nor cut off"
+        assert self.monitor.poll(int(DEADLINE_S * 1000)), "neither let in nor cut off"
         event: int = recv_monitor_message(self.monitor)["event"]
         return event
 

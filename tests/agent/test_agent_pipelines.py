@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from tests.agent.rig import (
     DEADLINE_S,
     AgentProcess,
@@ -22,7 +23,21 @@ from tests.agent.rig import (
     wait_until,
 )
 
-from partition_agent.protocol import Done, End, Shutdown
+from partition_agent.protocol import (
+    SINK,
+    SOURCE,
+    STUDIO_PEER,
+    Connect,
+    Done,
+    End,
+    LinkSpec,
+    PeerAddress,
+    Prepare,
+    Prepared,
+    Shutdown,
+    StageSpec,
+    TensorSpec,
+)
 from partition_studio.deployment.front_door import FrameLostError, FrontDoor, FrontDoorClosedError, NoCreditError
 from partition_studio.errors import FrameInputError
 
@@ -234,3 +249,51 @@ def test_the_front_door_leaves_no_thread(start: StartAgents) -> None:
     door.close()
     door.close()
     wait_until(lambda: {thread.name for thread in threading.enumerate()} <= before, "threads of the front door end")
+
+
+def test_a_stage_that_cannot_compute_a_frame_loses_that_frame_only(start: StartAgents) -> None:
+    """`Gather` fails on an index out of range: an input that the shapes cannot rule out."""
+    agents = start("one")
+    model = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node(
+                    "Constant", [], ["table"], value=numpy_helper.from_array(np.arange(4, dtype=np.float32))
+                ),
+                helper.make_node("Gather", ["table", "x"], ["y"]),
+            ],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.INT64, [2])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    x, y = TensorSpec("x", "int64", (2,)), TensorSpec("y", "float32", (2,))
+    stage = StageSpec("look", agents["one"].push(model.SerializeToString()), (x,), (y,))
+    links = (
+        LinkSpec("in", SOURCE, "look", STUDIO_PEER, "one", (x,)),
+        LinkSpec("out", "look", SINK, "one", STUDIO_PEER, (y,)),
+    )
+    control = agents["one"].control
+    prepared = control.call(Prepare("d", 1, "one", "127.0.0.1", (stage,), links))
+    assert isinstance(prepared, Prepared)
+    peer = PeerAddress("one", "127.0.0.1", prepared.data_port, prepared.public_key)
+    door = FrontDoor(deployment="d", epoch=1, links=links, inputs={"x": x}, outputs={"y": y})
+    try:
+        studio = PeerAddress(STUDIO_PEER, "", 0, door.public_key)
+        assert control.call(Connect("d", 1, (peer, studio))) == Done()
+        door.connect([peer])
+        indices = [[0, 1], [9, 9], [2, 3], [1, 9], [3, 0]]
+        futures = [door.submit({"x": np.array(pair, np.int64)}, timeout_s=DEADLINE_S) for pair in indices]
+        for pair, future in zip(indices, futures, strict=True):
+            if 9 in pair:
+                with pytest.raises(FrameLostError, match="one: the stage 'look' failed"):
+                    future.result(DEADLINE_S)
+            else:
+                assert future.result(DEADLINE_S).outputs["y"].tolist() == pair
+        assert (door.stats().delivered, door.stats().lost) == (3, 2)
+        (sample,) = control.telemetry().stages
+        assert (sample.frames, sample.lost) == (3, 2)
+    finally:
+        door.close()

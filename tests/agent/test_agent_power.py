@@ -1,6 +1,7 @@
 """Power sources and system figures on made-up /sys and /proc trees."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from partition_agent import system
 from partition_agent.power import declared, hwmon, jetson, rapl, selection
 
 
-def tree(root: Path, files: dict[str, object]) -> Path:
+def tree(root: Path, files: Mapping[str, object]) -> Path:
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
