@@ -2,7 +2,7 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { IconChartLine, IconDots, IconFileText, IconHandGrab, IconRefresh, IconTrash } from "@tabler/icons-react";
 import type { Device } from "@/api/types";
-import { formatBytes, formatMacs, formatPercent, plural } from "@/app/format";
+import { formatBytes, formatCount, formatMacs, formatPercent, plural } from "@/app/format";
 import { DeviceLivePanel } from "@/live/DeviceLivePanel";
 import type { DeviceEstimate } from "@/plan/estimate";
 import { DeviceSign } from "./DeviceSign";
@@ -44,15 +44,10 @@ function Meter({ label, value, share, over = false }: { label: string; value: st
   );
 }
 
-/** What the device needs for the plan: its weights and the activations alive at once. */
-export function neededBytes(cost: DeviceEstimate | undefined): number {
-  return cost ? cost.weightBytes + cost.activationBytes : 0;
-}
-
 export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, live, actions }: DeviceCardProps) {
   const { name, check } = device;
   const memory = check?.memory_bytes ?? null;
-  const needed = neededBytes(cost);
+  const needed = cost?.memoryBytes ?? 0;
   const facts = check
     ? [device.kind === "ssh" ? "SSH" : "local", check.architecture, plural(check.usable_cores, "core"), formatBytes(check.memory_bytes)]
     : [device.kind === "ssh" ? "SSH" : "local", device.address];
@@ -111,6 +106,11 @@ export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, li
           </span>
         </p>
         <Meter label="Work" value={cost ? `${formatMacs(cost.macs)} · ${formatPercent(total.macs > 0 ? cost.macs / total.macs : 0)}` : "none"} share={cost && total.macs > 0 ? cost.macs / total.macs : 0} />
+        <Meter
+          label="Params"
+          value={cost ? `${formatCount(cost.parameters)} · ${formatBytes(cost.weightBytes)}` : "none"}
+          share={cost && total.parameters > 0 ? cost.parameters / total.parameters : 0}
+        />
         <Meter
           label="Memory"
           value={memory === null ? formatBytes(needed) : `${formatBytes(needed)} of ${formatBytes(memory)}`}

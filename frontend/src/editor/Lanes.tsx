@@ -31,8 +31,7 @@ function costsOf(estimate: Estimate, report: PlanReport | null, current: boolean
   const result = new Map<string, DeviceEstimate>();
   for (const [name, local] of estimate.devices) {
     const cost = told.get(name);
-    if (!cost) result.set(name, local);
-    else if (!current) result.set(name, { ...local, activationBytes: Math.max(local.activationBytes, cost.activation_bytes) });
+    if (!cost || !current) result.set(name, local);
     else {
       result.set(name, {
         layers: cost.layers,
@@ -40,6 +39,7 @@ function costsOf(estimate: Estimate, report: PlanReport | null, current: boolean
         parameters: cost.parameters,
         weightBytes: cost.weight_bytes,
         activationBytes: cost.activation_bytes,
+        memoryBytes: cost.likely_memory_bytes,
         receivedBytes: cost.received_bytes,
         sentBytes: cost.sent_bytes,
       });

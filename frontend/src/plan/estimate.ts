@@ -8,6 +8,8 @@ export interface DeviceEstimate {
   parameters: number;
   weightBytes: number;
   activationBytes: number;
+  /** What the device will need, the runtime included. */
+  memoryBytes: number;
   receivedBytes: number;
   sentBytes: number;
 }
@@ -22,7 +24,11 @@ export interface Estimate {
   total: DeviceEstimate;
 }
 
-const nothing = (): DeviceEstimate => ({ layers: 0, macs: 0, parameters: 0, weightBytes: 0, activationBytes: 0, receivedBytes: 0, sentBytes: 0 });
+const nothing = (): DeviceEstimate => ({ layers: 0, macs: 0, parameters: 0, weightBytes: 0, activationBytes: 0, memoryBytes: 0, receivedBytes: 0, sentBytes: 0 });
+
+/** As the studio reckons it (`partition/check.py`): the runtime, weights and their re-ordered copies, live activations. */
+const RUNTIME_BYTES = 64 * 2 ** 20;
+const WEIGHT_COPIES = 2.5;
 
 /** Sum a placement up. A tensor that several layers of one device take crosses to it once. */
 export function estimate(network: Network, placement: Placement): Estimate {
@@ -46,6 +52,7 @@ export function estimate(network: Network, placement: Placement): Estimate {
       entry.activationBytes = Math.max(entry.activationBytes, node.activationBytes);
     }
   }
+  for (const entry of devices.values()) entry.memoryBytes = RUNTIME_BYTES + WEIGHT_COPIES * entry.weightBytes + entry.activationBytes;
   const crossed = new Set<string>();
   const pairs = new Set<string>();
   let cutBytes = 0;

@@ -71,7 +71,7 @@ describe("estimate", () => {
 
   it("sums per device, and a tensor crosses to a device once however many layers take it", () => {
     const { devices, cutBytes, cuts, unplaced } = estimate(network, { a: "pi1", b: "pi2", c: "pi2", d: "pi2" });
-    expect(devices.get("pi1")).toEqual({ layers: 1, macs: 10, parameters: 2, weightBytes: 8, activationBytes: 16, receivedBytes: 7, sentBytes: 100 });
+    expect(devices.get("pi1")).toEqual({ layers: 1, macs: 10, parameters: 2, weightBytes: 8, activationBytes: 16, memoryBytes: 64 * 2 ** 20 + 20 + 16, receivedBytes: 7, sentBytes: 100 });
     expect(devices.get("pi2")).toMatchObject({ layers: 3, receivedBytes: 100, sentBytes: 100 });
     expect([cutBytes, cuts, unplaced]).toEqual([100, 1, 0]);
   });
