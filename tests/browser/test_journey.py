@@ -1,12 +1,14 @@
 """What a person does with a mouse, from the first look to Stop, in a real Chromium."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from partition_studio.schemas import SavedPlanOut
+from partition_studio.schemas import DeviceIn, PlanIn, SavedPlanOut
 from tests.browser.conftest import open_page, shoot
+from tests.sshd import SshServer
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
@@ -139,3 +141,59 @@ def test_who_is_not_signed_in_is_told_how(browser: Browser, studio: RunningStudi
     expect(page.get_by_text("partition-studio link")).to_be_visible(timeout=PATIENCE_MS)
     shoot(page, "10-not-signed-in")
     context.close()
+
+
+@pytest.mark.ssh
+def test_a_board_is_added_after_its_fingerprint_was_compared_and_a_false_one_is_refused(
+    browser: Browser, studio: RunningStudio, tmp_path: Path
+) -> None:
+    with SshServer(tmp_path / "board") as board:
+        context, page, _ = open_page(browser, studio)
+        page.goto(f"{studio.url}/devices")
+        page.get_by_test_id("add-device").first.click()
+        page.get_by_test_id("device-name").fill("pi1")
+        page.get_by_test_id("device-address").fill(str(board.address))
+        page.get_by_test_id("device-key").fill(str(board.key_file))
+        page.get_by_test_id("device-submit").click()
+        expect(page.get_by_test_id("fingerprint")).to_contain_text(board.fingerprint(), timeout=PATIENCE_MS)
+        assert studio.services.devices.names() == []
+        shoot(page, "11-fingerprint")
+        page.get_by_test_id("accept-fingerprint").click()
+        expect(page.get_by_test_id("check-pi1")).to_be_visible(timeout=PATIENCE_MS)
+        shoot(page, "12-devices")
+        old = board.fingerprint()
+        board.new_host_key()
+        board.cut()
+        page.get_by_test_id("check-pi1").click()
+        refused = page.get_by_test_id("problem").first
+        expect(refused).to_contain_text(board.fingerprint(), timeout=PATIENCE_MS)
+        expect(refused).to_contain_text(old)
+        shoot(page, "13-changed-host-key")
+        context.close()
+
+
+@pytest.mark.ssh
+def test_cancel_gives_a_deployment_up(browser: Browser, studio: RunningStudio, tmp_path: Path) -> None:
+    # Every command on this board takes a second, so that there is time to change one's mind.
+    with SshServer(tmp_path / "board", before="sleep 1") as board:
+        studio.services.devices.add(
+            DeviceIn(
+                name="slow",
+                address=str(board.address),
+                key_file=str(board.key_file),
+                trusted_fingerprint=board.fingerprint(),
+            )
+        )
+        model = studio.services.models.add_example("digits")
+        plan = studio.services.plans.spread(model.id, ["slow"])
+        studio.services.plans.create(model.id, PlanIn(name="slow", plan=plan))
+        context, page, _ = open_page(browser, studio)
+        page.goto(f"{studio.url}/m/{model.id}")
+        page.get_by_test_id("deploy").click()
+        expect(page.get_by_test_id("deploy-step-slow")).to_be_visible(timeout=PATIENCE_MS)
+        page.get_by_test_id("deploy-cancel").click()
+        wait_for(lambda: studio.services.deployments.all()[0].state == "cancelled" or None, what="the cancelling")
+        page.wait_for_timeout(300)
+        shoot(page, "14-cancelled")
+        assert not any(device.agent_running for device in studio.services.devices.all())
+        context.close()
