@@ -84,5 +84,5 @@ def open_data_dir(path: Path | None = None) -> DataDir:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.chmod(0o700)
     except OSError as error:
-        raise DataDirError(f"the data folder {path} cannot be used: {error.strerror}", path=str(path)) from error
+        raise DataDirError(f"The data folder {path} cannot be used: {error.strerror}", path=str(path)) from error
     return DataDir(path)

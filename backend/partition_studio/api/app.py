@@ -86,7 +86,7 @@ def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) ->
     @app.get("/{path:path}", include_in_schema=False)
     def page(path: str) -> Response:
         if path.startswith("api/"):
-            raise NotFoundError(f"the studio has no /{path}", next_step="See /openapi.json for what there is.")
+            raise NotFoundError(f"The studio has no /{path}", next_step="See /openapi.json for what there is.")
         file = (STATIC / path).resolve()
         if file.is_file() and file.is_relative_to(STATIC.resolve()):
             # Built files carry a digest in their name; the page that names them must not be kept.

@@ -136,7 +136,7 @@ class Gate:
             return _refusal(
                 403,
                 "foreign_host",
-                f"the studio does not answer for the host {headers.get('host', '')!r}",
+                f"The studio does not answer for the host {headers.get('host', '')!r}",
                 "Open the address that the studio printed, or start it with --allow-host.",
             )
         path = request.url.path
@@ -147,7 +147,7 @@ class Gate:
             return _refusal(
                 403,
                 "foreign_origin",
-                f"a page of {headers.get('origin', 'an unknown origin')} may not use the studio",
+                f"A page of {headers.get('origin', 'an unknown origin')} may not use the studio",
                 "Use the studio's own page.",
             )
         if by_token or self._sessions.is_session(request.cookies.get(COOKIE_NAME, "")):
@@ -155,7 +155,7 @@ class Gate:
         return _refusal(
             401,
             "not_signed_in",
-            "this browser or program is not signed in to the studio",
+            "This browser or program is not signed in to the studio",
             "Run `partition-studio link` and open the one-time link that it prints, or pass the studio's token.",
         )
 

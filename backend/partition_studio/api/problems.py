@@ -74,7 +74,7 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("request_failed", exc_info=error, extra={"path": request.url.path, "method": request.method})
-    return answer(problem_of(StudioError(f"something unexpected happened ({type(error).__name__})")), 500)
+    return answer(problem_of(StudioError(f"Something unexpected happened ({type(error).__name__})")), 500)
 
 
 def install(app: FastAPI) -> None:

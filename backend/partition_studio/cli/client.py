@@ -68,7 +68,7 @@ def find_studio(url: str | None, data_dir: Path | None) -> StudioAddress:
     token = os.environ.get(TOKEN_VARIABLE) or _first_line(folder.token)
     if token is None:
         raise StudioNotRunningError(
-            f"no studio has run with the data folder {folder.path}, and {TOKEN_VARIABLE} is not set"
+            f"No studio has run with the data folder {folder.path}, and {TOKEN_VARIABLE} is not set"
         )
     return StudioAddress((url or f"http://{DEFAULT_HOST}:{DEFAULT_PORT}").rstrip("/"), token)
 
@@ -127,16 +127,16 @@ class StudioClient:
         try:
             response = self._http.request(method, path, **arguments)
         except httpx.TimeoutException as error:
-            raise StudioUnavailableError(f"the studio at {self.url} did not answer in time") from error
+            raise StudioUnavailableError(f"The studio at {self.url} did not answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise StudioNotRunningError(f"no studio answers at {self.url} ({error})") from error
+            raise StudioNotRunningError(f"No studio answers at {self.url} ({error})") from error
         if response.is_success:
             return response
         family = FAMILY_BY_STATUS.get(response.status_code, StudioError)
         try:
             problem = ProblemOut.model_validate_json(response.content)
         except ValidationError:
-            raise family(f"the studio at {self.url} answered {response.status_code}") from None
+            raise family(f"The studio at {self.url} answered {response.status_code}") from None
         failure = family(problem.message, next_step=problem.next_step, **problem.details)
         failure.code = problem.code
         raise failure

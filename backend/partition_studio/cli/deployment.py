@@ -43,7 +43,7 @@ def find_deployment(client: StudioClient, word: str) -> DeploymentOut:
     named = [d for d in active if word in (d.model_id, d.model_name, "latest")]
     if not named:
         raise NotFoundError(
-            f"no deployment {word!r} is running", next_step="List the deployments with `partition-studio status`."
+            f"No deployment {word!r} is running", next_step="List the deployments with `partition-studio status`."
         )
     return named[0]
 
@@ -194,7 +194,7 @@ def bench(
     client = open_client(url, data_dir)
     found = find_deployment(client, deployment)
     if found.run is not None and found.run.state == "running":
-        raise ConflictError(f"a run is going on in {found.id}", next_step="Stop that run first.")
+        raise ConflictError(f"A run is going on in {found.id}", next_step="Stop that run first.")
     form = {"source": "random", "repeat": "true", "seconds": str(seconds)}
     result = _wait(client, client.post_form(f"/api/deployments/{found.id}/runs", RunOut, form, []))
     if as_json:
@@ -202,7 +202,7 @@ def bench(
     else:
         _say_figures(result)
     if result.delivered == 0:
-        complaints.print("no frame came through")
+        complaints.print("No frame came through")
         raise typer.Exit(1)
 
 

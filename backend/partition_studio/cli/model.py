@@ -45,7 +45,7 @@ def find_model(client: StudioClient, word: str) -> ModelSummaryOut:
         return (exact or named)[0]
     if named:
         raise ConflictError(f"{len(named)} models are called {word!r}", next_step="Use the model's id.")
-    raise NotFoundError(f"there is no model {word!r}", next_step="List them with `partition-studio model list`.")
+    raise NotFoundError(f"There is no model {word!r}", next_step="List them with `partition-studio model list`.")
 
 
 def _external_files(path: Path, data: bytes) -> list[tuple[str, tuple[str, Any]]]:

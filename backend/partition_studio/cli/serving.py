@@ -74,7 +74,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PortTakenError(
-            f"the studio cannot listen on {host}:{port}: {error.strerror}", host=host, port=port
+            f"The studio cannot listen on {host}:{port}: {error.strerror}", host=host, port=port
         ) from error
     return listener
 

@@ -180,7 +180,7 @@ class Deployment:
             if not isinstance(error, StudioError):
                 logger.exception("deployment_failed", extra={"deployment_id": self.id})
             self._release()
-            problem = problem_of(DeploymentCancelledError("the deployment was cancelled") if cancelled else error)
+            problem = problem_of(DeploymentCancelledError("The deployment was cancelled") if cancelled else error)
             self.board.become("cancelled" if cancelled else "failed", problem)
         else:
             if self._replaces is not None:
@@ -258,7 +258,7 @@ class Deployment:
 
     def _check_halted(self) -> None:
         if self._halted.is_set():
-            raise OperationCancelledError("the deployment was cancelled")
+            raise OperationCancelledError("The deployment was cancelled")
 
     def _guarded(self, share: DeviceShare, work: Callable[[DeviceShare], T]) -> T:
         try:
@@ -367,7 +367,7 @@ class Deployment:
             self._check_halted()
             wait([future], timeout=0.2)
         if not future.done():
-            raise DeploymentError(f"no frame came through the devices within {PROBE_FRAME_S:.0f} s")
+            raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
         for name, array in future.result().outputs.items():
             expected = verification.outputs[name]
             tolerance = DEVICE_TOLERANCE.get(str(expected.dtype), DEFAULT_DEVICE_TOLERANCE)
@@ -375,7 +375,7 @@ class Deployment:
             worst = float(np.max(np.abs(array.astype(np.float64) - expected.astype(np.float64)), initial=0.0)) / scale
             if not worst <= tolerance:
                 raise DevicesDifferError(
-                    f"the devices' answer {name!r} differs from the whole network's by {worst:.1e} of its largest value"
+                    f"The devices' answer {name!r} differs from the whole network's by {worst:.1e} of its largest value"
                     f" (allowed: {tolerance:.0e})",
                     tensor=name,
                 )

@@ -143,7 +143,7 @@ class FrontDoor:
         try:
             self._plane.connect(peers)
         except SocketError as error:
-            raise DataPlaneError(f"the studio cannot join the deployment: {error}") from error
+            raise DataPlaneError(f"The studio cannot join the deployment: {error}") from error
 
     def submit(self, inputs: Tensors, timeout_s: float | None = None) -> Future[FrameResult]:
         """Send a frame as soon as there is room for it; its future gives the result or raises FrameLostError.
@@ -153,9 +153,9 @@ class FrontDoor:
         arrays = {name: self._checked(name, inputs) for name in self._inputs}
         with self._change:
             if not self._change.wait_for(lambda: self._closed or self._has_credit(), timeout_s):
-                raise NoCreditError(f"the pipeline had no room for another frame within {timeout_s:g} s")
+                raise NoCreditError(f"The pipeline had no room for another frame within {timeout_s:g} s")
             if self._closed:
-                raise FrontDoorClosedError("the deployment has ended; it takes no more frames")
+                raise FrontDoorClosedError("The deployment has ended; it takes no more frames")
             frame = next(self._numbers)
             future: Future[FrameResult] = Future()
             future.set_running_or_notify_cancel()
@@ -197,11 +197,11 @@ class FrontDoor:
     def _checked(self, name: str, inputs: Tensors) -> npt.NDArray[np.generic]:
         spec = self._inputs[name]
         if name not in inputs:
-            raise FrameInputError(f"the frame lacks the input {name!r}", input=name)
+            raise FrameInputError(f"The frame lacks the input {name!r}", input=name)
         array = inputs[name]
         if array.dtype.name != spec.dtype or array.shape != spec.shape:
             raise FrameInputError(
-                f"the input {name!r} is {array.dtype.name}{list(array.shape)}; the network takes "
+                f"The input {name!r} is {array.dtype.name}{list(array.shape)}; the network takes "
                 f"{spec.dtype}{list(spec.shape)}",
                 input=name,
             )
@@ -298,7 +298,7 @@ class FrontDoor:
         pending.resolved = True
         pending.outputs.clear()
         self._lost += 1
-        error = FrameLostError(f"a frame was lost: {reason}", frame=frame, reason=reason)
+        error = FrameLostError(f"A frame was lost: {reason}", frame=frame, reason=reason)
         return lambda: pending.future.set_exception(error)
 
     def _finish(self, frame: int, pending: _Pending) -> Callable[[], None]:

@@ -259,7 +259,7 @@ class Run:
         """Return every output as `<frame>:<name>` arrays of an `.npz` file. Raises OutputsNotKeptError."""
         with self._lock:
             if not self._keep_outputs or self._state == "running":
-                raise OutputsNotKeptError(f"the outputs of run {self.id} are not kept (or it has not ended)")
+                raise OutputsNotKeptError(f"The outputs of run {self.id} are not kept (or it has not ended)")
             buffer = io.BytesIO()
             with zipfile.ZipFile(buffer, "w") as archive:
                 for number in sorted(self._kept):

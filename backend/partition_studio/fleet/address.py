@@ -60,7 +60,7 @@ def parse_device_name(text: str) -> str:
         )
     if text in RESERVED_NAMES:
         raise AddressError(
-            f"the name {text!r} is taken by the studio itself", next_step="Give the device another name."
+            f"The name {text!r} is taken by the studio itself", next_step="Give the device another name."
         )
     return text
 
@@ -103,7 +103,7 @@ def _parse_user(user: str | None, text: str) -> str:
     if user is None:
         return getpass.getuser()
     if not _USER.fullmatch(user):
-        raise AddressError(f"the user {user[:80]!r} in {text[:120]!r} cannot be used")
+        raise AddressError(f"The user {user[:80]!r} in {text[:120]!r} cannot be used")
     return user
 
 
@@ -112,7 +112,7 @@ def _parse_host(host: str, text: str) -> str:
         return _checked_ip(host[1:-1], text)
     labels = host.removesuffix(".").split(".")
     if len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
-        raise AddressError(f"the host {host[:80]!r} in {text[:120]!r} cannot be used")
+        raise AddressError(f"The host {host[:80]!r} in {text[:120]!r} cannot be used")
     if labels[-1].isdigit():
         # Resolvers read 2130706433, 0177.1 and the like as addresses: only the plain form may pass.
         return _checked_ip(host, text)
@@ -125,7 +125,7 @@ def _checked_ip(host: str, text: str) -> str:
     except ValueError:
         raise AddressError(f"{host[:80]!r} in {text[:120]!r} is no IP address") from None
     if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id is not None:
-        raise AddressError(f"the address {host[:80]!r} carries a zone; give one without")
+        raise AddressError(f"The address {host[:80]!r} carries a zone; give one without")
     refusal = refusal_of_ip(ip)
     if refusal is not None:
         raise AddressError(f"{host!r} is {refusal}: no device can have it")
@@ -136,5 +136,5 @@ def _parse_port(port: str | None) -> int:
     if port is None:
         return DEFAULT_SSH_PORT
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise AddressError(f"the port {port[:20]!r} is not a number from 1 to 65535")
+        raise AddressError(f"The port {port[:20]!r} is not a number from 1 to 65535")
     return int(port)

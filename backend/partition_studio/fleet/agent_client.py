@@ -97,7 +97,7 @@ class AgentClient:
         number, future = next(self._numbers), Future[Result]()
         with self._lock:
             if self._ended:
-                raise self._end or ConnectionLostError(f"the conversation with {self._label} was closed")
+                raise self._end or ConnectionLostError(f"The conversation with {self._label} was closed")
             self._waiting[number] = future
         kind = type(request).__name__
         try:
@@ -106,7 +106,7 @@ class AgentClient:
         except FutureTimeoutError:
             raise DeviceTimeoutError(f"{self._label}: the agent did not answer {kind} within {timeout_s:g} s") from None
         except (ConnectionClosed, OSError) as error:
-            raise ConnectionLostError(f"the agent on {self._label} hung up during {kind}") from error
+            raise ConnectionLostError(f"The agent on {self._label} hung up during {kind}") from error
         finally:
             with self._lock:
                 self._waiting.pop(number, None)
@@ -164,11 +164,11 @@ class AgentClient:
                 self._take(decoder.decode(message))
         except ConnectionClosed:
             if not self._closing:
-                end = ConnectionLostError(f"the agent on {self._label} hung up")
+                end = ConnectionLostError(f"The agent on {self._label} hung up")
         except msgspec.DecodeError as error:
             end = BadAnswerError(f"{self._label}: the agent sent what cannot be read ({error})")
         except OSError as error:
-            end = ConnectionLostError(f"the connection to the agent on {self._label} is lost ({error})")
+            end = ConnectionLostError(f"The connection to the agent on {self._label} is lost ({error})")
         finally:
             self._finish(end)
 
@@ -191,7 +191,7 @@ class AgentClient:
             waiting = list(self._waiting.values())
             self._waiting.clear()
         for future in waiting:
-            future.set_exception(end or ConnectionLostError(f"the conversation with {self._label} was closed"))
+            future.set_exception(end or ConnectionLostError(f"The conversation with {self._label} was closed"))
         if not self._closing:
             self._socket.close()
         self._on_closed(end)

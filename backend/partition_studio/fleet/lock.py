@@ -69,7 +69,7 @@ def target_of(check: DeviceCheck) -> Target:
     architecture = ARCHITECTURES.get(facts.machine)
     if check.python is None or architecture is None or facts.libc_version is None:
         raise UnsupportedPlatformError(
-            f"there are no packages for {facts.machine or 'this processor'} with {facts.libc}",
+            f"There are no packages for {facts.machine or 'this processor'} with {facts.libc}",
         )
     return Target(check.python.version, architecture, facts.libc_version)
 

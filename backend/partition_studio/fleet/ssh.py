@@ -152,7 +152,7 @@ class SshConnection:
 
     def _lost(self, error: BaseException) -> ConnectionLostError:
         reason = clean_text(str(error), limit=200) or type(error).__name__
-        return ConnectionLostError(f"the connection to {self.label} is lost ({reason})", address=self.label)
+        return ConnectionLostError(f"The connection to {self.label} is lost ({reason})", address=self.label)
 
     def _ask_own_ip(self) -> str:
         answer = self.run(["sh", "-c", 'echo "ssh-connection: $SSH_CONNECTION"'], timeout_s=self._timeouts.auth_s)

@@ -281,7 +281,7 @@ def _collect_stderr(channel: paramiko.Channel, into: bytearray) -> None:
 
 def _lost(label: str, error: BaseException | None) -> ConnectionLostError:
     reason = f" ({error})" if error is not None and str(error) else ""
-    return ConnectionLostError(f"the connection to {label} is lost{reason}", address=label)
+    return ConnectionLostError(f"The connection to {label} is lost{reason}", address=label)
 
 
 def _colon(text: str) -> str:

@@ -99,7 +99,7 @@ class WheelhouseCache:
                     process.kill()
         if process.returncode != 0:
             raise WheelhouseError(
-                f"the packages for {target.key} could not be fetched: {_errors_of_pip(log)}", target=target.key
+                f"The packages for {target.key} could not be fetched: {_errors_of_pip(log)}", target=target.key
             )
 
     def _bundle(self, target: Target, wheels: list[Path]) -> Wheelhouse:
@@ -166,9 +166,9 @@ def _watch(
         except subprocess.TimeoutExpired:
             elapsed = time.monotonic() - started
         if cancelled():
-            raise OperationCancelledError(f"the fetching of packages for {target.key} was cancelled")
+            raise OperationCancelledError(f"The fetching of packages for {target.key} was cancelled")
         if elapsed > _DOWNLOAD_S:
-            raise WheelhouseError(f"the packages for {target.key} did not arrive within {_DOWNLOAD_S:g} s")
+            raise WheelhouseError(f"The packages for {target.key} did not arrive within {_DOWNLOAD_S:g} s")
         if elapsed - told >= 1.0:
             told = elapsed
             there = sum(1 for _ in into.iterdir())

@@ -55,7 +55,7 @@ class DeploymentService:
         with self._database.session() as session:
             row = session.get(DeploymentRow, deployment_id)
         if row is None:
-            raise DeploymentNotFoundError(f"there is no deployment {deployment_id!r}", deployment_id=deployment_id)
+            raise DeploymentNotFoundError(f"There is no deployment {deployment_id!r}", deployment_id=deployment_id)
         return self._out(row)
 
     def _out(self, row: DeploymentRow) -> DeploymentOut:
@@ -68,7 +68,7 @@ class DeploymentService:
         if live is None:
             self.show(deployment_id)
             raise ConflictError(
-                f"the deployment {deployment_id} has ended", next_step="Deploy its plan again.", id=deployment_id
+                f"The deployment {deployment_id} has ended", next_step="Deploy its plan again.", id=deployment_id
             )
         return live
 
@@ -82,7 +82,7 @@ class DeploymentService:
         with self._lock:
             of_model = [live for live in self._live.values() if live.spec.model_id == model_id]
             if any(live.state == "deploying" for live in of_model):
-                raise AlreadyDeployingError(f"a deployment of {of_model[0].spec.model_name!r} is on its way")
+                raise AlreadyDeployingError(f"A deployment of {of_model[0].spec.model_name!r} is on its way")
             spec = self._spec(secrets.token_hex(4), self._next_epoch(model_id), model_id, plan)
             deployment = Deployment(
                 spec,

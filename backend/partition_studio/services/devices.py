@@ -142,7 +142,7 @@ class DeviceService:
         _check_request(request)
         with self._database.session() as session:
             if session.get(DeviceRow, name) is not None:
-                raise DeviceExistsError(f"there is a device {name!r} already", device=name)
+                raise DeviceExistsError(f"There is a device {name!r} already", device=name)
         row = DeviceRow(
             name=name,
             position=0,
@@ -163,7 +163,7 @@ class DeviceService:
             _note(row, device.check())
             with self._lock, self._database.session() as session:
                 if session.get(DeviceRow, name) is not None:
-                    raise DeviceExistsError(f"there is a device {name!r} already", device=name)
+                    raise DeviceExistsError(f"There is a device {name!r} already", device=name)
                 row.position = (session.scalar(select(func.max(DeviceRow.position))) or 0) + 1
                 session.add(row)
                 session.commit()
@@ -192,7 +192,7 @@ class DeviceService:
         with self._database.session() as session, session.begin():
             row = session.get(DeviceRow, name)
             if row is None:
-                raise DeviceNotFoundError(f"there is no device {name!r}", device=name)
+                raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
             if check is not None:
                 _note(row, check)
             elif problem is not None:
@@ -264,7 +264,7 @@ class DeviceService:
         with self._database.session() as session:
             row = session.get(DeviceRow, name)
         if row is None:
-            raise DeviceNotFoundError(f"there is no device {name!r}", device=name)
+            raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
         return row
 
     def _out(self, row: DeviceRow) -> DeviceOut:
@@ -291,7 +291,7 @@ def _check_request(request: DeviceIn) -> None:
     """Refuse figures and cores that cannot be. Raises BadInputError."""
     idle_w, busy_w = request.idle_power_w, request.busy_power_w
     if (idle_w is None) != (busy_w is None):
-        raise BadInputError("idle and busy power belong together", next_step="Give both, or neither.")
+        raise BadInputError("Idle and busy power belong together", next_step="Give both, or neither.")
     if idle_w is not None and busy_w is not None and busy_w < idle_w:
         raise BadInputError(f"busy power ({busy_w} W) is below idle power ({idle_w} W)")
     if request.cpus is not None and (not request.cpus or min(request.cpus) < 0):
@@ -299,7 +299,7 @@ def _check_request(request: DeviceIn) -> None:
     if request.cpus is not None and parse_address(request.address) == LocalAddress():
         usable = os.sched_getaffinity(0)
         if not set(request.cpus) <= usable:
-            raise BadInputError(f"this machine's usable cores are {sorted(usable)}, not {request.cpus}")
+            raise BadInputError(f"This machine's usable cores are {sorted(usable)}, not {request.cpus}")
 
 
 def _spec(row: DeviceRow, password: str | None) -> DeviceSpec:

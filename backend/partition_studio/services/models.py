@@ -28,6 +28,7 @@ from partition_studio.schemas import (
     PreprocessingOut,
     TensorOut,
 )
+from partition_studio.services.vetting import vet
 from partition_studio.store.database import Database
 from partition_studio.store.tables import ModelRow
 from partition_studio.telemetry.live import LiveHub
@@ -169,6 +170,9 @@ class ModelService:
                 if _plain_name(data_name) in (model_file, SAMPLES_FOLDER):
                     raise BadInputError(f"{data_name!r} cannot be the name of a data file beside {file_name!r}")
                 _copy_upload(part, incoming / data_name)
+            size_bytes = sum(part.stat().st_size for part in incoming.iterdir())
+            if from_example is None:
+                vet(incoming / model_file, size_bytes)
             network = load_network(incoming / model_file)
             title = (name or network.name).strip()[:120] or "network"
             for sample_name, content in (samples or {}).items():
@@ -178,7 +182,7 @@ class ModelService:
                 id=network.digest[:12],
                 digest=network.digest,
                 name=title,
-                size_bytes=sum(part.stat().st_size for part in incoming.iterdir() if part.is_file()),
+                size_bytes=size_bytes,
                 example=from_example.id if from_example else None,
                 trained=from_example is None or from_example.kind == "trained",
                 summary=self._summarise(network) | {"file_name": model_file},
@@ -197,7 +201,7 @@ class ModelService:
         with self._lock, self._database.session() as session:
             present = session.get(ModelRow, row.id)
             if present is not None:
-                raise ModelExistsError(f"this network is here already, as {present.name!r}", model_id=present.id)
+                raise ModelExistsError(f"This network is here already, as {present.name!r}", model_id=present.id)
             target = self._folder / row.digest
             shutil.rmtree(target, ignore_errors=True)
             os.rename(incoming, target)
@@ -209,7 +213,7 @@ class ModelService:
         with self._lock, self._database.session() as session:
             row = session.get(ModelRow, model_id)
             if row is None:
-                raise ModelNotFoundError(f"there is no model {model_id!r}", model_id=model_id)
+                raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
             session.delete(row)
             session.commit()
             self._networks.pop(model_id, None)
@@ -253,7 +257,7 @@ class ModelService:
         """Return one of the images that come with a network."""
         row = self._row(model_id)
         if name not in self._sample_names(row):
-            raise NotFoundError(f"the model {row.name!r} has no sample {name!r}")
+            raise NotFoundError(f"The model {row.name!r} has no sample {name!r}")
         return (self._folder / row.digest / SAMPLES_FOLDER / name).read_bytes()
 
     def sample_names(self, model_id: str) -> list[str]:
@@ -303,7 +307,7 @@ class ModelService:
         with self._database.session() as session:
             row = session.get(ModelRow, model_id)
         if row is None:
-            raise ModelNotFoundError(f"there is no model {model_id!r}", model_id=model_id)
+            raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
         return row
 
     def _sample_names(self, row: ModelRow) -> list[str]:

@@ -84,7 +84,7 @@ class PlanService:
         known = self._devices.limits()
         for device in devices:
             if device not in known:
-                raise NotFoundError(f"there is no device {device!r}", device=device)
+                raise NotFoundError(f"There is no device {device!r}", device=device)
         return spread(self._models.network(model_id), devices)
 
     def all(self, model_id: str) -> list[SavedPlanOut]:
@@ -114,10 +114,10 @@ class PlanService:
         with self._database.session() as session, session.begin():
             row = session.get(PlanRow, plan_id)
             if row is None:
-                raise NotFoundError(f"there is no saved plan {plan_id}")
+                raise NotFoundError(f"There is no saved plan {plan_id}")
             if request.revision is not None and request.revision != row.revision:
                 raise PlanConflictError(
-                    f"the plan {row.name!r} was saved by someone else in the meantime (revision {row.revision})",
+                    f"The plan {row.name!r} was saved by someone else in the meantime (revision {row.revision})",
                     revision=row.revision,
                 )
             row.name = request.name
@@ -132,7 +132,7 @@ class PlanService:
         with self._database.session() as session, session.begin():
             row = session.get(PlanRow, plan_id)
             if row is None:
-                raise NotFoundError(f"there is no saved plan {plan_id}")
+                raise NotFoundError(f"There is no saved plan {plan_id}")
             session.delete(row)
         self._hub.publish(PlansMessage(model_id=row.model_id))
 

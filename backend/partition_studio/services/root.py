@@ -95,5 +95,5 @@ def _lock(data_dir: DataDir) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise DataDirInUseError(f"another studio runs with the data folder {data_dir.path}") from error
+        raise DataDirInUseError(f"Another studio runs with the data folder {data_dir.path}") from error
     return file

@@ -73,9 +73,9 @@ class RunService:
         with self._lock:
             door = deployment.front_door
             if door is None:
-                raise NotRunningError(f"the deployment {deployment_id} is {deployment.state}")
+                raise NotRunningError(f"The deployment {deployment_id} is {deployment.state}")
             if deployment.run is not None and deployment.run.is_running:
-                raise RunGoingOnError(f"the run {deployment.run.id} is going on in the deployment {deployment_id}")
+                raise RunGoingOnError(f"The run {deployment.run.id} is going on in the deployment {deployment_id}")
             run = Run(
                 run_id=secrets.token_hex(4),
                 deployment_id=deployment_id,
@@ -102,7 +102,7 @@ class RunService:
         with self._database.session() as session:
             row = session.get(RunRow, run_id)
         if row is None:
-            raise RunNotFoundError(f"there is no run {run_id!r}")
+            raise RunNotFoundError(f"There is no run {run_id!r}")
         return RunOut.model_validate(row.document)
 
     def stop(self, run_id: str) -> RunOut:
@@ -119,7 +119,7 @@ class RunService:
     def _run(self, run_id: str) -> Run:
         run = self._runs.get(run_id)
         if run is None:
-            raise RunNotFoundError(f"there is no run {run_id!r} in this studio's memory")
+            raise RunNotFoundError(f"There is no run {run_id!r} in this studio's memory")
         return run
 
     def _frames(self, model_id: str, source: RunSource, files: Sequence[tuple[str, bytes]]) -> list[NamedFrame]:
@@ -129,9 +129,9 @@ class RunService:
         if source == "samples":
             files = [(name, self._models.sample(model_id, name)) for name in self._models.sample_names(model_id)]
             if not files:
-                raise NoSamplesError(f"the model {network.name!r} comes with no sample images")
+                raise NoSamplesError(f"The model {network.name!r} comes with no sample images")
         if not files:
-            raise BadInputError("no file was given", next_step="Choose at least one image or tensor file.")
+            raise BadInputError("No file was given", next_step="Choose at least one image or tensor file.")
         preprocessing = self._models.preprocessing(model_id)
         return [NamedFrame(name, read_frame(data, name, network.inputs, preprocessing)) for name, data in files]
 

@@ -49,7 +49,7 @@ class Database:
             command.upgrade(migration_config(url), "head")
         except DatabaseError as error:
             self.engine.dispose()
-            raise DatabaseUnusableError(f"the studio's database cannot be used: {error.orig}") from error
+            raise DatabaseUnusableError(f"The studio's database cannot be used: {error.orig}") from error
 
     def close(self) -> None:
         """Close every connection."""
