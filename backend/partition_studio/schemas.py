@@ -4,10 +4,11 @@ Units are in the names (seconds, bytes, watts, joules). `None` means not known o
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from partition_studio.errors import StudioError
 from partition_studio.partition.plan import Plan
 
 
@@ -27,6 +28,13 @@ class ProblemOut(Schema):
     next_step: str
     """What to do about it."""
     details: dict[str, object] = {}
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Return what a person is told of an error; one that is not of our family is a fault of ours."""
+        if not isinstance(error, StudioError):
+            error = StudioError(f"Something unexpected happened ({type(error).__name__})")
+        return cls(code=error.code, message=error.message, next_step=error.next_step, details=dict(error.details))
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

@@ -35,11 +35,6 @@ STATUS_BY_FAMILY: tuple[tuple[type[StudioError], int], ...] = (
 )
 
 
-def problem_of(error: StudioError) -> ProblemOut:
-    """Return what a person is shown of an error."""
-    return ProblemOut(code=error.code, message=error.message, next_step=error.next_step, details=dict(error.details))
-
-
 def answer(problem: ProblemOut, status: int) -> JSONResponse:
     """Return a problem as a response."""
     return JSONResponse(problem.model_dump(mode="json"), status_code=status)
@@ -48,7 +43,7 @@ def answer(problem: ProblemOut, status: int) -> JSONResponse:
 def _studio_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StudioError)
     status = next(status for family, status in STATUS_BY_FAMILY if isinstance(error, family))
-    return answer(problem_of(error), status)
+    return answer(ProblemOut.of(error), status)
 
 
 def _first_fault(error: RequestValidationError | ValidationError) -> str:
@@ -74,7 +69,7 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("request_failed", exc_info=error, extra={"path": request.url.path, "method": request.method})
-    return answer(problem_of(StudioError(f"Something unexpected happened ({type(error).__name__})")), 500)
+    return answer(ProblemOut.of(error), 500)
 
 
 def install(app: FastAPI) -> None:

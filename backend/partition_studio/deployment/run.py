@@ -138,13 +138,11 @@ class Run:
             self._drain()
         except StudioError as error:
             with self._lock:
-                self._problem = ProblemOut(code=error.code, message=error.message, next_step=error.next_step)
+                self._problem = ProblemOut.of(error)
         except Exception as error:
             logger.exception("run_failed", extra={"run_id": self.id})
             with self._lock:
-                self._problem = ProblemOut(
-                    code="run_failed", message=f"the run ended unexpectedly: {error}", next_step="Start it again."
-                )
+                self._problem = ProblemOut.of(error)
         finally:
             self._finish()
 

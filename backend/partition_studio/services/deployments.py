@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
-from partition_studio.deployment.deployment import Deployment, DeploymentSpec
+from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
+from partition_studio.deployment.rollout import DeploymentSpec
 from partition_studio.deployment.run import Tensors
 from partition_studio.errors import ConflictError, StudioError
 from partition_studio.graph.frames import random_frame, read_frame
@@ -122,9 +123,9 @@ class DeploymentService:
 
     def stop(self, deployment_id: str) -> DeploymentOut:
         """End a deployment; one that has ended stays as it is."""
-        if deployment_id not in self._live:
+        live = self._live.get(deployment_id)
+        if live is None:
             return self.show(deployment_id)
-        live = self._live[deployment_id]
         live.end()
         return live.snapshot()
 
@@ -177,6 +178,10 @@ class DeploymentService:
         self._hub.publish(DeploymentMessage(deployment=deployment.snapshot()))
         if deployment.state != "deploying" and self._saved_states.get(deployment.id) != deployment.state:
             self._save(deployment)
+            if not deployment.is_active:
+                # It holds a network in memory; what is shown of it from now on is in the database.
+                self._live.pop(deployment.id, None)
+                self._saved_states.pop(deployment.id, None)
             self._devices.tell(deployment.devices)
 
     def _save(self, deployment: Deployment) -> None:
@@ -189,7 +194,7 @@ class DeploymentService:
                     model_id=deployment.spec.model_id,
                     epoch=deployment.spec.epoch,
                     state=document.state,
-                    document=document.model_copy(update={"run": None}).model_dump(mode="json"),
+                    document=document.model_dump(mode="json"),
                     created_at=deployment.created_at,
                 )
             )

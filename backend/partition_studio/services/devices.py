@@ -186,9 +186,7 @@ class DeviceService:
         try:
             check = self.session(name).check()
         except DeviceError as error:
-            problem = ProblemOut(
-                code=error.code, message=error.message, next_step=error.next_step, details=dict(error.details)
-            )
+            problem = ProblemOut.of(error)
         with self._database.session() as session, session.begin():
             row = session.get(DeviceRow, name)
             if row is None:

@@ -1,0 +1,307 @@
+"""Brings a deployment up on its devices, or takes it up again.
+
+The order of things: the parts are proven equal to the whole here, while every device is connected, checked and
+installed; then the sub-models go over and are loaded; then the devices are connected to one another, and one frame
+through all of them is compared with the whole network's answer. Only then is the deployment running.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import onnx
+
+from partition_agent.protocol import STUDIO_PEER, Connect, DeploymentInfo, PeerAddress, Prepare, Prepared
+from partition_agent.protocol import Progress as StageProgress
+from partition_studio.deployment.addresses import data_hosts
+from partition_studio.deployment.board import Board
+from partition_studio.deployment.errors import (
+    DeviceLostError,
+    DevicesDifferError,
+)
+from partition_studio.deployment.front_door import FrontDoor
+from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
+from partition_studio.deployment.run import Tensors
+from partition_studio.errors import DeploymentError
+from partition_studio.fleet.errors import OperationCancelledError
+from partition_studio.fleet.progress import Progress as FleetProgress
+from partition_studio.fleet.session import DeviceSession, SessionStep
+from partition_studio.graph.network import Network
+from partition_studio.partition.extract import SubModel, submodels
+from partition_studio.partition.plan import Plan
+from partition_studio.partition.stages import StageGraph
+from partition_studio.partition.verify import Verification, verify
+from partition_studio.schemas import ProblemOut
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Devices that are brought up at the same time.
+MAX_PARALLEL_DEVICES = 16
+
+PREPARE_S = 180.0
+CALL_S = 20.0
+PROBE_FRAME_S = 120.0
+
+#: Processors round differently: the devices' answer may differ from the whole's, run here, by this much of its largest
+#: value.
+DEVICE_TOLERANCE = {"float16": 2e-2}
+DEFAULT_DEVICE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSpec:
+    """What is put where. `test_frame` is what the proofs run on."""
+
+    id: str
+    epoch: int
+    model_id: str
+    model_name: str
+    plan: Plan
+    network: Network
+    original: Callable[[], onnx.ModelProto]
+    graph: StageGraph
+    test_frame: Tensors
+    threads: Mapping[str, int]
+
+    @property
+    def holder(self) -> str:
+        """The name under which it holds agents."""
+        return f"{self.id}/{self.epoch}"
+
+
+class Rollout:
+    """One attempt. Its steps go onto `board`; `front_door` is there once the devices are connected."""
+
+    def __init__(self, spec: DeploymentSpec, sessions: Mapping[str, DeviceSession], board: Board) -> None:
+        self.spec = spec
+        self.front_door: FrontDoor | None = None
+        self._manifest: Manifest | None = None
+        self._sessions = sessions
+        self._board = board
+        #: Set when nothing more is to be begun: cancelled by the person, or one device failed.
+        self._halted = threading.Event()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What each agent is told; there once the rollout has begun."""
+        if self._manifest is None:
+            raise AssertionError("not begun")
+        return self._manifest
+
+    def _cut(self) -> Mapping[str, SubModel]:
+        """Make the sub-models and the manifest; the former are as large as the network, and are not kept."""
+        parts = submodels(self.spec.network, self.spec.graph)
+        digests = {name: part.digest for name, part in parts.items()}
+        self._manifest = build_manifest(self.spec.graph, digests, self.spec.threads)
+        return parts
+
+    def roll_out(self) -> None:
+        """Bring it up from nothing. Raises StudioError; what is on the devices by then is the caller's to release."""
+        parts = self._cut()
+        shares = self.manifest.shares
+        with ThreadPoolExecutor(MAX_PARALLEL_DEVICES + 1, thread_name_prefix=f"deploy-{self.spec.id}") as pool:
+            proof = pool.submit(self._prove, parts)
+            self._on_devices(pool, self._reach, also=(proof,))
+            verification = proof.result()
+            verification.require_equal()
+            self._on_devices(pool, lambda share: self._push(share, parts))
+            hosts = data_hosts({share.device: self._sessions[share.device] for share in shares})
+            prepared = self._on_devices(pool, lambda share: self._prepare(share, hosts[share.device]))
+            self._connect(
+                pool,
+                [
+                    PeerAddress(device=device, host=hosts[device], port=answer.data_port, public_key=answer.public_key)
+                    for device, answer in prepared.items()
+                ],
+            )
+        self._try_one_frame(verification)
+        self._all_ready()
+
+    def find_again(self) -> None:
+        """Take hold of the agents that still run it, and become their source and sink with a new key."""
+        self._cut()
+        shares = self.manifest.shares
+        with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
+            held = self._on_devices(pool, self._find_share)
+            hosts = data_hosts({share.device: self._sessions[share.device] for share in shares})
+            self._connect(
+                pool,
+                [
+                    PeerAddress(device=device, host=hosts[device], port=info.data_port, public_key=info.public_key)
+                    for device, info in held.items()
+                ],
+            )
+        self._all_ready()
+
+    def halt(self) -> None:
+        """Begin nothing more: the person cancelled, or a device is gone."""
+        self._halted.set()
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self._halted.is_set()
+
+    def _all_ready(self) -> None:
+        self._check_halted()
+        for share in self.manifest.shares:
+            self._board.step(share.device, "ready")
+
+    def _find_share(self, share: DeviceShare) -> DeploymentInfo:
+        self._board.step(share.device, "connect", "looking for its agent")
+        info = self._sessions[share.device].reattach(self.spec.holder)
+        wanted = {stage.name for stage in share.stages}
+        for held in info.deployments if info is not None else ():
+            if (held.deployment, held.epoch) == (self.spec.id, self.spec.epoch) and wanted == set(held.stages):
+                return held
+        raise DeviceLostError(f"{share.device} no longer runs its part of the deployment", device=share.device)
+
+    def _on_devices(
+        self,
+        pool: ThreadPoolExecutor,
+        work: Callable[[DeviceShare], T],
+        also: Sequence[Future[Verification]] = (),
+    ) -> dict[str, T]:
+        """Do something on every device at once; the first failure halts the others and is raised."""
+        self._check_halted()
+        futures = {share.device: pool.submit(self._guarded, share, work) for share in self.manifest.shares}
+        everything: list[Future[Any]] = [*futures.values(), *also]
+        done, waiting = wait(everything, return_when=FIRST_EXCEPTION)
+        failures = [error for future in done if (error := future.exception()) is not None]
+        if failures:
+            self._halted.set()
+            wait(waiting)
+            raise next((e for e in failures if not isinstance(e, OperationCancelledError)), failures[0])
+        self._check_halted()
+        return {device: future.result() for device, future in futures.items()}
+
+    def _check_halted(self) -> None:
+        if self._halted.is_set():
+            raise OperationCancelledError("The deployment was cancelled")
+
+    def _guarded(self, share: DeviceShare, work: Callable[[DeviceShare], T]) -> T:
+        try:
+            return work(share)
+        except OperationCancelledError:
+            self._board.step(share.device, "waiting", "stopped")
+            raise
+        except Exception as error:
+            self._board.fail(share.device, ProblemOut.of(error))
+            raise
+
+    def _prove(self, parts: Mapping[str, SubModel]) -> Verification:
+        spec = self.spec
+        return verify(
+            spec.original(),
+            spec.graph,
+            {name: part.data for name, part in parts.items()},
+            spec.test_frame,
+            on_stage=lambda _stage: self._check_halted(),
+        )
+
+    def _reach(self, share: DeviceShare) -> None:
+        """Connect, check, install, and start the agent."""
+
+        def on_step(step: SessionStep, text: str) -> None:
+            self._board.step(share.device, "install" if step == "start" else step, text)
+
+        def progress(report: FleetProgress) -> None:
+            self._board.step(share.device, "install", report.text)
+            if report.total_bytes is not None:
+                self._board.bytes(share.device, report.done_bytes, report.total_bytes)
+
+        self._board.step(share.device, "connect", "connecting")
+        self._sessions[share.device].hold_agent(self.spec.holder, on_step, progress, self._halted.is_set)
+
+    def _push(self, share: DeviceShare, parts: Mapping[str, SubModel]) -> None:
+        session = self._sessions[share.device]
+        sizes = {stage.digest: len(parts[stage.name].data) for stage in share.stages}
+        total, before = sum(sizes.values()), 0
+        self._board.step(share.device, "push", f"{len(share.stages)} sub-models")
+        for stage in share.stages:
+            part = parts[stage.name]
+            session.push_model(
+                part.data,
+                part.digest,
+                lambda done, before=before: self._board.bytes(share.device, before + done, total),  # type: ignore[misc]
+                self._halted.is_set,
+            )
+            before += len(part.data)
+            self._board.bytes(share.device, before, total)
+
+    def _prepare(self, share: DeviceShare, host: str) -> Prepared:
+        self._board.step(share.device, "load", f"{len(share.stages)} stages")
+        answer = self._sessions[share.device].call(
+            Prepare(
+                deployment=self.spec.id,
+                epoch=self.spec.epoch,
+                device=share.device,
+                bind_host=host,
+                stages=share.stages,
+                links=share.links,
+            ),
+            PREPARE_S,
+        )
+        if not isinstance(answer, Prepared):
+            raise DeploymentError(f"{share.device} answered the deployment with nonsense")
+        self._board.step(share.device, "verify", "waiting for the other devices")
+        return answer
+
+    def stage_progress(self, device: str, event: StageProgress) -> None:
+        """Take an agent's report of a stage that it loads."""
+        if (event.deployment, event.epoch) == (self.spec.id, self.spec.epoch):
+            self._board.step(device, "load", f"{event.stage}: {event.step.replace('_', ' ')}")
+
+    def _connect(self, pool: ThreadPoolExecutor, peers: Sequence[PeerAddress]) -> None:
+        manifest = self.manifest
+        door = FrontDoor(
+            deployment=self.spec.id,
+            epoch=self.spec.epoch,
+            links=manifest.studio_links,
+            inputs=manifest.inputs,
+            outputs=manifest.outputs,
+        )
+        self.front_door = door
+        everyone = (*peers, PeerAddress(device=STUDIO_PEER, host="", port=0, public_key=door.public_key))
+
+        def connect(share: DeviceShare) -> None:
+            self._board.step(share.device, "verify", "connecting to the other devices")
+            request = Connect(deployment=self.spec.id, epoch=self.spec.epoch, peers=everyone)
+            self._sessions[share.device].call(request, CALL_S)
+
+        self._on_devices(pool, connect)
+        door.connect(peers)
+
+    def _try_one_frame(self, verification: Verification) -> None:
+        """Send the test frame through the devices and compare with the whole network. Raises DevicesDifferError."""
+        for device in self.spec.graph.devices:
+            self._board.step(device, "verify", "comparing one frame with the whole network")
+        door = self.front_door
+        if door is None:
+            raise AssertionError("connected before")
+        inputs = {name: self.spec.test_frame[name] for name in self.manifest.inputs}
+        future = door.submit(inputs, timeout_s=PROBE_FRAME_S)
+        deadline_s = time.monotonic() + PROBE_FRAME_S
+        while not future.done() and time.monotonic() < deadline_s:
+            self._check_halted()
+            wait([future], timeout=0.2)
+        if not future.done():
+            raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
+        for name, array in future.result().outputs.items():
+            expected = verification.outputs[name]
+            tolerance = DEVICE_TOLERANCE.get(str(expected.dtype), DEFAULT_DEVICE_TOLERANCE)
+            scale = float(np.max(np.abs(expected.astype(np.float64)), initial=0.0)) or 1.0
+            worst = float(np.max(np.abs(array.astype(np.float64) - expected.astype(np.float64)), initial=0.0)) / scale
+            if not worst <= tolerance:
+                raise DevicesDifferError(
+                    f"The devices' answer {name!r} differs from the whole network's by {worst:.1e} of its largest value"
+                    f" (allowed: {tolerance:.0e})",
+                    tensor=name,
+                )
