@@ -25,7 +25,9 @@ frontend: $(STATIC) ## build the browser part
 test: .venv/.dev-installed $(STATIC) ## every check and test; installs openssh-server and chromium where it may
 	scripts/test.sh
 
-test-all: test bench ## test, then bench
+test-all: .venv/.dev-installed $(STATIC) ## test with the slow ones (large networks), then bench
+	scripts/test.sh --all
+	$(MAKE) bench
 
 lint: .venv/.dev-installed $(PACKAGES) ## ruff, mypy, import-linter, eslint, tsc, generated types
 	scripts/lint.sh

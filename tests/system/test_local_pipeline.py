@@ -167,7 +167,6 @@ def files_below(folder: Path) -> set[str]:
     }
 
 
-@pytest.mark.slow
 def test_25_cycles_leave_no_process_port_file_or_memory_behind(desk: Desk) -> None:
     model = desk.example()
     desk.local_devices("a", "b")
@@ -178,7 +177,7 @@ def test_25_cycles_leave_no_process_port_file_or_memory_behind(desk: Desk) -> No
         assert desk.run(deployment, source="samples").lost == 0
         assert desk.stop(deployment).state == "stopped"
 
-    for _ in range(5):
+    for _ in range(3):
         cycle()
     wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
     files, sockets = files_below(desk.studio.data_dir.path), len(me.net_connections())
