@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every check and every test but the slow ones (with --all: those too); other arguments go to pytest. Tests of real SSH and of a real browser need openssh-server
-# and chromium: both are installed where that is allowed. Where not, those tests are named, the rest runs, and it fails.
+# Runs every check and every test but the slow ones (with --all: those too); other arguments go to pytest. Tests of real
+# SSH and of a real browser need openssh-server and chromium: both are installed where that is allowed. Where not, those
+# tests are named, the rest runs, and it fails.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 cd "$ROOT"
