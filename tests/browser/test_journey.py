@@ -85,6 +85,7 @@ def test_drag_deploy_run_watch_and_stop(browser: Browser, demo: RunningStudio) -
     expect(page.get_by_test_id("live-board-1")).to_contain_text(re.compile("est", re.I))
     expect(page.get_by_test_id("cpu-board-1")).to_contain_text(re.compile(r"\d"))
     expect(page.get_by_test_id("memory-board-1")).to_contain_text(re.compile(r"\d"))
+    expect(page.get_by_test_id("flow-board-1")).to_contain_text(re.compile(r"compute.*wait.*in.*/s.*out.*/s", re.S))
     page.wait_for_timeout(2500)
     shoot(page, "5-running")
 
@@ -97,6 +98,39 @@ def test_drag_deploy_run_watch_and_stop(browser: Browser, demo: RunningStudio) -
     )
     page.wait_for_timeout(500)
     shoot(page, "6-stopped")
+    assert errors == []
+    context.close()
+
+
+def test_a_selection_is_dragged_as_one_and_undone_as_one(browser: Browser, demo: RunningStudio) -> None:
+    context, page, errors = open_page(browser, demo)
+    expect(page.get_by_test_id("layer-conv1")).to_be_visible(timeout=PATIENCE_MS)
+    before = layers_on(page, "board-1")
+    page.get_by_test_id("layer-conv1").click()
+    page.get_by_test_id("layer-relu1").click(modifiers=["Control"])
+    drag(page, "relu1", "board-3")
+    expect(page.get_by_test_id("device-layers-board-1")).to_have_text(str(before - 2))
+    shoot(page, "15-selection-dragged")
+    page.get_by_test_id("undo").click()
+    expect(page.get_by_test_id("device-layers-board-1")).to_have_text(str(before))
+    # The same without a mouse: the selection is still there.
+    page.keyboard.press("2")
+    expect(page.get_by_test_id("device-layers-board-1")).to_have_text(str(before - 2))
+    assert errors == []
+    context.close()
+
+
+def test_live_charts_tell_of_every_stage(browser: Browser, demo: RunningStudio) -> None:
+    context, page, errors = open_page(browser, demo)
+    expect(page.get_by_test_id("layer-conv1")).to_be_visible(timeout=PATIENCE_MS)
+    deploy(page)
+    page.get_by_test_id("run-start").click()
+    expect(page.get_by_test_id("flow-board-2")).to_contain_text("compute", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="More about board-2").click()
+    page.get_by_role("menuitem", name="Live charts").click()
+    expect(page.get_by_role("rowheader", name="board-2-0")).to_be_visible()
+    page.wait_for_timeout(2000)
+    shoot(page, "16-live-charts")
     assert errors == []
     context.close()
 

@@ -3,9 +3,12 @@ import { Button, Group, Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { asProblem, call, client } from "@/api/client";
+import type { DeviceLive } from "@/api/types";
+import { formatDuration, formatFps } from "@/app/format";
 import { forgetDevice, logQuery, rememberDevice } from "@/api/queries";
 import { Chart } from "@/live/Chart";
 import { formatMetric, METRIC_LABELS, powerNote } from "@/live/DeviceLivePanel";
+import { describeLinks } from "@/live/flow";
 import { METRICS, metricOf } from "@/live/series";
 import { useLive } from "@/live/store";
 import { tellProblem } from "@/app/notify";
@@ -89,6 +92,41 @@ function LogDialog({ name, close }: { name: string; close: () => void }) {
   );
 }
 
+function StageTable({ live }: { live: DeviceLive }) {
+  const duration = (seconds: number | null | undefined) => (seconds == null ? "–" : formatDuration(seconds));
+  return (
+    <section className="stage-table">
+      <h3>
+        Stages <b>{describeLinks(live)}</b>
+      </h3>
+      <table>
+        <thead>
+          <tr>
+            {["Stage", "Frames/s", "Compute", "Wait", "Queued", "Frames", "Lost"].map((title) => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {live.stages.map((stage) => (
+            <tr key={stage.stage}>
+              <th scope="row">{stage.stage}</th>
+              <td>{formatFps(stage.frames_per_s)}</td>
+              <td>{duration(stage.compute_s)}</td>
+              <td>{duration(stage.queue_wait_s)}</td>
+              <td>{stage.queued}</td>
+              <td>{stage.frames}</td>
+              <td>{stage.lost}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
 function ChartsDialog({ name, close }: { name: string; close: () => void }) {
   const latest = useLive((state) => state.latest[name]);
   return (
@@ -109,6 +147,7 @@ function ChartsDialog({ name, close }: { name: string; close: () => void }) {
               </section>
             );
           })}
+          <StageTable live={latest.live} />
         </div>
       )}
     </Modal>

@@ -223,7 +223,8 @@ function EditTools({ spread, canSpread }: { spread: () => void; canSpread: boole
   const past = useHistory().pastStates.length;
   const next = useHistory().futureStates.at(-1);
   return (
-    <div className="tools" role="toolbar" aria-label="Edit">
+    // A press by the mouse leaves the focus on the canvas, where the keys for the selection work.
+    <div className="tools" role="toolbar" aria-label="Edit" onMouseDown={(event) => event.preventDefault()}>
       <Tooltip label={past > 0 ? `Undo: ${label} (Ctrl+Z)` : "Nothing to undo"}>
         <ActionIcon variant="subtle" color="gray" disabled={past === 0} onClick={undo} aria-label="Undo" data-testid="undo">
           <IconArrowBackUp size={17} />

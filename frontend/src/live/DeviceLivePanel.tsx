@@ -1,6 +1,7 @@
 /** Live figures of one device on its card: four numbers with a minute of history each. */
 import { formatBytes, formatFps, formatPercent } from "@/app/format";
 import { Chart } from "./Chart";
+import { describeEnergy, describeLinks, describeTimes } from "./flow";
 import { STALE_AFTER_MS, useLive, useNow, type Latest } from "./store";
 import type { Metric } from "./series";
 
@@ -51,6 +52,11 @@ export function DeviceLivePanel({ device }: { device: string }) {
       <Figure device={device} metric="cpu" latest={live.cpu_utilisation} note={null} />
       <Figure device={device} metric="memory" latest={live.memory_bytes} note={null} />
       <Figure device={device} metric="power" latest={live.power?.power_w ?? null} note={powerNote(latest)} />
+      <p className="live-flow" data-testid={`flow-${device}`}>
+        {[describeTimes(live), describeLinks(live), describeEnergy(live)].filter((text) => text !== null).map((text) => (
+          <span key={text.split(" ")[0]}>{text}</span>
+        ))}
+      </p>
       {stale && <p className="live-age">last heard {Math.round(age / 1000)} s ago</p>}
     </div>
   );
