@@ -77,6 +77,11 @@ def default_data_dir() -> Path:
     return Path(given) if given else Path(platformdirs.user_data_dir("partition-studio"))
 
 
+def demo_data_dir() -> Path:
+    """Return the folder of `partition-studio demo`, apart from the person's own studio."""
+    return default_data_dir() / "demo"
+
+
 def open_data_dir(path: Path | None = None) -> DataDir:
     """Make the data folder where it is missing. Raises DataDirError."""
     path = (path or default_data_dir()).expanduser().absolute()

@@ -26,6 +26,7 @@ from partition_studio.settings import (
     URL_VARIABLE,
     DataDir,
     default_data_dir,
+    demo_data_dir,
 )
 
 #: Requests that check or stop devices may take this long.
@@ -63,7 +64,7 @@ def find_studio(url: str | None, data_dir: Path | None) -> StudioAddress:
 
     Raises NotAllowedError when no token is found.
     """
-    folder = DataDir(data_dir or default_data_dir())
+    folder = DataDir(data_dir) if data_dir is not None else _running_folder()
     url = url or os.environ.get(URL_VARIABLE) or _first_line(folder.address)
     token = os.environ.get(TOKEN_VARIABLE) or _first_line(folder.token)
     if token is None:
@@ -71,6 +72,12 @@ def find_studio(url: str | None, data_dir: Path | None) -> StudioAddress:
             f"No studio has run with the data folder {folder.path}, and {TOKEN_VARIABLE} is not set"
         )
     return StudioAddress((url or f"http://{DEFAULT_HOST}:{DEFAULT_PORT}").rstrip("/"), token)
+
+
+def _running_folder() -> DataDir:
+    """Return the default folder, or that of the demo when only a demo runs."""
+    default, demo = DataDir(default_data_dir()), DataDir(demo_data_dir())
+    return demo if demo.address.exists() and not default.address.exists() else default
 
 
 def _first_line(path: Path) -> str | None:

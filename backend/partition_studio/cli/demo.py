@@ -1,7 +1,6 @@
 """`partition-studio demo`: the studio on a real CNN over three local devices."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from partition_studio.cli.options import DataDirOption
 from partition_studio.cli.output import JsonOption, print_json, say
 from partition_studio.schemas import DeviceIn, PlanIn
-from partition_studio.settings import DEFAULT_HOST, DEFAULT_PORT, default_data_dir
+from partition_studio.settings import DEFAULT_HOST, DEFAULT_PORT, demo_data_dir
 
 if TYPE_CHECKING:
     from partition_studio.services import Services
@@ -64,12 +63,8 @@ def demo(
     run_studio(
         host=host,
         port=port,
-        data_dir=data_dir or _demo_data_dir(),
+        data_dir=data_dir or demo_data_dir(),
         allow_hosts=[],
         prepare=prepare,
         announce=announce,
     )
-
-
-def _demo_data_dir() -> Path:
-    return default_data_dir() / "demo"
