@@ -3,8 +3,9 @@
 import ast
 from pathlib import Path
 
-import partition_agent
 import pytest
+
+import partition_agent
 
 SOURCES = sorted(Path(partition_agent.__file__).parent.rglob("*.py"))
 
