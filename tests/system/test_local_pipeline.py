@@ -14,7 +14,7 @@ from partition_studio.graph.frames import read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.graph.runtime import run_model
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import DeviceLiveOut, DeviceOut, LiveSnapshotOut, ModelOut, RunOut
+from partition_studio.schemas import DeploymentOut, DeviceLiveOut, DeviceOut, LiveSnapshotOut, ModelOut, RunOut
 from tests.studio import RunningStudio, wait_for
 from tests.system.conftest import Desk
 
@@ -156,6 +156,36 @@ def test_cancelling_leaves_nothing(desk: Desk) -> None:
     if settled.state == "running":
         desk.stop(settled)
     wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+
+
+def test_cancelling_reaches_a_device_that_loads(desk: Desk) -> None:
+    model = desk.example("resnet-50")
+    desk.local_devices("a")
+    deployment = desk.begin(model, desk.spread(model, "a"))
+
+    def loads() -> bool | None:
+        now = desk.shown(deployment)
+        assert now.state == "deploying", "it came up before it could be cancelled"
+        return now.devices[0].step == "load" or None
+
+    wait_for(loads, what="the loading")
+    desk.client.post(f"/api/deployments/{deployment.id}/cancel", DeploymentOut)
+    settled = desk.settled(deployment)
+    assert settled.state == "cancelled"
+    assert [row.step for row in settled.devices] == ["waiting"]
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the agent")
+
+
+def test_a_model_in_use_is_not_removed(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a")
+    deployment = desk.deploy(model, desk.spread(model, "a"))
+    with pytest.raises(StudioError) as caught:
+        desk.client.delete(f"/api/models/{model.id}")
+    assert caught.value.code == "model_busy"
+    assert desk.run(deployment, source="samples").lost == 0
+    desk.stop(deployment)
+    desk.client.delete(f"/api/models/{model.id}")
 
 
 def files_below(folder: Path) -> set[str]:

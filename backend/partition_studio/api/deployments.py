@@ -5,9 +5,19 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Response, UploadFile
 
 from partition_studio.api.deps import ServicesDep
+from partition_studio.errors import BadInputError
 from partition_studio.schemas import DeploymentIn, DeploymentOut, RunOut
 
 router = APIRouter(tags=["deployments"])
+
+#: No single image or tensor file is larger.
+MAX_FRAME_FILE_BYTES = 256 * 1024**2
+
+
+def _read(part: UploadFile) -> bytes:
+    if part.size is None or part.size > MAX_FRAME_FILE_BYTES:
+        raise BadInputError(f"{part.filename!r} is larger than {MAX_FRAME_FILE_BYTES} bytes")
+    return part.file.read()
 
 
 @router.get("/deployments")
@@ -55,7 +65,7 @@ def start_run(
         source=source,
         repeat=repeat,
         seconds=seconds,
-        files=[(part.filename or "", part.file.read()) for part in files or []],
+        files=[(part.filename or "", _read(part)) for part in files or []],
     )
 
 

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 #: How long frames that are on their way are waited for when a run is ended.
 RUN_END_S = 10.0
 
+#: How long a deployment that was cancelled is waited for.
+GIVE_UP_S = 60.0
+
 
 class Deployment:
     """One deployment and the thread that brings it up. Thread-safe."""
@@ -147,8 +150,10 @@ class Deployment:
         with self._ending:
             if self.state == "deploying":
                 self.cancel()
-                self._ended.wait()
-                return
+        if not self._ended.wait(GIVE_UP_S):
+            logger.error("deployment_does_not_end", extra={"deployment_id": self.id})
+            return
+        with self._ending:
             if self.state not in ("running", "failed"):
                 return
             self.board.become("stopping")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnx
 
-from partition_agent.protocol import STUDIO_PEER, Connect, DeploymentInfo, PeerAddress, Prepare, Prepared
+from partition_agent.protocol import STUDIO_PEER, Connect, DeploymentInfo, End, PeerAddress, Prepare, Prepared
 from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import data_hosts
 from partition_studio.deployment.board import Board
@@ -27,7 +27,7 @@ from partition_studio.deployment.errors import (
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
 from partition_studio.deployment.run import Tensors
-from partition_studio.errors import DeploymentError
+from partition_studio.errors import DeploymentError, DeviceError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.session import DeviceSession, SessionStep
@@ -87,6 +87,8 @@ class Rollout:
         self._board = board
         #: Set when nothing more is to be begun: cancelled by the person, or one device failed.
         self._halted = threading.Event()
+        #: Devices that are loading their stages now.
+        self._loading: set[str] = set()
 
     @property
     def manifest(self) -> Manifest:
@@ -141,8 +143,18 @@ class Rollout:
         self._all_ready()
 
     def halt(self) -> None:
-        """Begin nothing more: the person cancelled, or a device is gone."""
+        """Begin nothing more, and have devices give up what they load: the person cancelled, or a device is gone."""
         self._halted.set()
+        end = End(deployment=self.spec.id, epoch=self.spec.epoch)
+        for device in list(self._loading):
+            threading.Thread(target=self._give_up, args=(device, end), name=f"halt-{device}", daemon=True).start()
+
+    def _give_up(self, device: str, end: End) -> None:
+        try:
+            self._sessions[device].call(end, CALL_S)
+        except DeviceError as error:
+            # What is left there is released, or the device is lost; either is told elsewhere.
+            logger.info("halt_not_answered", extra={"device": device, "reason": error.message})
 
     @property
     def is_halted(self) -> bool:
@@ -193,6 +205,10 @@ class Rollout:
             self._board.step(share.device, "waiting", "stopped")
             raise
         except Exception as error:
+            if self._halted.is_set() and isinstance(error, DeviceError):
+                # It was made to give up.
+                self._board.step(share.device, "waiting", "stopped")
+                raise OperationCancelledError("The deployment was cancelled") from error
             self._board.fail(share.device, ProblemOut.of(error))
             raise
 
@@ -238,17 +254,23 @@ class Rollout:
 
     def _prepare(self, share: DeviceShare, host: str) -> Prepared:
         self._board.step(share.device, "load", f"{len(share.stages)} stages")
-        answer = self._sessions[share.device].call(
-            Prepare(
-                deployment=self.spec.id,
-                epoch=self.spec.epoch,
-                device=share.device,
-                bind_host=host,
-                stages=share.stages,
-                links=share.links,
-            ),
-            PREPARE_S,
-        )
+        self._loading.add(share.device)
+        try:
+            # Looked at only now: whoever halts from here on sees this device among those that load.
+            self._check_halted()
+            answer = self._sessions[share.device].call(
+                Prepare(
+                    deployment=self.spec.id,
+                    epoch=self.spec.epoch,
+                    device=share.device,
+                    bind_host=host,
+                    stages=share.stages,
+                    links=share.links,
+                ),
+                PREPARE_S,
+            )
+        finally:
+            self._loading.discard(share.device)
         if not isinstance(answer, Prepared):
             raise DeploymentError(f"{share.device} answered the deployment with nonsense")
         self._board.step(share.device, "verify", "waiting for the other devices")

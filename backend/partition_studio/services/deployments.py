@@ -33,16 +33,16 @@ LISTED = 50
 class DeploymentService:
     """Bring plans up and down. Thread-safe; nothing blocks for long but `stop`."""
 
-    def __init__(self, database: Database, hub: LiveHub, models: ModelService) -> None:
+    def __init__(self, database: Database, hub: LiveHub) -> None:
         self._database = database
         self._hub = hub
-        self._models = models
         self._lock = threading.Lock()
         self._live: dict[str, Deployment] = {}
         self._saved_states: dict[str, str] = {}
 
-    def attach(self, devices: DeviceService) -> None:
-        """Take the devices; apart from construction because each asks the other."""
+    def attach(self, models: ModelService, devices: DeviceService) -> None:
+        """Take the models and devices; apart from construction because each asks the other."""
+        self._models = models
         self._devices = devices
 
     def all(self) -> list[DeploymentOut]:
@@ -77,6 +77,10 @@ class DeploymentService:
         """Return the active deployment that a device takes part in."""
         active = [live.id for live in list(self._live.values()) if live.is_active and device in live.devices]
         return active[-1] if active else None
+
+    def active_of(self, model_id: str) -> str | None:
+        """Return an active deployment of a network."""
+        return next((x.id for x in list(self._live.values()) if x.is_active and x.spec.model_id == model_id), None)
 
     def deploy(self, model_id: str, plan: Plan) -> DeploymentOut:
         """Check a plan and begin to bring it up. Raises PlanError, AlreadyDeployingError."""

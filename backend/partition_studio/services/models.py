@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +54,13 @@ class ModelExistsError(ConflictError):
 
     code = "model_exists"
     next_step = "Use the one that is there, or remove it first."
+
+
+class ModelBusyError(ConflictError):
+    """A deployment runs the network."""
+
+    code = "model_busy"
+    next_step = "Stop that deployment first."
 
 
 class UploadTooLargeError(BadInputError):
@@ -120,7 +127,11 @@ def _describe(candidate: Example) -> str:
 class ModelService:
     """Add, list, show and remove networks. Every call may block; thread-safe."""
 
-    def __init__(self, data_dir: Path, database: Database, hub: LiveHub) -> None:
+    def __init__(
+        self, data_dir: Path, database: Database, hub: LiveHub, deployment_of: Callable[[str], str | None]
+    ) -> None:
+        """Open the networks of a data folder; `deployment_of` tells which active deployment runs a network."""
+        self._deployment_of = deployment_of
         self._folder = data_dir / "models"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = database
@@ -209,7 +220,10 @@ class ModelService:
             session.commit()
 
     def remove(self, model_id: str) -> None:
-        """Remove a network and its saved plans."""
+        """Remove a network and its saved plans. Raises ModelBusyError while a deployment runs it."""
+        deployment = self._deployment_of(model_id)
+        if deployment is not None:
+            raise ModelBusyError(f"The deployment {deployment} runs this network", model_id=model_id)
         with self._lock, self._database.session() as session:
             row = session.get(ModelRow, model_id)
             if row is None:

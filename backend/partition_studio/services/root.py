@@ -37,8 +37,8 @@ class Services:
         self._lock_file = _lock(data_dir)
         self._database = open_in(data_dir.path)
         self.hub = LiveHub()
-        self.models = ModelService(data_dir.path, self._database, self.hub)
-        self.deployments = DeploymentService(self._database, self.hub, self.models)
+        self.deployments = DeploymentService(self._database, self.hub)
+        self.models = ModelService(data_dir.path, self._database, self.hub, self.deployments.active_of)
         self.devices = DeviceService(
             data_dir,
             self._database,
@@ -47,7 +47,7 @@ class Services:
             on_lost=self._on_lost,
             deployment_of=self.deployments.active_on,
         )
-        self.deployments.attach(self.devices)
+        self.deployments.attach(self.models, self.devices)
         self.plans = PlanService(self._database, self.hub, self.models, self.devices)
         self.runs = RunService(self._database, self.hub, self.models, self.deployments)
         self._figures_lock = threading.Lock()

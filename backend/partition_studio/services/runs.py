@@ -19,6 +19,9 @@ from partition_studio.telemetry.live import LiveHub
 #: Different random frames that a run of them goes round.
 RANDOM_FRAMES = 8
 
+#: Every frame of a run is read before the first is sent.
+MAX_RUN_BYTES = 512 * 1024**2
+
 #: Runs kept in memory, with their outputs.
 KEPT_RUNS = 8
 
@@ -132,6 +135,12 @@ class RunService:
                 raise NoSamplesError(f"The model {network.name!r} comes with no sample images")
         if not files:
             raise BadInputError("No file was given", next_step="Choose at least one image or tensor file.")
+        frame_bytes = sum(kind.size_bytes for kind in network.inputs.values())
+        if len(files) * frame_bytes > MAX_RUN_BYTES:
+            raise BadInputError(
+                f"{len(files)} frames of {frame_bytes} bytes are more than a run takes ({MAX_RUN_BYTES} bytes)",
+                next_step=f"Send at most {MAX_RUN_BYTES // frame_bytes} at once.",
+            )
         preprocessing = self._models.preprocessing(model_id)
         return [NamedFrame(name, read_frame(data, name, network.inputs, preprocessing)) for name, data in files]
 
