@@ -14,7 +14,15 @@ from partition_studio.graph.frames import read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.graph.runtime import run_model
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import DeploymentOut, DeviceLiveOut, DeviceOut, LiveSnapshotOut, ModelOut, RunOut
+from partition_studio.schemas import (
+    DeploymentOut,
+    DeviceIn,
+    DeviceLiveOut,
+    DeviceOut,
+    LiveSnapshotOut,
+    ModelOut,
+    RunOut,
+)
 from tests.studio import RunningStudio, wait_for
 from tests.system.conftest import Desk
 
@@ -108,6 +116,19 @@ def test_a_changed_plan_replaces_the_running_one(desk: Desk) -> None:
     wait_for(lambda: desk.shown(first).state == "stopped" or None, what="the end of the first deployment")
     # `b` has no part any more: its agent has ended.
     wait_for(lambda: len(agents_of(desk.studio)) == 2 or None, what="the end of the agent on b")
+    assert desk.run(second, source="samples").lost == 0
+
+
+def test_where_two_plans_do_not_fit_at_once_the_old_one_makes_room(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("small")
+    report = desk.client.post(f"/api/models/{model.id}/plans/check", PlanReportOut, desk.spread(model, "small"))
+    desk.client.delete("/api/devices/small")
+    just_enough = report.devices[0].likely_memory_bytes + 1000
+    desk.client.post("/api/devices", DeviceOut, DeviceIn(name="small", address="local:", memory_bytes=just_enough))
+    first = desk.deploy(model, desk.spread(model, "small"))
+    second = desk.deploy(model, desk.spread(model, "small"))
+    assert desk.shown(first).state == "stopped"
     assert desk.run(second, source="samples").lost == 0
 
 

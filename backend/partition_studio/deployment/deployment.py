@@ -44,10 +44,15 @@ class Deployment:
         sessions: Mapping[str, DeviceSession],
         *,
         replaces: "Deployment | None",
+        both_fit: bool = True,
         on_change: Callable[["Deployment"], None],
         created_at: datetime | None = None,
     ) -> None:
-        """Take what is to be deployed; `created_at` is that of the request, where it was made to an earlier studio."""
+        """Take what is to be deployed.
+
+        `replaces` ends when this one runs; or before anything is sent, unless `both_fit` on their devices.
+        `created_at` is the moment of the request, where that was made to an earlier studio.
+        """
         self.spec = spec
         self.created_at = created_at or datetime.now(UTC)
         self.run: Run | None = None
@@ -61,7 +66,8 @@ class Deployment:
         self._stages = [StageOut(name=s.name, device=s.device, layers=list(s.layers)) for s in spec.graph.stages]
         self._cuts = _cuts_out(spec.graph)
         self.board = Board(spec.graph.devices, time.monotonic, lambda: on_change(self))
-        self._rollout = Rollout(spec, sessions, self.board)
+        self._both_fit = both_fit
+        self._rollout = Rollout(spec, sessions, self.board, self._make_room)
 
     @property
     def id(self) -> str:
@@ -137,6 +143,11 @@ class Deployment:
                 self._replaces.end()
         finally:
             self._ended.set()
+
+    def _make_room(self) -> None:
+        if self._replaces is not None and not self._both_fit:
+            logger.info("deployment_makes_room", extra={"deployment_id": self.id, "ends": self._replaces.id})
+            self._replaces.end()
 
     def stage_progress(self, device: str, event: StageProgress) -> None:
         """Take an agent's report of a stage that it loads."""

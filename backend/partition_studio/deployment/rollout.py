@@ -79,7 +79,11 @@ class DeploymentSpec:
 class Rollout:
     """One attempt. Its steps go onto `board`; `front_door` is there once the devices are connected."""
 
-    def __init__(self, spec: DeploymentSpec, sessions: Mapping[str, DeviceSession], board: Board) -> None:
+    def __init__(
+        self, spec: DeploymentSpec, sessions: Mapping[str, DeviceSession], board: Board, make_room: Callable[[], None]
+    ) -> None:
+        """Prepare an attempt; `make_room` is called when all devices are reached and nothing has been sent yet."""
+        self._make_room = make_room
         self.spec = spec
         self.front_door: FrontDoor | None = None
         self._manifest: Manifest | None = None
@@ -113,6 +117,7 @@ class Rollout:
             self._on_devices(pool, self._reach, also=(proof,))
             verification = proof.result()
             verification.require_equal()
+            self._make_room()
             self._on_devices(pool, lambda share: self._push(share, parts))
             hosts = data_hosts({share.device: self._sessions[share.device] for share in shares})
             prepared = self._on_devices(pool, lambda share: self._prepare(share, hosts[share.device]))

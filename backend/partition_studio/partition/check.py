@@ -8,7 +8,7 @@ MB for 102 MB of weights) and VGG-16 (peak 1044 MB for 553 MB). A plan that exce
 that exceeds the likely amount a warning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -127,6 +127,19 @@ def require_valid(
         facts = {key: value for key, value in (("layer", first.layer), ("device", first.device)) if value is not None}
         raise InvalidPlanError(first.message + more, problem=first.code, others=others, **facts)
     return report, build_stages(network, plan)
+
+
+def crowded_devices(
+    old: Sequence[DeviceCost], new: Sequence[DeviceCost], devices: Mapping[str, DeviceLimits]
+) -> tuple[str, ...]:
+    """Return the devices that can likely not hold the stages of two plans at once; the runtime is counted once."""
+    held = {cost.device: cost.likely_memory_bytes - RUNTIME_BYTES for cost in old}
+    crowded = []
+    for cost in new:
+        limit = devices.get(cost.device, DeviceLimits()).memory_bytes
+        if limit is not None and cost.device in held and held[cost.device] + cost.likely_memory_bytes > limit:
+            crowded.append(cost.device)
+    return tuple(crowded)
 
 
 def _network_problems(network: Network, plan: Plan) -> list[Problem]:

@@ -15,7 +15,7 @@ from partition_studio.deployment.run import Tensors
 from partition_studio.errors import ConflictError, StudioError
 from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.graph.load import original_model
-from partition_studio.partition.check import require_valid
+from partition_studio.partition.check import check_plan, crowded_devices, require_valid
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import DeploymentMessage, DeploymentOut
 from partition_studio.services.devices import DeviceService
@@ -89,10 +89,12 @@ class DeploymentService:
             if any(live.state == "deploying" for live in of_model):
                 raise AlreadyDeployingError(f"A deployment of {of_model[0].spec.model_name!r} is on its way")
             spec = self._spec(secrets.token_hex(4), self._next_epoch(model_id), model_id, plan)
+            old = next((live for live in of_model if live.state == "running"), None)
             deployment = Deployment(
                 spec,
                 {device: self._devices.session(device) for device in spec.graph.devices},
-                replaces=next((live for live in of_model if live.state == "running"), None),
+                replaces=old,
+                both_fit=old is None or self._both_fit(old.spec, spec),
                 on_change=self._changed,
             )
             self._live[deployment.id] = deployment
@@ -117,6 +119,11 @@ class DeploymentService:
             test_frame=self._test_frame(model_id),
             threads={device: self._devices.threads(device) for device in graph.devices},
         )
+
+    def _both_fit(self, old: DeploymentSpec, new: DeploymentSpec) -> bool:
+        """Return whether every device can hold its part of both at the same time."""
+        costs = [check_plan(spec.network, spec.plan).costs for spec in (old, new)]
+        return not crowded_devices(costs[0], costs[1], self._devices.limits())
 
     def cancel(self, deployment_id: str) -> DeploymentOut:
         """Give up a deployment that is on its way."""
