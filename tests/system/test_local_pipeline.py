@@ -21,6 +21,7 @@ from partition_studio.schemas import (
     DeviceOut,
     LiveSnapshotOut,
     ModelOut,
+    PlanReportOut,
     RunOut,
 )
 from tests.studio import RunningStudio, wait_for
