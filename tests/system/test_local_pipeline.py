@@ -144,6 +144,7 @@ def test_a_deployment_that_fails_leaves_the_running_one(desk: Desk, tmp_path: Pa
     assert [row.device for row in failed] == ["b"]
     assert failed[0].problem is not None
     assert failed[0].problem.next_step
+    assert [row.detail for row in second.devices if row.device == "a"] == ["stopped"]
     assert desk.shown(first).state == "running"
     assert desk.run(first, source="samples").lost == 0
 

@@ -15,7 +15,7 @@ from partition_studio.errors import StudioError
 from partition_studio.graph.frames import random_frame
 from partition_studio.graph.load import original_model
 from partition_studio.graph.runtime import run_model
-from partition_studio.schemas import DeploymentOut, DeviceIn, DeviceOut, RunOut
+from partition_studio.schemas import DeploymentOut, DeviceIn, DeviceOut, PlanReportOut, RunOut
 from tests.sshd import SshServer
 from tests.studio import wait_for
 from tests.system.conftest import Desk
@@ -132,3 +132,20 @@ def test_a_restarted_studio_says_when_what_ran_is_gone(new_desk: Callable[[], De
     gone: DeploymentOut = desk.settled(deployment)
     assert gone.state in ("failed", "stopped")
     wait_for(lambda: not agents_in(servers) or None, what="the end of the other agent")
+
+
+def test_a_plan_on_a_device_that_is_away_is_warned_of_and_fails_by_name(desk: Desk, servers: list[SshServer]) -> None:
+    add(desk, "one", servers[0])
+    desk.local_devices("here")
+    servers[0].stop()
+    assert desk.client.post("/api/devices/one/check", DeviceOut).state == "unreachable"
+    model = desk.example()
+    plan = desk.spread(model, "here", "one")
+    report = desk.client.post(f"/api/models/{model.id}/plans/check", PlanReportOut, plan)
+    warned = [(p.code, p.severity, p.device) for p in report.problems]
+    assert warned == [("device_unreachable", "warning", "one")]
+    failed = desk.settled(desk.begin(model, plan))
+    assert failed.state == "failed"
+    assert {row.device: row.step for row in failed.devices} == {"here": "waiting", "one": "failed"}
+    servers[0].start()
+    assert desk.deploy(model, plan).state == "running"

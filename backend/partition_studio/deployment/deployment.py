@@ -133,6 +133,9 @@ class Deployment:
             if not isinstance(error, StudioError):
                 logger.exception("deployment_failed", extra={"deployment_id": self.id})
             self._release()
+            for device in self.devices:
+                # Where nothing went wrong, nothing stands either.
+                self.board.step(device, "waiting", "stopped")
             if self._cancelled.is_set() and isinstance(error, OperationCancelledError):
                 problem = ProblemOut.of(DeploymentCancelledError("The deployment was cancelled"))
                 self.board.become("cancelled", problem)

@@ -12,6 +12,7 @@ from partition_studio.planner.spread import spread
 from partition_studio.schemas import (
     CutOut,
     DeviceCostOut,
+    DeviceOut,
     PlanIn,
     PlanProblemOut,
     PlanReportOut,
@@ -66,6 +67,18 @@ def report_out(report: PlanReport) -> PlanReportOut:
     )
 
 
+def _trouble(device: DeviceOut) -> PlanProblemOut | None:
+    """Return what the last check of a device says against deploying to it."""
+    if device.problem is None or device.state not in ("cannot", "unreachable"):
+        return None
+    return PlanProblemOut(
+        code=f"device_{device.state}",
+        severity="error" if device.state == "cannot" else "warning",
+        message=device.problem.message,
+        device=device.name,
+    )
+
+
 class PlanService:
     """Check, propose and keep plans. Thread-safe."""
 
@@ -77,7 +90,10 @@ class PlanService:
 
     def check(self, model_id: str, plan: Plan) -> PlanReportOut:
         """Say what is wrong with a plan, or what it costs, against the registered devices."""
-        return report_out(check_plan(self._models.network(model_id), plan, self._devices.limits()))
+        report = report_out(check_plan(self._models.network(model_id), plan, self._devices.limits()))
+        used = set(plan.devices())
+        troubles = [trouble for device in self._devices.all() if device.name in used and (trouble := _trouble(device))]
+        return report.model_copy(update={"problems": [*report.problems, *troubles]})
 
     def spread(self, model_id: str, devices: list[str]) -> Plan:
         """Propose contiguous runs of layers over some devices."""
