@@ -34,7 +34,7 @@ from partition_agent.protocol import (
     Prepare,
     Result,
 )
-from partition_agent.stages import delete_models
+from partition_agent.stages import delete_models, model_digests
 from partition_agent.system import memory_limit_bytes, process_start_ticks, usable_cores
 from partition_agent.telemetry import Sampler
 
@@ -97,6 +97,8 @@ class DataFolder:
         except BlockingIOError:
             self._lock.close()
             raise AlreadyRunningError(f"another agent runs in {path}") from None
+        # What an agent left that was killed: nobody needs it, for whoever deploys sends first and asks then.
+        delete_models(self.models, model_digests(self.models))
 
     def write_state(self, state: AgentState) -> None:
         """Say how to reach us, to this user only."""
@@ -217,7 +219,7 @@ class Agent:
         """Runs in a thread of the pool."""
         self._deployments.end_all()
         self._sampler.stop()
-        delete_models(self._folder.models, dict.fromkeys(self._folder.digests()))
+        delete_models(self._folder.models, model_digests(self._folder.models))
 
     def _publish_soon(self, event: Event) -> None:
         """Hand an event to the loop; from any thread."""

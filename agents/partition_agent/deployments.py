@@ -3,7 +3,7 @@
 import logging
 import threading
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from partition_agent.codecs import CodecError
 from partition_agent.pipeline import check_manifest
@@ -21,7 +21,14 @@ from partition_agent.protocol import (
 )
 from partition_agent.runner import Runner
 from partition_agent.sockets import SocketError
-from partition_agent.stages import CancelledError, StageError, delete_models, give_back_memory, load_stages
+from partition_agent.stages import (
+    CancelledError,
+    StageError,
+    delete_models,
+    give_back_memory,
+    load_stages,
+    model_digests,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +116,10 @@ class Deployments:
                 for (name, epoch), entry in self._entries.items()
                 if name == request.deployment and request.epoch in (None, epoch)
             ]
-        self._end(entries)
+        self._end(entries, frozenset(request.keep or ()))
+        if request.keep is not None:
+            with self._lock:
+                delete_models(self._models_dir, model_digests(self._models_dir) - self._used() - set(request.keep))
 
     def end_all(self) -> None:
         """End everything."""
@@ -171,15 +181,15 @@ class Deployments:
         logger.info("deployment_prepared", extra={"deployment": request.deployment, "epoch": request.epoch})
         return Prepared(data_port=runner.data_port, public_key=runner.public_key, load_s=load_s)
 
-    def _end(self, entries: List[_Entry]) -> None:
+    def _end(self, entries: List[_Entry], keep: FrozenSet[str] = frozenset()) -> None:
         for entry in entries:
             entry.cancelled.set()
         for entry in entries:
             entry.settled.wait()
             with entry.ending:
-                self._end_one(entry)
+                self._end_one(entry, keep)
 
-    def _end_one(self, entry: _Entry) -> None:
+    def _end_one(self, entry: _Entry, keep: FrozenSet[str]) -> None:
         with self._lock:
             runner, entry.runner = entry.runner, None
             for reason, count in (runner.dropped() if runner is not None else {}).items():
@@ -187,17 +197,20 @@ class Deployments:
         if runner is not None:
             runner.close()
             del runner
-            self._remove(entry)
+            self._remove(entry, keep)
             fields = {"deployment": entry.request.deployment, "epoch": entry.request.epoch}
             logger.info("deployment_ended", extra=fields)
 
-    def _remove(self, entry: _Entry) -> None:
+    def _used(self) -> Set[str]:
+        """Return the digests of every stage that is here; with the lock."""
+        return {stage.digest for entry in self._entries.values() for stage in entry.request.stages}
+
+    def _remove(self, entry: _Entry, keep: FrozenSet[str] = frozenset()) -> None:
         """Forget a deployment that does not run, and delete the sub-models that only it used."""
         with self._lock:
             key = (entry.request.deployment, entry.request.epoch)
             if self._entries.get(key) is entry:
                 del self._entries[key]
-            used: Set[str] = {stage.digest for other in self._entries.values() for stage in other.request.stages}
-            own = {stage.digest: None for stage in entry.request.stages if stage.digest not in used}
-            delete_models(self._models_dir, own)
+            own = {stage.digest for stage in entry.request.stages}
+            delete_models(self._models_dir, own - self._used() - keep)
         give_back_memory()

@@ -132,11 +132,14 @@ class Connect(msgspec.Struct, frozen=True, tag="connect"):
 class End(msgspec.Struct, frozen=True, tag="end"):
     """Stop the stages of a deployment, close its socket, forget its keys, delete models that nobody uses.
 
-    Answered with `Done`, also when it is not there. Without `epoch`, every epoch of the deployment ends.
+    Answered with `Done`, also when it is not there. Without `epoch`, every epoch of the deployment ends. `keep` holds
+    the digests of sub-models that were sent and not prepared yet; with it, all others that nobody uses are deleted,
+    whoever left them.
     """
 
     deployment: str
     epoch: Optional[int] = None
+    keep: Optional[Tuple[str, ...]] = None
 
 
 class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, Iterable, List, Set
 
 import numpy as np
 
@@ -204,12 +204,18 @@ def give_back_memory() -> None:
         trim(0)
 
 
-def delete_models(models_dir: Path, digests: Mapping[str, object]) -> None:
-    """Delete the sub-models of these digests; one that is gone is no fault."""
+def model_digests(models_dir: Path) -> Set[str]:
+    """Return the digests of the sub-models that are here, those that have come in part among them."""
+    return {path.name.split(".")[0] for path in models_dir.glob("*.onnx*")}
+
+
+def delete_models(models_dir: Path, digests: Iterable[str]) -> None:
+    """Delete the sub-models of these digests, and what has come of them in part; one that is gone is no fault."""
     for digest in digests:
         try:
-            model_path(models_dir, digest).unlink()
-        except FileNotFoundError:
-            continue
+            path = model_path(models_dir, digest)
+            for file in (path, path.with_name(path.name + ".part")):
+                if file.exists():
+                    file.unlink()
         except (OSError, ValueError) as error:
             logger.warning("model_not_deleted", extra={"digest": digest[:64], "reason": str(error)})

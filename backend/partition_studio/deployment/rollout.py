@@ -193,7 +193,7 @@ class Rollout:
         done, waiting = wait(everything, return_when=FIRST_EXCEPTION)
         failures = [error for future in done if (error := future.exception()) is not None]
         if failures:
-            self._halted.set()
+            self.halt()
             wait(waiting)
             raise next((e for e in failures if not isinstance(e, OperationCancelledError)), failures[0])
         self._check_halted()
@@ -249,6 +249,7 @@ class Rollout:
         for stage in share.stages:
             part = parts[stage.name]
             session.push_model(
+                self.spec.holder,
                 part.data,
                 part.digest,
                 lambda done, before=before: self._board.bytes(share.device, before + done, total),  # type: ignore[misc]

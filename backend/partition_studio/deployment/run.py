@@ -169,15 +169,30 @@ class Run:
             time.sleep(0.01)
 
     def _arrived(self, number: int, frame: NamedFrame, future: Future[FrameResult]) -> None:
-        error = future.exception()
-        if error is not None:
-            with self._lock:
-                self._pending.discard(future)
+        """Take a frame's end; one that was counted as lost when the run ended is not counted again."""
+        with self._lock:
+            if future not in self._pending:
+                return
+            self._pending.discard(future)
+            error = future.exception()
+            if error is not None:
                 self._lost += 1
                 if not isinstance(error, FrameLostError):
                     logger.error("frame_failed", exc_info=error, extra={"run_id": self.id})
-            return
-        result = future.result()
+                return
+            self._delivered += 1
+            self._latencies_s.append(future.result().latency_s)
+            self._arrivals_s.append(time.monotonic())
+        try:
+            self._show(number, frame, future.result())
+        except Exception as failure:
+            # A callback's exception would be swallowed by the future, and the run would go on as if nothing were wrong.
+            logger.exception("result_failed", extra={"run_id": self.id})
+            with self._lock:
+                self._problem = ProblemOut.of(failure)
+            self._stop.set()
+
+    def _show(self, number: int, frame: NamedFrame, result: FrameResult) -> None:
         outputs = {**result.outputs, **{out: frame.inputs[source] for out, source in self._passthrough.items()}}
         shown = FrameResultOut(
             frame=number,
@@ -187,10 +202,6 @@ class Run:
             outputs={name: list(array.shape) for name, array in outputs.items()},
         )
         with self._lock:
-            self._pending.discard(future)
-            self._delivered += 1
-            self._latencies_s.append(result.latency_s)
-            self._arrivals_s.append(time.monotonic())
             self._recent.appendleft(shown)
             if self._keep_outputs:
                 self._keep(number, outputs)
@@ -209,6 +220,8 @@ class Run:
             # What has not come back by now is lost, and is said to be.
             self._lost += len(self._pending)
             self._pending.clear()
+            # The inputs are as large as all else together, and nobody needs them any more.
+            self._frames = ()
             self._end_s = time.monotonic()
             if self._problem is not None:
                 self._state = "failed"

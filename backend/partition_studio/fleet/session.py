@@ -14,14 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from partition_agent.protocol import AgentInfo, Configure, End, Event, Hello, Request, Result, Shutdown
+import msgspec
+
+from partition_agent.protocol import AgentInfo, AgentState, Configure, End, Event, Hello, Request, Result, Shutdown
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.address import LocalAddress, SshAddress
 from partition_studio.fleet.agent_client import AgentClient
 from partition_studio.fleet.agent_process import find_running, read_log, start_agent, stop_agent
 from partition_studio.fleet.check import DeviceCheck, check_device, require_ready
 from partition_studio.fleet.connection import DeviceConnection
-from partition_studio.fleet.errors import AgentUnreachableError, AuthFailedError, BadAnswerError, ChangedHostKeyError
+from partition_studio.fleet.errors import (
+    AgentUnreachableError,
+    AuthFailedError,
+    BadAnswerError,
+    ChangedHostKeyError,
+    ConnectionLostError,
+)
 from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.install import Installed, ensure_installed, layout_of, uninstall
 from partition_studio.fleet.local import LocalConnection
@@ -73,8 +81,14 @@ class DeviceSession:
         *,
         on_event: Callable[[str, Event], None],
         on_lost: Callable[[str, str], None],
+        on_ended: Callable[[str], None],
     ) -> None:
+        """Take hold of a device.
+
+        `on_event` is told what the agent says, `on_lost` once that the agent is gone, `on_ended` that we ended it.
+        """
         self.spec = spec
+        self._on_ended = on_ended
         self._files = files
         self._on_event = on_event
         self._on_lost = on_lost
@@ -84,7 +98,11 @@ class DeviceSession:
         self._installed: Installed | None = None
         self._agent: AgentClient | None = None
         self._info: AgentInfo | None = None
-        self._holders: set[str] = set()
+        #: Who needs the agent, and the digests of the sub-models that each has sent.
+        self._holders: dict[str, set[str]] = {}
+        #: The conversation that counts; what breaks of an older one is of no interest.
+        self._conversation: object | None = None
+        self._broken: set[object] = set()
         self._closed = False
 
     @property
@@ -139,7 +157,7 @@ class DeviceSession:
                 self._start(on_step, progress, cancelled)
             if self._info is None:
                 raise AssertionError("started")
-            self._holders.add(holder)
+            self._holders.setdefault(holder, set())
             return self._info
 
     def _start(self, on_step: StepCallback, progress: ProgressCallback, cancelled: CancelCheck) -> None:
@@ -159,9 +177,22 @@ class DeviceSession:
             # Agents on this machine are part of the studio: they end with it, however it ends.
             parent_pid=os.getpid() if self.is_local else None,
         )
-        self._info = self._attach(connection, AgentClient(connection, state, self._event, self._agent_closed))
+        try:
+            info = self._attach(connection, state)
+            for left in info.deployments:
+                # Nobody holds it any more: it is of a time when the device was given up, or of another studio's life.
+                self.call(End(deployment=left.deployment, keep=()))
+        except DeviceError:
+            self._let_go()
+            with contextlib.suppress(DeviceError):
+                stop_agent(connection, self._installed)
+            raise
+        self._info = info
 
-    def _attach(self, connection: DeviceConnection, agent: AgentClient) -> AgentInfo:
+    def _attach(self, connection: DeviceConnection, state: AgentState) -> AgentInfo:
+        """Open the conversation that counts from now on."""
+        conversation = object()
+        agent = AgentClient(connection, state, self._event, lambda reason: self._agent_closed(conversation, reason))
         try:
             info = agent.call(Hello(), CALL_S)
             if not isinstance(info, AgentInfo):
@@ -177,8 +208,18 @@ class DeviceSession:
         except BaseException:
             agent.close()
             raise
-        self._agent = agent
+        self._agent, self._conversation = agent, conversation
+        if conversation in self._broken:
+            self._let_go()
+            raise ConnectionLostError(f"the conversation with {connection.label} broke as it began")
         return info
+
+    def _let_go(self) -> None:
+        """Close the conversation that counts."""
+        agent, self._agent, self._conversation = self._agent, None, None
+        self._broken.clear()
+        if agent is not None:
+            agent.close()
 
     def call(self, request: Request, timeout_s: float = CALL_S) -> Result:
         """Ask the agent something."""
@@ -187,9 +228,15 @@ class DeviceSession:
             raise AgentUnreachableError(f"{self.spec.name}: no agent runs there")
         return agent.call(request, timeout_s)
 
-    def push_model(self, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck) -> bool:
+    def push_model(
+        self, holder: str, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck
+    ) -> bool:
         """Put a sub-model where the agent looks for it; return False when it was there already."""
-        if self._installed is None:
+        sent = self._holders.get(holder)
+        if sent is not None:
+            # Noted before it is looked for, so that no other holder's end deletes it in between.
+            sent.add(digest)
+        if self._installed is None or sent is None:
             raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
         return self.connection().upload(
             data,
@@ -203,23 +250,25 @@ class DeviceSession:
     def release_agent(self, holder: str, end: End) -> None:
         """End the holder's deployment on the agent, and the agent itself when nobody else holds it."""
         with self._lock:
-            if holder not in self._holders:
+            if self._holders.pop(holder, None) is None:
                 return
-            self._holders.discard(holder)
             agent = self._agent
             if agent is None:
                 return
+            keep = {digest for digests in self._holders.values() for digest in digests}
             try:
-                agent.call(end, CALL_S)
+                agent.call(msgspec.structs.replace(end, keep=tuple(sorted(keep))), CALL_S)
             finally:
                 if not self._holders:
                     self._shut_down(agent)
 
     def _shut_down(self, agent: AgentClient) -> None:
-        self._agent = self._info = None
+        self._info = None
+        self._conversation = None
         with contextlib.suppress(DeviceError):
             agent.call(Shutdown(), CALL_S)
-        agent.close()
+        self._let_go()
+        self._on_ended(self.spec.name)
         if self._installed is not None:
             # It ends by itself; this waits until it has, and is the means when it does not.
             stop_agent(self.connection(), self._installed)
@@ -234,8 +283,8 @@ class DeviceSession:
                 if state is None:
                     return None
                 self._installed = installed
-                self._info = self._attach(connection, AgentClient(connection, state, self._event, self._agent_closed))
-            self._holders.add(holder)
+                self._info = self._attach(connection, state)
+            self._holders.setdefault(holder, set())
             return self._info
 
     def read_log(self, lines: int) -> list[str]:
@@ -247,10 +296,10 @@ class DeviceSession:
     def uninstall(self) -> None:
         """End the agent and remove everything of ours from the device."""
         with self._lock:
-            agent, self._agent, self._info = self._agent, None, None
+            self._info = None
+            self._let_go()
             self._holders.clear()
-            if agent is not None:
-                agent.close()
+            self._on_ended(self.spec.name)
             connection = self.connection()
             layout = self._installed or layout_of(connection, self._check or self.check())
             uninstall(connection, layout)
@@ -258,13 +307,12 @@ class DeviceSession:
 
     def close(self) -> None:
         """Let go of the device; an agent that is held goes on (a local one ends with the studio)."""
+        self._closed = True
         with self._lock:
-            self._closed = True
-            agent, self._agent = self._agent, None
-            if agent is not None:
-                agent.close()
-                if self.is_local and self._installed is not None and self._connection is not None:
-                    stop_agent(self._connection, self._installed)
+            running = self._agent is not None
+            self._let_go()
+            if running and self.is_local and self._installed is not None and self._connection is not None:
+                stop_agent(self._connection, self._installed)
             if self._connection is not None:
                 self._connection.close()
 
@@ -273,18 +321,20 @@ class DeviceSession:
     def _event(self, event: Event) -> None:
         self._on_event(self.spec.name, event)
 
-    def _agent_closed(self, reason: DeviceError | None) -> None:
-        if reason is None or self._agent is None or self._closed:
+    def _agent_closed(self, conversation: object, reason: DeviceError | None) -> None:
+        if reason is None or self._closed:
             return
+        self._broken.add(conversation)
         threading.Thread(
-            target=self._look_for_agent, args=(reason,), name=f"reattach-{self.spec.name}", daemon=True
+            target=self._look_for_agent, args=(conversation, reason), name=f"reattach-{self.spec.name}", daemon=True
         ).start()
 
-    def _look_for_agent(self, reason: DeviceError) -> None:
+    def _look_for_agent(self, conversation: object, reason: DeviceError) -> None:
         with self._lock:
-            lost, info, installed = self._agent, self._info, self._installed
-            if lost is None or info is None or installed is None or self._closed:
+            info, installed = self._info, self._installed
+            if self._conversation is not conversation or info is None or installed is None or self._closed:
                 return
+            self._let_go()
             deadline_s = time.monotonic() + REATTACH_S
             while time.monotonic() < deadline_s and not self._closed:
                 try:
@@ -293,9 +343,7 @@ class DeviceSession:
                     if state is None or state.incarnation != info.incarnation:
                         reason = AgentUnreachableError(f"{self.spec.name}: the agent has ended ({reason.message})")
                         break
-                    self._info = self._attach(
-                        connection, AgentClient(connection, state, self._event, self._agent_closed)
-                    )
+                    self._info = self._attach(connection, state)
                     logger.info("agent_found_again", extra={"device": self.spec.name})
                     return
                 except DeviceError as error:
@@ -303,7 +351,10 @@ class DeviceSession:
                     if isinstance(error, AuthFailedError | ChangedHostKeyError):
                         break
                     time.sleep(REATTACH_EVERY_S)
-            self._agent = self._info = None
+            self._info = None
             self._holders.clear()
+            with contextlib.suppress(DeviceError):
+                # It may only have been silent for too long: what is given up is not to go on unseen.
+                stop_agent(self.connection(), installed)
         logger.warning("agent_lost", extra={"device": self.spec.name, "reason": reason.message})
         self._on_lost(self.spec.name, reason.message)

@@ -96,6 +96,7 @@ class DeviceService:
         *,
         on_event: Callable[[str, Event], None],
         on_lost: Callable[[str, str], None],
+        on_ended: Callable[[str], None],
         deployment_of: Callable[[str], str | None],
     ) -> None:
         """Open the registry; `deployment_of` tells which active deployment a device takes part in."""
@@ -103,6 +104,7 @@ class DeviceService:
         self._hub = hub
         self._on_event = on_event
         self._on_lost = on_lost
+        self._on_ended = on_ended
         self._deployment_of = deployment_of
         user_known_hosts = Path.home() / ".ssh" / "known_hosts"
         self._files = FleetFiles(
@@ -252,7 +254,7 @@ class DeviceService:
                 logger.warning("device_close_failed", extra={"device": device.spec.name, "reason": error.message})
 
     def _open(self, spec: DeviceSpec) -> DeviceSession:
-        return DeviceSession(spec, self._files, on_event=self._on_event, on_lost=self._on_lost)
+        return DeviceSession(spec, self._files, on_event=self._on_event, on_lost=self._on_lost, on_ended=self._on_ended)
 
     def _rows(self) -> Sequence[DeviceRow]:
         with self._database.session() as session:

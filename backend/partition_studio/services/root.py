@@ -45,6 +45,7 @@ class Services:
             self.hub,
             on_event=self._on_event,
             on_lost=self._on_lost,
+            on_ended=self._forget_figures,
             deployment_of=self.deployments.active_on,
         )
         self.deployments.attach(self.models, self.devices)
@@ -80,10 +81,13 @@ class Services:
             case Fault():
                 logger.warning("agent_fault", extra={"device": device, "code": event.code, "reason": event.message})
 
-    def _on_lost(self, device: str, reason: str) -> None:
+    def _forget_figures(self, device: str) -> None:
         with self._figures_lock:
             self._figures.pop(device, None)
             self._last_sample.pop(device, None)
+
+    def _on_lost(self, device: str, reason: str) -> None:
+        self._forget_figures(device)
         self.deployments.device_lost(device, reason)
         self.devices.tell([device])
 

@@ -93,8 +93,10 @@ class RunService:
             )
             deployment.run = run
             self._runs[run.id] = run
-            while len(self._runs) > KEPT_RUNS:
-                self._runs.pop(next(iter(self._runs)))
+            for old in [old for old in self._runs.values() if not old.is_running][
+                : max(0, len(self._runs) - KEPT_RUNS)
+            ]:
+                del self._runs[old.id]
         run.start()
         return run.snapshot()
 
