@@ -1,5 +1,6 @@
 """An ONNX file becomes a running pipeline on devices of this machine: everything real, nothing in place of anything."""
 
+import hashlib
 import io
 import os
 import signal
@@ -9,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
+from partition_agent.protocol import End
 from partition_studio.errors import StudioError
 from partition_studio.graph.frames import read_frame
 from partition_studio.graph.load import original_model
@@ -106,6 +108,9 @@ def test_live_figures_tell_frames_processor_memory_and_declared_power(desk: Desk
     stopped = desk.client.post(f"/api/runs/{run.id}/stop", RunOut)
     assert (stopped.state, stopped.lost) == ("stopped", 0)
     assert stopped.delivered == stopped.submitted > 0
+    desk.stop(deployment)
+    # An agent that has ended has no figures, however new its last ones are.
+    assert desk.client.get("/api/live", LiveSnapshotOut).devices == []
 
 
 def test_a_changed_plan_replaces_the_running_one(desk: Desk) -> None:
@@ -165,8 +170,41 @@ def test_a_killed_agent_fails_the_deployment_and_no_frame_is_silently_lost(desk:
     assert failed.problem is not None
     assert "b" in failed.problem.message
     wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the other agents")
-    # The last good state is a deployment away.
-    assert desk.deploy(model, desk.spread(model, *DEVICES)).state == "running"
+    # The last good state is a deployment away, and what the killed agent left is gone with the next.
+    again = desk.deploy(model, desk.spread(model, *DEVICES))
+    desk.stop(again)
+    assert list(desk.studio.data_dir.local_devices.rglob("*.onnx*")) == []
+
+
+def test_an_agent_that_was_silent_for_too_long_does_not_go_on_unseen(desk: Desk) -> None:
+    model = desk.example()
+    desk.local_devices("a")
+    deployment = desk.deploy(model, desk.spread(model, "a"))
+    frozen = agents_of(desk.studio)[0]
+    frozen.suspend()
+    wait_for(lambda: desk.shown(deployment).state == "failed" or None, what="the loss", deadline_s=150)
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the frozen agent")
+
+
+def test_ending_one_deployment_keeps_what_another_has_sent(desk: Desk) -> None:
+    desk.local_devices("a")
+    session = desk.studio.services.devices.session("a")
+    models = desk.studio.data_dir.local_devices / "a" / "models"
+
+    def send(holder: str, data: bytes) -> Path:
+        digest = hashlib.sha256(data).hexdigest()
+        session.push_model(holder, data, digest, lambda _done: None, lambda: False)
+        return models / f"{digest}.onnx"
+
+    for holder in ("x/1", "y/1"):
+        session.hold_agent(holder, lambda _step, _text: None, lambda _progress: None)
+    alone, shared = send("x/1", b"of x alone"), send("x/1", b"of both")
+    assert send("y/1", b"of both") == shared
+    session.release_agent("x/1", End(deployment="x", epoch=1))
+    assert [path.exists() for path in (alone, shared)] == [False, True]
+    session.release_agent("y/1", End(deployment="y", epoch=1))
+    assert list(models.iterdir()) == []
+    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the agent")
 
 
 def test_cancelling_leaves_nothing(desk: Desk) -> None:

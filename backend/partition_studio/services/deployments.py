@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
+from partition_agent.protocol import End
 from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
 from partition_studio.deployment.rollout import DeploymentSpec
@@ -161,6 +162,22 @@ class DeploymentService:
                 if row.state != "running" or not self._resume(row):
                     row.state = "stopped"
                     row.document = {**row.document, "state": "stopped"}
+                    arguments = (row.id, row.epoch, Plan.model_validate(row.document["plan"]))
+                    threading.Thread(
+                        target=self._clear_away, args=arguments, name=f"clear-{row.id}", daemon=True
+                    ).start()
+
+    def _clear_away(self, deployment_id: str, epoch: int, plan: Plan) -> None:
+        """End on its devices what an earlier studio left and this one does not take up again."""
+        holder = f"{deployment_id}/{epoch}"
+        for device in plan.devices():
+            try:
+                session = self._devices.session(device)
+                if not session.is_local and session.reattach(holder) is not None:
+                    session.release_agent(holder, End(deployment=deployment_id, epoch=epoch))
+            except StudioError as error:
+                # When it is back, and used again, it is asked to end what nobody holds.
+                logger.info("not_cleared_away", extra={"device": device, "reason": error.message})
 
     def _resume(self, row: DeploymentRow) -> bool:
         """Begin to take up a deployment; return whether that can be tried at all."""

@@ -93,10 +93,9 @@ class RunService:
             )
             deployment.run = run
             self._runs[run.id] = run
-            for old in [old for old in self._runs.values() if not old.is_running][
-                : max(0, len(self._runs) - KEPT_RUNS)
-            ]:
-                del self._runs[old.id]
+            ended = [old.id for old in self._runs.values() if not old.is_running]
+            for old_id in ended[: max(0, len(self._runs) - KEPT_RUNS)]:
+                del self._runs[old_id]
         run.start()
         return run.snapshot()
 
