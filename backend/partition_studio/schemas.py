@@ -15,7 +15,9 @@ from partition_studio.partition.plan import Plan
 class Schema(BaseModel):
     """Frozen, and strict about unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", from_attributes=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ProblemOut(Schema):
@@ -220,7 +222,7 @@ class DeviceIn(Schema):
     """The host key's fingerprint that the person has compared and accepted (`SHA256:...`)."""
     cpus: list[int] | None = None
     """Cores that the agent may use; all usable ones when left out."""
-    memory_bytes: int | None = Field(default=None, gt=0)
+    memory_bytes: int | None = Field(default=None, gt=0, lt=2**63)
     """Memory that may be used, where it is less than the device itself can tell."""
     idle_power_w: float | None = Field(default=None, ge=0)
     busy_power_w: float | None = Field(default=None, ge=0)

@@ -1,5 +1,7 @@
 """What cannot be used is refused by name, and what was there stays."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from partition_studio.errors import StudioError
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import (
+    DeploymentOut,
     DeviceIn,
     DeviceOut,
     ModelOut,
@@ -16,6 +19,7 @@ from partition_studio.schemas import (
     SavedPlanOut,
     SpreadIn,
 )
+from partition_studio.store.tables import DeploymentRow
 from tests.studio import RunningStudio
 
 
@@ -160,3 +164,55 @@ def test_a_removed_model_takes_its_plans_along(studio: RunningStudio, model: Mod
     assert code_of(studio.client.delete, f"/api/models/{model.id}") == "model_not_found"
     again = studio.client.post("/api/examples/digits", ModelSummaryOut)
     assert studio.client.get(f"/api/models/{again.id}/plans", list[SavedPlanOut]) == []
+
+
+@pytest.mark.parametrize("field", ["idle_power_w", "busy_power_w"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-1"])
+def test_power_that_is_no_number_is_refused_and_the_list_stays_readable(
+    studio: RunningStudio, field: str, value: str
+) -> None:
+    body = {"name": "x", "address": "local:", "idle_power_w": 1, "busy_power_w": 2, field: value}
+    with studio.http(**studio.bearer) as client:
+        assert client.post("/api/devices", json=body).json()["code"] == "bad_request"
+        assert client.get("/api/devices").json() == []
+
+
+def test_of_two_who_save_at_once_one_is_told(studio: RunningStudio, model: ModelSummaryOut, plan: Plan) -> None:
+    saved = studio.client.post(f"/api/models/{model.id}/plans", SavedPlanOut, PlanIn(name="p", plan=plan))
+    for revision in range(saved.revision, saved.revision + 5):
+        request = PlanIn(name="mine", plan=plan, revision=revision)
+
+        def save(request: PlanIn = request) -> str:
+            try:
+                studio.services.plans.update(saved.id, request)
+            except StudioError as error:
+                return error.code
+            return "saved"
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = sorted(pool.map(lambda _: save(), range(4)))
+        assert answers == ["plan_conflict"] * 3 + ["saved"]
+
+
+@pytest.mark.parametrize("path", ["/%00", "/" + "x" * 300, "/a/" + "%ff" * 10])
+def test_a_path_that_no_file_can_have_is_no_fault_of_the_studio(studio: RunningStudio, path: str) -> None:
+    with studio.http() as client:
+        assert client.get(path).status_code in (200, 404, 503)
+
+
+def test_a_deployment_of_another_form_keeps_the_studio_from_nothing(studio: RunningStudio) -> None:
+    with studio.services.deployments._database.session() as session, session.begin():
+        for number, state in enumerate(("running", "deploying", "stopped")):
+            session.add(
+                DeploymentRow(
+                    id=f"old{number}",
+                    model_id="gone",
+                    epoch=1,
+                    state=state,
+                    document={"plan": "of an older studio"},
+                    created_at=datetime.now(UTC),
+                )
+            )
+    studio.services.deployments.resume_running()
+    assert studio.client.get("/api/deployments", list[DeploymentOut]) == []
+    assert code_of(studio.client.get, "/api/deployments/old0", dict) == "deployment_not_found"

@@ -9,6 +9,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from partition_studio.api.app import allowed_hosts
 from partition_studio.api.auth import COOKIE_NAME
 from tests.studio import RunningStudio
 
@@ -132,3 +133,11 @@ def test_no_path_leads_out_of_the_pages_folder(studio: RunningStudio) -> None:
             answer = client.get(path)
             assert "StudioError" not in answer.text
             assert "root:" not in answer.text
+
+
+def test_a_name_that_was_allowed_is_allowed_without_a_port_too() -> None:
+    assert {"board.example:8400", "board.example", "127.0.0.1:8400"} <= allowed_hosts(
+        "127.0.0.1", 8400, ["board.example"]
+    )
+    assert "127.0.0.1" not in allowed_hosts("127.0.0.1", 8400)
+    assert "127.0.0.1" in allowed_hosts("127.0.0.1", 80)

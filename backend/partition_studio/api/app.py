@@ -34,7 +34,9 @@ PAGE_MISSING = """<!doctype html><meta charset="utf-8"><title>Partition Studio</
 def allowed_hosts(host: str, port: int, extra: Sequence[str] = ()) -> frozenset[str]:
     """Return the values of the Host header that the studio answers to."""
     names = ["127.0.0.1", "localhost", "[::1]", *([] if host in ("0.0.0.0", "::") else [host]), *extra]  # noqa: S104
-    return frozenset(name if name in extra and ":" in name else f"{name}:{port}" for name in names)
+    with_port = {name if name in extra and ":" in name else f"{name}:{port}" for name in names}
+    # Browsers leave the port out where it is the usual one: here on port 80, and behind a proxy that has the name.
+    return frozenset({*with_port, *extra, *(names if port == 80 else [])})
 
 
 def make_routes() -> FastAPI:
@@ -87,8 +89,13 @@ def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) ->
     def page(path: str) -> Response:
         if path.startswith("api/"):
             raise NotFoundError(f"The studio has no /{path}", next_step="See /openapi.json for what there is.")
-        file = (STATIC / path).resolve()
-        if file.is_file() and file.is_relative_to(STATIC.resolve()):
+        try:
+            file = (STATIC / path).resolve()
+            is_page = file.is_file() and file.is_relative_to(STATIC.resolve())
+        except (OSError, ValueError):
+            # A path that no file can have.
+            is_page = False
+        if is_page:
             # Built files carry a digest in their name; the page that names them must not be kept.
             lasting = path.startswith("assets/")
             return FileResponse(

@@ -67,6 +67,8 @@ def find_studio(url: str | None, data_dir: Path | None) -> StudioAddress:
     folder = DataDir(data_dir) if data_dir is not None else _running_folder()
     url = url or os.environ.get(URL_VARIABLE) or _first_line(folder.address)
     token = os.environ.get(TOKEN_VARIABLE) or _first_line(folder.token)
+    if token is not None and not token.isascii():
+        raise NotAllowedError("The token has characters that no token has")
     if token is None:
         raise StudioNotRunningError(
             f"No studio has run with the data folder {folder.path}, and {TOKEN_VARIABLE} is not set"
@@ -150,4 +152,9 @@ class StudioClient:
 
     @staticmethod
     def _parse(response: httpx.Response, schema: type[T]) -> T:
-        return TypeAdapter(schema).validate_json(response.content)
+        try:
+            return TypeAdapter(schema).validate_json(response.content)
+        except ValidationError:
+            raise StudioUnavailableError(
+                f"What answers at {response.url.host}:{response.url.port} is no Partition Studio, or another version"
+            ) from None

@@ -71,6 +71,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # From now on nobody else can take the port; whoever asks already waits until all is prepared.
+        listener.listen(128)
     except OSError as error:
         listener.close()
         raise PortTakenError(

@@ -74,6 +74,8 @@ class Run:
         """Prepare a run; `passthrough` names the outputs that are inputs of the network, with that input's name."""
         self.id = run_id
         self.deployment_id = deployment_id
+        #: Whether its figures were written down for good.
+        self.is_kept = False
         self.started_at = datetime.now(UTC)
         self._source: RunSource = source
         self._frames = frames

@@ -136,6 +136,10 @@ class DeviceSession:
                 self._connection = connect_ssh(address, self.spec.credentials, self._files.host_keys)
             return self._connection
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise AgentUnreachableError(f"{self.spec.name} was removed")
+
     def check(self) -> DeviceCheck:
         """Look at the device anew."""
         check = check_device(self.connection())
@@ -153,6 +157,7 @@ class DeviceSession:
         """Have the agent run until `holder` (and every other) releases it; install and start it where needed."""
         with self._lock:
             stop_if_cancelled(cancelled, "the deployment")
+            self._require_open()
             if self._agent is None or self._info is None:
                 self._start(on_step, progress, cancelled)
             if self._info is None:
@@ -276,6 +281,7 @@ class DeviceSession:
     def reattach(self, holder: str) -> AgentInfo | None:
         """Take hold of an agent that runs there already, as after a restart of the studio; None when none does."""
         with self._lock:
+            self._require_open()
             if self._agent is None:
                 connection = self.connection()
                 installed = layout_of(connection, self._check or self.check())
@@ -295,6 +301,7 @@ class DeviceSession:
 
     def uninstall(self) -> None:
         """End the agent and remove everything of ours from the device."""
+        self._closed = True
         with self._lock:
             self._info = None
             self._let_go()

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from partition_agent.protocol import End
 from partition_studio.deployment.deployment import Deployment
@@ -38,6 +40,7 @@ class DeploymentService:
         self._database = database
         self._hub = hub
         self._lock = threading.Lock()
+        self._telling = threading.RLock()
         self._live: dict[str, Deployment] = {}
         self._saved_states: dict[str, str] = {}
 
@@ -50,19 +53,30 @@ class DeploymentService:
         """List deployments, newest first."""
         with self._database.session() as session:
             query = select(DeploymentRow).order_by(DeploymentRow.created_at.desc()).limit(LISTED)
-            return [self._out(row) for row in session.scalars(query)]
+            ended = [out for row in session.scalars(query) if row.id not in self._live and (out := self._read(row))]
+        live = [deployment.snapshot() for deployment in list(self._live.values())]
+        return sorted([*live, *ended], key=lambda out: out.created_at, reverse=True)
 
     def show(self, deployment_id: str) -> DeploymentOut:
         """Show one deployment."""
+        live = self._live.get(deployment_id)
+        if live is not None:
+            return live.snapshot()
         with self._database.session() as session:
             row = session.get(DeploymentRow, deployment_id)
-        if row is None:
+        out = None if row is None else self._read(row)
+        if out is None:
             raise DeploymentNotFoundError(f"There is no deployment {deployment_id!r}", deployment_id=deployment_id)
-        return self._out(row)
+        return out
 
-    def _out(self, row: DeploymentRow) -> DeploymentOut:
-        live = self._live.get(row.id)
-        return live.snapshot() if live is not None else DeploymentOut.model_validate(row.document)
+    @staticmethod
+    def _read(row: DeploymentRow) -> DeploymentOut | None:
+        """Return an ended deployment as it was kept; None for one that an older studio wrote in another form."""
+        try:
+            return DeploymentOut.model_validate(row.document)
+        except ValidationError:
+            logger.warning("deployment_unreadable", extra={"deployment_id": row.id})
+            return None
 
     def live(self, deployment_id: str) -> Deployment:
         """Return a deployment of this studio's lifetime. Raises DeploymentNotFoundError."""
@@ -150,8 +164,11 @@ class DeploymentService:
     def each_active(self, act: Callable[[Deployment], None]) -> None:
         """Do something with every active deployment."""
         for live in list(self._live.values()):
-            if live.is_active:
-                act(live)
+            try:
+                if live.is_active:
+                    act(live)
+            except StudioError as error:
+                logger.warning("deployment_not_reached", extra={"deployment_id": live.id, "reason": error.message})
 
     def resume_running(self) -> None:
         """Take up again, at the studio's start, what ran when the last one ended; the rest is noted as stopped."""
@@ -162,10 +179,14 @@ class DeploymentService:
                 if row.state != "running" or not self._resume(row):
                     row.state = "stopped"
                     row.document = {**row.document, "state": "stopped"}
-                    arguments = (row.id, row.epoch, Plan.model_validate(row.document["plan"]))
-                    threading.Thread(
-                        target=self._clear_away, args=arguments, name=f"clear-{row.id}", daemon=True
-                    ).start()
+                    out = self._read(row)
+                    if out is not None:
+                        threading.Thread(
+                            target=self._clear_away,
+                            args=(row.id, row.epoch, out.plan),
+                            name=f"clear-{row.id}",
+                            daemon=True,
+                        ).start()
 
     def _clear_away(self, deployment_id: str, epoch: int, plan: Plan) -> None:
         """End on its devices what an earlier studio left and this one does not take up again."""
@@ -181,9 +202,11 @@ class DeploymentService:
 
     def _resume(self, row: DeploymentRow) -> bool:
         """Begin to take up a deployment; return whether that can be tried at all."""
-        plan = Plan.model_validate(row.document["plan"])
+        out = self._read(row)
+        if out is None:
+            return False
         try:
-            spec = self._spec(row.id, row.epoch, row.model_id, plan)
+            spec = self._spec(row.id, row.epoch, row.model_id, out.plan)
             sessions = {device: self._devices.session(device) for device in spec.graph.devices}
         except StudioError as error:
             logger.warning("deployment_not_resumed", extra={"deployment_id": row.id, "reason": error.message})
@@ -203,6 +226,15 @@ class DeploymentService:
     def _changed(self, deployment: Deployment) -> None:
         if deployment.id not in self._live:
             return
+        try:
+            with self._telling:
+                self._tell(deployment)
+        except SQLAlchemyError:
+            # What a deployment does must not hang on whether it can be written down just now.
+            logger.exception("deployment_not_saved", extra={"deployment_id": deployment.id})
+
+    def _tell(self, deployment: Deployment) -> None:
+        """Publish and keep the present state; one after the other, so that nothing older follows."""
         self._hub.publish(DeploymentMessage(deployment=deployment.snapshot()))
         if deployment.state != "deploying" and self._saved_states.get(deployment.id) != deployment.state:
             self._save(deployment)

@@ -103,7 +103,13 @@ def preprocessing_of(document: PreprocessingOut) -> Preprocessing:
 
 def _plain_name(name: str) -> str:
     """Return a file name that cannot lead out of its folder. Raises BadInputError."""
-    if not name or Path(name).name != name or name.startswith(".") or not name.isprintable() or len(name) > 200:
+    if (
+        not name
+        or Path(name).name != name
+        or name.startswith(".")
+        or not name.isprintable()
+        or len(os.fsencode(name)) > 200
+    ):
         raise BadInputError(f"{name!r} is no plain file name", next_step="Rename the file and add it again.")
     return name
 

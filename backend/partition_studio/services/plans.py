@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.errors import ConflictError, NotFoundError
@@ -131,15 +131,24 @@ class PlanService:
             row = session.get(PlanRow, plan_id)
             if row is None:
                 raise NotFoundError(f"There is no saved plan {plan_id}")
-            if request.revision is not None and request.revision != row.revision:
+            expected = row.revision if request.revision is None else request.revision
+            changed = session.execute(
+                update(PlanRow)
+                .where(PlanRow.id == plan_id, PlanRow.revision == expected)
+                .values(
+                    name=request.name,
+                    document=request.plan.model_dump(mode="json"),
+                    revision=expected + 1,
+                    updated_at=datetime.now(UTC),
+                )
+                .returning(PlanRow.id)
+            ).first()
+            session.refresh(row)
+            if changed is None:
                 raise PlanConflictError(
                     f"The plan {row.name!r} was saved by someone else in the meantime (revision {row.revision})",
                     revision=row.revision,
                 )
-            row.name = request.name
-            row.document = request.plan.model_dump(mode="json")
-            row.revision += 1
-            row.updated_at = datetime.now(UTC)
         self._hub.publish(PlansMessage(model_id=row.model_id))
         return _saved(row)
 

@@ -45,6 +45,7 @@ class RunService:
         self._models = models
         self._deployments = deployments
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._runs: dict[str, Run] = {}
 
     def start(
@@ -146,9 +147,12 @@ class RunService:
         return [NamedFrame(name, read_frame(data, name, network.inputs, preprocessing)) for name, data in files]
 
     def _changed(self, run: Run) -> None:
-        out = run.snapshot()
-        self._hub.publish(RunMessage(run=out))
-        if out.state != "running":
+        with self._telling:
+            # Taken and published in one, so that nothing older follows what is newer.
+            out = run.snapshot()
+            self._hub.publish(RunMessage(run=out))
+        if out.state != "running" and not run.is_kept:
+            run.is_kept = True
             with self._database.session() as session, session.begin():
                 session.merge(
                     RunRow(
