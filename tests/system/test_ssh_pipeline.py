@@ -148,4 +148,6 @@ def test_a_plan_on_a_device_that_is_away_is_warned_of_and_fails_by_name(desk: De
     assert failed.state == "failed"
     assert {row.device: row.step for row in failed.devices} == {"here": "waiting", "one": "failed"}
     servers[0].start()
-    assert desk.deploy(model, plan).state == "running"
+    back = desk.deploy(model, plan)
+    assert desk.stop(back).state == "stopped"
+    wait_for(lambda: not agents_in(servers) or None, what="the end of the agent")
