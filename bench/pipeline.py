@@ -23,8 +23,8 @@ import onnxruntime
 
 from partition_studio.graph.network import Network
 from partition_studio.partition.extract import submodels
+from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import NetworkRef, Plan
-from partition_studio.partition.stages import build_stages
 from partition_studio.schemas import DeploymentOut, DeviceIn
 from partition_studio.services import Services
 from partition_studio.settings import open_data_dir
@@ -79,12 +79,13 @@ def time_alone(part: bytes, core: int, runs: int = STAGE_RUNS) -> float:
 def plan_of(network: Network, cut: int) -> Plan:
     """Return the plan that gives the first `cut` layers to the first device."""
     placement = {layer.name: DEVICES[0 if number < cut else 1] for number, layer in enumerate(network.layers)}
-    return Plan(version=1, network=NetworkRef(sha256=network.digest, name=network.name), placement=placement)
+    return Plan(network=NetworkRef(sha256=network.digest, name=network.name), placement=placement)
 
 
 def parts_of(network: Network, plan: Plan) -> list[bytes]:
     """Return the sub-models of a plan, in the order of its stages."""
-    graph = build_stages(network, plan)
+    parted = partition(network, plan)
+    graph = parted.graph
     made = submodels(network, graph)
     return [made[stage.name].data for stage in graph.stages]
 
@@ -93,7 +94,8 @@ def one_tensor_cuts(network: Network) -> list[int]:
     """Return the places where the layers so far hand exactly one tensor to the rest."""
     cuts = []
     for cut in range(1, len(network.layers)):
-        graph = build_stages(network, plan_of(network, cut))
+        parted = partition(network, plan_of(network, cut))
+        graph = parted.graph
         crossing = [t for c in graph.cuts if c.producer != "source" and c.consumer != "sink" for t in c.tensors]
         if len(graph.stages) == 2 and len(crossing) == 1:
             cuts.append(cut)

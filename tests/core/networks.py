@@ -62,7 +62,7 @@ def load_both(model: onnx.ModelProto | bytes, name: str = "net.onnx") -> tuple[N
 
 
 def plan_for(network: Network, placement: dict[str, str]) -> Plan:
-    return Plan(version=1, network=NetworkRef(sha256=network.digest, name=network.name), placement=placement)
+    return Plan(network=NetworkRef(sha256=network.digest, name=network.name), placement=placement)
 
 
 def random_plan(network: Network, devices: int, seed: int) -> Plan:

@@ -9,8 +9,8 @@ from partition_studio.graph.frames import random_frame
 from partition_studio.graph.network import Network
 from partition_studio.graph.runtime import run_model
 from partition_studio.partition.extract import submodels
+from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import Plan
-from partition_studio.partition.stages import build_stages
 from partition_studio.partition.verify import verify
 from partition_studio.planner.spread import spread
 
@@ -63,9 +63,10 @@ def test_a_real_architecture_splits_anywhere(example: str, cut: str) -> None:
         "runs": run_plan(network, 3, seed=5, switches=6),
         "everywhere": random_plan(network, 3, seed=7),
     }
-    graph = build_stages(network, plans[cut])
+    parted = partition(network, plans[cut])
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    result = verify(original, graph, parts, random_frame(network.inputs, 3), threads=2)
+    result = verify(original, parted, parts, random_frame(network.inputs, 3), threads=2)
     assert result.first_difference is None
     assert len(graph.stages) >= 3
     if cut == "spread":
@@ -75,7 +76,8 @@ def test_a_real_architecture_splits_anywhere(example: str, cut: str) -> None:
 @pytest.mark.parametrize("example", QUICK)
 def test_the_parts_together_hold_the_weights_once(example: str) -> None:
     network, _ = loaded(example)
-    graph = build_stages(network, random_plan(network, 3, seed=7))
+    parted = partition(network, random_plan(network, 3, seed=7))
+    graph = parted.graph
     held = [name for stage in graph.stages for layer in stage.layers for name in network.layer(layer).weights]
     assert set(held) == set(network.weight_sizes)
 

@@ -11,7 +11,7 @@ from partition_studio.graph.frames import random_frame
 from partition_studio.graph.network import LayerNotFoundError, TensorType
 from partition_studio.graph.runtime import run_model
 from partition_studio.partition.extract import extract, submodels
-from partition_studio.partition.stages import build_stages
+from partition_studio.partition.partition import partition
 from partition_studio.partition.verify import verify
 
 from .networks import load, load_both, make_model, plan_for, random_plan, relu_chain, value, weight
@@ -39,12 +39,12 @@ def conv_model(ir: int, kind: type[np.floating] = np.float32, weights_as_inputs:
 def test_every_format_version_and_float_type_loads_and_splits(ir: int, kind: type[np.floating]) -> None:
     network, original = load_both(conv_model(ir, kind, weights_as_inputs=ir == 3))
     assert network.inputs == {"x": TensorType(np.dtype(kind).name, SHAPE)}
-    assert network.model.ir_version >= 4
-    assert [v.name for v in network.model.graph.input] == ["x"]
-    onnx.checker.check_model(network.model, full_check=True)
-    graph = build_stages(network, plan_for(network, {"conv": "a", "relu": "b"}))
+    assert network.ir_version >= 4
+    assert list(network.inputs) == ["x"]
+    parted = partition(network, plan_for(network, {"conv": "a", "relu": "b"}))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 0)).ok
+    assert verify(original, parted, parts, random_frame(network.inputs, 0)).ok
 
 
 def test_a_layer_tells_what_it_costs() -> None:
@@ -145,9 +145,10 @@ def test_what_makes_weights_is_folded() -> None:
     assert network.outputs["y"].shape == (1, 48)
     assert set(network.layer("conv").weights) == {"w", "bias"}
     assert network.parameters == 9
-    graph = build_stages(network, plan_for(network, {"conv": "a", "flat": "b"}))
+    parted = partition(network, plan_for(network, {"conv": "a", "flat": "b"}))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 0)).max_abs == 0.0
+    assert verify(original, parted, parts, random_frame(network.inputs, 0)).max_abs == 0.0
 
 
 def test_dequantised_weights_stay_small_and_travel_with_their_layer() -> None:
@@ -160,12 +161,13 @@ def test_dequantised_weights_stay_small_and_travel_with_their_layer() -> None:
     network, original = load_both(make_model(nodes, [X], [Y], [q, weight("scale", np.float32(0.1))]))
     assert [layer.name for layer in network.layers] == ["conv", "mul"]
     assert network.layer("conv").weights == ("q", "scale")
-    graph = build_stages(network, plan_for(network, {"conv": "a", "mul": "b"}))
+    parted = partition(network, plan_for(network, {"conv": "a", "mul": "b"}))
+    graph = parted.graph
     first, second = (extract(network, stage) for stage in graph.stages)
     assert [n.op_type for n in first.graph.node] == ["DequantizeLinear", "Conv"]
     assert [n.op_type for n in second.graph.node] == ["Mul"]
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 0)).ok
+    assert verify(original, parted, parts, random_frame(network.inputs, 0)).ok
 
 
 def test_tensors_that_a_branch_captures_are_inputs_of_its_layer() -> None:
@@ -186,9 +188,10 @@ def test_tensors_that_a_branch_captures_are_inputs_of_its_layer() -> None:
     assert chooser.inputs == ("chosen", "inner")
     assert chooser.weights == ("w",)
     for seed in range(6):
-        graph = build_stages(network, random_plan(network, 3, seed))
+        parted = partition(network, random_plan(network, 3, seed))
+        graph = parted.graph
         parts = {name: part.data for name, part in submodels(network, graph).items()}
-        assert verify(original, graph, parts, random_frame(network.inputs, seed)).max_abs == 0.0
+        assert verify(original, parted, parts, random_frame(network.inputs, seed)).max_abs == 0.0
 
 
 def test_local_functions_are_inlined() -> None:
@@ -198,9 +201,10 @@ def test_local_functions_are_inlined() -> None:
     nodes = [node("Twice", ["x"], ["t"], domain="own", name="f"), node("Relu", ["t"], ["y"], name="r")]
     network, original = load_both(make_model(nodes, [X], [Y], functions=[function], domains=["own"]))
     assert [layer.op_type for layer in network.layers] == ["Add", "Relu"]
-    graph = build_stages(network, random_plan(network, 2, 1))
+    parted = partition(network, random_plan(network, 2, 1))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 0)).max_abs == 0.0
+    assert verify(original, parted, parts, random_frame(network.inputs, 0)).max_abs == 0.0
 
 
 def test_optional_outputs_that_nobody_reads_are_dropped() -> None:
@@ -219,9 +223,10 @@ def test_operators_of_onnx_runtime_itself_get_their_shapes_from_it() -> None:
     network, original = load_both(make_model(nodes, [X], [y], [w], domains=["com.microsoft"]))
     assert network.tensors["c"].shape == (1, 3, 4, 4)
     assert network.layer("fused").macs == 3 * 16 * 2
-    graph = build_stages(network, plan_for(network, {"fused": "a", "neg": "b"}))
+    parted = partition(network, plan_for(network, {"fused": "a", "neg": "b"}))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 0)).ok
+    assert verify(original, parted, parts, random_frame(network.inputs, 0)).ok
 
 
 def test_the_digest_is_of_the_file_as_given() -> None:

@@ -10,7 +10,8 @@ from partition_studio.graph.frames import random_frame
 from partition_studio.graph.network import Network
 from partition_studio.graph.walk import node_reads
 from partition_studio.partition.extract import extract, submodels
-from partition_studio.partition.stages import SINK, SOURCE, build_stages
+from partition_studio.partition.partition import partition
+from partition_studio.partition.stages import SINK, SOURCE
 from partition_studio.partition.verify import PartNotRunnableError, PartsDifferError, verify
 
 from .networks import cnn_models, load, load_both, plan_for, random_plan, relu_chain
@@ -24,9 +25,10 @@ def test_parts_of_a_random_cnn_placed_at_random_equal_the_whole(
     model: onnx.ModelProto, devices: int, seed: int
 ) -> None:
     network, original = load_both(model)
-    graph = build_stages(network, random_plan(network, devices, seed))
+    parted = partition(network, random_plan(network, devices, seed))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    result = verify(original, graph, parts, random_frame(network.inputs, seed))
+    result = verify(original, parted, parts, random_frame(network.inputs, seed))
     assert {d.tensor for d in result.per_tensor} >= set(network.outputs)
     assert result.first_difference is None
 
@@ -36,7 +38,8 @@ def test_parts_of_a_random_cnn_placed_at_random_equal_the_whole(
 def test_stages_of_a_random_placement_are_sound(model: onnx.ModelProto, devices: int, seed: int) -> None:
     network = load(model)
     plan = random_plan(network, devices, seed)
-    graph = build_stages(network, plan)
+    parted = partition(network, plan)
+    graph = parted.graph
     assert sorted(name for stage in graph.stages for name in stage.layers) == sorted(plan.placement)
     for stage in graph.stages:
         assert {plan.placement[name] for name in stage.layers} == {stage.device}
@@ -69,8 +72,8 @@ def _check_submodel(
 @given(model=cnn_models(), seed=st.integers(0, 10**6))
 def test_the_same_stage_is_always_the_same_bytes(model: onnx.ModelProto, seed: int) -> None:
     network, again = load(model), load(model)
-    first = submodels(network, build_stages(network, random_plan(network, 3, seed)))
-    second = submodels(again, build_stages(again, random_plan(again, 3, seed)))
+    first = submodels(network, partition(network, random_plan(network, 3, seed)).graph)
+    second = submodels(again, partition(again, random_plan(again, 3, seed)).graph)
     assert {name: part.digest for name, part in first.items()} == {n: part.digest for n, part in second.items()}
 
 
@@ -78,7 +81,8 @@ def test_the_same_stage_is_always_the_same_bytes(model: onnx.ModelProto, seed: i
 @given(model=cnn_models(), devices=st.integers(2, 4), seed=st.integers(0, 10**6))
 def test_a_window_holds_the_longest_way_around_a_cut(model: onnx.ModelProto, devices: int, seed: int) -> None:
     network = load(model)
-    graph = build_stages(network, random_plan(network, devices, seed))
+    parted = partition(network, random_plan(network, devices, seed))
+    graph = parted.graph
 
     def longest(start: str, end: str) -> int:
         if start == end:
@@ -92,12 +96,13 @@ def test_a_window_holds_the_longest_way_around_a_cut(model: onnx.ModelProto, dev
 
 def test_a_damaged_part_is_noticed_and_its_tensor_named() -> None:
     network, original = load_both(relu_chain(4))
-    graph = build_stages(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "a", "l3": "b"}))
+    parted = partition(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "a", "l3": "b"}))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
     damaged = onnx.ModelProto.FromString(parts["b-0"])
     damaged.graph.node[0].op_type = "Sigmoid"
     parts["b-0"] = damaged.SerializeToString()
-    result = verify(original, graph, parts, random_frame(network.inputs, 1))
+    result = verify(original, parted, parts, random_frame(network.inputs, 1))
     assert not result.ok
     assert result.max_rel > result.tolerance
     with pytest.raises(PartsDifferError, match=r"'t1' of the stage 'b-0'"):
@@ -106,18 +111,20 @@ def test_a_damaged_part_is_noticed_and_its_tensor_named() -> None:
 
 def test_a_part_that_cannot_run_is_named() -> None:
     network, original = load_both(relu_chain(2))
-    graph = build_stages(network, plan_for(network, {"l0": "a", "l1": "b"}))
+    parted = partition(network, plan_for(network, {"l0": "a", "l1": "b"}))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
     with pytest.raises(PartNotRunnableError, match="'b-0'"):
-        verify(original, graph, {**parts, "b-0": parts["b-0"][:-20]}, random_frame(network.inputs, 1))
+        verify(original, parted, {**parts, "b-0": parts["b-0"][:-20]}, random_frame(network.inputs, 1))
 
 
 def test_equal_parts_differ_by_exactly_nothing() -> None:
     network, original = load_both(relu_chain(3))
-    graph = build_stages(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "c"}))
+    parted = partition(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "c"}))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
     seen: list[str] = []
-    result = verify(original, graph, parts, random_frame(network.inputs, 1), on_stage=seen.append)
+    result = verify(original, parted, parts, random_frame(network.inputs, 1), on_stage=seen.append)
     assert (result.ok, result.max_abs, result.max_rel) == (True, 0.0, 0.0)
     assert [d.tensor for d in result.per_tensor] == ["t0", "t1", "y"]
     assert seen == ["a-0", "b-0", "c-0"]
@@ -130,11 +137,12 @@ def test_a_weight_that_two_stages_share_is_in_both() -> None:
         node.input.append("w")
     model.graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(_scalar(1.5)), name="w"))
     network, original = load_both(model)
-    graph = build_stages(network, plan_for(network, {"l0": "a", "l1": "b"}))
+    parted = partition(network, plan_for(network, {"l0": "a", "l1": "b"}))
+    graph = parted.graph
     for stage in graph.stages:
         assert [t.name for t in extract(network, stage).graph.initializer] == ["w"]
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 1)).max_abs == 0.0
+    assert verify(original, parted, parts, random_frame(network.inputs, 1)).max_abs == 0.0
 
 
 def _scalar(number: float) -> onnx.TensorProto:

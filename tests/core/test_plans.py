@@ -16,8 +16,8 @@ from partition_studio.partition.check import (
     peak_activation_bytes,
     require_valid,
 )
+from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import MalformedPlanError, NetworkRef, Plan, parse_plan
-from partition_studio.partition.stages import build_stages
 
 from .networks import load, make_model, plan_for, relu_chain, value, weight
 
@@ -45,7 +45,7 @@ def test_a_plan_survives_its_json() -> None:
         ("\x00", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         ("[]", "as a whole"),
-        ({**GOOD, "version": 2}, "'version'"),
+        ({**GOOD, "version": 3}, "'version'"),
         ({**GOOD, "extra": 1}, "'extra'"),
         ({**GOOD, "network": {"sha256": "abc", "name": "n"}}, "'network.sha256'"),
         ({**GOOD, "network": None}, "'network'"),
@@ -115,7 +115,7 @@ def test_offline_any_device_name_will_do() -> None:
 def test_a_plan_for_another_file_is_refused() -> None:
     network = chain()
     placement = dict.fromkeys(["l0", "l1", "l2"], "pi")
-    plan = Plan(version=1, network=NetworkRef(sha256=SHA, name="other"), placement=placement)
+    plan = Plan(network=NetworkRef(sha256=SHA, name="other"), placement=placement)
     report = check_plan(network, plan)
     assert [p.code for p in report.errors] == ["other_network"]
     assert "'other'" in report.errors[0].message
@@ -146,8 +146,8 @@ def test_what_does_not_fit_is_an_error_and_what_hardly_fits_a_warning() -> None:
 
 def test_a_valid_plan_is_returned_with_its_stages_and_an_invalid_one_raised() -> None:
     network = chain()
-    report, graph = require_valid(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "b"}))
-    assert report.stages == graph.stages
+    report, parted = require_valid(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "b"}))
+    assert report.stages == parted.graph.stages
     with pytest.raises(InvalidPlanError, match=r"'l1'.*\(1 more problem\.\)") as caught:
         require_valid(network, plan_for(network, {"l0": "a"}))
     assert isinstance(caught.value, PlanError)
@@ -159,5 +159,5 @@ def test_a_tensor_that_is_needed_later_stays_in_the_peak() -> None:
     edges = {"a": ["x"], "b": ["a"], "c": ["b"], "d": ["c", "a"]}
     nodes = [helper.make_node("Sum", sources, [name], name=name) for name, sources in edges.items()]
     network = load(make_model(nodes, [value("x", shape)], [value("d", shape)]))
-    stage = build_stages(network, plan_for(network, dict.fromkeys(edges, "p"))).stages[0]
+    stage = partition(network, plan_for(network, dict.fromkeys(edges, "p"))).graph.stages[0]
     assert peak_activation_bytes(network, stage) == 3 * TENSOR_BYTES

@@ -11,6 +11,7 @@ from onnx import helper
 from partition_studio.graph.frames import random_frame
 from partition_studio.graph.network import Network
 from partition_studio.partition.extract import OutputFolderError, submodels, write_submodels
+from partition_studio.partition.partition import partition
 from partition_studio.partition.stages import (
     SINK,
     SOURCE,
@@ -18,7 +19,6 @@ from partition_studio.partition.stages import (
     StageGraph,
     StageNotFoundError,
     UnplacedLayerError,
-    build_stages,
 )
 from partition_studio.partition.verify import difference, verify
 
@@ -36,9 +36,10 @@ def network_of(edges: dict[str, list[str]], outputs: list[str], inputs: tuple[st
 
 def staged(model: onnx.ModelProto, placement: dict[str, str]) -> tuple[Network, StageGraph]:
     network, original = load_both(model)
-    graph = build_stages(network, plan_for(network, placement))
+    parted = partition(network, plan_for(network, placement))
+    graph = parted.graph
     parts = {name: part.data for name, part in submodels(network, graph).items()}
-    assert verify(original, graph, parts, random_frame(network.inputs, 0)).max_abs == 0.0
+    assert verify(original, parted, parts, random_frame(network.inputs, 0)).max_abs == 0.0
     return network, graph
 
 
@@ -126,7 +127,7 @@ def test_an_input_that_nobody_reads_is_sent_nowhere() -> None:
 def test_an_unplaced_layer_is_named() -> None:
     network = load(relu_chain(2))
     with pytest.raises(UnplacedLayerError, match="'l1'"):
-        build_stages(network, plan_for(network, {"l0": "p"}))
+        partition(network, plan_for(network, {"l0": "p"}))
 
 
 def test_submodels_are_written_with_a_manifest(tmp_path: Path) -> None:

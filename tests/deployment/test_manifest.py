@@ -10,8 +10,8 @@ from partition_studio.deployment.manifest import Manifest, build_manifest
 from partition_studio.graph.examples import build_example
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
+from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import NetworkRef, Plan
-from partition_studio.partition.stages import build_stages
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
 @pytest.fixture(scope="module")
 def manifest(network: Network) -> Manifest:
     placement = {layer.name: "abc"[number % 3] for number, layer in enumerate(network.layers)}
-    plan = Plan(version=1, network=NetworkRef(sha256=network.digest, name=network.name), placement=placement)
-    graph = build_stages(network, plan)
+    plan = Plan(network=NetworkRef(sha256=network.digest, name=network.name), placement=placement)
+    parted = partition(network, plan)
+    graph = parted.graph
     return build_manifest(graph, {stage.name: f"digest of {stage.name}" for stage in graph.stages}, {"a": 2})
 
 

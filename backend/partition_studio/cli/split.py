@@ -37,7 +37,8 @@ def split(
     from partition_studio.services.models import preprocessing_of
 
     network = load_network(model)
-    _, graph = require_valid(network, parse_plan(read_bytes(plan)))
+    _, partition = require_valid(network, parse_plan(read_bytes(plan)))
+    graph = partition.graph
     if input is not None:
         preprocessing = preprocessing_of(preprocessing_from(channels, scale, mean, std) or PreprocessingOut())
         frame = read_frame(read_bytes(input), input.name, network.inputs, preprocessing)
@@ -46,10 +47,10 @@ def split(
         seed = secrets.randbelow(2**31) if seed is None else seed
         frame = random_frame(network.inputs, seed)
         shown_input = f"random (seed {seed})"
-    parts = submodels(network, graph)
-    result = verify(original_model(model), graph, {name: part.data for name, part in parts.items()}, frame)
+    parts = submodels(partition.network, graph)
+    result = verify(original_model(model), partition, {name: part.data for name, part in parts.items()}, frame)
     result.require_equal()
-    files = write_submodels(network, graph, out)
+    files = write_submodels(partition.network, graph, out)
     if as_json:
         print_json(
             {

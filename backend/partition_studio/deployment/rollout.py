@@ -31,8 +31,8 @@ from partition_studio.errors import DeploymentError, DeviceError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.session import DeviceSession, SessionStep
-from partition_studio.graph.network import Network
 from partition_studio.partition.extract import SubModel, submodels
+from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.stages import StageGraph
 from partition_studio.partition.verify import Verification, verify
@@ -64,11 +64,15 @@ class DeploymentSpec:
     model_id: str
     model_name: str
     plan: Plan
-    network: Network
+    partition: Partition
     original: Callable[[], onnx.ModelProto]
-    graph: StageGraph
     test_frame: Tensors
     threads: Mapping[str, int]
+
+    @property
+    def graph(self) -> StageGraph:
+        """The stages and cuts."""
+        return self.partition.graph
 
     @property
     def holder(self) -> str:
@@ -103,7 +107,7 @@ class Rollout:
 
     def _cut(self) -> Mapping[str, SubModel]:
         """Make the sub-models and the manifest; the former are as large as the network, and are not kept."""
-        parts = submodels(self.spec.network, self.spec.graph)
+        parts = submodels(self.spec.partition.network, self.spec.graph)
         digests = {name: part.digest for name, part in parts.items()}
         self._manifest = build_manifest(self.spec.graph, digests, self.spec.threads)
         return parts
@@ -221,7 +225,7 @@ class Rollout:
         spec = self.spec
         return verify(
             spec.original(),
-            spec.graph,
+            spec.partition,
             {name: part.data for name, part in parts.items()},
             spec.test_frame,
             on_stage=lambda _stage: self._check_halted(),
@@ -323,7 +327,7 @@ class Rollout:
         if not future.done():
             raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
         for name, array in future.result().outputs.items():
-            expected = verification.outputs[name]
+            expected = verification.part_outputs[name]
             tolerance = DEVICE_TOLERANCE.get(str(expected.dtype), DEFAULT_DEVICE_TOLERANCE)
             scale = float(np.max(np.abs(expected.astype(np.float64)), initial=0.0)) or 1.0
             worst = float(np.max(np.abs(array.astype(np.float64) - expected.astype(np.float64)), initial=0.0)) / scale

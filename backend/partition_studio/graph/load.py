@@ -5,9 +5,7 @@ anew because the batch is bound; folding and inference take turns until neither 
 """
 
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -15,8 +13,7 @@ import onnx.inliner
 from onnx import NodeProto, TensorProto
 
 from partition_studio.graph.batch import bind_batch, real_inputs, static_shape
-from partition_studio.graph.cost import layer_macs, readable_attributes
-from partition_studio.graph.dtypes import NUMPY_NAMES, ONNX_TYPES, element_bits, onnx_type_name
+from partition_studio.graph.dtypes import NUMPY_NAMES, onnx_type_name
 from partition_studio.graph.errors import (
     ConstantOutputError,
     InvalidNetworkError,
@@ -26,14 +23,15 @@ from partition_studio.graph.errors import (
     UnsupportedTypeError,
 )
 from partition_studio.graph.fold import constants_to_weights, fold_constants, kept_constants
+from partition_studio.graph.index import index_network
 from partition_studio.graph.names import name_nodes
-from partition_studio.graph.network import Layer, Network, TensorType
+from partition_studio.graph.network import Network, TensorType, value_info
 from partition_studio.graph.prune import prune
 from partition_studio.graph.read import LoadLimits, read_network
 from partition_studio.graph.runtime import error_sentence, run_model, runtime_error_types
 from partition_studio.graph.shapes import RawType, ask_runtime_for_types, forget_shapes, infer_types, skeleton
 from partition_studio.graph.structure import check_names, check_operators, describe, sort_nodes
-from partition_studio.graph.walk import node_reads
+from partition_studio.graph.weights import Weight
 
 _OLDEST_IR = 4
 _MOST_FOLDING_ROUNDS = 16
@@ -56,7 +54,19 @@ def load_network(path: Path, *, limits: LoadLimits | None = None) -> Network:
     _check_sizes(tensors, limits, path.name)
     _write_types(model, tensors)
     _check_runnable(model, path.name)
-    return _index(model, raw.digest, path, tensors, weight_nodes, types)
+    return index_network(
+        digest=raw.digest,
+        name=path.stem,
+        ir_version=model.ir_version,
+        opsets={opset.domain: opset.version for opset in model.opset_import},
+        nodes=tuple(model.graph.node),
+        weights={tensor.name: Weight.of_tensor(tensor) for tensor in model.graph.initializer},
+        tensors=tensors,
+        inputs=[value.name for value in model.graph.input],
+        outputs=[value.name for value in model.graph.output],
+        weight_nodes=weight_nodes,
+        shapes={name: dims for name, (_, dims) in types.items() if dims is not None},
+    )
 
 
 def original_model(path: Path, *, limits: LoadLimits | None = None) -> onnx.ModelProto:
@@ -164,11 +174,6 @@ def _write_types(model: onnx.ModelProto, tensors: Mapping[str, TensorType]) -> N
     graph.value_info.extend(value_info(name, kind) for name, kind in tensors.items() if name not in outside)
 
 
-def value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
-    """Return ONNX's description of a tensor."""
-    return onnx.helper.make_tensor_value_info(name, ONNX_TYPES[kind.dtype], kind.shape)
-
-
 def _check_runnable(model: onnx.ModelProto, file_name: str) -> None:
     """Let ONNX's checker look at the network, and ONNX Runtime run it once, without its large weights.
 
@@ -204,65 +209,3 @@ def _try(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
         number, shape = static_shape(value)
         feeds[value.name] = np.ones(shape or (), dtype=onnx.helper.tensor_dtype_to_np_dtype(number))
     return {name: array.shape for name, array in run_model(model, feeds, optimise=False).items()}
-
-
-def _index(
-    model: onnx.ModelProto,
-    digest: str,
-    path: Path,
-    tensors: Mapping[str, TensorType],
-    weight_nodes: Mapping[str, NodeProto],
-    types: Mapping[str, RawType],
-) -> Network:
-    graph = model.graph
-    sizes = {t.name: (prod(t.dims) * element_bits(t.data_type) + 7) // 8 for t in graph.initializer}
-    counts = {t.name: 0 if t.data_type == TensorProto.INT64 else prod(t.dims) for t in graph.initializer}
-    shapes = {name: dims for name, (_, dims) in types.items() if dims is not None}
-    shapes.update((name, kind.shape) for name, kind in tensors.items())
-    layers = []
-    for node in graph.node:
-        if any(name in weight_nodes for name in node.output):
-            continue
-        outputs = tuple(name for name in node.output if name)
-        kinds = tuple(tensors[name] for name in outputs)
-        weights = weights_of(node, sizes, weight_nodes)
-        layers.append(
-            Layer(
-                name=node.name,
-                op_type=node.op_type,
-                domain=node.domain,
-                inputs=tuple(name for name in node_reads(node) if name in tensors),
-                outputs=outputs,
-                weights=weights,
-                output_types=kinds,
-                macs=layer_macs(node, shapes),
-                parameters=sum(counts[name] for name in weights),
-                weight_bytes=sum(sizes[name] for name in weights),
-                activation_bytes=sum(kind.size_bytes for kind in kinds),
-                attributes=MappingProxyType(readable_attributes(node)),
-            )
-        )
-    return Network(
-        digest=digest,
-        name=path.stem,
-        model=model,
-        layers=tuple(layers),
-        inputs=MappingProxyType({value.name: tensors[value.name] for value in graph.input}),
-        outputs=MappingProxyType({value.name: tensors[value.name] for value in graph.output}),
-        tensors=MappingProxyType(dict(tensors)),
-        weight_nodes=MappingProxyType(dict(weight_nodes)),
-        weight_sizes=MappingProxyType(sizes),
-    )
-
-
-def weights_of(node: NodeProto, sizes: Mapping[str, int], weight_nodes: Mapping[str, NodeProto]) -> tuple[str, ...]:
-    """Return the initialisers that a node reads, directly or through weight-making nodes, in order of first use."""
-    found: dict[str, None] = {}
-    pending = node_reads(node)[::-1]
-    while pending:
-        name = pending.pop()
-        if name in sizes:
-            found[name] = None
-        elif name in weight_nodes:
-            pending.extend(node_reads(weight_nodes[name])[::-1])
-    return tuple(found)

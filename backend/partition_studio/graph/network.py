@@ -9,7 +9,8 @@ from types import MappingProxyType
 import onnx
 
 from partition_studio.errors import NotFoundError
-from partition_studio.graph.dtypes import item_bytes
+from partition_studio.graph.dtypes import ONNX_TYPES, item_bytes
+from partition_studio.graph.weights import Weight
 
 
 class LayerNotFoundError(NotFoundError):
@@ -73,6 +74,17 @@ class Layer:
         return tuple(kind.shape for kind in self.output_types)
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkForm:
+    """How a file was loaded: with which sizes for its free dimensions, and whether it was simplified.
+
+    `dims` holds (symbol, size) pairs, sorted; the batch is 1 where it is not among them.
+    """
+
+    simplified: bool = False
+    dims: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A network that was checked and normalised by `graph.load`; never changed afterwards.
@@ -80,24 +92,29 @@ class Network:
     Attributes:
         digest: SHA-256 (hex) of the original file's bytes, followed by those of its external weights.
         name: for people; the file's name without its ending.
-        model: the normalised ONNX model. Its nodes are `layers` (same names, same order) and `weight_nodes`.
+        ir_version, opsets: of the normalised ONNX model; `opsets` by domain, the standard one being ''.
+        nodes: its nodes in topological order: `layers` (same names, same order) and `weight_nodes`.
+        weights: its constants, by name.
         layers: in topological order.
         inputs, outputs: of the whole network, in the file's order.
         tensors: type of every activation, network inputs included.
         weight_nodes: nodes fed by weights alone that are kept as they are (dequantisation), by each output's name.
             They are no layers: every stage that needs one gets a copy.
-        weight_sizes: bytes of each initialiser.
+        form: what the person chose when the file was loaded; a plan is for one form of a network.
     """
 
     digest: str
     name: str
-    model: onnx.ModelProto
+    ir_version: int
+    opsets: Mapping[str, int]
+    nodes: tuple[onnx.NodeProto, ...]
+    weights: Mapping[str, Weight]
     layers: tuple[Layer, ...]
     inputs: Mapping[str, TensorType]
     outputs: Mapping[str, TensorType]
     tensors: Mapping[str, TensorType]
     weight_nodes: Mapping[str, onnx.NodeProto]
-    weight_sizes: Mapping[str, int]
+    form: NetworkForm = NetworkForm()
 
     @cached_property
     def layers_by_name(self) -> Mapping[str, Layer]:
@@ -126,12 +143,7 @@ class Network:
     @cached_property
     def nodes_by_layer(self) -> Mapping[str, onnx.NodeProto]:
         """The ONNX node of each layer."""
-        return MappingProxyType({n.name: n for n in self.model.graph.node if n.name in self.layers_by_name})
-
-    @cached_property
-    def initializers(self) -> Mapping[str, onnx.TensorProto]:
-        """The weights, by name."""
-        return MappingProxyType({tensor.name: tensor for tensor in self.model.graph.initializer})
+        return MappingProxyType({n.name: n for n in self.nodes if n.name in self.layers_by_name})
 
     def layer(self, name: str) -> Layer:
         """Return the layer of that name. Raises LayerNotFoundError."""
@@ -151,6 +163,11 @@ class Network:
         return sum(layer.macs for layer in self.layers)
 
     @cached_property
+    def weight_sizes(self) -> Mapping[str, int]:
+        """Bytes of each weight."""
+        return MappingProxyType({name: weight.size_bytes for name, weight in self.weights.items()})
+
+    @cached_property
     def weight_bytes(self) -> int:
         """Bytes of all weights, shared ones counted once."""
         return sum(self.weight_sizes.values())
@@ -162,7 +179,15 @@ class Network:
 
     @cached_property
     def weight_elements(self) -> Mapping[str, int]:
-        """Elements of each initialiser that count as parameters: 0 for int64 ones (shapes, axes)."""
-        int64 = onnx.TensorProto.INT64
-        weights = self.model.graph.initializer
-        return MappingProxyType({t.name: 0 if t.data_type == int64 else prod(t.dims) for t in weights})
+        """Elements of each weight that count as parameters: 0 for int64 ones (shapes, axes)."""
+        return MappingProxyType({name: parameter_count(weight) for name, weight in self.weights.items()})
+
+
+def parameter_count(weight: Weight) -> int:
+    """Return the elements of a weight that count as parameters: 0 for int64 ones (shapes, axes)."""
+    return 0 if weight.data_type == onnx.TensorProto.INT64 else weight.elements
+
+
+def value_info(name: str, kind: TensorType) -> onnx.ValueInfoProto:
+    """Return ONNX's description of a tensor."""
+    return onnx.helper.make_tensor_value_info(name, ONNX_TYPES[kind.dtype], kind.shape)

@@ -14,9 +14,11 @@ from difflib import get_close_matches
 from typing import Literal
 
 from partition_studio.errors import PlanError
-from partition_studio.graph.network import Network
+from partition_studio.graph.network import Network, NetworkForm
+from partition_studio.partition.draft import ShardError
+from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
-from partition_studio.partition.stages import Cut, Stage, StageGraph, build_stages
+from partition_studio.partition.stages import Cut, Stage, StageGraph
 
 #: Python, ONNX Runtime and the agent themselves (46 MB measured, with room).
 RUNTIME_BYTES = 64 * 2**20
@@ -47,6 +49,7 @@ class Problem:
     message: str
     layer: str | None = None
     device: str | None = None
+    next_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +110,45 @@ class PlanReport:
 
 def check_plan(network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None = None) -> PlanReport:
     """Say what is wrong with a plan, and what it costs. Without `devices`, any device name will do."""
-    problems = [*_network_problems(network, plan), *_placement_problems(network, plan, devices)]
-    if any(layer.name not in plan.placement for layer in network.layers):
-        return PlanReport(tuple(problems), (), (), ())
-    graph = build_stages(network, plan)
-    costs = tuple(_device_cost(network, graph, device) for device in graph.devices)
-    problems.extend(_memory_problems(costs, devices or {}))
-    return PlanReport(tuple(problems), costs, tuple(_cut_cost(graph, cut) for cut in graph.cuts), graph.stages)
+    return _check(network, plan, devices)[0]
 
 
 def require_valid(
     network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None = None
-) -> tuple[PlanReport, StageGraph]:
-    """Return the report and the stages of a plan. Raises InvalidPlanError, which names the first error."""
-    report = check_plan(network, plan, devices)
-    if report.errors:
+) -> tuple[PlanReport, Partition]:
+    """Return the report and the partition of a plan. Raises InvalidPlanError, which names the first error."""
+    report, partition = _check(network, plan, devices)
+    if report.errors or partition is None:
         first, others = report.errors[0], len(report.errors) - 1
         more = f" ({others} more problem{'s' if others > 1 else ''}.)" if others else ""
         facts = {key: value for key, value in (("layer", first.layer), ("device", first.device)) if value is not None}
-        raise InvalidPlanError(first.message + more, problem=first.code, others=others, **facts)
-    return report, build_stages(network, plan)
+        raise InvalidPlanError(
+            first.message + more, next_step=first.next_step, problem=first.code, others=others, **facts
+        )
+    return report, partition
+
+
+def _check(
+    network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None
+) -> tuple[PlanReport, Partition | None]:
+    problems = _network_problems(network, plan)
+    try:
+        division = divide(network, plan)
+    except ShardError as error:
+        layer = error.details.get("layer")
+        named = layer if isinstance(layer, str) else None
+        problem = Problem(error.code, "error", error.message, layer=named, next_step=error.next_step)
+        return PlanReport((*problems, problem), (), (), ()), None
+    problems += _placement_problems(network, division, plan, devices)
+    names = division.network.layers_by_name
+    if any(name not in plan.placement and name not in division.devices for name in names):
+        return PlanReport(tuple(problems), (), (), ()), None
+    partition = place(network, division, plan)
+    graph = partition.graph
+    costs = tuple(_device_cost(partition.network, graph, device) for device in graph.devices)
+    problems.extend(_memory_problems(costs, devices or {}))
+    cuts = tuple(_cut_cost(graph, cut) for cut in graph.cuts)
+    return PlanReport(tuple(problems), costs, cuts, graph.stages), partition
 
 
 def crowded_devices(
@@ -143,26 +165,46 @@ def crowded_devices(
 
 
 def _network_problems(network: Network, plan: Plan) -> list[Problem]:
-    if plan.network.sha256 == network.digest:
-        return []
-    message = (
-        f"The plan is for another network: {plan.network.name!r} ({plan.network.sha256[:12]}...), "
-        f"not {network.name!r} ({network.digest[:12]}...)."
-    )
-    return [Problem("other_network", "error", message)]
+    if plan.network.sha256 != network.digest:
+        message = (
+            f"The plan is for another network: {plan.network.name!r} ({plan.network.sha256[:12]}...), "
+            f"not {network.name!r} ({network.digest[:12]}...)."
+        )
+        return [Problem("other_network", "error", message)]
+    if plan.network.form != network.form:
+        message = (
+            f"The plan is for another form of the network {network.name!r}: {_form(plan.network.form)}, "
+            f"not {_form(network.form)}."
+        )
+        return [Problem("other_form", "error", message)]
+    return []
 
 
-def _placement_problems(network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None) -> list[Problem]:
+def _form(form: NetworkForm) -> str:
+    sizes = ", ".join(f"{symbol} = {size}" for symbol, size in form.dims)
+    return ("simplified" if form.simplified else "as in the file") + (f" with {sizes}" if sizes else "")
+
+
+def _placement_problems(
+    network: Network, division: Division, plan: Plan, devices: Mapping[str, DeviceLimits] | None
+) -> list[Problem]:
     problems = []
-    names = network.layers_by_name
+    names = division.network.layers_by_name
     for layer, device in plan.placement.items():
-        if layer not in names:
+        if layer in names:
+            if not device:
+                problems.append(Problem("unknown_device", "error", f"The layer {layer!r} has no device.", layer=layer))
+        elif layer in network.layers_by_name:
+            message = f"The layer {layer!r} is divided by `shards`: its parts have devices of their own."
+            problems.append(Problem("divided_layer", "error", message, layer=layer, device=device))
+        else:
             message = f"The network {network.name!r} has no layer {layer!r}.{_suggest(layer, names)}"
             problems.append(Problem("unknown_layer", "error", message, layer=layer, device=device))
-        elif not device:
-            problems.append(Problem("unknown_device", "error", f"The layer {layer!r} has no device.", layer=layer))
     if devices is not None:
         first_layer: dict[str, str] = {}
+        for sharding in plan.shards:
+            for device in sharding.devices:
+                first_layer.setdefault(device, sharding.layers[0])
         for layer, device in plan.placement.items():
             first_layer.setdefault(device, layer)
         for device, layer in first_layer.items():
@@ -170,7 +212,7 @@ def _placement_problems(network: Network, plan: Plan, devices: Mapping[str, Devi
                 message = f"There is no device {device!r} (layer {layer!r} is placed on it).{_suggest(device, devices)}"
                 problems.append(Problem("unknown_device", "error", message, layer=layer, device=device))
     for layer_name in names:
-        if layer_name not in plan.placement:
+        if layer_name not in plan.placement and layer_name not in division.devices:
             message = f"The layer {layer_name!r} is not placed on any device."
             problems.append(Problem("unplaced_layer", "error", message, layer=layer_name))
     return problems

@@ -13,8 +13,7 @@ from types import MappingProxyType
 import onnx
 
 from partition_studio.errors import ConflictError
-from partition_studio.graph.load import value_info
-from partition_studio.graph.network import Network
+from partition_studio.graph.network import Network, value_info
 from partition_studio.graph.walk import node_reads
 from partition_studio.partition.stages import Stage, StageGraph
 
@@ -39,17 +38,16 @@ class SubModel:
 
 def extract(network: Network, stage: Stage) -> onnx.ModelProto:
     """Return the sub-model of a stage; its inputs and outputs are the stage's, in the stage's order."""
-    members = set(stage.layers)
-    nodes = [node for node in network.model.graph.node if node.name in members]
+    nodes = [network.nodes_by_layer[name] for name in stage.layers]
     helpers = _weight_nodes(network, nodes)
     everything = [*helpers, *nodes]
     reads = {name for node in everything for name in node_reads(node)}
-    model = onnx.ModelProto(ir_version=network.model.ir_version, producer_name="partition-studio")
-    model.opset_import.extend(network.model.opset_import)
+    model = onnx.ModelProto(ir_version=network.ir_version, producer_name="partition-studio")
+    model.opset_import.extend(onnx.helper.make_opsetid(*opset) for opset in network.opsets.items())
     graph = model.graph
     graph.name = stage.name
     graph.node.extend(everything)
-    graph.initializer.extend(t for t in network.model.graph.initializer if t.name in reads)
+    graph.initializer.extend(weight.tensor() for name, weight in network.weights.items() if name in reads)
     graph.input.extend(value_info(name, network.tensors[name]) for name in stage.inputs)
     graph.output.extend(value_info(name, network.tensors[name]) for name in stage.outputs)
     outputs = set(stage.outputs)

@@ -1,13 +1,19 @@
-"""The plan document: which device runs which layer. The same JSON in browser, CLI and API."""
+"""The plan document: which layers are divided, and which device runs which layer. The same JSON everywhere."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from partition_studio.errors import PlanError
+from partition_studio.graph.network import Network, NetworkForm
 
 #: No plan is longer; a network of 50 000 layers fits well.
 MAX_PLAN_BYTES = 16 * 1024 * 1024
+
+MIN_PARTS, MAX_PARTS = 2, 16
+
+DeviceName = Annotated[str, Field(min_length=1, max_length=200)]
+Numbers = Annotated[list[Annotated[float, Field(gt=0, le=2**31, allow_inf_nan=False)]], Field(max_length=MAX_PARTS)]
 
 
 class MalformedPlanError(PlanError):
@@ -17,29 +23,132 @@ class MalformedPlanError(PlanError):
     next_step = "Correct the plan document (see the documentation of plans)."
 
 
-class NetworkRef(BaseModel):
-    """The network that a plan is for: the SHA-256 (hex) of its file, and its name for people."""
+class Document(BaseModel):
+    """Frozen, and strict about unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NetworkRef(Document):
+    """The network that a plan is for."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 (hex) of its file."""
     name: str = Field(max_length=200)
+    """For people."""
+    simplified: bool = False
+    """Whether the layers are those of the simplified network."""
+    dims: dict[str, Annotated[int, Field(gt=0, lt=2**31)]] = {}
+    """Size of each free dimension that the person bound."""
+
+    @classmethod
+    def of(cls, network: Network) -> Self:
+        """Return the reference to a network."""
+        form = network.form
+        return cls(sha256=network.digest, name=network.name[:200], simplified=form.simplified, dims=dict(form.dims))
+
+    @property
+    def form(self) -> NetworkForm:
+        """How the file is to be loaded."""
+        return NetworkForm(self.simplified, tuple(sorted(self.dims.items())))
 
 
-class Plan(BaseModel):
-    """A placement of every layer on a device. Later versions add shards and link codecs."""
+class _Sharding(Document):
+    layers: list[str] = Field(min_length=1)
+    """A connected run of layers, of the network or made by an earlier entry of the list (`conv1#0`)."""
+    devices: list[DeviceName] = Field(min_length=MIN_PARTS, max_length=MAX_PARTS)
+    """The device of each part; one device may hold several."""
+    unit: Literal["share", "size"] = "share"
+    """Whether the numbers are proportions, or exact rows, columns or channels, which must sum to the whole."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1]
+class _Spatial(_Sharding):
+    rows: Numbers = [1.0]
+    """A number for each row of tiles: its height on the run's output. `[1, 2]`: two tiles, the lower twice as high."""
+    columns: Numbers = [1.0]
+    """The same for widths. The tiles are dealt to `devices` row by row: `len(rows) * len(columns)` of them."""
+
+    @model_validator(mode="after")
+    def _one_device_a_tile(self) -> Self:
+        tiles = len(self.rows) * len(self.columns)
+        if tiles != len(self.devices):
+            raise ValueError(f"{len(self.rows)} x {len(self.columns)} tiles need {tiles} devices")
+        return self
+
+
+class SpatialSharding(_Spatial):
+    """Exact tiles of the map: each device holds all weights of the run and computes its tile, halo included."""
+
+    strategy: Literal["spatial"] = "spatial"
+    exchange_before: list[str] = []
+    """Layers of the run before which halos are exchanged between neighbours; elsewhere they are computed twice."""
+
+
+class IndependentSharding(_Spatial):
+    """Tiles that need no neighbour: zero padding at every tile's border (FDSP of ADCNN). Approximate."""
+
+    strategy: Literal["spatial_independent"] = "spatial_independent"
+
+
+class _Channels(_Sharding):
+    shares: Numbers = []
+    """A number for each device; all alike where left out."""
+
+    @model_validator(mode="after")
+    def _one_share_a_device(self) -> Self:
+        if self.shares and len(self.shares) != len(self.devices):
+            raise ValueError(f"{len(self.devices)} devices need as many shares, not {len(self.shares)}")
+        if self.unit == "size" and not self.shares:
+            raise ValueError("sizes must be given for every device")
+        return self
+
+
+class OutputChannelSharding(_Channels):
+    """Each device holds a slice of the filters (layer output partitioning, LOP); joined by Concat on channels."""
+
+    strategy: Literal["output_channels"] = "output_channels"
+
+
+class InputChannelSharding(_Channels):
+    """Each device holds a slice of each kernel's input channels (layer input partitioning, LIP); joined by Add."""
+
+    strategy: Literal["input_channels"] = "input_channels"
+
+
+Sharding = Annotated[
+    SpatialSharding | IndependentSharding | OutputChannelSharding | InputChannelSharding,
+    Field(discriminator="strategy"),
+]
+
+
+class Plan(Document):
+    """What a person edits, saves and shares: the network, which layers are divided, and where each layer runs.
+
+    `shards` are rewrites of the graph, applied in order; each may divide layers that an earlier one made. Their parts
+    run on the devices that the entry names; every other layer has its device in `placement`.
+    """
+
+    version: Literal[2] = 2
     network: NetworkRef
     placement: dict[str, str]
+    shards: list[Sharding] = Field(default=[], max_length=10_000)
+    blocks: dict[str, list[str]] = {}
+    """Named runs of layers, set by hand; they change nothing but how the network is shown and spoken of."""
     name: str = Field(default="", max_length=200)
     notes: str = Field(default="", max_length=20_000)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_older_versions(cls, document: Any) -> Any:
+        """Version 1 knew neither shards nor blocks; everything else is the same."""
+        if isinstance(document, dict) and document.get("version") == 1:
+            return {**document, "version": 2}
+        return document
+
     def devices(self) -> tuple[str, ...]:
         """Return the devices that the plan uses, in order of first use."""
-        return tuple(dict.fromkeys(self.placement.values()))
+        divided = (device for sharding in self.shards for device in sharding.devices)
+        return tuple(dict.fromkeys([*self.placement.values(), *divided]))
 
     def to_json(self) -> str:
         """Return the document as it is saved: indented, one layer per line."""

@@ -7,6 +7,7 @@ group then falls into its connected components, two layers being connected by an
 incoming activation. Every placement works.
 """
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,6 @@ from types import MappingProxyType
 
 from partition_studio.errors import NotFoundError, PlanError
 from partition_studio.graph.network import Layer, Network, TensorType
-from partition_studio.partition.plan import Plan
 
 #: The two ends of a pipeline where a cut names a stage.
 SOURCE = "source"
@@ -135,13 +135,10 @@ class StageGraph:
         return steps
 
 
-def build_stages(network: Network, plan: Plan) -> StageGraph:
-    """Return the stages and cuts that a plan's placement makes. Raises UnplacedLayerError.
-
-    Everything else in the plan (digest, unknown layers and devices) is the business of `partition.check`.
-    """
-    groups = _groups(network, plan.placement)
-    stages = _name_stages(network, _in_order(network, groups), plan.placement)
+def build_stages(network: Network, placement: Mapping[str, str]) -> StageGraph:
+    """Return the stages and cuts that a placement makes. Raises UnplacedLayerError."""
+    groups = _groups(network, placement)
+    stages = _name_stages(network, _in_order(network, groups), placement)
     return _connect(network, stages)
 
 
@@ -191,15 +188,20 @@ def _in_order(network: Network, groups: list[list[Layer]]) -> list[list[Layer]]:
         {owner[m.name] for layer in layers for m in network.predecessors(layer)} - {index}
         for index, layers in enumerate(groups)
     ]
+    followers: list[list[int]] = [[] for _ in groups]
+    for index, makers in enumerate(waiting):
+        for maker in makers:
+            followers[maker].append(index)
     # Groups come in the order of their first layers, so a group's number is its rank among the ready.
+    ready = [index for index, makers in enumerate(waiting) if not makers]
     order: list[int] = []
-    done: set[int] = set()
-    pending = list(range(len(groups)))
-    while pending:
-        index = next(index for index in pending if waiting[index] <= done)
-        pending.remove(index)
-        done.add(index)
+    while ready:
+        index = heapq.heappop(ready)
         order.append(index)
+        for follower in followers[index]:
+            waiting[follower].discard(index)
+            if not waiting[follower]:
+                heapq.heappush(ready, follower)
     return [groups[index] for index in order]
 
 

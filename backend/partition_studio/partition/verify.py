@@ -6,7 +6,7 @@ stands between two layers that the runtime would have fused, the order of additi
 last place. Elements that are not finite must be the same on both sides.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,19 @@ import numpy as np
 import onnx
 
 from partition_studio.errors import PlanError
-from partition_studio.graph.dtypes import ONNX_TYPES
+from partition_studio.graph.network import Network, value_info
 from partition_studio.graph.runtime import Arrays, error_sentence, open_session, run_model, runtime_error_types
+from partition_studio.graph.weights import index_of
+from partition_studio.partition.draft import Origin
+from partition_studio.partition.partition import Partition
 from partition_studio.partition.stages import SINK, StageGraph
 
-#: Largest allowed relative difference, by element type. ONNX Runtime's CPU computes float16 layers in float32 and
-#: rounds where layers are not fused, so every cut rounds once more: some units of float16's precision (2**-10).
+#: Largest allowed relative difference of a placement, by element type. ONNX Runtime's CPU computes float16 layers in
+#: float32 and rounds where layers are not fused, so every cut rounds once more: some units of float16's precision.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2}
+
+#: The same where layers are divided: sums over input channels are added in another order.
+SHARD_TOLERANCES = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2}
 
 
 class PartsDifferError(PlanError):
@@ -39,7 +45,11 @@ class PartNotRunnableError(PlanError):
 
 @dataclass(frozen=True, slots=True)
 class TensorDifference:
-    """How one tensor of the parts differs from the whole's: `made_by` is its stage; `is_output` of the network."""
+    """How one tensor of the parts differs from the whole's.
+
+    `made_by` is its stage; `is_output` of the network; `whole` the whole's tensor, of which it may be a piece.
+    `tolerance` is infinite where the plan makes the tensor approximate on purpose.
+    """
 
     tensor: str
     made_by: str
@@ -47,6 +57,7 @@ class TensorDifference:
     max_abs: float
     max_rel: float
     tolerance: float
+    whole: str
 
     @property
     def ok(self) -> bool:
@@ -59,11 +70,17 @@ class Verification:
     """The result of one comparison. `per_tensor` is in the order in which the parts make the tensors.
 
     `max_abs` and `max_rel` are over the network's outputs; `tolerance` is the loosest that was applied to one of them.
-    `outputs` are the whole's answers.
+    `outputs` are the whole's answers, `part_outputs` those of the parts.
     """
 
     per_tensor: tuple[TensorDifference, ...]
     outputs: Mapping[str, np.ndarray[Any, Any]]
+    part_outputs: Mapping[str, np.ndarray[Any, Any]]
+
+    @property
+    def approximate(self) -> bool:
+        """Whether an output of the network differs from the whole's on purpose."""
+        return any(d.is_output and d.tolerance == float("inf") for d in self.per_tensor)
 
     @property
     def ok(self) -> bool:
@@ -104,33 +121,66 @@ class Verification:
 
 def verify(
     original: onnx.ModelProto | bytes,
-    graph: StageGraph,
+    partition: Partition,
     parts: Mapping[str, bytes],
     frame: Mapping[str, np.ndarray[Any, Any]],
     *,
     threads: int = 1,
+    optimise: bool = True,
     on_stage: Callable[[str], None] | None = None,
 ) -> Verification:
     """Run the whole and the parts on one frame and compare every output and every tensor that crosses a cut.
 
     `original` is the oracle (`graph.load.original_model`), `parts` the bytes of each stage's sub-model. The outputs
     are compared with a plain run of the whole; the inner tensors with a second run that exposes them, as exposing
-    keeps the runtime from fusing over them. Inner tensors that the original does not have (those within an inlined
-    function) are not compared. `on_stage` is told each stage before it runs.
+    keeps the runtime from fusing over them. A shard's tensor is compared with its piece of the whole's; partial sums,
+    and what the original does not have (as within an inlined function), are not compared. Without `optimise`, neither
+    side fuses layers, and a placement must be equal to the last bit. `on_stage` is told each stage before it runs.
     """
-    made = run_parts(graph, parts, frame, threads=threads, on_stage=on_stage)
+    graph = partition.graph
+    made = run_parts(graph, parts, frame, threads=threads, optimise=optimise, on_stage=on_stage)
     whole = original if isinstance(original, onnx.ModelProto) else onnx.ModelProto.FromString(original)
-    expected = run_model(whole, frame, graph.outputs, threads=threads)
-    inner = [name for stage in graph.stages for name in stage.outputs if name not in graph.outputs]
-    expected.update(_run_exposed(whole, graph, inner, frame, threads))
+    expected = run_model(whole, frame, graph.outputs, threads=threads, optimise=optimise)
     makers = {tensor: stage.name for stage in graph.stages for tensor in stage.outputs}
+    origins = {name: _origin(partition, name) for name in makers}
+    inner = {origin.whole for origin in origins.values() if origin is not None} - set(graph.outputs)
+    expected.update(_run_exposed(whole, partition.whole, inner, frame, threads, optimise))
     straight = [name for name in graph.outputs if name not in makers]
-    differences = tuple(
-        _compare(name, makers.get(name, SINK), name in graph.outputs, made[name], expected[name])
-        for name in (*makers, *straight)
-        if name in expected
+    differences = []
+    for name in (*makers, *straight):
+        origin = origins.get(name, Origin(name, ()))
+        if origin is not None and origin.whole in expected:
+            differences.append(
+                _compare(
+                    name,
+                    origin,
+                    makers.get(name, SINK),
+                    made[name],
+                    expected[origin.whole],
+                    is_output=name in graph.outputs,
+                    tolerances=_tolerances(partition, name, optimise),
+                )
+            )
+    return Verification(
+        tuple(differences),
+        {name: expected[name] for name in graph.outputs},
+        {name: made[name] for name in graph.outputs},
     )
-    return Verification(differences, {name: expected[name] for name in graph.outputs})
+
+
+def _origin(partition: Partition, tensor: str) -> Origin | None:
+    """Return which piece of the whole network's tensors a tensor of the parts equals, if any."""
+    if tensor in partition.division.origins:
+        return partition.division.origins[tensor]
+    return Origin(tensor, ()) if tensor in partition.whole.tensors else None
+
+
+def _tolerances(partition: Partition, tensor: str, optimise: bool) -> Mapping[str, float]:
+    if tensor in partition.division.approximate:
+        return dict.fromkeys(SHARD_TOLERANCES, float("inf"))
+    if partition.network is not partition.whole:
+        return SHARD_TOLERANCES
+    return TOLERANCES if optimise else {}
 
 
 def run_parts(
@@ -139,6 +189,7 @@ def run_parts(
     frame: Mapping[str, np.ndarray[Any, Any]],
     *,
     threads: int = 1,
+    optimise: bool = True,
     on_stage: Callable[[str], None] | None = None,
 ) -> Arrays:
     """Run the stages one after the other and return every tensor that crosses a cut, the network's inputs included.
@@ -151,7 +202,7 @@ def run_parts(
             on_stage(stage.name)
         feeds = {name: values[name] for name in stage.inputs}
         try:
-            values.update(run_model(parts[stage.name], feeds, stage.outputs, threads=threads))
+            values.update(run_model(parts[stage.name], feeds, stage.outputs, threads=threads, optimise=optimise))
         except runtime_error_types() as error:
             raise PartNotRunnableError(
                 f"ONNX Runtime cannot run the stage {stage.name!r}: {error_sentence(error)}", stage=stage.name
@@ -161,33 +212,40 @@ def run_parts(
 
 def _run_exposed(
     whole: onnx.ModelProto,
-    graph: StageGraph,
-    inner: list[str],
+    network: Network,
+    inner: Iterable[str],
     frame: Mapping[str, np.ndarray[Any, Any]],
     threads: int,
+    optimise: bool,
 ) -> Arrays:
     there = {name for node in whole.graph.node for name in node.output}
-    names = [name for name in inner if name in there]
+    names = sorted(there.intersection(inner))
     if not names:
         return {}
     listed = len(whole.graph.output)
-    for name in names:
-        kind = graph.tensors[name]
-        value = onnx.helper.make_tensor_value_info(name, ONNX_TYPES[kind.dtype], kind.shape)
-        whole.graph.output.append(value)
+    whole.graph.output.extend(value_info(name, network.tensors[name]) for name in names)
     try:
-        session = open_session(whole, threads=threads)
+        session = open_session(whole, threads=threads, optimise=optimise)
     finally:
         del whole.graph.output[listed:]
     return dict(zip(names, session.run(names, dict(frame)), strict=True))
 
 
 def _compare(
-    name: str, made_by: str, is_output: bool, part: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]
+    name: str,
+    origin: Origin,
+    made_by: str,
+    part: np.ndarray[Any, Any],
+    whole: np.ndarray[Any, Any],
+    *,
+    is_output: bool,
+    tolerances: Mapping[str, float],
 ) -> TensorDifference:
-    tolerance = TOLERANCES.get(str(whole.dtype), 0.0)
-    max_abs, max_rel = difference(part, whole)
-    return TensorDifference(name, made_by, is_output, max_abs, max_rel, tolerance)
+    piece = whole[index_of(whole.ndim, origin.ranges)]
+    max_abs, max_rel = difference(part, piece)
+    return TensorDifference(
+        name, made_by, is_output, max_abs, max_rel, tolerances.get(str(whole.dtype), 0.0), origin.whole
+    )
 
 
 def difference(part: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> tuple[float, float]:

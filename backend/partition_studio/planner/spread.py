@@ -93,11 +93,7 @@ def spread(network: Network, devices: Sequence[str], *, name: str = "") -> Plan:
     for device, end in zip(devices, ends, strict=False):
         placement.update((layer.name, device) for layer in network.layers[start:end])
         start = end
-    return Plan(version=1, network=_ref(network), placement=placement, name=name)
-
-
-def _ref(network: Network) -> NetworkRef:
-    return NetworkRef(sha256=network.digest, name=network.name[:200])
+    return Plan(network=NetworkRef.of(network), placement=placement, name=name)
 
 
 def _best_ends(costs: NDArray[np.float64], cut_bytes: NDArray[np.float64], parts: int) -> list[int]:
@@ -153,5 +149,5 @@ def best_single_cut(network: Network, layer_seconds: Mapping[str, float], device
         raise PlanError(f"The network {network.name!r} cannot be cut in two.")
     _, cut_bytes, index, first_s = best
     placement = {layer.name: devices[0 if i < index else 1] for i, layer in enumerate(network.layers)}
-    plan = Plan(version=1, network=_ref(network), placement=placement)
+    plan = Plan(network=NetworkRef.of(network), placement=placement)
     return SingleCut(plan, index, first_s, total_s - first_s, live[index], cut_bytes)

@@ -120,7 +120,7 @@ class DeploymentService:
     def _spec(self, deployment_id: str, epoch: int, model_id: str, plan: Plan) -> DeploymentSpec:
         """Return what is to be deployed. Raises PlanError, NotFoundError."""
         network = self._models.network(model_id)
-        _, graph = require_valid(network, plan, self._devices.limits())
+        _, partition = require_valid(network, plan, self._devices.limits())
         path = self._models.path(model_id)
         return DeploymentSpec(
             id=deployment_id,
@@ -128,16 +128,15 @@ class DeploymentService:
             model_id=model_id,
             model_name=self._models.name(model_id),
             plan=plan,
-            network=network,
             original=lambda: original_model(path),
-            graph=graph,
+            partition=partition,
             test_frame=self._test_frame(model_id),
-            threads={device: self._devices.threads(device) for device in graph.devices},
+            threads={device: self._devices.threads(device) for device in partition.graph.devices},
         )
 
     def _both_fit(self, old: DeploymentSpec, new: DeploymentSpec) -> bool:
         """Return whether every device can hold its part of both at the same time."""
-        costs = [check_plan(spec.network, spec.plan).costs for spec in (old, new)]
+        costs = [check_plan(spec.partition.whole, spec.plan).costs for spec in (old, new)]
         return not crowded_devices(costs[0], costs[1], self._devices.limits())
 
     def cancel(self, deployment_id: str) -> DeploymentOut:

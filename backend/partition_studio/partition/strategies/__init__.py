@@ -1,0 +1,1 @@
+"""One file for each way to divide layers. Each rewrites a draft: `apply(draft, sharding)`; raises ShardError."""

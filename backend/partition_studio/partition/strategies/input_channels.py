@@ -1,0 +1,9 @@
+"""To be written."""
+
+from partition_studio.partition.draft import Draft, ShardError
+from partition_studio.partition.plan import InputChannelSharding
+
+
+def apply(draft: Draft, sharding: InputChannelSharding) -> None:
+    """Divide the run."""
+    raise ShardError("This strategy is not there yet.", layer=sharding.layers[0])
