@@ -57,6 +57,9 @@ def start_run(
     source: Annotated[Literal["samples", "files", "random"], Form()] = "samples",
     repeat: Annotated[bool, Form(description="Go on from the beginning until stopped.")] = False,
     seconds: Annotated[float | None, Form(gt=0, le=3600)] = None,
+    in_flight: Annotated[
+        int | None, Form(ge=1, le=1000, description="Frames under way at once; 1 runs the parts one after the other.")
+    ] = None,
     files: list[UploadFile] | None = None,
 ) -> RunOut:
     """Send frames through: the model's sample images, files (images, `.npz`, `.npy`, `.pb`), or random ones."""
@@ -65,6 +68,7 @@ def start_run(
         source=source,
         repeat=repeat,
         seconds=seconds,
+        in_flight=in_flight,
         files=[(part.filename or "", _read(part)) for part in files or []],
     )
 

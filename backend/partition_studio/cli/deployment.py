@@ -186,6 +186,10 @@ def run(
 def bench(
     deployment: DeploymentArgument,
     seconds: Annotated[float, typer.Option(help="How long to send frames.", min=0.1, max=3600)] = 10.0,
+    in_flight: Annotated[
+        int | None,
+        typer.Option(help="Frames under way at once; 1: one after the other. Else all that fit.", min=1, max=1000),
+    ] = None,
     url: UrlOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -196,6 +200,8 @@ def bench(
     if found.run is not None and found.run.state == "running":
         raise ConflictError(f"A run is going on in {found.id}", next_step="Stop that run first.")
     form = {"source": "random", "repeat": "true", "seconds": str(seconds)}
+    if in_flight is not None:
+        form["in_flight"] = str(in_flight)
     result = _wait(client, client.post_form(f"/api/deployments/{found.id}/runs", RunOut, form, []))
     if as_json:
         print_json(result)

@@ -66,12 +66,17 @@ class Run:
         frames: Sequence[NamedFrame],
         repeat: bool,
         seconds: float | None,
+        in_flight: int | None,
         front_door: FrontDoor,
         passthrough: Mapping[str, str],
         classify: Callable[[Tensors], list[ClassScoreOut]],
         on_change: Callable[["Run"], None],
     ) -> None:
-        """Prepare a run; `passthrough` names the outputs that are inputs of the network, with that input's name."""
+        """Prepare a run.
+
+        `in_flight` is how many frames may be under way at once: 1 runs the parts one after the other, None lets the
+        pipeline take what it can. `passthrough` names the outputs that are inputs of the network, with that input's name.
+        """
         self.id = run_id
         self.deployment_id = deployment_id
         #: Whether its figures were written down for good.
@@ -81,6 +86,8 @@ class Run:
         self._frames = frames
         self._repeat = repeat
         self._seconds = seconds
+        self._in_flight = in_flight
+        self._room = threading.Semaphore(in_flight) if in_flight is not None else None
         self._front_door = front_door
         self._passthrough = passthrough
         self._classify = classify
@@ -151,9 +158,12 @@ class Run:
     def _submit(self, number: int, frame: NamedFrame) -> bool:
         """Send one frame as soon as there is room; return False when the run is to end."""
         while not self._stop.is_set() and not self._time_is_up():
+            if self._room is not None and not self._room.acquire(timeout=0.2):
+                continue
             try:
                 future = self._front_door.submit(frame.inputs, timeout_s=0.2)
             except NoCreditError:
+                self._make_room()
                 continue
             with self._lock:
                 self._submitted += 1
@@ -161,6 +171,10 @@ class Run:
             future.add_done_callback(lambda done: self._arrived(number, frame, done))
             return True
         return False
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.release()
 
     def _drain(self) -> None:
         deadline = time.monotonic() + DRAIN_S
@@ -172,6 +186,7 @@ class Run:
 
     def _arrived(self, number: int, frame: NamedFrame, future: Future[FrameResult]) -> None:
         """Take a frame's end; one that was counted as lost when the run ended is not counted again."""
+        self._make_room()
         with self._lock:
             if future not in self._pending:
                 return
@@ -258,6 +273,7 @@ class Run:
                 source=self._source,
                 started_at=self.started_at,
                 elapsed_s=(self._end_s or now_s) - self._begin_s,
+                in_flight=self._in_flight,
                 submitted=self._submitted,
                 delivered=self._delivered,
                 lost=self._lost,

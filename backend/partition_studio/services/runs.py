@@ -55,6 +55,7 @@ class RunService:
         source: RunSource,
         repeat: bool,
         seconds: float | None,
+        in_flight: int | None = None,
         files: Sequence[tuple[str, bytes]] = (),
     ) -> RunOut:
         """Begin to send frames. Raises FrameInputError for a file that does not fit, NotRunningError, RunGoingOnError.
@@ -87,6 +88,7 @@ class RunService:
                 frames=frames,
                 repeat=repeat,
                 seconds=seconds,
+                in_flight=in_flight,
                 front_door=door,
                 passthrough=deployment.passthrough,
                 classify=classify,
