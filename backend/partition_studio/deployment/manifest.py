@@ -45,7 +45,7 @@ def build_manifest(graph: StageGraph, digests: Mapping[str, str], threads: Mappi
     """Return what each agent is told.
 
     `digests` holds the SHA-256 of each stage's sub-model; `threads` the intra-op threads of each device (0 or left
-    out: the agent's own choice).
+    out: the agent's own choice). A stage that the plan puts on certain cores gets as many threads.
     """
     spec = {name: tensor_spec(name, kind) for name, kind in graph.tensors.items()}
     links = tuple(_link(graph, cut, spec) for cut in graph.cuts if (cut.producer, cut.consumer) != (SOURCE, SINK))
@@ -58,7 +58,7 @@ def build_manifest(graph: StageGraph, digests: Mapping[str, str], threads: Mappi
                     digest=digests[stage.name],
                     inputs=tuple(spec[name] for name in stage.inputs),
                     outputs=tuple(spec[name] for name in stage.outputs),
-                    threads=threads.get(device, 0),
+                    threads=len(stage.cores) or threads.get(device, 0),
                 )
                 for stage in graph.stages
                 if stage.device == device

@@ -90,12 +90,17 @@ class CutCost:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """The whole answer. `stages`, `cuts` and `costs` are there only when every layer of the network is placed."""
+    """The whole answer.
+
+    `stages`, `cuts` and `costs` are there only when every layer of the network is placed, `division` when the shardings
+    can be applied.
+    """
 
     problems: tuple[Problem, ...]
     costs: tuple[DeviceCost, ...]
     cuts: tuple[CutCost, ...]
     stages: tuple[Stage, ...]
+    division: Division | None = None
 
     @property
     def ok(self) -> bool:
@@ -142,13 +147,13 @@ def _check(
     problems += _placement_problems(network, division, plan, devices)
     names = division.network.layers_by_name
     if any(name not in plan.placement and name not in division.devices for name in names):
-        return PlanReport(tuple(problems), (), (), ()), None
+        return PlanReport(tuple(problems), (), (), (), division), None
     partition = place(network, division, plan)
     graph = partition.graph
     costs = tuple(_device_cost(partition.network, graph, device) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))
     cuts = tuple(_cut_cost(graph, cut) for cut in graph.cuts)
-    return PlanReport(tuple(problems), costs, cuts, graph.stages), partition
+    return PlanReport(tuple(problems), costs, cuts, graph.stages, division), partition
 
 
 def crowded_devices(
@@ -203,10 +208,10 @@ def _placement_problems(
     if devices is not None:
         first_layer: dict[str, str] = {}
         for sharding in plan.shards:
-            for device in sharding.devices:
-                first_layer.setdefault(device, sharding.layers[0])
-        for layer, device in plan.placement.items():
-            first_layer.setdefault(device, layer)
+            for place_name in sharding.devices:
+                first_layer.setdefault(plan.device_of(place_name), sharding.layers[0])
+        for layer, place_name in plan.placement.items():
+            first_layer.setdefault(plan.device_of(place_name), layer)
         for device, layer in first_layer.items():
             if device and device not in devices:
                 message = f"There is no device {device!r} (layer {layer!r} is placed on it).{_suggest(device, devices)}"

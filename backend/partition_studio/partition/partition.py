@@ -15,6 +15,7 @@ from partition_studio.partition.plan import (
     Sharding,
     SpatialSharding,
 )
+from partition_studio.partition.resources import on_devices
 from partition_studio.partition.stages import StageGraph, build_stages
 from partition_studio.partition.strategies import independent_tiles, input_channels, output_channels, spatial
 
@@ -40,7 +41,10 @@ class Division:
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """A whole network divided and placed: what is extracted, verified and deployed."""
+    """A whole network divided and placed: what is extracted, verified and deployed.
+
+    `placement` has the plan's names (devices and resources); `graph` the registered devices.
+    """
 
     whole: Network
     division: Division
@@ -65,7 +69,8 @@ def partition(network: Network, plan: Plan) -> Partition:
 def place(network: Network, division: Division, plan: Plan) -> Partition:
     """Return the partition of a divided network. Raises UnplacedLayerError."""
     placement = {**plan.placement, **division.devices, **_overrides(division, plan)}
-    return Partition(network, division, MappingProxyType(placement), build_stages(division.network, placement))
+    graph = on_devices(build_stages(division.network, placement), plan.resources)
+    return Partition(network, division, MappingProxyType(placement), graph)
 
 
 def divide(network: Network, plan: Plan) -> Division:

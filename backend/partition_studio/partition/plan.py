@@ -121,6 +121,17 @@ Sharding = Annotated[
 ]
 
 
+class Resource(Document):
+    """A part of a device that has a name of its own in a plan: some of its cores, or its GPU."""
+
+    device: DeviceName
+    """The registered device that it is part of; several resources may be of one device."""
+    cores: list[Annotated[int, Field(ge=0, lt=4096)]] = Field(default=[], max_length=4096)
+    """Numbers of its processor cores. A stage there computes with as many threads; all of the device's when empty."""
+    processor: Literal["cpu", "gpu", ""] = ""
+    """What is meant to compute; "" leaves it open."""
+
+
 class Plan(Document):
     """What a person edits, saves and shares: the network, which layers are divided, and where each layer runs.
 
@@ -134,6 +145,8 @@ class Plan(Document):
     shards: list[Sharding] = Field(default=[], max_length=10_000)
     blocks: dict[str, list[str]] = {}
     """Named runs of layers, set by hand; they change nothing but how the network is shown and spoken of."""
+    resources: dict[DeviceName, Resource] = Field(default={}, max_length=10_000)
+    """Names that `placement` and `shards` use for parts of devices. A name that is not among them is a device's."""
     name: str = Field(default="", max_length=200)
     notes: str = Field(default="", max_length=20_000)
 
@@ -145,10 +158,18 @@ class Plan(Document):
             return {**document, "version": 2}
         return document
 
-    def devices(self) -> tuple[str, ...]:
-        """Return the devices that the plan uses, in order of first use."""
+    def places(self) -> tuple[str, ...]:
+        """Return the devices and resources that the plan uses, under the names that it has for them, by first use."""
         divided = (device for sharding in self.shards for device in sharding.devices)
         return tuple(dict.fromkeys([*self.placement.values(), *divided]))
+
+    def device_of(self, place: str) -> str:
+        """Return the registered device behind a name that `placement` or `shards` use."""
+        return self.resources[place].device if place in self.resources else place
+
+    def devices(self) -> tuple[str, ...]:
+        """Return the registered devices that the plan uses, in order of first use."""
+        return tuple(dict.fromkeys(self.device_of(place) for place in self.places()))
 
     def to_json(self) -> str:
         """Return the document as it is saved: indented, one layer per line."""

@@ -39,7 +39,9 @@ class Stage:
     """One sub-model: some layers of one device, in topological order.
 
     `inputs` are activations made elsewhere, in order of first use; `outputs` those of its own that another stage or
-    the sink needs, in order of making. Named `<device>-<number>`, counted along the stage order.
+    the sink needs, in order of making. Named `<device>-<number>`, counted along the stage order. Where a plan names a
+    resource, `device` is the registered one that it is part of, and the stage is named after the resource; `cores` are
+    those that it computes on (none: the device's choice).
     """
 
     name: str
@@ -47,6 +49,7 @@ class Stage:
     layers: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
