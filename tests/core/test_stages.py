@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from partition_studio.graph.difference import difference
 from partition_studio.graph.frames import random_frame
 from partition_studio.graph.network import Network
 from partition_studio.partition.extract import OutputFolderError, submodels, write_submodels
@@ -20,7 +21,7 @@ from partition_studio.partition.stages import (
     StageNotFoundError,
     UnplacedLayerError,
 )
-from partition_studio.partition.verify import difference, verify
+from partition_studio.partition.verify import verify
 
 from .networks import load, load_both, make_model, plan_for, relu_chain, value, weight
 

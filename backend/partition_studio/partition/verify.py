@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from partition_studio.errors import PlanError
+from partition_studio.graph.difference import TOLERANCES, difference
 from partition_studio.graph.network import Network, value_info
 from partition_studio.graph.runtime import Arrays, error_sentence, open_session, run_model, runtime_error_types
 from partition_studio.graph.weights import index_of
@@ -21,11 +22,8 @@ from partition_studio.partition.draft import Origin
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.stages import SINK, StageGraph
 
-#: Largest allowed relative difference of a placement, by element type. ONNX Runtime's CPU computes float16 layers in
-#: float32 and rounds where layers are not fused, so every cut rounds once more: some units of float16's precision.
-TOLERANCES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2}
-
-#: The same where layers are divided: sums over input channels are added in another order.
+#: Largest allowed relative difference where layers are divided (`TOLERANCES` holds those of a placement): sums over
+#: input channels are added in another order.
 SHARD_TOLERANCES = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2}
 
 
@@ -246,26 +244,3 @@ def _compare(
     return TensorDifference(
         name, made_by, is_output, max_abs, max_rel, tolerances.get(str(whole.dtype), 0.0), origin.whole
     )
-
-
-def difference(part: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Return max|part - whole|, and that divided by max|whole| over finite elements.
-
-    Both are infinite where shapes or dtypes differ, or where an element that is not finite differs. Where the whole
-    is all zeros, any difference is infinitely large in proportion.
-    """
-    if part.shape != whole.shape or part.dtype != whole.dtype:
-        return float("inf"), float("inf")
-    if part.size == 0 or np.array_equal(part, whole, equal_nan=whole.dtype.kind == "f"):
-        return 0.0, 0.0
-    finite = np.isfinite(whole)
-    if not np.array_equal(np.isfinite(part), finite):
-        return float("inf"), float("inf")
-    if not np.array_equal(part[~finite], whole[~finite], equal_nan=whole.dtype.kind == "f"):
-        return float("inf"), float("inf")
-    a, b = part[finite].astype(np.float64), whole[finite].astype(np.float64)
-    max_abs = float(np.abs(a - b).max(initial=0.0))
-    scale = float(np.abs(b).max(initial=0.0))
-    if max_abs == 0.0:
-        return 0.0, 0.0
-    return max_abs, max_abs / scale if scale > 0 else float("inf")
