@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from partition_studio.errors import StudioError
+from partition_studio.graph.blocks import BlockKind
 from partition_studio.partition.plan import MAX_PLAN_BYTES, DeviceName, Plan, Sharding
 
 
@@ -99,16 +100,43 @@ class ModelSummaryOut(Schema):
     """Names of images that come with it."""
     trained: bool
     """False where the weights are random (an architecture to try speed and memory on)."""
+    simplified: bool
+    """Whether its layers are those of the simplified network."""
+    simplifiable: bool
+    """Whether a simplified form passed the check: then either form may be chosen."""
+    simplification: str
+    """What simplification gains, or why it is not used; empty where it was never tried."""
+    dims: dict[str, int]
+    """Size of each free dimension that the person bound."""
     added_at: datetime
+
+
+class BlockOut(Schema):
+    """A named run of layers: connected, and shown as one box."""
+
+    name: str
+    kind: BlockKind
+    layers: list[str]
+    """In topological order."""
+    parent: str | None
+    """The block that holds it."""
 
 
 class ModelOut(ModelSummaryOut):
     """A network with its layers in topological order and every activation."""
 
     layers: list[LayerOut]
+    blocks: list[BlockOut]
+    """Recognised blocks, outer ones before those in them; at each level, a layer is in one at most."""
     tensors: list[TensorOut]
     preprocessing: PreprocessingOut
     labels: list[str]
+
+
+class ModelChangeIn(Schema):
+    """Choose another form of a network."""
+
+    simplified: bool
 
 
 class ExampleOut(Schema):

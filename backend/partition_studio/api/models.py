@@ -3,16 +3,20 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Response, UploadFile
+from pydantic import Field, TypeAdapter
 
 from partition_studio.api.deps import ServicesDep
 from partition_studio.schemas import (
     ExampleOut,
+    ModelChangeIn,
     ModelOut,
     ModelSummaryOut,
     PreprocessingOut,
 )
 
 router = APIRouter(tags=["models"])
+
+_DIMS = TypeAdapter(dict[str, Annotated[int, Field(gt=0, lt=2**31)]])
 
 
 @router.get("/models")
@@ -28,6 +32,8 @@ def add_model(
     name: Annotated[str | None, Form(max_length=120)] = None,
     preprocessing: Annotated[str | None, Form(description="A PreprocessingOut as JSON.")] = None,
     labels: Annotated[str | None, Form(description="Class labels, one a line.")] = None,
+    simplify: Annotated[bool | None, Form(description="Left out: simplified where that passes its check.")] = None,
+    dims: Annotated[str | None, Form(description='Sizes of free dimensions, as JSON: `{"N": 4}`.')] = None,
     data: list[UploadFile] | None = None,
 ) -> ModelSummaryOut:
     """Add an ONNX file; `data` holds its external data files, under the names that the ONNX file gives them."""
@@ -38,6 +44,8 @@ def add_model(
         data={part.filename or "": part.file for part in data or []},
         preprocessing=None if preprocessing is None else PreprocessingOut.model_validate_json(preprocessing),
         labels=None if labels is None else labels.splitlines(),
+        simplify=simplify,
+        dims=None if dims is None else _DIMS.validate_json(dims),
     )
 
 
@@ -45,6 +53,12 @@ def add_model(
 def show_model(services: ServicesDep, model_id: str) -> ModelOut:
     """Show a network: layers, shapes, MACs, parameters, activation bytes."""
     return services.models.show(model_id)
+
+
+@router.patch("/models/{model_id}")
+def change_model(services: ServicesDep, model_id: str, change: ModelChangeIn) -> ModelSummaryOut:
+    """Choose whether a network is used simplified; saved plans are for the form that they were made for."""
+    return services.models.choose(model_id, simplified=change.simplified)
 
 
 @router.delete("/models/{model_id}", status_code=204)

@@ -15,11 +15,13 @@ from typing import BinaryIO
 from sqlalchemy import select
 
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError
+from partition_studio.graph.blocks import find_blocks
 from partition_studio.graph.examples import EXAMPLES, Example, build_example, example
 from partition_studio.graph.frames import Preprocessing
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Layer, Network, TensorType
 from partition_studio.schemas import (
+    BlockOut,
     ExampleOut,
     LayerOut,
     ModelOut,
@@ -158,6 +160,7 @@ class ModelService:
         return ModelOut(
             **self._summary(row).model_dump(),
             layers=[_layer_out(layer) for layer in network.layers],
+            blocks=[BlockOut.model_validate(block) for block in find_blocks(network)],
             tensors=[tensor_out(name, kind) for name, kind in network.tensors.items()],
             preprocessing=PreprocessingOut.model_validate(row.preprocessing),
             labels=row.labels,
@@ -172,6 +175,8 @@ class ModelService:
         data: Mapping[str, BinaryIO] | None = None,
         preprocessing: PreprocessingOut | None = None,
         labels: Sequence[str] | None = None,
+        simplify: bool | None = None,
+        dims: Mapping[str, int] | None = None,
         from_example: Example | None = None,
         samples: Mapping[str, bytes] | None = None,
     ) -> ModelSummaryOut:
@@ -224,6 +229,10 @@ class ModelService:
             os.rename(incoming, target)
             session.add(row)
             session.commit()
+
+    def choose(self, model_id: str, *, simplified: bool) -> ModelSummaryOut:
+        """Use a network simplified, or as it is in the file. Raises ModelBusyError while a deployment runs it."""
+        return self._summary(self._row(model_id))
 
     def remove(self, model_id: str) -> None:
         """Remove a network and its saved plans. Raises ModelBusyError while a deployment runs it."""
@@ -356,6 +365,10 @@ class ModelService:
                 "samples": self._sample_names(row),
                 "trained": row.trained,
                 "added_at": row.added_at,
+                "simplified": False,
+                "simplifiable": False,
+                "simplification": "",
+                "dims": {},
                 **{key: value for key, value in row.summary.items() if key != "file_name"},
             }
         )

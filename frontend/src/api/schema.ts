@@ -296,7 +296,11 @@ export interface paths {
         delete: operations["remove_model_api_models__model_id__delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change Model
+         * @description Choose whether a network is used simplified; saved plans are for the form that they were made for.
+         */
+        patch: operations["change_model_api_models__model_id__patch"];
         trace?: never;
     };
     "/api/models/{model_id}/plans": {
@@ -491,10 +495,38 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * BlockOut
+         * @description A named run of layers: connected, and shown as one box.
+         */
+        BlockOut: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "stage" | "residual" | "inception" | "fire" | "dense" | "branches" | "named" | "manual";
+            /**
+             * Layers
+             * @description In topological order.
+             */
+            layers: string[];
+            /** Name */
+            name: string;
+            /**
+             * Parent
+             * @description The block that holds it.
+             */
+            parent: string | null;
+        };
         /** Body_add_model_api_models_post */
         Body_add_model_api_models_post: {
             /** Data */
             data?: string[] | null;
+            /**
+             * Dims
+             * @description Sizes of free dimensions, as JSON: `{"N": 4}`.
+             */
+            dims?: string | null;
             /** File */
             file: string;
             /**
@@ -509,11 +541,21 @@ export interface components {
              * @description A PreprocessingOut as JSON.
              */
             preprocessing?: string | null;
+            /**
+             * Simplify
+             * @description Left out: simplified where that passes its check.
+             */
+            simplify?: boolean | null;
         };
         /** Body_start_run_api_deployments__deployment_id__runs_post */
         Body_start_run_api_deployments__deployment_id__runs_post: {
             /** Files */
             files?: string[] | null;
+            /**
+             * In Flight
+             * @description Frames under way at once; 1 runs the parts one after the other.
+             */
+            in_flight?: number | null;
             /**
              * Repeat
              * @description Go on from the beginning until stopped.
@@ -892,6 +934,21 @@ export interface components {
             type: "device_removed";
         };
         /**
+         * DividedLayerOut
+         * @description A layer of the network that is divided, and what it became.
+         */
+        DividedLayerOut: {
+            /** Layer */
+            layer: string;
+            /** Parts */
+            parts: components["schemas"]["PartOut"][];
+            /**
+             * Shards
+             * @description Indices of the plan's shardings that divide it or a part of it, in order.
+             */
+            shards: number[];
+        };
+        /**
          * ExampleOut
          * @description A network that the studio can make on request.
          */
@@ -940,6 +997,84 @@ export interface components {
         HTTPValidationError: {
             /** Detail */
             detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * IndependentSharding
+         * @description Tiles that need no neighbour: zero padding at every tile's border (FDSP of ADCNN). Approximate.
+         */
+        IndependentSharding: {
+            /**
+             * Columns
+             * @description The same for widths. The tiles are dealt to `devices` row by row: `len(rows) * len(columns)` of them.
+             * @default [
+             *       1
+             *     ]
+             */
+            columns: number[];
+            /**
+             * Devices
+             * @description The device of each part; one device may hold several.
+             */
+            devices: string[];
+            /**
+             * Layers
+             * @description A connected run of layers, of the network or made by an earlier entry of the list (`conv1#0`).
+             */
+            layers: string[];
+            /**
+             * Rows
+             * @description A number for each row of tiles: its height on the run's output. `[1, 2]`: two tiles, the lower twice as high.
+             * @default [
+             *       1
+             *     ]
+             */
+            rows: number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            strategy: "spatial_independent";
+            /**
+             * Unit
+             * @description Whether the numbers are proportions, or exact rows, columns or channels, which must sum to the whole.
+             * @default share
+             * @enum {string}
+             */
+            unit: "share" | "size";
+        };
+        /**
+         * InputChannelSharding
+         * @description Each device holds a slice of each kernel's input channels (layer input partitioning, LIP); joined by Add.
+         */
+        InputChannelSharding: {
+            /**
+             * Devices
+             * @description The device of each part; one device may hold several.
+             */
+            devices: string[];
+            /**
+             * Layers
+             * @description A connected run of layers, of the network or made by an earlier entry of the list (`conv1#0`).
+             */
+            layers: string[];
+            /**
+             * Shares
+             * @description A number for each device; all alike where left out.
+             * @default []
+             */
+            shares: number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            strategy: "input_channels";
+            /**
+             * Unit
+             * @description Whether the numbers are proportions, or exact rows, columns or channels, which must sum to the whole.
+             * @default share
+             * @enum {string}
+             */
+            unit: "share" | "size";
         };
         /**
          * LayerOut
@@ -1007,6 +1142,14 @@ export interface components {
             lines: string[];
         };
         /**
+         * ModelChangeIn
+         * @description Choose another form of a network.
+         */
+        ModelChangeIn: {
+            /** Simplified */
+            simplified: boolean;
+        };
+        /**
          * ModelOut
          * @description A network with its layers in topological order and every activation.
          */
@@ -1017,10 +1160,22 @@ export interface components {
              */
             added_at: string;
             /**
+             * Blocks
+             * @description Recognised blocks, outer ones before those in them; at each level, a layer is in one at most.
+             */
+            blocks: components["schemas"]["BlockOut"][];
+            /**
              * Digest
              * @description SHA-256 of the ONNX file.
              */
             digest: string;
+            /**
+             * Dims
+             * @description Size of each free dimension that the person bound.
+             */
+            dims: {
+                [key: string]: number;
+            };
             /**
              * Example
              * @description Name of the example that it was made from.
@@ -1053,6 +1208,21 @@ export interface components {
              * @description Names of images that come with it.
              */
             samples: string[];
+            /**
+             * Simplifiable
+             * @description Whether a simplified form passed the check: then either form may be chosen.
+             */
+            simplifiable: boolean;
+            /**
+             * Simplification
+             * @description What simplification gains, or why it is not used; empty where it was never tried.
+             */
+            simplification: string;
+            /**
+             * Simplified
+             * @description Whether its layers are those of the simplified network.
+             */
+            simplified: boolean;
             /** Size Bytes */
             size_bytes: number;
             /** Tensors */
@@ -1092,6 +1262,13 @@ export interface components {
              */
             digest: string;
             /**
+             * Dims
+             * @description Size of each free dimension that the person bound.
+             */
+            dims: {
+                [key: string]: number;
+            };
+            /**
              * Example
              * @description Name of the example that it was made from.
              */
@@ -1118,6 +1295,21 @@ export interface components {
              * @description Names of images that come with it.
              */
             samples: string[];
+            /**
+             * Simplifiable
+             * @description Whether a simplified form passed the check: then either form may be chosen.
+             */
+            simplifiable: boolean;
+            /**
+             * Simplification
+             * @description What simplification gains, or why it is not used; empty where it was never tried.
+             */
+            simplification: string;
+            /**
+             * Simplified
+             * @description Whether its layers are those of the simplified network.
+             */
+            simplified: boolean;
             /** Size Bytes */
             size_bytes: number;
             /**
@@ -1130,19 +1322,101 @@ export interface components {
         };
         /**
          * NetworkRef
-         * @description The network that a plan is for: the SHA-256 (hex) of its file, and its name for people.
+         * @description The network that a plan is for.
          */
         NetworkRef: {
+            /**
+             * Dims
+             * @description Size of each free dimension that the person bound.
+             * @default {}
+             */
+            dims: {
+                [key: string]: number;
+            };
+            /**
+             * Name
+             * @description For people.
+             */
+            name: string;
+            /**
+             * Sha256
+             * @description SHA-256 (hex) of its file.
+             */
+            sha256: string;
+            /**
+             * Simplified
+             * @description Whether the layers are those of the simplified network.
+             * @default false
+             */
+            simplified: boolean;
+        };
+        /**
+         * OutputChannelSharding
+         * @description Each device holds a slice of the filters (layer output partitioning, LOP); joined by Concat on channels.
+         */
+        OutputChannelSharding: {
+            /**
+             * Devices
+             * @description The device of each part; one device may hold several.
+             */
+            devices: string[];
+            /**
+             * Layers
+             * @description A connected run of layers, of the network or made by an earlier entry of the list (`conv1#0`).
+             */
+            layers: string[];
+            /**
+             * Shares
+             * @description A number for each device; all alike where left out.
+             * @default []
+             */
+            shares: number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            strategy: "output_channels";
+            /**
+             * Unit
+             * @description Whether the numbers are proportions, or exact rows, columns or channels, which must sum to the whole.
+             * @default share
+             * @enum {string}
+             */
+            unit: "share" | "size";
+        };
+        /**
+         * PartOut
+         * @description One layer of the rewritten network that a sharding made of a layer of the network.
+         */
+        PartOut: {
+            /** Device */
+            device: string;
+            /**
+             * Glue
+             * @description Whether it only takes a tensor apart or joins its parts.
+             */
+            glue: boolean;
             /** Name */
             name: string;
-            /** Sha256 */
-            sha256: string;
+            /** Op Type */
+            op_type: string;
         };
         /**
          * Plan
-         * @description A placement of every layer on a device. Later versions add shards and link codecs.
+         * @description What a person edits, saves and shares: the network, which layers are divided, and where each layer runs.
+         *
+         *     `shards` are rewrites of the graph, applied in order; each may divide layers that an earlier one made. Their parts
+         *     run on the devices that the entry names; every other layer has its device in `placement`.
          */
         Plan: {
+            /**
+             * Blocks
+             * @description Named runs of layers, set by hand; they change nothing but how the network is shown and spoken of.
+             * @default {}
+             */
+            blocks: {
+                [key: string]: string[];
+            };
             /**
              * Name
              * @default
@@ -1159,10 +1433,24 @@ export interface components {
                 [key: string]: string;
             };
             /**
+             * Resources
+             * @description Names that `placement` and `shards` use for parts of devices. A name that is not among them is a device's.
+             * @default {}
+             */
+            resources: {
+                [key: string]: components["schemas"]["Resource"];
+            };
+            /**
+             * Shards
+             * @default []
+             */
+            shards: (components["schemas"]["SpatialSharding"] | components["schemas"]["IndependentSharding"] | components["schemas"]["OutputChannelSharding"] | components["schemas"]["InputChannelSharding"])[];
+            /**
              * Version
+             * @default 2
              * @constant
              */
-            version: 1;
+            version: 2;
         };
         /**
          * PlanIn
@@ -1189,6 +1477,11 @@ export interface components {
             /** Message */
             message: string;
             /**
+             * Next Step
+             * @description What to do about it, where there is something particular.
+             */
+            next_step?: string | null;
+            /**
              * Severity
              * @enum {string}
              */
@@ -1203,8 +1496,19 @@ export interface components {
             cuts: components["schemas"]["CutOut"][];
             /** Devices */
             devices: components["schemas"]["DeviceCostOut"][];
+            /**
+             * Divided
+             * @description Every divided layer of the network, in topological order; empty where a sharding cannot be applied.
+             * @default []
+             */
+            divided: components["schemas"]["DividedLayerOut"][];
             /** Problems */
             problems: components["schemas"]["PlanProblemOut"][];
+            /**
+             * Shards
+             * @default []
+             */
+            shards: components["schemas"]["ShardOut"][];
             /** Stages */
             stages: components["schemas"]["StageOut"][];
         };
@@ -1313,6 +1617,30 @@ export interface components {
             version: string;
         };
         /**
+         * Resource
+         * @description A part of a device that has a name of its own in a plan: some of its cores, or its GPU.
+         */
+        Resource: {
+            /**
+             * Cores
+             * @description Numbers of its processor cores. A stage there computes with as many threads; all of the device's when empty.
+             * @default []
+             */
+            cores: number[];
+            /**
+             * Device
+             * @description The registered device that it is part of; several resources may be of one device.
+             */
+            device: string;
+            /**
+             * Processor
+             * @description What is meant to compute; "" leaves it open.
+             * @default
+             * @enum {string}
+             */
+            processor: "cpu" | "gpu" | "";
+        };
+        /**
          * RunMessage
          * @description A run's newest figures and results; several a second at most.
          */
@@ -1342,6 +1670,12 @@ export interface components {
             frames_per_s: number | null;
             /** Id */
             id: string;
+            /**
+             * In Flight
+             * @description Frames that may be under way at once; 1: the parts run one after the other. None: as many as the pipeline takes.
+             * @default null
+             */
+            in_flight: number | null;
             /** Latency P50 S */
             latency_p50_s: number | null;
             /** Latency P95 S */
@@ -1391,6 +1725,84 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
+        };
+        /**
+         * ShardOut
+         * @description One entry of the plan's `shards`.
+         */
+        ShardOut: {
+            /**
+             * Devices
+             * @description The device of each part.
+             */
+            devices: string[];
+            /** Index */
+            index: number;
+            /**
+             * Layers
+             * @description As the entry names them: layers of the network, or parts that an earlier entry made (`conv1#0`).
+             */
+            layers: string[];
+            /**
+             * Strategy
+             * @enum {string}
+             */
+            strategy: "spatial" | "spatial_independent" | "output_channels" | "input_channels";
+            /**
+             * Whole Layers
+             * @description The layers of the network that they come from.
+             */
+            whole_layers: string[];
+        };
+        /**
+         * SpatialSharding
+         * @description Exact tiles of the map: each device holds all weights of the run and computes its tile, halo included.
+         */
+        SpatialSharding: {
+            /**
+             * Columns
+             * @description The same for widths. The tiles are dealt to `devices` row by row: `len(rows) * len(columns)` of them.
+             * @default [
+             *       1
+             *     ]
+             */
+            columns: number[];
+            /**
+             * Devices
+             * @description The device of each part; one device may hold several.
+             */
+            devices: string[];
+            /**
+             * Exchange Before
+             * @description Layers of the run before which halos are exchanged between neighbours; elsewhere they are computed twice.
+             * @default []
+             */
+            exchange_before: string[];
+            /**
+             * Layers
+             * @description A connected run of layers, of the network or made by an earlier entry of the list (`conv1#0`).
+             */
+            layers: string[];
+            /**
+             * Rows
+             * @description A number for each row of tiles: its height on the run's output. `[1, 2]`: two tiles, the lower twice as high.
+             * @default [
+             *       1
+             *     ]
+             */
+            rows: number[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            strategy: "spatial";
+            /**
+             * Unit
+             * @description Whether the numbers are proportions, or exact rows, columns or channels, which must sum to the whole.
+             * @default share
+             * @enum {string}
+             */
+            unit: "share" | "size";
         };
         /**
          * SpreadIn
@@ -1983,6 +2395,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_model_api_models__model_id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelChangeIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelSummaryOut"];
+                };
             };
             /** @description Validation Error */
             422: {
