@@ -347,6 +347,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{model_id}/plans/export-autodice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export Autodice
+         * @description Make AutoDiCE's files of a plan; what they cannot say is an error that names it.
+         */
+        post: operations["export_autodice_api_models__model_id__plans_export_autodice_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/plans/import-autodice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Autodice
+         * @description Make a plan of AutoDiCE's mapping file, and of its horizontal and platform files where given.
+         */
+        post: operations["import_autodice_api_models__model_id__plans_import_autodice_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/plans/import-cuts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Cuts
+         * @description Make a plan of tensors at which the network is cut, in order.
+         */
+        post: operations["import_cuts_api_models__model_id__plans_import_cuts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/plans/import-map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Map
+         * @description Make a plan of a map `{node: device}`.
+         */
+        post: operations["import_map_api_models__model_id__plans_import_map_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/plans/shard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Shard
+         * @description Divide layers of a plan: the plan with one more entry in `shards`; what it takes apart leaves the placement.
+         */
+        post: operations["add_shard_api_models__model_id__plans_shard_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{model_id}/plans/spread": {
         parameters: {
             query?: never;
@@ -496,6 +596,46 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AutodiceIn
+         * @description AutoDiCE's files, as text.
+         */
+        AutodiceIn: {
+            /**
+             * Devices
+             * @description Registered device for a name in the files: a host (`nx01`) or a host with resource (`nx01_gpu`).
+             * @default {}
+             */
+            devices: {
+                [key: string]: string;
+            };
+            /** Horizontal */
+            horizontal?: string | null;
+            /** Mapping */
+            mapping: string;
+            /** Platform */
+            platform?: string | null;
+        };
+        /**
+         * AutodiceOut
+         * @description AutoDiCE's files of a plan, as text.
+         */
+        AutodiceOut: {
+            /**
+             * Devices
+             * @description Registered device for a name in the files, where they differ: what an import needs to give the same plan.
+             */
+            devices: {
+                [key: string]: string;
+            };
+            /**
+             * Horizontal
+             * @description Left out where no layer is divided.
+             */
+            horizontal: string | null;
+            /** Mapping */
+            mapping: string;
+        };
+        /**
          * BlockOut
          * @description A named run of layers: connected, and shown as one box.
          */
@@ -582,6 +722,19 @@ export interface components {
             label: string;
             /** Score */
             score: number;
+        };
+        /**
+         * CutListIn
+         * @description Tensors at which the network is cut, in order: each part is all that its tensor needs and no earlier part has.
+         */
+        CutListIn: {
+            /** Cuts */
+            cuts: string[];
+            /**
+             * Devices
+             * @description One more than cuts.
+             */
+            devices: string[];
         };
         /**
          * CutOut
@@ -999,6 +1152,18 @@ export interface components {
             detail?: components["schemas"]["ValidationError"][];
         };
         /**
+         * ImportedPlanOut
+         * @description A plan made of another tool's files.
+         */
+        ImportedPlanOut: {
+            /**
+             * Notes
+             * @description What a person should know of it: sentences.
+             */
+            notes: string[];
+            plan: components["schemas"]["Plan"];
+        };
+        /**
          * IndependentSharding
          * @description Tiles that need no neighbour: zero padding at every tile's border (FDSP of ADCNN). Approximate.
          */
@@ -1402,6 +1567,22 @@ export interface components {
             op_type: string;
         };
         /**
+         * PlacementMapIn
+         * @description A JSON object `{node: device}`, as text.
+         */
+        PlacementMapIn: {
+            /**
+             * Devices
+             * @description Registered device for a name in the map.
+             * @default {}
+             */
+            devices: {
+                [key: string]: string;
+            };
+            /** Map */
+            map: string;
+        };
+        /**
          * Plan
          * @description What a person edits, saves and shares: the network, which layers are divided, and where each layer runs.
          *
@@ -1725,6 +1906,20 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
+        };
+        /**
+         * ShardIn
+         * @description Divide layers of a plan.
+         */
+        ShardIn: {
+            /**
+             * Last
+             * @description When given, `sharding.layers` names one layer, and all layers on the ways from it to this one are divided.
+             */
+            last?: string | null;
+            plan: components["schemas"]["Plan"];
+            /** Sharding */
+            sharding: components["schemas"]["SpatialSharding"] | components["schemas"]["IndependentSharding"] | components["schemas"]["OutputChannelSharding"] | components["schemas"]["InputChannelSharding"];
         };
         /**
          * ShardOut
@@ -2530,6 +2725,181 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlanReportOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    export_autodice_api_models__model_id__plans_export_autodice_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Plan"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AutodiceOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_autodice_api_models__model_id__plans_import_autodice_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AutodiceIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedPlanOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_cuts_api_models__model_id__plans_import_cuts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CutListIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedPlanOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    import_map_api_models__model_id__plans_import_map_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlacementMapIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedPlanOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_shard_api_models__model_id__plans_shard_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShardIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
                 };
             };
             /** @description Validation Error */

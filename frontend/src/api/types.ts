@@ -19,3 +19,6 @@ export type FrameResult = Schemas["FrameResultOut"];
 export type DeviceLive = Schemas["DeviceLiveOut"];
 export type LiveEnvelope = Schemas["LiveEnvelope"];
 export type LiveMessage = LiveEnvelope["message"];
+export type NetworkRef = Schemas["NetworkRef"];
+export type Sharding = Plan["shards"][number];
+export type Strategy = Sharding["strategy"];

@@ -14,6 +14,8 @@ export function setMarks(marks: Marks): void {
 export const useMark = (device: string | undefined): DeviceMark | null =>
   useStore(marksStore, ({ marks }) => (device === undefined ? null : (marks.get(device) ?? null)));
 
+export const useMarks = (): Marks => useStore(marksStore, ({ marks }) => marks);
+
 /** Classes that give an element `--dev` (colour) and its pattern. */
 export function markClass(mark: DeviceMark | null, placed: boolean): string {
   if (mark) return `dev-${mark.slot % COLOR_COUNT} pat-${mark.pattern}`;

@@ -1,8 +1,11 @@
 /** A layer on the canvas. It holds no state: cards out of view are unmounted. */
 import { at, type NetworkNode } from "@/graph/network";
 import { formatShape } from "@/app/format";
-import { markClass, useMark } from "@/devices/marks";
+import { markClass, useMark, useMarks } from "@/devices/marks";
+import { deviceOf } from "@/plan/content";
+import { divisionsOf, whereabouts, type Division } from "@/plan/divisions";
 import { usePlan } from "@/plan/store";
+import { badgeOf, describeDivision } from "@/plan/words";
 import { useScene } from "./context";
 import { useView, type Measure } from "./view";
 
@@ -35,34 +38,60 @@ export function shorten(name: string, most = 26): string {
 function LayerCard({ node }: { node: NetworkNode }) {
   const { most } = useScene();
   const { index, name } = node;
-  const device = usePlan((state) => state.placement[name]);
+  const division = usePlan(({ shards }) => divisionsOf(shards).get(name));
+  const place = usePlan(({ placement }) => placement[name]);
+  const placed = usePlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
+  const device = division ? undefined : placed;
   const mark = useMark(device);
   const selected = useView((view) => view.selection.has(index));
   const cursor = useView((view) => view.cursor === index);
   const hit = useView((view) => view.hits.has(index));
   const measure = useView((view) => view.measure);
-  const changed = useView((view) => view.deployed !== null && view.deployed[name] !== device);
+  const wrong = useView((view) => view.wrong.get(name));
+  const where = usePlan((content) => whereabouts(content, name));
+  const changed = useView((view) => view.deployed !== null && whereabouts(view.deployed, name) !== where);
   const share = most[measure] > 0 ? Math.sqrt(measured(node, measure) / most[measure]) : 0;
-  const classes = ["card", markClass(mark, device !== undefined), selected && "is-selected", cursor && "is-cursor", hit && "is-hit"];
+  const classes = ["card", markClass(mark, device !== undefined), division && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong"];
+  const told = division ? describeDivision(division) : device === undefined ? "on no device" : `on ${device}${place === device ? "" : ` (${place})`}`;
   return (
     <div
       className={classes.filter(Boolean).join(" ")}
       data-testid={`layer-${name}`}
       data-node={index}
-      data-device-name={device ?? ""}
-      title={`${node.op} ${name}\n${device === undefined ? "on no device" : `on ${device}`}`}
+      data-device-name={division ? division.parts.map((part) => part.place).join(" ") : (device ?? "")}
+      title={[`${node.op} ${name}`, told, wrong].filter(Boolean).join("\n")}
     >
-      <span className="card-stripe" />
+      {division ? <Segments division={division} /> : <span className="card-stripe" />}
       <span className="card-op">{node.op}</span>
       <span className="card-shape">{formatShape(node.shape)}</span>
       <span className="card-name">{shorten(name)}</span>
       <span className="card-badge">
         {changed && <i className="card-changed" title="Changed since the last deploy" />}
-        {device === undefined ? "–" : (mark?.initials ?? "?")}
+        {wrong !== undefined && <i className="card-wrong">!</i>}
+        {division ? <span className="card-split">{badgeOf(division)}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
       </span>
       <span className="card-bar">
         <span style={{ width: `${share * 100}%` }} />
       </span>
     </div>
+  );
+}
+
+/** The parts of a divided layer, stacked, each as high as its share; signs where they are few enough to be read. */
+function Segments({ division: { parts } }: { division: Division }) {
+  const marks = useMarks();
+  const rest = usePlan((content) => content.rest);
+  return (
+    <span className="card-segments" data-testid="segments">
+      {parts.map(({ name, place, share }) => {
+        const device = deviceOf({ rest }, place);
+        const mark = marks.get(device) ?? null;
+        return (
+          <span key={name} className={`card-segment ${markClass(mark, true)}`} data-device={device} style={{ flexGrow: share }}>
+            {parts.length <= 4 && share > 0.2 && <b>{mark?.initials ?? "?"}</b>}
+          </span>
+        );
+      })}
+    </span>
   );
 }

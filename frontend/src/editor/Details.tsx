@@ -6,7 +6,10 @@ import { formatBytes, formatCount, formatMacs, formatShape } from "@/app/format"
 import { at, type Network } from "@/graph/network";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMark } from "@/devices/marks";
+import { deviceOf } from "@/plan/content";
+import { divisionsOf } from "@/plan/divisions";
 import { usePlan } from "@/plan/store";
+import { ShardingDetails } from "./ShardingDetails";
 import { cameraMan } from "./camera";
 import { select, viewStore } from "./view";
 
@@ -44,7 +47,9 @@ function Neighbours({ network, node, incoming }: { network: Network; node: numbe
 export function Details({ model, network, node }: { model: Model; network: Network; node: number }) {
   const { name, op, shape } = at(network.nodes, node);
   const layer = model.layers.find((candidate) => candidate.name === name);
-  const device = usePlan((state) => state.placement[name]);
+  const place = usePlan(({ placement }) => placement[name]);
+  const device = usePlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
+  const division = usePlan(({ shards }) => divisionsOf(shards).get(name));
   const mark = useMark(device);
   if (!layer) return null;
   const attributes = Object.entries(layer.attributes);
@@ -62,11 +67,13 @@ export function Details({ model, network, node }: { model: Model; network: Netwo
       <dl>
         <dt>Device</dt>
         <dd>
-          {device === undefined ? (
+          {division ? (
+            "divided, see below"
+          ) : device === undefined ? (
             "none"
           ) : (
             <>
-              <DeviceSign mark={mark} /> {device}
+              <DeviceSign mark={mark} /> {place === device ? device : `${device} (${place})`}
             </>
           )}
         </dd>
@@ -81,6 +88,7 @@ export function Details({ model, network, node }: { model: Model; network: Netwo
         <dt>Activations</dt>
         <dd>{formatBytes(layer.activation_bytes)}</dd>
       </dl>
+      {division?.shardings.map((place) => <ShardingDetails key={place} place={place} />)}
       <h3>From</h3>
       <Neighbours network={network} node={node} incoming />
       <h3>To</h3>

@@ -1,10 +1,9 @@
 /** The editor with its network and devices at hand. */
-import { ActionIcon, Button, Menu, Select, Tooltip } from "@mantine/core";
+import { Button, Menu } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { IconArrowBackUp, IconArrowForwardUp, IconFocusCentered, IconMinus, IconPlus, IconRocket, IconStack2 } from "@tabler/icons-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { call, client } from "@/api/client";
-import type { Device, Model, PlanProblem } from "@/api/types";
+import type { Device, Model, PlanProblem, PlanReport } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { Header } from "@/app/Header";
 import { tellProblem } from "@/app/notify";
@@ -15,25 +14,30 @@ import { at, buildNetwork } from "@/graph/network";
 import { onPlansChanged } from "@/live/socket";
 import { estimate } from "@/plan/estimate";
 import { PlanKeeper, useSync } from "@/plan/keeper";
-import { countDifferences } from "@/plan/placement";
-import { redo, replacePlacement, undo, useHistory, usePlan } from "@/plan/store";
+import { contentOf } from "@/plan/content";
+import { countDifferences, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
+import { redo, replacePlan, undo, usePlan } from "@/plan/store";
 import { useReport } from "@/plan/useReport";
 import { RunDock } from "@/runs/RunDock";
 import { Canvas } from "./Canvas";
 import { cameraMan } from "./camera";
+import { CanvasTools } from "./CanvasTools";
 import { measured } from "./Card";
+import { ConflictCard } from "./ConflictCard";
 import { SceneContext, type Scene } from "./context";
-import { deployReason, useDeployments, useRun, type Deployments } from "./deploying";
+import { DeployButton, DeployState } from "./DeployControls";
+import { deployReason, useDeployments, useRun } from "./deploying";
 import { DeploySheet } from "./DeploySheet";
 import { Details } from "./Details";
 import { assignAndSay } from "./drag";
+import { EditTools, SyncNote } from "./EditTools";
 import { AssignItems, Lanes } from "./Lanes";
 import { PlanMenu } from "./PlanMenu";
 import { SearchBox } from "./SearchBox";
 import { SelectionBar } from "./SelectionBar";
 import { useDeploy } from "./useDeploy";
 import { useLayout } from "./useLayout";
-import { flash, MEASURE_LABELS, MEASURES, resetView, select, useView, viewStore, type Measure } from "./view";
+import { flash, MEASURES, resetView, select, useView, viewStore, type Measure } from "./view";
 
 const LANES_WIDTH = 320;
 const HEADER_HEIGHT = 48;
@@ -64,13 +68,13 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const [shape] = useState(canvasShape);
   const layout = useLayout(network, shape);
   const keeper = useKeeper(model);
-  const placement = usePlan((state) => state.placement);
+  const content = usePlan((whole) => whole);
   const { state: sync } = useSync();
   const marks = useMemo(() => marksOf(devices), [devices]);
   useEffect(() => setMarks(marks), [marks]);
-  const local = useMemo(() => estimate(network, placement), [network, placement]);
+  const local = useMemo(() => estimate(network, content), [network, content]);
   const fleet = devices.map(({ name, state }) => `${name} ${state}`).join("\n");
-  const { report, current, problem: reportProblem } = useReport(model, placement, fleet);
+  const { report, current, problem: reportProblem } = useReport(model, content, fleet);
   const deployments = useDeployments(model.id);
   const { running, active } = deployments;
   const run = useRun(running);
@@ -85,12 +89,13 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
     return { network, layout, most };
   }, [network, layout]);
 
-  const deployedPlacement = running?.state === "running" ? running.plan.placement : null;
+  const deployed = running?.state === "running" ? running.plan : null;
   useEffect(() => {
-    viewStore.setState({ deployed: deployedPlacement });
-  }, [deployedPlacement]);
-  const changes = deployedPlacement ? countDifferences(placement, deployedPlacement) : 0;
-  const liveDevices = useMemo(() => new Set(running ? Object.values(running.plan.placement) : []), [running]);
+    viewStore.setState({ deployed });
+  }, [deployed]);
+  const changes = useMemo(() => (deployed ? countDifferences(content, deployed) : 0), [content, deployed]);
+  const liveDevices = useMemo(() => (running ? devicesOfPlan(contentOf(running.plan)) : new Set<string>()), [running]);
+  useWrong(network, report);
 
   useShortcuts(searchInput);
 
@@ -98,8 +103,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
     const able = devices.filter(({ state }) => state === "ready" || state === "unknown").map(({ name }) => name);
     if (able.length === 0) return;
     call(client.POST("/api/models/{model_id}/plans/spread", { params: { path: { model_id: model.id } }, body: { devices: able } })).then((plan) => {
-      const moved = replacePlacement(plan.placement, "Spread evenly");
-      flash("", moved === 0 ? "already spread evenly" : `spread over ${plural(able.length, "device")}`);
+      const { layers } = replacePlan({ ...contentOf(plan), rest: content.rest }, "Spread evenly");
+      flash("", layers === 0 ? "already spread evenly" : `spread over ${plural(able.length, "device")}`);
     }, tellProblem);
   };
   const selectLayers = (wanted: (name: string) => boolean) => {
@@ -107,12 +112,14 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
     select(nodes);
     if (nodes[0] !== undefined) cameraMan.reveal(nodes[0]);
   };
+  const selectDevice = (device: string) => selectLayers((name) => devicesOfLayer(content, name).includes(device));
   const showProblem = ({ layer, device }: PlanProblem) => {
-    const node = layer == null ? undefined : network.layerIndex.get(layer);
+    const whole = layer == null ? null : wholeLayer(layer, (name) => network.layerIndex.has(name));
+    const node = whole === null ? undefined : network.layerIndex.get(whole);
     if (node !== undefined) {
       select([node]);
       cameraMan.show(node);
-    } else if (device != null) selectLayers((name) => placement[name] === device);
+    } else if (device != null) selectDevice(device);
   };
 
   return (
@@ -181,8 +188,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           report={report}
           current={current}
           liveDevices={liveDevices}
-          selectDevice={(name) => selectLayers((layer) => placement[layer] === name)}
-          selectUnplaced={() => selectLayers((layer) => placement[layer] === undefined)}
+          selectDevice={selectDevice}
+          selectUnplaced={() => selectLayers((name) => devicesOfLayer(content, name).length === 0)}
           spread={spread}
           showProblem={showProblem}
         />
@@ -198,6 +205,18 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
       </Menu>
     </>
   );
+}
+
+/** Mark the layers that the studio's report complains of; that a layer has no device is seen without a mark. */
+function useWrong(network: Scene["network"], report: PlanReport | null): void {
+  useEffect(() => {
+    const wrong = new Map<string, string>();
+    for (const { severity, code, layer, message } of report?.problems ?? []) {
+      const whole = layer == null ? null : wholeLayer(layer, (name) => network.layerIndex.has(name));
+      if (whole !== null && severity === "error" && code !== "unplaced_layer") wrong.set(whole, message);
+    }
+    viewStore.setState({ wrong });
+  }, [network, report]);
 }
 
 /** Keys that work wherever the focus is, except while typing. */
@@ -218,143 +237,10 @@ function useShortcuts(searchInput: React.RefObject<HTMLInputElement | null>): vo
   }, [searchInput]);
 }
 
-function EditTools({ spread, canSpread }: { spread: () => void; canSpread: boolean }) {
-  const label = usePlan((state) => state.label);
-  const past = useHistory().pastStates.length;
-  const next = useHistory().futureStates.at(-1);
-  return (
-    // A press by the mouse leaves the focus on the canvas, where the keys for the selection work.
-    <div className="tools" role="toolbar" aria-label="Edit" onMouseDown={(event) => event.preventDefault()}>
-      <Tooltip label={past > 0 ? `Undo: ${label} (Ctrl+Z)` : "Nothing to undo"}>
-        <ActionIcon variant="subtle" color="gray" disabled={past === 0} onClick={undo} aria-label="Undo" data-testid="undo">
-          <IconArrowBackUp size={17} />
-        </ActionIcon>
-      </Tooltip>
-      <Tooltip label={next ? `Redo: ${next.label ?? ""} (Ctrl+Shift+Z)` : "Nothing to redo"}>
-        <ActionIcon variant="subtle" color="gray" disabled={!next} onClick={redo} aria-label="Redo" data-testid="redo">
-          <IconArrowForwardUp size={17} />
-        </ActionIcon>
-      </Tooltip>
-      <Button size="compact-sm" variant="default" leftSection={<IconStack2 size={14} />} disabled={!canSpread} onClick={spread} data-testid="spread" title="Contiguous runs of layers, balanced by work, one for each ready device">
-        Spread evenly
-      </Button>
-    </div>
-  );
-}
-
-const SYNC_WORDS = { loading: "", saved: "Saved", unsaved: "Saving…", saving: "Saving…", conflict: "Not saved", failed: "Not saved, trying again" } as const;
-
-function SyncNote({ state }: { state: keyof typeof SYNC_WORDS }) {
-  return (
-    <span className={`sync sync-${state}`} data-testid="sync" role="status">
-      {SYNC_WORDS[state]}
-    </span>
-  );
-}
-
-/** What stands on the devices now; opens the sheet. */
-function DeployState({ deployments: { active, running, last }, hidden, open }: { deployments: Deployments; hidden: boolean; open: () => void }) {
-  const shown = active ?? running ?? last;
-  if (!shown) return null;
-  return (
-    <button type="button" className={`deploy-state is-${shown.state}`} onClick={open} title="Show the deployment">
-      <span data-testid={hidden ? undefined : "deploy-state"}>{shown.state}</span>
-    </button>
-  );
-}
-
-interface DeployButtonProps {
-  reason: string | null;
-  active: boolean;
-  busy: boolean;
-  /** Layers that differ from what runs; null when nothing runs. */
-  changes: number | null;
-  start: () => void;
-  open: () => void;
-}
-
-function DeployButton({ reason, active, busy, changes, start, open }: DeployButtonProps) {
-  if (active) {
-    return (
-      <Button size="xs" loading={busy} onClick={open} variant="light" data-testid="deploy">
-        Deploying…
-      </Button>
-    );
-  }
-  const same = changes === 0;
-  const words = changes === null ? "Deploy" : same ? "Deploy again" : `Deploy ${plural(changes, "change")}`;
-  const help = reason ?? (changes === null ? "Put the plan onto its devices" : same ? "The running deployment is this plan" : "The plan differs from the running deployment");
-  return (
-    <Tooltip label={help} multiline maw={320} position="bottom-end">
-      <Button
-        size="xs"
-        variant={same ? "default" : "filled"}
-        leftSection={<IconRocket size={14} />}
-        loading={busy}
-        data-disabled={reason !== null || undefined}
-        aria-disabled={reason !== null}
-        aria-description={reason ?? undefined}
-        onClick={() => {
-          if (reason === null) start();
-        }}
-        data-testid="deploy"
-      >
-        {words}
-      </Button>
-    </Tooltip>
-  );
-}
-
-function CanvasTools() {
-  const measure = useView((view) => view.measure);
-  return (
-    <div className="canvas-tools" role="toolbar" aria-label="View">
-      <Select
-        size="xs"
-        w={150}
-        aria-label="Bars show"
-        value={measure}
-        onChange={(value) => viewStore.setState({ measure: MEASURES.find((known) => known === value) ?? measure })}
-        data={MEASURES.map((value) => ({ value, label: MEASURE_LABELS[value] }))}
-        allowDeselect={false}
-        data-testid="measure"
-      />
-      <ActionIcon.Group>
-        <ActionIcon variant="default" size={30} aria-label="Zoom out" onClick={() => cameraMan.zoomBy(0.8)}>
-          <IconMinus size={15} />
-        </ActionIcon>
-        <ActionIcon variant="default" size={30} aria-label="Fit the network" title="Fit (F)" onClick={cameraMan.fit} data-testid="fit">
-          <IconFocusCentered size={16} />
-        </ActionIcon>
-        <ActionIcon variant="default" size={30} aria-label="Zoom in" onClick={() => cameraMan.zoomBy(1.25)}>
-          <IconPlus size={15} />
-        </ActionIcon>
-      </ActionIcon.Group>
-    </div>
-  );
-}
-
 function SelectedDetails({ model, network }: { model: Model; network: Scene["network"] }) {
   const open = useView((view) => view.detailsOpen);
   const node = useView((view) => view.cursor ?? [...view.selection][0] ?? null);
   if (!open || node === null || at(network.nodes, node).kind !== "layer") return null;
   return <Details model={model} network={network} node={node} />;
-}
-
-function ConflictCard({ reload, overwrite }: { reload: () => void; overwrite: () => void }) {
-  return (
-    <div className="conflict" role="alertdialog" aria-label="The plan was saved elsewhere" data-testid="conflict">
-      <h3>This plan was saved in another window</h3>
-      <p>Your edits are kept here, and are not saved.</p>
-      <div>
-        <Button size="xs" variant="default" onClick={reload}>
-          Take the other one
-        </Button>
-        <Button size="xs" onClick={overwrite}>
-          Keep mine
-        </Button>
-      </div>
-    </div>
-  );
 }
 

@@ -34,7 +34,8 @@ function costsOf(estimate: Estimate, report: PlanReport | null, current: boolean
     if (!cost || !current) result.set(name, local);
     else {
       result.set(name, {
-        layers: cost.layers,
+        // The studio counts the parts and what joins them; people count layers.
+        layers: local.layers,
         macs: cost.macs,
         parameters: cost.parameters,
         weightBytes: cost.weight_bytes,

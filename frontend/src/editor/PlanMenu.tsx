@@ -2,16 +2,18 @@
 import { ActionIcon, Menu } from "@mantine/core";
 import { IconDots, IconDownload, IconEraser, IconUpload } from "@tabler/icons-react";
 import { useRef } from "react";
+import { asProblem } from "@/api/client";
 import type { Model } from "@/api/types";
 import { plural } from "@/app/format";
 import { tell } from "@/app/notify";
-import { planDocument } from "@/plan/keeper";
+import { EMPTY, planDocument } from "@/plan/content";
 import { readPlan } from "@/plan/document";
-import { planStore, replacePlacement } from "@/plan/store";
+import { planStore, replacePlan } from "@/plan/store";
+import { checkPlan } from "@/plan/useReport";
 import { flash } from "./view";
 
 function download(model: Model): void {
-  const text = `${JSON.stringify(planDocument(model, planStore.getState().placement), null, 2)}\n`;
+  const text = `${JSON.stringify(planDocument(model, planStore.getState().content), null, 2)}\n`;
   const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   const link = document.createElement("a");
   link.href = url;
@@ -28,7 +30,15 @@ export function PlanMenu({ model }: { model: Model }) {
       tell(`${file.name}: ${answer.problem}`, answer.nextStep);
       return;
     }
-    flash("", `${plural(replacePlacement(answer.placement, `Import ${file.name}`), "layer")} changed`);
+    try {
+      // A document that the studio does not take at all is refused here; what else is wrong is listed beside the canvas.
+      await checkPlan(model, answer.content);
+    } catch (error) {
+      const { message, nextStep } = asProblem(error);
+      tell(`${file.name}: ${message}`, nextStep);
+      return;
+    }
+    flash("", `${plural(replacePlan(answer.content, `Import ${file.name}`).layers, "layer")} changed`);
   };
   return (
     <>
@@ -58,7 +68,7 @@ export function PlanMenu({ model }: { model: Model }) {
             Import plan…
           </Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<IconEraser size={14} />} onClick={() => replacePlacement({}, "Clear the plan")}>
+          <Menu.Item leftSection={<IconEraser size={14} />} onClick={() => replacePlan({ ...EMPTY, rest: planStore.getState().content.rest }, "Clear the plan")}>
             Clear the plan
           </Menu.Item>
         </Menu.Dropdown>

@@ -2,6 +2,8 @@
 import { at } from "@/graph/network";
 import { formatBytes } from "@/app/format";
 import { markClass, useMark } from "@/devices/marks";
+import { devicesOfLayer, divisionsOf } from "@/plan/divisions";
+import { crossings } from "@/plan/estimate";
 import { usePlan } from "@/plan/store";
 import { useScene } from "./context";
 
@@ -13,26 +15,28 @@ export function Route({ index }: { index: number }) {
   const { path, kind, label } = at(layout.edges, index);
   const from = at(network.nodes, edge.from);
   const to = at(network.nodes, edge.to);
-  const source = usePlan((state) => state.placement[from.name]);
-  const sink = usePlan((state) => state.placement[to.name]);
-  const mark = useMark(source);
+  const inside = from.kind === "layer" && to.kind === "layer";
+  const sources = usePlan((content) => devicesOfLayer(content, from.name).join(", "));
+  const sinks = usePlan((content) => devicesOfLayer(content, to.name).join(", "));
+  const bytes = usePlan((content) => (inside ? crossings(content, from.name, to.name, edge.bytes).reduce((sum, crossing) => sum + crossing.bytes, 0) : 0));
+  const divided = usePlan(({ shards }) => divisionsOf(shards).has(from.name) || divisionsOf(shards).has(to.name));
+  const mark = useMark(usePlan((content) => devicesOfLayer(content, from.name)[0]));
   // A tensor that several layers of one device take crosses once: only the first of its edges tells the bytes.
   const first = usePlan(
-    (state) =>
+    (content) =>
       !at(network.outgoing, edge.from).some((other) => {
-        const { index: i, to: taker, bytes } = at(network.edges, other);
-        return i < index && bytes === edge.bytes && state.placement[at(network.nodes, taker).name] === sink;
+        const { index: i, to: taker, bytes: size } = at(network.edges, other);
+        return i < index && size === edge.bytes && devicesOfLayer(content, at(network.nodes, taker).name).join(", ") === sinks;
       }),
   );
-  const inside = from.kind === "layer" && to.kind === "layer";
-  const cut = inside && source !== undefined && sink !== undefined && source !== sink;
-  if (!cut) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
-  const width = Math.min(5, 1.2 + Math.log10(Math.max(edge.bytes, 1)) * 0.36);
-  const text = formatBytes(edge.bytes);
+  if (bytes === 0) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
+  const width = Math.min(5, 1.2 + Math.log10(Math.max(bytes, 1)) * 0.36);
+  // What passes between parts is estimated here; the studio's report, which the device cards show, is exact.
+  const text = `${divided ? "≈ " : ""}${formatBytes(Math.round(bytes))}`;
   const half = (text.length * DIGIT_WIDTH + 12) / 2;
   return (
     <g className={`edge-cut ${markClass(mark, true)}`}>
-      <title>{`${source} → ${sink}: ${edge.tensors.join(", ")} (${text} per frame)`}</title>
+      <title>{`${sources} → ${sinks}: ${edge.tensors.join(", ")} (${text} per frame)`}</title>
       <path className="edge-halo" d={path} strokeWidth={width + 4} />
       <path className="edge-line" d={path} strokeWidth={width} markerEnd="url(#ps-arrow-cut)" />
       {first && (

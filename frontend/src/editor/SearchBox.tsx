@@ -4,6 +4,7 @@ import { IconChevronDown, IconChevronUp, IconSearch, IconX } from "@tabler/icons
 import { useEffect, useState, type KeyboardEvent, type RefObject } from "react";
 import { search } from "@/graph/select";
 import type { Network } from "@/graph/network";
+import { devicesOfLayer } from "@/plan/divisions";
 import { planStore } from "@/plan/store";
 import { cameraMan } from "./camera";
 import { select, viewStore } from "./view";
@@ -21,8 +22,8 @@ export function SearchBox({ network, input, leave }: SearchBoxProps) {
 
   const ask = (text: string) => {
     setQuery(text);
-    const { placement } = planStore.getState();
-    const found = search(network, text, (layer) => placement[layer]);
+    const { content } = planStore.getState();
+    const found = search(network, text, (layer) => devicesOfLayer(content, layer).join(" ") || undefined);
     setHits(found);
     setPlace(-1);
     viewStore.setState({ hits: new Set(found) });

@@ -3,7 +3,7 @@ import type { Deployment, PlanProblem } from "@/api/types";
 import { deployReason, pickDeployments } from "./deploying";
 
 const deployment = (id: string, state: Deployment["state"], model_id = "m"): Deployment => ({
-  id, state, model_id, epoch: 1, model_name: "", plan: { version: 1, network: { sha256: "", name: "" }, placement: {}, name: "", notes: "" },
+  id, state, model_id, epoch: 1, model_name: "", plan: { version: 2, network: { sha256: "", name: "", simplified: false, dims: {} }, placement: {}, shards: [], blocks: {}, resources: {}, name: "", notes: "" },
   stages: [], cuts: [], devices: [], created_at: "", deploy_s: null, problem: null, run: null,
 });
 

@@ -1,6 +1,8 @@
 /** Dragging layers onto a device: pointer events, a threshold, a ghost that says what a drop would do, Escape cancels. */
 import { assignLayers } from "@/plan/store";
 import { plural } from "@/app/format";
+import { mention } from "@/app/notify";
+import { describeTakenAway } from "@/plan/words";
 import { flash, viewStore } from "./view";
 
 const THRESHOLD_PX = 5;
@@ -37,11 +39,13 @@ function scrollNearEdge(y: number): void {
   else if (y > box.bottom - SCROLL_EDGE_PX) lanes.scrollBy(0, 12);
 }
 
-/** Put layers onto a device ("" for none) and say so there. */
+/** Put layers onto a device ("" for none) and say so there; divided layers become whole, which is said too. */
 export function assignAndSay(layers: readonly string[], device: string): void {
-  const moved = assignLayers(layers, device === "" ? null : device);
-  const where = device === "" ? "no device" : device;
+  const target = device === "" ? null : device;
+  const { layers: moved, takenAway } = assignLayers(layers, target);
+  const where = target ?? "no device";
   flash(device, moved === 0 ? `already on ${where}` : `${plural(moved, "layer")} → ${where}`);
+  if (takenAway.length > 0) mention("No longer divided", describeTakenAway(takenAway, target));
 }
 
 /** Begin a possible drag at a pointer press. `layers` is asked when it has become one; `onClick` is called when it has not. */

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { rememberDeployment } from "@/api/queries";
 import type { Deployment, Model, Plan, Run } from "@/api/types";
-import { planDocument } from "@/plan/keeper";
+import { planDocument } from "@/plan/content";
 import { planStore } from "@/plan/store";
 import type { Deployments } from "./deploying";
 
@@ -51,7 +51,7 @@ export function useDeploy(model: Model, { active, last }: Deployments, run: Run 
     shown: candidate && candidate.id !== dismissed ? candidate : null,
     busy,
     problem,
-    start: () => deploy(planDocument(model, planStore.getState().placement)),
+    start: () => deploy(planDocument(model, planStore.getState().content)),
     retry: deploy,
     cancel: () => {
       if (active) settle(call(client.POST("/api/deployments/{deployment_id}/cancel", { params: { path: { deployment_id: active.id } } })), () => undefined);

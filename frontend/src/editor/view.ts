@@ -1,7 +1,7 @@
 /** What is seen and selected: not part of the plan, and not undone. */
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
-import type { Placement } from "@/plan/placement";
+import type { Content } from "@/plan/content";
 
 export const MEASURES = ["macs", "parameters", "activation"] as const;
 export type Measure = (typeof MEASURES)[number];
@@ -17,14 +17,16 @@ interface ViewState {
   hits: ReadonlySet<number>;
   measure: Measure;
   detailsOpen: boolean;
+  /** Layers that the studio or a refused split complains of, with what it says. */
+  wrong: ReadonlyMap<string, string>;
   /** Device name, or "" for "no device", under the drag. */
   dropTarget: string | null;
   /** What the last drop did, shown at its device. */
   flash: { device: string; text: string; id: number } | null;
   /** For screen readers. */
   announcement: string;
-  /** The running deployment's placement, to mark what changed since. */
-  deployed: Placement | null;
+  /** The running deployment's plan, to mark what changed since. */
+  deployed: Pick<Content, "placement" | "shards"> | null;
 }
 
 const initial: ViewState = {
@@ -34,6 +36,7 @@ const initial: ViewState = {
   hits: new Set(),
   measure: "macs",
   detailsOpen: false,
+  wrong: new Map(),
   dropTarget: null,
   flash: null,
   announcement: "",

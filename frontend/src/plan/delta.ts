@@ -1,5 +1,7 @@
 /** Plan edits as data: each knows how to be done and undone. */
-import type { Placement } from "./placement";
+import type { Sharding } from "@/api/types";
+import { sameValue, type Content, type Placement, type Rest } from "./content";
+import { divisionsOf, sharesOf, touchedLayers, withDependents } from "./divisions";
 
 export interface Change {
   layer: string;
@@ -7,37 +9,130 @@ export interface Change {
   to: string | null;
 }
 
-/** One step of the history: moving some layers, however it was done. */
+interface Swap<T> {
+  from: T;
+  to: T;
+}
+
+/** One step of the history, however it was done. */
 export interface PlanDelta {
-  kind: "assign";
+  kind: "assign" | "divide" | "undivide" | "replace";
   label: string;
   changes: readonly Change[];
+  shards: Swap<readonly Sharding[]> | null;
+  rest: Swap<Rest> | null;
 }
 
-/** The edit that puts layers onto a device (null: takes them off), leaving out those already there. */
-export function assign(placement: Placement, layers: readonly string[], device: string | null, label: string): PlanDelta | null {
-  const changes = layers
-    .map((layer) => ({ layer, from: placement[layer] ?? null, to: device }))
-    .filter(({ from, to }) => from !== to);
-  return changes.length === 0 ? null : { kind: "assign", label, changes };
+function changesTo(placement: Placement, target: ReadonlyMap<string, string | null>): Change[] {
+  return [...target].map(([layer, to]) => ({ layer, from: placement[layer] ?? null, to })).filter(({ from, to }) => from !== to);
 }
 
-/** The edit that makes `placement` equal to `target`. */
-export function replaceBy(placement: Placement, target: Placement, label: string): PlanDelta | null {
-  const layers = new Set([...Object.keys(placement), ...Object.keys(target)]);
-  const changes = [...layers]
-    .map((layer) => ({ layer, from: placement[layer] ?? null, to: target[layer] ?? null }))
-    .filter(({ from, to }) => from !== to);
-  return changes.length === 0 ? null : { kind: "assign", label, changes };
+const swap = <T>(from: T, to: T): Swap<T> | null => (sameValue(from, to) ? null : { from, to });
+
+function made(kind: PlanDelta["kind"], label: string, content: Content, target: ReadonlyMap<string, string | null>, shards = content.shards, rest = content.rest): PlanDelta | null {
+  const delta = { kind, label, changes: changesTo(content.placement, target), shards: swap(content.shards, shards), rest: swap(content.rest, rest) };
+  return delta.changes.length === 0 && !delta.shards && !delta.rest ? null : delta;
 }
 
-export function apply(placement: Placement, delta: PlanDelta): Placement {
+interface Undivided {
+  shards: readonly Sharding[];
+  removed: ReadonlySet<number>;
+  /** Layers that are whole again, each with the device that held most of it. */
+  freed: ReadonlyMap<string, string>;
+}
+
+/** Take shardings away, and with them those that divide what they made. */
+function undivided(shards: readonly Sharding[], places: ReadonlySet<number>): Undivided {
+  const removed = withDependents(shards, places);
+  const kept = shards.filter((_, index) => !removed.has(index));
+  const divided = divisionsOf(kept);
+  const freed = new Map<string, string>();
+  for (const [layer, { shardings }] of divisionsOf(shards)) {
+    const outermost = shards[shardings[0] ?? -1];
+    if (outermost && !divided.has(layer)) freed.set(layer, largestHolder(outermost));
+  }
+  return { shards: kept, removed, freed };
+}
+
+/** The device with the largest part; the first of equals. */
+function largestHolder(sharding: Sharding): string {
+  const totals = new Map<string, number>();
+  sharesOf(sharding).forEach((share, i) => {
+    const device = sharding.devices[i] ?? "";
+    totals.set(device, (totals.get(device) ?? 0) + share);
+  });
+  return [...totals].reduce((best, entry) => (entry[1] > best[1] + 1e-9 ? entry : best), ["", 0])[0];
+}
+
+function shardingsOf(shards: readonly Sharding[], layers: ReadonlySet<string>): Set<number> {
+  const touched = touchedLayers(shards);
+  return new Set([...touched].filter(([, whole]) => whole.some((layer) => layers.has(layer))).map(([index]) => index));
+}
+
+/**
+ * The edit that puts layers onto a device (null: takes them off), leaving out those already there.
+ * A divided layer is whole again afterwards: its sharding goes, and the layers that were divided with it follow.
+ */
+export function assign(content: Content, layers: readonly string[], device: string | null, label: string): PlanDelta | null {
+  const { shards, freed } = undivided(content.shards, shardingsOf(content.shards, new Set(layers)));
+  const target = new Map([...layers, ...freed.keys()].map((layer) => [layer, device]));
+  return made("assign", label, content, target, shards);
+}
+
+/** The edit that divides whole layers; what divided any of them before goes. */
+export function divide(content: Content, sharding: Sharding, label: string): PlanDelta | null {
+  const mine = new Set(sharding.layers);
+  const { shards, removed, freed } = undivided(content.shards, shardingsOf(content.shards, mine));
+  const target = new Map<string, string | null>([...freed].filter(([layer]) => !mine.has(layer)));
+  for (const layer of mine) target.set(layer, null);
+  const place = content.shards.findIndex((_, index) => removed.has(index));
+  const before = place < 0 ? shards.length : place;
+  return made("divide", label, content, target, [...shards.slice(0, before), sharding, ...shards.slice(before)]);
+}
+
+/** The edit that takes the sharding at a place away: each layer goes to the device that held most of it. */
+export function undivide(content: Content, place: number, label: string): PlanDelta | null {
+  const { shards, freed } = undivided(content.shards, new Set([place]));
+  return made("undivide", label, content, freed, shards);
+}
+
+/** The edit that makes the content equal to `target`. */
+export function replaceBy(content: Content, target: Content, label: string): PlanDelta | null {
+  const layers = new Set([...Object.keys(content.placement), ...Object.keys(target.placement)]);
+  const placement = new Map([...layers].map((layer) => [layer, target.placement[layer] ?? null]));
+  return made("replace", label, content, placement, target.shards, target.rest);
+}
+
+export function apply(content: Content, delta: PlanDelta): Content {
   const moved = new Map(delta.changes.map(({ layer, to }) => [layer, to]));
-  const kept = Object.entries(placement).filter(([layer]) => !moved.has(layer));
+  const kept = Object.entries(content.placement).filter(([layer]) => !moved.has(layer));
   const added = [...moved].filter((entry): entry is [string, string] => entry[1] !== null);
-  return Object.fromEntries([...kept, ...added]);
+  return {
+    placement: delta.changes.length === 0 ? content.placement : Object.fromEntries([...kept, ...added]),
+    shards: delta.shards ? delta.shards.to : content.shards,
+    rest: delta.rest ? delta.rest.to : content.rest,
+  };
 }
+
+const turned = <T>(change: Swap<T> | null): Swap<T> | null => change && { from: change.to, to: change.from };
 
 export function invert(delta: PlanDelta): PlanDelta {
-  return { ...delta, changes: delta.changes.map(({ layer, from, to }) => ({ layer, from: to, to: from })) };
+  const changes = delta.changes.map(({ layer, from, to }) => ({ layer, from: to, to: from }));
+  return { ...delta, changes, shards: turned(delta.shards), rest: turned(delta.rest) };
+}
+
+/** The shardings that a step takes away. */
+export function takenAway({ shards }: PlanDelta): readonly Sharding[] {
+  return shards ? shards.from.filter((sharding) => !shards.to.includes(sharding)) : [];
+}
+
+/** How many layers a step moves, divides or makes whole. */
+export function layersTouched(delta: PlanDelta): number {
+  const { changes, shards } = delta;
+  const changed = shards ? [...touchedIn(shards.from, shards.to), ...touchedIn(shards.to, shards.from)] : [];
+  return new Set([...changes.map(({ layer }) => layer), ...changed]).size;
+}
+
+function touchedIn(shards: readonly Sharding[], others: readonly Sharding[]): string[] {
+  return [...touchedLayers(shards)].filter(([index]) => !others.some((other) => sameValue(other, shards[index]))).flatMap(([, layers]) => layers);
 }

@@ -1,30 +1,72 @@
-/** Reading a plan document from a file. */
-import type { Model } from "@/api/types";
-import type { Placement } from "./placement";
+/** Reading a plan document from a file. Versions 1 and 2 are read; version 1 knew neither shards nor blocks. */
+import type { Plan, Sharding } from "@/api/types";
+import { contentOf, EMPTY_REST, networkRef, sameForm, type Content, type PlannedModel } from "./content";
 
-export type PlanReading = { placement: Placement } | { problem: string; nextStep: string };
+export type PlanReading = { content: Content } | { problem: string; nextStep: string };
 
 const record = (value: unknown): Record<string, unknown> | null =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
 
-/** Check what the page itself must know; the studio's report names every wrong device. */
-export function readPlan(text: string, model: Pick<Model, "digest" | "name" | "layers">): PlanReading {
+const refuse = (problem: string, nextStep: string): PlanReading => ({ problem, nextStep });
+const CHOOSE = "Choose a plan document, as Export makes it.";
+
+/** Read a JSON object; null for anything else. Throws SyntaxError. */
+export const readObject = (text: string): Record<string, unknown> | null => record(JSON.parse(text));
+
+/** What the document may leave out of a sharding. */
+const DEFAULTS: Record<Sharding["strategy"], object> = {
+  spatial: { unit: "share", rows: [1], columns: [1], exchange_before: [] },
+  spatial_independent: { unit: "share", rows: [1], columns: [1] },
+  output_channels: { unit: "share", shares: [] },
+  input_channels: { unit: "share", shares: [] },
+};
+
+const textList = (value: unknown): value is string[] => Array.isArray(value) && value.every((item) => typeof item === "string");
+
+function readShardings(value: unknown): Sharding[] | null {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) return null;
+  const entries = value.map((item) => {
+    const entry = record(item);
+    const strategy = entry?.["strategy"];
+    if (!entry || typeof strategy !== "string" || !Object.hasOwn(DEFAULTS, strategy)) return null;
+    if (!textList(entry["layers"]) || !textList(entry["devices"])) return null;
+    // The studio checks the rest when it is asked about the plan, before anything is taken over.
+    return { ...DEFAULTS[strategy as Sharding["strategy"]], ...entry } as Sharding;
+  });
+  return entries.every((entry) => entry !== null) ? entries : null;
+}
+
+const form = ({ simplified, dims }: { simplified: boolean; dims: Record<string, number> }): string => {
+  const sizes = Object.entries(dims).map(([name, size]) => `${name} = ${size}`);
+  return (simplified ? "its simplified form" : "its form as in the file") + (sizes.length > 0 ? ` with ${sizes.join(", ")}` : "");
+};
+
+/** Check what the page itself must know; the studio's report names every other thing that is wrong. */
+export function readPlan(text: string, model: PlannedModel & { layers: readonly { name: string }[] }): PlanReading {
   let body: Record<string, unknown> | null;
   try {
-    body = record(JSON.parse(text));
+    body = readObject(text);
   } catch {
-    return { problem: "This is no JSON.", nextStep: "Choose a plan document, as Export makes it." };
+    return refuse("This is no JSON.", CHOOSE);
   }
   const placement = record(body?.["placement"]);
-  if (body?.["version"] !== 1 || !placement) return { problem: "This is no plan document of version 1.", nextStep: "Choose a plan document, as Export makes it." };
+  const version = body?.["version"];
+  if (!body || (version !== 1 && version !== 2) || !placement) return refuse("This is no plan document of version 1 or 2.", CHOOSE);
   const network = record(body["network"]);
   if (network?.["sha256"] !== model.digest) {
-    return { problem: `This plan is for another network (${String(network?.["name"] ?? "without a name")}).`, nextStep: `Choose a plan that was made for ${model.name}.` };
+    return refuse(`This plan is for another network (${String(network?.["name"] ?? "without a name")}).`, `Choose a plan that was made for ${model.name}.`);
+  }
+  const ref = { simplified: network["simplified"] === true, dims: (record(network["dims"]) ?? {}) as Record<string, number> };
+  if (!sameForm(ref, model)) {
+    return refuse(`This plan is for the network in ${form(ref)}; it is open in ${form(networkRef(model))}.`, "Open the network in the plan's form first, or choose another plan.");
   }
   const known = new Set(model.layers.map(({ name }) => name));
   for (const [layer, device] of Object.entries(placement)) {
-    if (!known.has(layer)) return { problem: `The network has no layer ${layer}.`, nextStep: "Correct the name of the layer in the file." };
-    if (typeof device !== "string") return { problem: `The device of ${layer} is not a name.`, nextStep: "Correct the file." };
+    if (!known.has(layer)) return refuse(`The network has no layer ${layer}.`, "Correct the name of the layer in the file.");
+    if (typeof device !== "string") return refuse(`The device of ${layer} is not a name.`, "Correct the file.");
   }
-  return { placement: placement as Record<string, string> };
+  const shards = readShardings(body["shards"]);
+  if (!shards) return refuse("One of the plan's shards is no division of layers over devices.", "Correct `shards` in the file: each has a strategy, layers and devices.");
+  return { content: contentOf({ ...EMPTY_REST, ...body, version: 2, network: networkRef(model), placement: placement as Record<string, string>, shards } as Plan) };
 }

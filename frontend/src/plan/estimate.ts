@@ -1,6 +1,7 @@
-/** What a placement costs per device, at once and in the page; the studio's own report replaces it. */
-import { at, type Network } from "@/graph/network";
-import type { Placement } from "./placement";
+/** What a plan costs per device, at once and in the page; the studio's own report replaces it. */
+import { at, type Network, type NetworkNode } from "@/graph/network";
+import { deviceOf, type Content } from "./content";
+import { divisionsOf } from "./divisions";
 
 export interface DeviceEstimate {
   layers: number;
@@ -30,8 +31,54 @@ const nothing = (): DeviceEstimate => ({ layers: 0, macs: 0, parameters: 0, weig
 const RUNTIME_BYTES = 64 * 2 ** 20;
 const WEIGHT_COPIES = 2.5;
 
-/** Sum a placement up. A tensor that several layers of one device take crosses to it once. */
-export function estimate(network: Network, placement: Placement): Estimate {
+/** The share of a layer that each device does, and which of the layer's costs the share divides. */
+interface Holding {
+  device: string;
+  share: number;
+  weightShare: number;
+}
+
+/** Who runs a layer; nobody when it is unplaced. Rows and columns are shared, their weights are not. */
+function holdings(content: Content, layer: string): readonly Holding[] {
+  const division = divisionsOf(content.shards).get(layer);
+  if (!division) {
+    const place = content.placement[layer];
+    return place === undefined ? [] : [{ device: deviceOf(content, place), share: 1, weightShare: 1 }];
+  }
+  const channels = division.kind === "filters" || division.kind === "inputs";
+  const shares = new Map<string, number>();
+  for (const { place, share } of division.parts) {
+    const device = deviceOf(content, place);
+    shares.set(device, (shares.get(device) ?? 0) + share);
+  }
+  return [...shares].map(([device, share]) => ({ device, share, weightShare: channels ? share : 1 }));
+}
+
+/** What crosses on an edge: bytes from device to device, each tensor once per device that takes it. */
+export interface Crossing {
+  from: string;
+  to: string;
+  bytes: number;
+}
+
+/**
+ * What passes between the devices of two layers. Halos are left out, and layers that were divided together hand over
+ * in place; the studio's report is exact.
+ */
+export function crossings(content: Content, source: string, sink: string, bytes: number): Crossing[] {
+  const divisions = divisionsOf(content.shards);
+  const [above, below] = [divisions.get(source), divisions.get(sink)];
+  if (above && below && above.shardings.some((index) => below.shardings.includes(index))) return [];
+  const needed = (share: number) => (below && below.kind !== "filters" ? share : 1);
+  return holdings(content, sink).flatMap((to) =>
+    holdings(content, source)
+      .filter((from) => from.device !== to.device)
+      .map((from) => ({ from: from.device, to: to.device, bytes: bytes * from.share * needed(to.share) })),
+  );
+}
+
+/** Sum a plan up. A tensor that several layers of one device take crosses to it once. */
+export function estimate(network: Network, content: Content): Estimate {
   const devices = new Map<string, DeviceEstimate>();
   const total = nothing();
   const of = (device: string) => {
@@ -39,18 +86,20 @@ export function estimate(network: Network, placement: Placement): Estimate {
     if (!entry) devices.set(device, (entry = nothing()));
     return entry;
   };
+  const add = (entry: DeviceEstimate, node: NetworkNode, share: number, weightShare: number) => {
+    entry.layers += 1;
+    entry.macs += node.macs * share;
+    entry.parameters += node.parameters * weightShare;
+    entry.weightBytes += node.weightBytes * weightShare;
+    entry.activationBytes = Math.max(entry.activationBytes, node.activationBytes * share);
+  };
   let unplaced = 0;
   for (const node of network.nodes) {
     if (node.kind !== "layer") continue;
-    const device = placement[node.name];
-    if (device === undefined) unplaced += 1;
-    for (const entry of device === undefined ? [total] : [total, of(device)]) {
-      entry.layers += 1;
-      entry.macs += node.macs;
-      entry.parameters += node.parameters;
-      entry.weightBytes += node.weightBytes;
-      entry.activationBytes = Math.max(entry.activationBytes, node.activationBytes);
-    }
+    const holders = holdings(content, node.name);
+    if (holders.length === 0) unplaced += 1;
+    add(total, node, 1, 1);
+    for (const { device, share, weightShare } of holders) add(of(device), node, share, weightShare);
   }
   for (const entry of devices.values()) entry.memoryBytes = RUNTIME_BYTES + WEIGHT_COPIES * entry.weightBytes + entry.activationBytes;
   const crossed = new Set<string>();
@@ -58,17 +107,24 @@ export function estimate(network: Network, placement: Placement): Estimate {
   let cutBytes = 0;
   for (const edge of network.edges) {
     const [from, to] = [at(network.nodes, edge.from), at(network.nodes, edge.to)];
-    const source = from.kind === "layer" ? placement[from.name] : null;
-    const sink = to.kind === "layer" ? placement[to.name] : null;
-    if (source === sink || source === undefined || sink === undefined) continue;
-    const key = `${edge.from} ${sink ?? ""} ${edge.tensors.join(" ")}`;
-    if (crossed.has(key)) continue;
-    crossed.add(key);
-    if (source !== null) of(source).sentBytes += edge.bytes;
-    if (sink !== null) of(sink).receivedBytes += edge.bytes;
-    if (source !== null && sink !== null) {
-      pairs.add(`${source}\n${sink}`);
-      cutBytes += edge.bytes;
+    const once = (device: string): boolean => {
+      const key = `${edge.from} ${device} ${edge.tensors.join(" ")}`;
+      return !crossed.has(key) && crossed.add(key) !== undefined;
+    };
+    if (from.kind === "input") {
+      for (const { device } of holdings(content, to.name)) if (once(device)) of(device).receivedBytes += edge.bytes;
+    } else if (to.kind === "output") {
+      for (const { device, share } of holdings(content, from.name)) of(device).sentBytes += edge.bytes * share;
+    } else {
+      const passing = crossings(content, from.name, to.name, edge.bytes);
+      const first = new Set(passing.map((crossing) => crossing.to).filter((device, i, all) => all.indexOf(device) === i && once(device)));
+      for (const { from: source, to: device, bytes } of passing) {
+        if (!first.has(device)) continue;
+        of(source).sentBytes += bytes;
+        of(device).receivedBytes += bytes;
+        pairs.add(`${source}\n${device}`);
+        cutBytes += bytes;
+      }
     }
   }
   return { devices, unplaced, cuts: pairs.size, cutBytes, total };

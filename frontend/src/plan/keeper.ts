@@ -2,9 +2,9 @@
 import { createStore } from "zustand/vanilla";
 import { useStore } from "zustand";
 import { asProblem, call, client, type Problem } from "@/api/client";
-import type { Model, Plan, SavedPlan } from "@/api/types";
-import { samePlacement, type Placement } from "./placement";
-import { openPlacement, planStore, replacePlacement } from "./store";
+import type { Model, SavedPlan } from "@/api/types";
+import { contentOf, EMPTY, fitting, planDocument, sameContent, sameForm, type Content } from "./content";
+import { openPlan, planStore, replacePlan } from "./store";
 
 export type SyncState = "loading" | "saved" | "unsaved" | "saving" | "conflict" | "failed";
 
@@ -19,31 +19,24 @@ export const useSync = (): Sync => useStore(syncStore);
 const SAVE_AFTER_MS = 500;
 const RETRY_AFTER_MS = 3000;
 
-type Network = Pick<Model, "id" | "name" | "digest">;
-
-export function planDocument(model: Pick<Model, "name" | "digest">, placement: Placement, name = "", notes = ""): Plan {
-  return { version: 1, network: { sha256: model.digest, name: model.name }, placement: { ...placement }, name, notes };
-}
-
-const newestOf = (modelId: string): Promise<SavedPlan | undefined> =>
-  call(client.GET("/api/models/{model_id}/plans", { params: { path: { model_id: modelId } } })).then((list) => list[0]);
+const plansOf = (modelId: string): Promise<SavedPlan[]> => call(client.GET("/api/models/{model_id}/plans", { params: { path: { model_id: modelId } } }));
 
 /** One keeper per opened model; `close` it when another is opened. */
 export class PlanKeeper {
   private saved: SavedPlan | null = null;
-  private lastSaved: Placement = {};
+  private lastSaved: Content = EMPTY;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private busy = false;
   private closed = true;
   private unsubscribe = (): void => undefined;
 
-  constructor(private readonly model: Network) {}
+  constructor(private readonly model: Model) {}
 
   /** Begin: open the newest saved plan, or an empty one, and save every edit from now on. */
   open(): void {
     this.closed = false;
     this.unsubscribe = planStore.subscribe((state, before) => {
-      if (state.placement !== before.placement) this.changed();
+      if (state.content !== before.content) this.changed();
     });
     void this.load();
   }
@@ -51,16 +44,27 @@ export class PlanKeeper {
   private async load(): Promise<void> {
     syncStore.setState({ state: "loading", problem: null });
     try {
-      const newest = await newestOf(this.model.id);
+      const list = await plansOf(this.model.id);
       if (this.closed) return;
+      const newest = this.newestFor(list);
       this.saved = newest ?? null;
-      this.lastSaved = newest?.plan.placement ?? {};
-      openPlacement(this.lastSaved);
+      this.lastSaved = newest ? contentOf(newest.plan) : this.firstFrom(list[0]);
+      openPlan(this.lastSaved);
       syncStore.setState({ state: "saved", problem: null });
     } catch (error) {
       this.fail(error);
       if (!this.closed) this.timer = setTimeout(() => void this.load(), RETRY_AFTER_MS);
     }
+  }
+
+  /** The newest plan of the form in which the model is loaded now; those of its other forms stay as they are. */
+  private newestFor(list: readonly SavedPlan[]): SavedPlan | undefined {
+    return list.find(({ plan }) => sameForm(plan.network, this.model));
+  }
+
+  /** Where this form has no plan yet, what fits of another form's is a beginning. */
+  private firstFrom(other: SavedPlan | undefined): Content {
+    return other ? fitting(contentOf(other.plan), new Set(this.model.layers.map(({ name }) => name))) : EMPTY;
   }
 
   close(): void {
@@ -75,15 +79,15 @@ export class PlanKeeper {
   async heard(): Promise<void> {
     if (this.busy || this.closed || syncStore.getState().state === "loading") return;
     try {
-      const newest = await newestOf(this.model.id);
+      const newest = this.newestFor(await plansOf(this.model.id));
       if (!newest || this.busy || this.closed || (newest.id === this.saved?.id && newest.revision <= this.saved.revision)) return;
       if (this.dirty()) {
         syncStore.setState({ state: "conflict", problem: null });
         return;
       }
       this.saved = newest;
-      this.lastSaved = newest.plan.placement;
-      replacePlacement(newest.plan.placement, "Edited in another window");
+      this.lastSaved = contentOf(newest.plan);
+      replacePlan(this.lastSaved, "Edited in another window");
       syncStore.setState({ state: "saved", problem: null });
     } catch {
       // The live connection says so already; the next message brings us here again.
@@ -96,7 +100,7 @@ export class PlanKeeper {
   /** In a conflict: ours stands. */
   overwrite = async (): Promise<void> => {
     try {
-      this.saved = (await newestOf(this.model.id)) ?? null;
+      this.saved = this.newestFor(await plansOf(this.model.id)) ?? null;
       await this.save();
     } catch (error) {
       this.fail(error);
@@ -104,7 +108,7 @@ export class PlanKeeper {
   };
 
   private dirty(): boolean {
-    return !samePlacement(planStore.getState().placement, this.lastSaved);
+    return !sameContent(planStore.getState().content, this.lastSaved);
   }
 
   private changed(): void {
@@ -120,11 +124,11 @@ export class PlanKeeper {
     if (this.busy) return;
     this.busy = true;
     clearTimeout(this.timer);
-    const { placement } = planStore.getState();
+    const { content } = planStore.getState();
     if (!leaving) syncStore.setState({ state: "saving", problem: null });
     try {
-      this.saved = await this.send(placement);
-      this.lastSaved = placement;
+      this.saved = await this.send(content);
+      this.lastSaved = content;
       this.busy = false;
       if (this.closed) return;
       syncStore.setState({ state: "saved", problem: null });
@@ -142,9 +146,9 @@ export class PlanKeeper {
     }
   }
 
-  private send(placement: Placement): Promise<SavedPlan> {
+  private send(content: Content): Promise<SavedPlan> {
     const name = this.saved?.name ?? "Plan";
-    const plan = planDocument(this.model, placement, this.saved?.plan.name ?? "", this.saved?.plan.notes ?? "");
+    const plan = planDocument(this.model, content);
     if (this.saved === null) {
       return call(client.POST("/api/models/{model_id}/plans", { params: { path: { model_id: this.model.id } }, body: { name, plan } }));
     }

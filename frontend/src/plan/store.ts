@@ -2,11 +2,12 @@
 import { temporal } from "zundo";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
-import { apply, assign, replaceBy, type PlanDelta } from "./delta";
-import type { Placement } from "./placement";
+import type { Sharding } from "@/api/types";
+import { EMPTY, type Content } from "./content";
+import { apply, assign, divide, layersTouched, replaceBy, takenAway, undivide, type PlanDelta } from "./delta";
 
 interface PlanState {
-  placement: Placement;
+  content: Content;
   /** Names the step that led here. */
   label: string;
 }
@@ -14,35 +15,56 @@ interface PlanState {
 export const HISTORY_LIMIT = 200;
 
 export const planStore = createStore<PlanState>()(
-  temporal((): PlanState => ({ placement: {}, label: "" }), {
+  temporal((): PlanState => ({ content: EMPTY, label: "" }), {
     limit: HISTORY_LIMIT,
-    equality: (a, b) => a.placement === b.placement,
+    equality: (a, b) => a.content === b.content,
   }),
 );
 
-export const usePlan = <T>(select: (state: PlanState) => T): T => useStore(planStore, select);
+export const usePlan = <T>(select: (content: Content) => T): T => useStore(planStore, ({ content }) => select(content));
+export const useLabel = (): string => useStore(planStore, ({ label }) => label);
 export const useHistory = () => useStore(planStore.temporal);
 
-/** Do one step; returns how many layers moved. */
-export function edit(delta: PlanDelta | null): number {
-  if (!delta) return 0;
-  planStore.setState({ placement: apply(planStore.getState().placement, delta), label: delta.label });
-  return delta.changes.length;
+export interface Step {
+  /** How many layers it moved, divided or made whole. */
+  layers: number;
+  takenAway: readonly Sharding[];
 }
 
-export function assignLayers(layers: readonly string[], device: string | null): number {
-  const where = device ?? "no device";
-  const what = layers.length === 1 ? (layers[0] ?? "") : `${layers.length} layers`;
-  return edit(assign(planStore.getState().placement, layers, device, `${what} → ${where}`));
+const NOTHING: Step = { layers: 0, takenAway: [] };
+
+const content = (): Content => planStore.getState().content;
+
+/** Do one step. */
+export function edit(delta: PlanDelta | null): Step {
+  if (!delta) return NOTHING;
+  planStore.setState({ content: apply(content(), delta), label: delta.label });
+  return { layers: layersTouched(delta), takenAway: takenAway(delta) };
 }
 
-export function replacePlacement(target: Placement, label: string): number {
-  return edit(replaceBy(planStore.getState().placement, target, label));
+const named = (layers: readonly string[]): string => (layers.length === 1 ? (layers[0] ?? "") : `${layers.length} layers`);
+
+export function assignLayers(layers: readonly string[], device: string | null): Step {
+  return edit(assign(content(), layers, device, `${named(layers)} → ${device ?? "no device"}`));
+}
+
+/** The step that divides layers, for a look before it is done. */
+export function planDivision(sharding: Sharding): PlanDelta | null {
+  return divide(content(), sharding, `Split ${named(sharding.layers)}`);
+}
+
+export function removeSharding(place: number): Step {
+  const layers = content().shards[place]?.layers ?? [];
+  return edit(undivide(content(), place, `${named(layers)} whole again`));
+}
+
+export function replacePlan(target: Content, label: string): Step {
+  return edit(replaceBy(content(), target, label));
 }
 
 /** Open another plan: nothing to undo yet. */
-export function openPlacement(placement: Placement): void {
-  planStore.setState({ placement, label: "" });
+export function openPlan(opened: Content): void {
+  planStore.setState({ content: opened, label: "" });
   planStore.temporal.getState().clear();
 }
 
