@@ -1,10 +1,21 @@
-"""Plans: check, spread, save."""
+"""Plans: check, spread, divide, import, export, save."""
 
 from fastapi import APIRouter
 
 from partition_studio.api.deps import ServicesDep
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import PlanIn, PlanReportOut, SavedPlanOut, SpreadIn
+from partition_studio.schemas import (
+    AutodiceIn,
+    AutodiceOut,
+    CutListIn,
+    ImportedPlanOut,
+    PlacementMapIn,
+    PlanIn,
+    PlanReportOut,
+    SavedPlanOut,
+    ShardIn,
+    SpreadIn,
+)
 
 router = APIRouter(tags=["plans"])
 
@@ -19,6 +30,36 @@ def check_plan(services: ServicesDep, model_id: str, plan: Plan) -> PlanReportOu
 def spread_plan(services: ServicesDep, model_id: str, request: SpreadIn) -> Plan:
     """Propose a first placement over some devices."""
     return services.plans.spread(model_id, request.devices)
+
+
+@router.post("/models/{model_id}/plans/shard")
+def add_shard(services: ServicesDep, model_id: str, request: ShardIn) -> Plan:
+    """Divide layers of a plan: the plan with one more entry in `shards`; what it takes apart leaves the placement."""
+    return services.plans.shard(model_id, request)
+
+
+@router.post("/models/{model_id}/plans/import-autodice")
+def import_autodice(services: ServicesDep, model_id: str, request: AutodiceIn) -> ImportedPlanOut:
+    """Make a plan of AutoDiCE's mapping file, and of its horizontal and platform files where given."""
+    return services.plans.import_autodice(model_id, request)
+
+
+@router.post("/models/{model_id}/plans/export-autodice")
+def export_autodice(services: ServicesDep, model_id: str, plan: Plan) -> AutodiceOut:
+    """Make AutoDiCE's files of a plan; what they cannot say is an error that names it."""
+    return services.plans.export_autodice(model_id, plan)
+
+
+@router.post("/models/{model_id}/plans/import-map")
+def import_map(services: ServicesDep, model_id: str, request: PlacementMapIn) -> ImportedPlanOut:
+    """Make a plan of a map `{node: device}`."""
+    return services.plans.import_map(model_id, request)
+
+
+@router.post("/models/{model_id}/plans/import-cuts")
+def import_cuts(services: ServicesDep, model_id: str, request: CutListIn) -> ImportedPlanOut:
+    """Make a plan of tensors at which the network is cut, in order."""
+    return services.plans.import_cuts(model_id, request)
 
 
 @router.get("/models/{model_id}/plans")

@@ -21,9 +21,10 @@ def check(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False)
     from partition_studio.graph.load import load_network
     from partition_studio.partition.check import check_plan
     from partition_studio.partition.plan import parse_plan
-    from partition_studio.services.plans import report_out
+    from partition_studio.services.plan_reports import report_out
 
-    report = report_out(check_plan(load_network(model), parse_plan(read_bytes(plan))))
+    network, document = load_network(model), parse_plan(read_bytes(plan))
+    report = report_out(check_plan(network, document), network, document)
     if as_json:
         print_json(report)
     else:

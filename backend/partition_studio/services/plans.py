@@ -4,24 +4,33 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select, update
 
-from partition_agent.protocol import STUDIO_PEER
 from partition_studio.errors import ConflictError, NotFoundError
-from partition_studio.partition.check import PlanReport, check_plan
+from partition_studio.partition.add_shard import add_sharding
+from partition_studio.partition.check import check_plan
+from partition_studio.partition.formats.autodice import AutodiceFiles, export_autodice, import_autodice
+from partition_studio.partition.formats.cut_list import import_cuts
+from partition_studio.partition.formats.device_map import import_map
+from partition_studio.partition.formats.imported import Imported
+from partition_studio.partition.formats.outline import first_outputs, node_names
 from partition_studio.partition.plan import Plan
 from partition_studio.planner.spread import spread
 from partition_studio.schemas import (
-    CutOut,
-    DeviceCostOut,
+    AutodiceIn,
+    AutodiceOut,
+    CutListIn,
     DeviceOut,
+    ImportedPlanOut,
+    PlacementMapIn,
     PlanIn,
     PlanProblemOut,
     PlanReportOut,
     PlansMessage,
     SavedPlanOut,
-    StageOut,
+    ShardIn,
 )
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
+from partition_studio.services.plan_reports import report_out
 from partition_studio.store.database import Database
 from partition_studio.store.tables import PlanRow
 from partition_studio.telemetry.live import LiveHub
@@ -32,39 +41,6 @@ class PlanConflictError(ConflictError):
 
     code = "plan_conflict"
     next_step = "Load the newer plan, or save yours under another name."
-
-
-def report_out(report: PlanReport) -> PlanReportOut:
-    """Describe what a check found."""
-    return PlanReportOut(
-        problems=[PlanProblemOut.model_validate(problem) for problem in report.problems],
-        devices=[
-            DeviceCostOut(
-                device=cost.device,
-                layers=cost.layers,
-                macs=cost.macs,
-                parameters=cost.parameters,
-                weight_bytes=cost.weight_bytes,
-                activation_bytes=cost.peak_activation_bytes,
-                likely_memory_bytes=cost.likely_memory_bytes,
-                received_bytes=cost.received_bytes,
-                sent_bytes=cost.sent_bytes,
-            )
-            for cost in report.costs
-        ],
-        stages=[StageOut(name=stage.name, device=stage.device, layers=list(stage.layers)) for stage in report.stages],
-        cuts=[
-            CutOut(
-                producer=cut.producer,
-                consumer=cut.consumer,
-                producer_device=cut.producer_device or STUDIO_PEER,
-                consumer_device=cut.consumer_device or STUDIO_PEER,
-                tensors=list(cut.tensors),
-                size_bytes=cut.size_bytes,
-            )
-            for cut in report.cuts
-        ],
-    )
 
 
 def _trouble(device: DeviceOut) -> PlanProblemOut | None:
@@ -90,7 +66,8 @@ class PlanService:
 
     def check(self, model_id: str, plan: Plan) -> PlanReportOut:
         """Say what is wrong with a plan, or what it costs, against the registered devices."""
-        report = report_out(check_plan(self._models.network(model_id), plan, self._devices.limits()))
+        network = self._models.network(model_id)
+        report = report_out(check_plan(network, plan, self._devices.limits()), network, plan)
         used = set(plan.devices())
         troubles = [trouble for device in self._devices.all() if device.name in used and (trouble := _trouble(device))]
         return report.model_copy(update={"problems": [*report.problems, *troubles]})
@@ -102,6 +79,33 @@ class PlanService:
             if device not in known:
                 raise NotFoundError(f"There is no device {device!r}", device=device)
         return spread(self._models.network(model_id), devices)
+
+    def import_autodice(self, model_id: str, request: AutodiceIn) -> ImportedPlanOut:
+        """Return the plan of AutoDiCE's files."""
+        files = AutodiceFiles(request.mapping, request.horizontal, request.platform)
+        network = self._models.network(model_id)
+        original = first_outputs(self._models.path(model_id))
+        return _imported(import_autodice(network, files, devices=request.devices, original=original))
+
+    def export_autodice(self, model_id: str, plan: Plan) -> AutodiceOut:
+        """Return a plan as AutoDiCE's files."""
+        files = export_autodice(self._models.network(model_id), plan)
+        devices = {name: resource.device for name, resource in plan.resources.items() if name != resource.device}
+        return AutodiceOut(mapping=files.mapping, horizontal=files.horizontal, devices=devices)
+
+    def import_map(self, model_id: str, request: PlacementMapIn) -> ImportedPlanOut:
+        """Return the plan of a `{node: device}` map."""
+        network = self._models.network(model_id)
+        original = node_names(self._models.path(model_id))
+        return _imported(import_map(network, request.map, devices=request.devices, original=original))
+
+    def import_cuts(self, model_id: str, request: CutListIn) -> ImportedPlanOut:
+        """Return the plan that cuts a network at some tensors."""
+        return _imported(import_cuts(self._models.network(model_id), request.cuts, request.devices))
+
+    def shard(self, model_id: str, request: ShardIn) -> Plan:
+        """Return a plan with one more sharding."""
+        return add_sharding(self._models.network(model_id), request.plan, request.sharding, last=request.last)
 
     def all(self, model_id: str) -> list[SavedPlanOut]:
         """List the saved plans of a model, newest first."""
@@ -160,6 +164,10 @@ class PlanService:
                 raise NotFoundError(f"There is no saved plan {plan_id}")
             session.delete(row)
         self._hub.publish(PlansMessage(model_id=row.model_id))
+
+
+def _imported(imported: Imported) -> ImportedPlanOut:
+    return ImportedPlanOut(plan=imported.plan, notes=list(imported.notes))
 
 
 def _saved(row: PlanRow) -> SavedPlanOut:

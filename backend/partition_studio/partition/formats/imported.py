@@ -1,0 +1,60 @@
+"""What comes of reading another tool's files: a plan, and what a person should know of it."""
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from partition_studio.errors import PlanError
+from partition_studio.partition.plan import Plan
+
+#: No message lists more names than these.
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A plan made of another tool's files; `notes` are sentences."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in one JSON object."""
+
+
+def read_object(text: str, what: str, error: type[PlanError]) -> dict[str, Any]:
+    """Return the JSON object that `text` holds. Raises `error` for anything else; `what` names the file."""
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except _TwiceError as twice:
+        raise error(f"The {what} names {twice.args[0]!r} twice.") from twice
+    except (ValueError, RecursionError) as fault:
+        reason = (
+            f"{fault.msg} in line {fault.lineno}" if isinstance(fault, json.JSONDecodeError) else "it nests too deep"
+        )
+        raise error(f"The {what} is not JSON: {reason}.") from fault
+    if not isinstance(document, dict):
+        raise error(f"The {what} must be one JSON object.")
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
+    return found
+
+
+def listed(names: list[str]) -> str:
+    """Return names for a sentence: the first few, and how many more there are."""
+    shown = ", ".join(repr(name) for name in names[:NAMED])
+    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """Return a sentence that offers names alike, or nothing."""
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(other) for other in close)}?" if close else ""
