@@ -1,12 +1,18 @@
 """Do the parts give the same answer as the whole? Both run in ONNX Runtime, and every tensor between is compared.
 
-The measure is `max|parts - whole| / max|whole|` for each tensor: relative to the tensor's largest value, because an
-element near zero has no meaningful relative error of its own. A placement alone changes no arithmetic; where a cut
-stands between two layers that the runtime would have fused, the order of additions may differ by some units in the
-last place. Elements that are not finite must be the same on both sides.
+The measure is that of `graph.difference`: the largest difference of a tensor in proportion to the largest value of
+the whole's tensor. What may differ, and how much:
+
+- A placement alone changes no arithmetic: without the runtime's optimisation it is equal to the last bit. With it,
+  layers that the runtime would have fused stand on both sides of a cut, and additions come in another order.
+- Exact shards add sums in another order.
+- Behind a layer that quantises, a difference in the last place may become a step of the quantisation. There the
+  optimised parts may be some steps off, and a placement must besides be bit-equal without optimisation.
+- What a plan makes approximate on purpose may differ by any amount; it must still be of the right type and finite.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +26,18 @@ from partition_studio.graph.runtime import Arrays, error_sentence, open_session,
 from partition_studio.graph.weights import index_of
 from partition_studio.partition.draft import Origin
 from partition_studio.partition.partition import Partition
-from partition_studio.partition.stages import SINK, StageGraph
+from partition_studio.partition.stages import SINK, Stage, StageGraph
+
+Array = np.ndarray[Any, Any]
 
 #: Largest allowed relative difference where layers are divided (`TOLERANCES` holds those of a placement): sums over
 #: input channels are added in another order.
 SHARD_TOLERANCES = {"float64": 1e-8, "float32": 1e-4, "float16": 2e-2}
+
+#: The same behind quantising layers, for every element type: some steps of 8 bits, in proportion to their range.
+STEPS_TOLERANCE = 5e-2
+
+_EIGHT_BITS = {"int8": 127, "uint8": 255}
 
 
 class PartsDifferError(PlanError):
@@ -46,7 +59,8 @@ class TensorDifference:
     """How one tensor of the parts differs from the whole's.
 
     `made_by` is its stage; `is_output` of the network; `whole` the whole's tensor, of which it may be a piece.
-    `tolerance` is infinite where the plan makes the tensor approximate on purpose.
+    `max_abs` is infinite where shape, element type or an element that is not finite differs. `tolerance` is infinite
+    where the plan makes the tensor approximate on purpose.
     """
 
     tensor: str
@@ -60,7 +74,12 @@ class TensorDifference:
     @property
     def ok(self) -> bool:
         """Whether the difference is within the tolerance."""
-        return self.max_rel <= self.tolerance
+        return math.isfinite(self.max_abs) and self.max_rel <= self.tolerance
+
+    @property
+    def approximate(self) -> bool:
+        """Whether the plan makes this tensor approximate."""
+        return math.isinf(self.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +91,13 @@ class Verification:
     """
 
     per_tensor: tuple[TensorDifference, ...]
-    outputs: Mapping[str, np.ndarray[Any, Any]]
-    part_outputs: Mapping[str, np.ndarray[Any, Any]]
+    outputs: Mapping[str, Array]
+    part_outputs: Mapping[str, Array]
 
     @property
     def approximate(self) -> bool:
         """Whether an output of the network differs from the whole's on purpose."""
-        return any(d.is_output and d.tolerance == float("inf") for d in self.per_tensor)
+        return any(d.is_output and d.approximate for d in self.per_tensor)
 
     @property
     def ok(self) -> bool:
@@ -109,19 +128,22 @@ class Verification:
         """Raise PartsDifferError naming the first tensor that differs."""
         first = self.first_difference
         if first is not None:
-            raise PartsDifferError(
-                f"The parts do not equal the whole: the tensor {first.tensor!r} of the stage {first.made_by!r} "
-                f"differs by {first.max_rel:.2e} of its largest value (allowed: {first.tolerance:.0e}).",
-                tensor=first.tensor,
-                stage=first.made_by,
-            )
+            raise PartsDifferError(_sentence(first), tensor=first.tensor, stage=first.made_by)
+
+
+def _sentence(first: TensorDifference) -> str:
+    where = f"The parts do not equal the whole: the tensor {first.tensor!r} of the stage {first.made_by!r}"
+    if math.isinf(first.max_abs):
+        return f"{where} has another shape or element type, or elements that are not finite on one side only."
+    allowed = f"allowed: {first.tolerance:.0e}" if first.tolerance else "it must be equal to the last bit"
+    return f"{where} differs by {first.max_rel:.2e} of its largest value ({allowed})."
 
 
 def verify(
     original: onnx.ModelProto | bytes,
     partition: Partition,
     parts: Mapping[str, bytes],
-    frame: Mapping[str, np.ndarray[Any, Any]],
+    frame: Mapping[str, Array],
     *,
     threads: int = 1,
     optimise: bool = True,
@@ -134,35 +156,60 @@ def verify(
     keeps the runtime from fusing over them. A shard's tensor is compared with its piece of the whole's; partial sums,
     and what the original does not have (as within an inlined function), are not compared. Without `optimise`, neither
     side fuses layers, and a placement must be equal to the last bit. `on_stage` is told each stage before it runs.
+    One session is open at a time, and a tensor is kept until its last reader ran.
     """
-    graph = partition.graph
-    made = run_parts(graph, parts, frame, threads=threads, optimise=optimise, on_stage=on_stage)
     whole = original if isinstance(original, onnx.ModelProto) else onnx.ModelProto.FromString(original)
-    expected = run_model(whole, frame, graph.outputs, threads=threads, optimise=optimise)
-    makers = {tensor: stage.name for stage in graph.stages for tensor in stage.outputs}
-    origins = {name: _origin(partition, name) for name in makers}
-    inner = {origin.whole for origin in origins.values() if origin is not None} - set(graph.outputs)
-    expected.update(_run_exposed(whole, partition.whole, inner, frame, threads, optimise))
-    straight = [name for name in graph.outputs if name not in makers]
+    if optimise and not is_divided(partition) and stepped_tensors(partition.network):
+        exact = _compare_all(whole, partition, parts, frame, threads, False, on_stage)
+        if not exact.ok:
+            return exact
+    return _compare_all(whole, partition, parts, frame, threads, optimise, on_stage)
+
+
+def is_divided(partition: Partition) -> bool:
+    """Say whether a plan divides layers, not only places them."""
+    return partition.network is not partition.whole
+
+
+def stepped_tensors(network: Network) -> frozenset[str]:
+    """Return the tensors that quantising layers make, and those made of them."""
+    stepped: set[str] = set()
+    for layer in network.layers:
+        rounds = layer.op_type in ("QuantizeLinear", "DynamicQuantizeLinear") or layer.op_type.startswith("QLinear")
+        if rounds or stepped.intersection(layer.inputs):
+            stepped.update(layer.outputs)
+    return frozenset(stepped)
+
+
+def _compare_all(
+    whole: onnx.ModelProto,
+    partition: Partition,
+    parts: Mapping[str, bytes],
+    frame: Mapping[str, Array],
+    threads: int,
+    optimise: bool,
+    on_stage: Callable[[str], None] | None,
+) -> Verification:
+    graph = partition.graph
+    origins = {name: _origin(partition, name) for stage in graph.stages for name in stage.outputs}
+    wanted = {origin.whole for origin in origins.values() if origin is not None}
+    expected = _run_whole(whole, partition.whole, wanted, frame, threads, optimise)
+    tolerances = _Tolerances(partition, optimise)
     differences = []
-    for name in (*makers, *straight):
-        origin = origins.get(name, Origin(name, ()))
-        if origin is not None and origin.whole in expected:
-            differences.append(
-                _compare(
-                    name,
-                    origin,
-                    makers.get(name, SINK),
-                    made[name],
-                    expected[origin.whole],
-                    is_output=name in graph.outputs,
-                    tolerances=_tolerances(partition, name, optimise),
-                )
-            )
+    answers: Arrays = {name: frame[name] for name in graph.outputs if name in frame}
+    for stage, (made,) in run_stages_on(graph, parts, [frame], threads=threads, optimise=optimise, on_stage=on_stage):
+        answers.update((name, array) for name, array in made.items() if name in partition.network.outputs)
+        for name in stage.outputs:
+            origin = origins[name]
+            if origin is not None and origin.whole in expected:
+                differences.append(_compare(name, origin, stage.name, made[name], expected[origin.whole], tolerances))
+    for name in graph.outputs:
+        if name in frame:
+            differences.append(_compare(name, Origin(name, ()), SINK, frame[name], expected[name], tolerances))
     return Verification(
         tuple(differences),
         {name: expected[name] for name in graph.outputs},
-        {name: made[name] for name in graph.outputs},
+        {name: answers[name] for name in graph.outputs},
     )
 
 
@@ -173,74 +220,117 @@ def _origin(partition: Partition, tensor: str) -> Origin | None:
     return Origin(tensor, ()) if tensor in partition.whole.tensors else None
 
 
-def _tolerances(partition: Partition, tensor: str, optimise: bool) -> Mapping[str, float]:
-    if tensor in partition.division.approximate:
-        return dict.fromkeys(SHARD_TOLERANCES, float("inf"))
-    if partition.network is not partition.whole:
-        return SHARD_TOLERANCES
-    return TOLERANCES if optimise else {}
+class _Tolerances:
+    """How much each tensor of a partition may differ."""
+
+    def __init__(self, partition: Partition, optimise: bool) -> None:
+        self.outputs = frozenset(partition.graph.outputs)
+        self._approximate = partition.division.approximate
+        divided = is_divided(partition)
+        self._by_dtype = SHARD_TOLERANCES if divided else TOLERANCES if optimise else {}
+        self._stepped = stepped_tensors(partition.network) if divided or optimise else frozenset()
+
+    def of(self, tensor: str, dtype: str) -> float:
+        """Return the largest relative difference that is allowed."""
+        if tensor in self._approximate:
+            return math.inf
+        if tensor in self._stepped:
+            return STEPS_TOLERANCE
+        return self._by_dtype.get(dtype, 0.0)
 
 
-def run_parts(
+def run_stages_on(
     graph: StageGraph,
     parts: Mapping[str, bytes],
-    frame: Mapping[str, np.ndarray[Any, Any]],
+    frames: Sequence[Mapping[str, Array]],
     *,
     threads: int = 1,
     optimise: bool = True,
     on_stage: Callable[[str], None] | None = None,
-) -> Arrays:
-    """Run the stages one after the other and return every tensor that crosses a cut, the network's inputs included.
+) -> Iterator[tuple[Stage, list[Arrays]]]:
+    """Run the stages one after the other on some frames; yield each stage with what it made of every frame.
 
-    Raises PartNotRunnableError, which names the stage.
+    A tensor is forgotten once its last reader ran, a stage's session before the next is opened. Raises
+    PartNotRunnableError, which names the stage.
     """
-    values: Arrays = dict(frame)
+    last_reader = {name: stage.name for stage in graph.stages for name in stage.inputs}
+    values: list[Arrays] = [dict(frame) for frame in frames]
     for stage in graph.stages:
         if on_stage is not None:
             on_stage(stage.name)
-        feeds = {name: values[name] for name in stage.inputs}
-        try:
-            values.update(run_model(parts[stage.name], feeds, stage.outputs, threads=threads, optimise=optimise))
-        except runtime_error_types() as error:
-            raise PartNotRunnableError(
-                f"ONNX Runtime cannot run the stage {stage.name!r}: {error_sentence(error)}", stage=stage.name
-            ) from error
-    return values
+        made = _run_stage(stage, parts[stage.name], values, threads, optimise)
+        for held, outputs in zip(values, made, strict=True):
+            held.update((name, array) for name, array in outputs.items() if name in last_reader)
+            for name in stage.inputs:
+                if last_reader[name] == stage.name:
+                    del held[name]
+        yield stage, made
+
+
+def _run_stage(
+    stage: Stage, part: bytes, values: Sequence[Mapping[str, Array]], threads: int, optimise: bool
+) -> list[Arrays]:
+    try:
+        session = open_session(part, threads=threads, optimise=optimise)
+        answers = [session.run(list(stage.outputs), {name: held[name] for name in stage.inputs}) for held in values]
+    except runtime_error_types() as error:
+        raise PartNotRunnableError(
+            f"ONNX Runtime cannot run the stage {stage.name!r}: {error_sentence(error)}", stage=stage.name
+        ) from error
+    return [dict(zip(stage.outputs, answer, strict=True)) for answer in answers]
+
+
+def _run_whole(
+    whole: onnx.ModelProto,
+    network: Network,
+    wanted: Iterable[str],
+    frame: Mapping[str, Array],
+    threads: int,
+    optimise: bool,
+) -> Arrays:
+    """Return the outputs of the original, and those of its inner tensors that are wanted."""
+    there = {name for node in whole.graph.node for name in node.output}
+    outputs = list(network.outputs)
+    inner = sorted(there.intersection(wanted).difference(outputs))
+    if not optimise:
+        # Nothing is fused, so that exposing a tensor changes nothing.
+        return _run_exposed(whole, network, [*outputs, *inner], frame, threads, optimise)
+    expected = run_model(whole, frame, outputs, threads=threads)
+    if inner:
+        expected.update(_run_exposed(whole, network, inner, frame, threads, optimise))
+    return expected
 
 
 def _run_exposed(
     whole: onnx.ModelProto,
     network: Network,
-    inner: Iterable[str],
-    frame: Mapping[str, np.ndarray[Any, Any]],
+    names: Collection[str],
+    frame: Mapping[str, Array],
     threads: int,
     optimise: bool,
 ) -> Arrays:
-    there = {name for node in whole.graph.node for name in node.output}
-    names = sorted(there.intersection(inner))
-    if not names:
-        return {}
     listed = len(whole.graph.output)
-    whole.graph.output.extend(value_info(name, network.tensors[name]) for name in names)
+    inner = [name for name in names if name not in network.outputs]
+    whole.graph.output.extend(value_info(name, network.tensors[name]) for name in inner)
     try:
         session = open_session(whole, threads=threads, optimise=optimise)
     finally:
         del whole.graph.output[listed:]
-    return dict(zip(names, session.run(names, dict(frame)), strict=True))
+    return dict(zip(names, session.run(list(names), dict(frame)), strict=True))
 
 
 def _compare(
-    name: str,
-    origin: Origin,
-    made_by: str,
-    part: np.ndarray[Any, Any],
-    whole: np.ndarray[Any, Any],
-    *,
-    is_output: bool,
-    tolerances: Mapping[str, float],
+    name: str, origin: Origin, made_by: str, part: Array, whole: Array, tolerances: _Tolerances
 ) -> TensorDifference:
-    piece = whole[index_of(whole.ndim, origin.ranges)]
-    max_abs, max_rel = difference(part, piece)
-    return TensorDifference(
-        name, made_by, is_output, max_abs, max_rel, tolerances.get(str(whole.dtype), 0.0), origin.whole
-    )
+    max_abs, max_rel = difference(part, whole[index_of(whole.ndim, origin.ranges)])
+    if 0.0 < max_abs < math.inf:
+        # A piece is measured by the whole tensor: one that is dark by chance has no meaningful scale of its own.
+        scale = _EIGHT_BITS.get(str(whole.dtype)) or _largest(whole)
+        max_rel = max_abs / scale if scale else math.inf
+    tolerance = tolerances.of(name, str(whole.dtype))
+    return TensorDifference(name, made_by, name in tolerances.outputs, max_abs, max_rel, tolerance, origin.whole)
+
+
+def _largest(array: Array) -> float:
+    """Return the largest absolute value among the finite ones."""
+    return float(np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0.0))
