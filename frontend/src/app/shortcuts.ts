@@ -21,6 +21,7 @@ export const SHORTCUTS: readonly { title: string; keys: readonly (readonly [keys
     keys: [
       ["Drag", "layers onto a device"],
       ["1 … 9", "send the selection to that device"],
+      ["S", "split the selection over several devices"],
       ["Del", "take the selection off its device"],
       ["Right click", "menu of devices"],
       ["Ctrl Z", "undo"],

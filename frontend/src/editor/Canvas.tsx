@@ -139,7 +139,8 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
     else if (event.key === "Escape") {
       select([]);
       viewStore.setState({ detailsOpen: false });
-    } else if (event.key === "Enter" && selection.size > 0) viewStore.setState({ detailsOpen: true });
+    } else if (event.key === "s" && !command && selection.size > 0) viewStore.setState({ splitting: true });
+    else if (event.key === "Enter" && selection.size > 0) viewStore.setState({ detailsOpen: true });
     else if (command && event.key === "a") select(network.nodes.filter((node) => node.kind === "layer").map((node) => node.index));
     else if (event.key === "/") onSearch();
     else if ((event.key === "f" || event.key === "0") && !command) cameraMan.fit();
@@ -157,7 +158,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
       tabIndex={0}
       role="application"
       aria-roledescription="network graph"
-      aria-label={`Network graph of ${network.layerCount} layers. Arrow keys walk along the edges, 1 to 9 send the selection to a device, question mark lists all keys.`}
+      aria-label={`Network graph of ${network.layerCount} layers. Arrow keys walk along the edges, 1 to 9 send the selection to a device, S splits it over several, question mark lists all keys.`}
       onPointerDown={press}
       onMouseDownCapture={(event) => {
         // React Flow pans on a mouse press; with Shift the press draws a selection box instead.

@@ -47,7 +47,7 @@ function LayerCard({ node }: { node: NetworkNode }) {
   const cursor = useView((view) => view.cursor === index);
   const hit = useView((view) => view.hits.has(index));
   const measure = useView((view) => view.measure);
-  const wrong = useView((view) => view.wrong.get(name));
+  const wrong = useView((view) => (view.refused?.layer === name ? view.refused.message : view.wrong.get(name)));
   const where = usePlan((content) => whereabouts(content, name));
   const changed = useView((view) => view.deployed !== null && whereabouts(view.deployed, name) !== where);
   const share = most[measure] > 0 ? Math.sqrt(measured(node, measure) / most[measure]) : 0;

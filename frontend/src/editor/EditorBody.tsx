@@ -158,7 +158,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             )}
             <CanvasTools />
             <SelectedDetails model={model} network={network} />
-            <SelectionBar network={network} devices={devices} />
+            <SelectionBar model={model} network={network} devices={devices} />
             {sync === "conflict" && <ConflictCard reload={() => void keeper.reload()} overwrite={() => void keeper.overwrite()} />}
             {deploy.problem && (
               <div className="sheet sheet-problem" data-testid="deploy-problem">

@@ -149,7 +149,9 @@ function Problems({ report, show }: { report: PlanReport | null; show: (problem:
             {groups.flatMap((group) => group.slice(0, group.length > SHOWN_PER_KIND + 1 ? SHOWN_PER_KIND : undefined)).map((problem) => (
               <li key={`${problem.code} ${problem.layer ?? ""} ${problem.device ?? ""} ${problem.message}`} className={`is-${problem.severity}`}>
                 {problem.severity === "error" ? <IconCircleX size={14} aria-label="Error" /> : <IconAlertTriangle size={14} aria-label="Warning" />}
-                <span>{problem.message}</span>
+                <span>
+                  {problem.message} {problem.next_step}
+                </span>
                 {(problem.layer != null || problem.device != null) && (
                   <button type="button" className="link" onClick={() => show(problem)}>
                     show

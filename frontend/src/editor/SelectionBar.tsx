@@ -1,17 +1,18 @@
 /** What is selected, and what can be done with it without dragging. */
 import { Button, Menu } from "@mantine/core";
 import { IconInfoCircle, IconSend, IconX } from "@tabler/icons-react";
-import type { Device } from "@/api/types";
+import type { Device, Model } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { at, type Network } from "@/graph/network";
 import { assignAndSay } from "./drag";
 import { AssignItems } from "./Lanes";
+import { SplitPopover } from "./SplitPopover";
 import { select, useView, viewStore } from "./view";
 
-export function SelectionBar({ network, devices }: { network: Network; devices: readonly Device[] }) {
+export function SelectionBar({ model, network, devices }: { model: Model; network: Network; devices: readonly Device[] }) {
   const selection = useView((view) => view.selection);
   if (selection.size === 0) return null;
-  const nodes = [...selection].map((node) => at(network.nodes, node));
+  const nodes = [...selection].sort((a, b) => a - b).map((node) => at(network.nodes, node));
   const macs = nodes.reduce((sum, node) => sum + node.macs, 0);
   const parameters = nodes.reduce((sum, node) => sum + node.parameters, 0);
   const [first] = nodes;
@@ -34,6 +35,7 @@ export function SelectionBar({ network, devices }: { network: Network; devices: 
           <AssignItems devices={devices} send={(device) => assignAndSay(nodes.map(({ name }) => name), device)} />
         </Menu.Dropdown>
       </Menu>
+      <SplitPopover key={[...selection].join(" ")} model={model} network={network} devices={devices} nodes={nodes.map(({ index }) => index)} />
       {ops.size === 1 && first && (
         <Button size="compact-sm" variant="default" onClick={() => select(network.nodes.filter((node) => node.kind === "layer" && node.op === first.op).map(({ index }) => index))}>
           All {first.op}

@@ -17,8 +17,12 @@ interface ViewState {
   hits: ReadonlySet<number>;
   measure: Measure;
   detailsOpen: boolean;
-  /** Layers that the studio or a refused split complains of, with what it says. */
+  /** Layers that the studio's report complains of, with what it says. */
   wrong: ReadonlyMap<string, string>;
+  /** Whether the selection is being split. */
+  splitting: boolean;
+  /** The layer at which a split was refused, and why. */
+  refused: { layer: string; message: string } | null;
   /** Device name, or "" for "no device", under the drag. */
   dropTarget: string | null;
   /** What the last drop did, shown at its device. */
@@ -37,6 +41,8 @@ const initial: ViewState = {
   measure: "macs",
   detailsOpen: false,
   wrong: new Map(),
+  splitting: false,
+  refused: null,
   dropTarget: null,
   flash: null,
   announcement: "",
@@ -55,13 +61,13 @@ export function resetView(): void {
 export function select(nodes: Iterable<number>, anchor?: number): void {
   const selection = new Set(nodes);
   const first = anchor ?? [...selection][0] ?? null;
-  viewStore.setState({ selection, anchor: first, cursor: first });
+  viewStore.setState({ selection, anchor: first, cursor: first, splitting: false });
 }
 
 export function toggle(node: number): void {
   const selection = new Set(viewStore.getState().selection);
   if (!selection.delete(node)) selection.add(node);
-  viewStore.setState({ selection, anchor: node, cursor: node });
+  viewStore.setState({ selection, anchor: node, cursor: node, splitting: false });
 }
 
 export function extend(nodes: Iterable<number>): void {

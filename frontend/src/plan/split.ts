@@ -1,0 +1,95 @@
+/** From what a person asks for when splitting layers to the plan's sharding, and back. */
+import { at, type Network } from "@/graph/network";
+import type { PlanProblem, Sharding } from "@/api/types";
+import { kindOf, type SplitKind } from "./divisions";
+
+export const MIN_PARTS = 2;
+export const MAX_PARTS = 16;
+
+export interface Weighted {
+  place: string;
+  weight: number;
+}
+
+export interface SplitChoice {
+  kind: SplitKind;
+  /** In the order of the parts. */
+  parts: readonly Weighted[];
+  /** For tiles: heights of the rows of tiles, and widths of the columns. */
+  heights: readonly number[];
+  widths: readonly number[];
+  /** Whether neighbours exchange halos before every convolution; otherwise halos are computed twice. */
+  exchange: boolean;
+}
+
+/** The ways to lay out that many tiles: rows times columns, flat ones last. */
+export function gridShapes(count: number): readonly (readonly [rows: number, columns: number])[] {
+  const shapes: [number, number][] = [];
+  for (let rows = 1; rows <= count; rows += 1) if (count % rows === 0) shapes.push([rows, count / rows]);
+  return shapes.sort(([a, b], [c, d]) => Math.abs(a - b) - Math.abs(c - d) || c - a || b - d);
+}
+
+export const hasTiles = (kind: SplitKind): boolean => kind === "grid" || kind === "tiles";
+export const hasHalos = (kind: SplitKind): boolean => kind === "rows" || kind === "columns" || kind === "grid";
+
+/** Make a list as long as it must be; new entries weigh 1. */
+export const resized = (weights: readonly number[], length: number): number[] => Array.from({ length }, (_, i) => weights[i] ?? 1);
+
+/** Why this cannot be asked of the studio yet; null when it can. */
+export function incomplete({ kind, parts, heights, widths }: SplitChoice): string | null {
+  if (parts.length < MIN_PARTS) return "Choose at least two devices.";
+  if (parts.length > MAX_PARTS) return `Choose at most ${MAX_PARTS} devices.`;
+  if (hasTiles(kind) && heights.length * widths.length !== parts.length) return `${heights.length} × ${widths.length} tiles need ${heights.length * widths.length} devices.`;
+  if (kind === "grid" && (heights.length === 1 || widths.length === 1)) return "A grid needs 4, 6, 8 or another number of devices that makes rows and columns.";
+  return null;
+}
+
+/** The layers before which a run can exchange halos: its convolutions that another layer of the run feeds. */
+export function exchangePoints(network: Network, nodes: readonly number[]): string[] {
+  const mine = new Set(nodes);
+  return nodes
+    .filter((node) => at(network.nodes, node).op === "Conv" && at(network.incoming, node).some((edge) => mine.has(at(network.edges, edge).from)))
+    .map((node) => at(network.nodes, node).name);
+}
+
+/** The entry of the plan. `points` are the layers to exchange halos before, where that is chosen. */
+export function shardingFrom({ kind, parts, heights, widths, exchange }: SplitChoice, layers: readonly string[], points: readonly string[]): Sharding {
+  const base = { layers: [...layers], devices: parts.map(({ place }) => place), unit: "share" as const };
+  const weights = parts.map(({ weight }) => weight);
+  const exchange_before = exchange ? [...points] : [];
+  switch (kind) {
+    case "rows":
+      return { ...base, strategy: "spatial", rows: weights, columns: [1], exchange_before };
+    case "columns":
+      return { ...base, strategy: "spatial", rows: [1], columns: weights, exchange_before };
+    case "grid":
+      return { ...base, strategy: "spatial", rows: [...heights], columns: [...widths], exchange_before };
+    case "tiles":
+      return { ...base, strategy: "spatial_independent", rows: [...heights], columns: [...widths] };
+    case "filters":
+      return { ...base, strategy: "output_channels", shares: weights };
+    case "inputs":
+      return { ...base, strategy: "input_channels", shares: weights };
+  }
+}
+
+/** What a person would have asked for to get this sharding. */
+export function choiceFrom(sharding: Sharding): SplitChoice {
+  const kind = kindOf(sharding);
+  const tiles = "rows" in sharding;
+  const weights = tiles ? (kind === "rows" ? sharding.rows : kind === "columns" ? sharding.columns : []) : sharding.shares;
+  return {
+    kind,
+    parts: sharding.devices.map((place, i) => ({ place, weight: weights[i] ?? 1 })),
+    heights: tiles ? sharding.rows : [1],
+    widths: tiles ? sharding.columns : [1],
+    exchange: "exchange_before" in sharding && sharding.exchange_before.length > 0,
+  };
+}
+
+/** Errors that a change brings: those that the plan did not have before it. */
+export function newErrors(before: readonly PlanProblem[], after: readonly PlanProblem[]): PlanProblem[] {
+  const key = ({ code, message, layer, device }: PlanProblem) => JSON.stringify([code, message, layer, device]);
+  const known = new Set(before.map(key));
+  return after.filter((problem) => problem.severity === "error" && !known.has(key(problem)));
+}
