@@ -1,7 +1,9 @@
 """Small networks for tests: by hand, and at random."""
 
 import random
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,11 +56,17 @@ def load(model: onnx.ModelProto | bytes, name: str = "net.onnx") -> Network:
 
 
 def load_both(model: onnx.ModelProto | bytes, name: str = "net.onnx") -> tuple[Network, onnx.ModelProto]:
-    """Load a model through a file; also return the oracle."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-        return load_network(path), original_model(path)
+    """Load a model through a file, which is there as long as the network; also return the oracle."""
+    folder = Path(tempfile.mkdtemp())
+    path = folder / name
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    try:
+        network, original = load_network(path), original_model(path)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    weakref.finalize(network, shutil.rmtree, folder)
+    return network, original
 
 
 def plan_for(network: Network, placement: dict[str, str]) -> Plan:

@@ -31,10 +31,10 @@ from partition_studio.errors import DeploymentError, DeviceError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.session import DeviceSession, SessionStep
-from partition_studio.partition.extract import SubModel, submodels
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.stages import StageGraph
+from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
 from partition_studio.partition.verify import Verification, verify
 from partition_studio.schemas import ProblemOut
 
@@ -106,8 +106,9 @@ class Rollout:
         return self._manifest
 
     def _cut(self) -> Mapping[str, SubModel]:
-        """Make the sub-models and the manifest; the former are as large as the network, and are not kept."""
+        """Make the sub-models, whose weights stay on disk, and the manifest. Raises StageTooLargeError."""
         parts = submodels(self.spec.partition.network, self.spec.graph)
+        require_deployable(parts)
         digests = {name: part.digest for name, part in parts.items()}
         self._manifest = build_manifest(self.spec.graph, digests, self.spec.threads)
         return parts
@@ -226,7 +227,7 @@ class Rollout:
         return verify(
             spec.original(),
             spec.partition,
-            {name: part.data for name, part in parts.items()},
+            Contents(parts),
             spec.test_frame,
             on_stage=lambda _stage: self._check_halted(),
         )
@@ -247,7 +248,7 @@ class Rollout:
 
     def _push(self, share: DeviceShare, parts: Mapping[str, SubModel]) -> None:
         session = self._sessions[share.device]
-        sizes = {stage.digest: len(parts[stage.name].data) for stage in share.stages}
+        sizes = {stage.digest: parts[stage.name].size_bytes for stage in share.stages}
         total, before = sum(sizes.values()), 0
         self._board.step(share.device, "push", f"{len(share.stages)} sub-models")
         for stage in share.stages:
@@ -259,7 +260,7 @@ class Rollout:
                 lambda done, before=before: self._board.bytes(share.device, before + done, total),  # type: ignore[misc]
                 self._halted.is_set,
             )
-            before += len(part.data)
+            before += part.size_bytes
             self._board.bytes(share.device, before, total)
 
     def _prepare(self, share: DeviceShare, host: str) -> Prepared:

@@ -1,10 +1,15 @@
-"""Binds the batch: the first dimension of every input becomes 1 where the file leaves it free."""
+"""Binds free dimensions: to the sizes that the person gives; the batch becomes 1 where the file leaves it free."""
+
+from collections.abc import Iterable, Mapping
 
 import onnx
 from onnx import TensorProto, TypeProto, ValueInfoProto
 
 from partition_studio.graph.dtypes import NUMPY_NAMES, onnx_type_name
-from partition_studio.graph.errors import UnboundDimensionError, UnsupportedTypeError
+from partition_studio.graph.errors import UnboundDimensionError, UnknownDimensionError, UnsupportedTypeError
+
+#: No dimension is larger.
+_MOST = 2**31 - 1
 
 
 def real_inputs(model: onnx.ModelProto) -> list[ValueInfoProto]:
@@ -13,40 +18,73 @@ def real_inputs(model: onnx.ModelProto) -> list[ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in weights]
 
 
-def bind_batch(model: onnx.ModelProto, file_name: str) -> None:
-    """Set every free first dimension of an input to 1, and the same symbol wherever else it stands, in place.
+def bind_dimensions(model: onnx.ModelProto, dims: Iterable[tuple[str, int]], file_name: str) -> None:
+    """Give every free dimension of an input its size, and the same symbol wherever else it stands, in place.
 
-    Free means symbolic, absent, 0 or -1. Shapes of outputs and inner tensors that are not fixed are forgotten: they
-    may follow from the batch. Raises UnboundDimensionError for any other free dimension, UnsupportedTypeError for an
-    input that is no tensor of a type that can travel.
+    Free means symbolic, absent, 0 or -1. `dims` holds (symbol, size); a free dimension may also be called
+    `INPUT:INDEX`. A free first dimension that is not among them becomes 1. Shapes of outputs and inner tensors that
+    are not fixed are forgotten: they may follow from the inputs. Raises UnboundDimensionError for any other free
+    dimension, UnknownDimensionError for a size that nothing needs, UnsupportedTypeError for an input that is no
+    tensor of a type that can travel.
     """
     inputs = real_inputs(model)
-    symbols = set()
-    for value in inputs:
-        tensor_type = _tensor_type(value, file_name)
-        if tensor_type.shape.dim:
-            first = tensor_type.shape.dim[0]
-            if first.dim_param:
-                symbols.add(first.dim_param)
-            if first.dim_value <= 0:
-                first.dim_value = 1
-    for value in inputs:
-        for index, dimension in enumerate(value.type.tensor_type.shape.dim):
-            if dimension.dim_param in symbols:
-                dimension.dim_value = 1
-            if dimension.dim_value <= 0:
-                called = f" ({dimension.dim_param!r})" if dimension.dim_param else ""
-                raise UnboundDimensionError(
-                    f"{file_name}: the input {value.name!r} has no fixed size in dimension {index}{called}.",
-                    tensor=value.name,
-                    dimension=index,
-                )
-    _bind_values(model, symbols)
+    shapes = {value.name: _tensor_type(value, file_name).shape for value in inputs}
+    free = {
+        (name, index): dimension.dim_param
+        for name, shape in shapes.items()
+        for index, dimension in enumerate(shape.dim)
+        if dimension.dim_value <= 0
+    }
+    sizes = _sizes(free, dict(dims), file_name)
+    for (name, index), symbol in free.items():
+        size = sizes.get(symbol or f"{name}:{index}")
+        if size is None:
+            called = symbol or f"{name}:{index}"
+            raise UnboundDimensionError(
+                f"{file_name}: the input {name!r} has no fixed size in dimension {index}"
+                + (f" ({symbol!r})" if symbol else "")
+                + f"; give the size of {called!r}.",
+                next_step=f"Give its size (--dim {called}=SIZE), or export the network with a fixed input size.",
+                tensor=name,
+                dimension=index,
+                symbol=called,
+            )
+        shapes[name].dim[index].dim_value = size
+    _bind_values(model, sizes)
+
+
+def _sizes(free: Mapping[tuple[str, int], str], wanted: dict[str, int], file_name: str) -> dict[str, int]:
+    """Return the size of each symbol, and of each nameless dimension as `INPUT:INDEX`."""
+    sizes: dict[str, int] = {}
+    for (name, index), symbol in free.items():
+        place = f"{name}:{index}"
+        for called in (symbol, place):
+            if called and called in wanted:
+                sizes[symbol or place] = wanted[called]
+    names = {*free.values(), *(f"{name}:{index}" for name, index in free)} - {""}
+    for called, size in wanted.items():
+        if called not in names:
+            listed = dict.fromkeys(symbol or f"{name}:{index}" for (name, index), symbol in free.items())
+            there = f"free are {', '.join(map(repr, listed))}" if listed else "it has no free dimension"
+            raise UnknownDimensionError(
+                f"{file_name} has no free dimension {called!r}; {there}.", dimension=called, free=list(listed)
+            )
+        if not 0 < size <= _MOST:
+            raise UnknownDimensionError(f"{file_name}: {size} is no size for the dimension {called!r}.", size=size)
+    for (name, index), symbol in free.items():
+        if index == 0:
+            sizes.setdefault(symbol or f"{name}:0", 1)
+    return sizes
 
 
 def _tensor_type(value: ValueInfoProto, file_name: str) -> TypeProto.Tensor:
-    if value.type.WhichOneof("value") != "tensor_type":
-        raise UnsupportedTypeError(f"{file_name}: the input {value.name!r} is no tensor.", tensor=value.name)
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        what = (kind or "value of no type").removesuffix("_type").replace("_", " ")
+        raise UnsupportedTypeError(
+            f"{file_name}: the input {value.name!r} is no tensor (but a {what}), which is not supported.",
+            tensor=value.name,
+        )
     tensor_type = value.type.tensor_type
     if tensor_type.elem_type not in NUMPY_NAMES:
         raise UnsupportedTypeError(
@@ -55,19 +93,23 @@ def _tensor_type(value: ValueInfoProto, file_name: str) -> TypeProto.Tensor:
             tensor=value.name,
         )
     if not tensor_type.HasField("shape"):
-        raise UnboundDimensionError(f"{file_name}: the input {value.name!r} has no shape.", tensor=value.name)
+        raise UnboundDimensionError(
+            f"{file_name}: the input {value.name!r} has no shape.",
+            next_step="Export the network with a shape for every input.",
+            tensor=value.name,
+        )
     return tensor_type
 
 
-def _bind_values(model: onnx.ModelProto, symbols: set[str]) -> None:
+def _bind_values(model: onnx.ModelProto, sizes: Mapping[str, int]) -> None:
     graph = model.graph
     for value in (*graph.value_info, *graph.output):
         if value.type.WhichOneof("value") != "tensor_type":
             continue
         shape = value.type.tensor_type.shape
         for dimension in shape.dim:
-            if dimension.dim_param in symbols:
-                dimension.dim_value = 1
+            if dimension.dim_param in sizes:
+                dimension.dim_value = sizes[dimension.dim_param]
         if any(dimension.dim_value <= 0 for dimension in shape.dim):
             value.type.tensor_type.ClearField("shape")
     kept = [value for value in graph.value_info if value.type.tensor_type.HasField("shape")]

@@ -3,7 +3,8 @@
 import numpy as np
 from onnx import TensorProto
 
-#: ONNX element type to numpy's name. What is not here (strings, bfloat16, float8, int4 ...) may not cross a cut.
+#: ONNX element type to numpy's name. What is not here (strings, bfloat16, float8, int4 ...) may not cross a cut, as no
+#: runtime takes or gives it from outside.
 NUMPY_NAMES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -19,14 +20,22 @@ NUMPY_NAMES: dict[int, str] = {
     TensorProto.BOOL: "bool",
 }
 
-ONNX_TYPES: dict[str, int] = {name: number for number, name in NUMPY_NAMES.items()}
+#: What a tensor within a stage may be.
+INNER_NAMES: dict[int, str] = NUMPY_NAMES | {TensorProto.BFLOAT16: "bfloat16"}
+
+INNER_NUMBERS: dict[str, int] = {name: number for number, name in INNER_NAMES.items()}
+
+ONNX_TYPES: dict[str, int] = INNER_NUMBERS
+
+#: Names of types that may cross a cut.
+TRAVELLING = frozenset(NUMPY_NAMES.values())
 
 _BITS = {"UNDEFINED": 0, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
 
 
 def item_bytes(dtype: str) -> int:
     """Return the size of one element of numpy's `dtype`."""
-    return int(np.dtype(dtype).itemsize)
+    return 2 if dtype == "bfloat16" else int(np.dtype(dtype).itemsize)
 
 
 def onnx_type_name(number: int) -> str:

@@ -31,6 +31,13 @@ class NetworkTooLargeError(NetworkError):
     next_step = "Use a smaller network."
 
 
+class NetworkChangedError(NetworkError):
+    """A file of the network is not what it was when the network was loaded."""
+
+    code = "network_changed"
+    next_step = "Load the network again, and leave its files alone while it is in use."
+
+
 class ExternalDataMissingError(NetworkError):
     """A file with weights is not there."""
 
@@ -119,7 +126,7 @@ class UnboundDimensionError(NetworkError):
     """A dimension of an input other than the batch has no fixed size."""
 
     code = "unbound_dimension"
-    next_step = "Export the network with a fixed input size; only the first dimension (the batch) may be free."
+    next_step = "Give its size with --dim, or export the network with a fixed input size."
 
 
 class ConstantOutputError(NetworkError):
@@ -148,3 +155,17 @@ class NotRunnableError(NetworkError):
 
     code = "not_runnable"
     next_step = "Export the network to ONNX again, with operators and types that ONNX Runtime has for the CPU."
+
+
+class UnknownDimensionError(NetworkError):
+    """A size was given for a dimension that the network does not have, or that is not free."""
+
+    code = "unknown_dimension"
+    next_step = "Give sizes only for the free dimensions of the network's inputs."
+
+
+class NoLayersError(NetworkError):
+    """The network computes nothing that depends on its inputs."""
+
+    code = "no_layers"
+    next_step = "Export the network again; a part of it seems to be missing."

@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, numpy_helper
 
+from partition_studio.graph.disk import DiskFile
 from partition_studio.graph.dtypes import NUMPY_NAMES, element_bits
 from partition_studio.graph.errors import NetworkTooLargeError, NotRunnableError
+from partition_studio.graph.external import take_in_all
 from partition_studio.graph.runtime import error_sentence, run_model, runtime_error_types
 from partition_studio.graph.shapes import RawType
 from partition_studio.graph.structure import describe
@@ -16,6 +18,12 @@ from partition_studio.graph.walk import node_reads, subgraphs
 
 #: Kept as nodes beside their weights: unfolded they take a quarter of the memory, and the runtime fuses them.
 _KEPT = {"DequantizeLinear", "QuantizeLinear"}
+
+#: What weight-making nodes would make beyond this, all together, is left to them: they are kept.
+UNFOLDED_BYTES = 1 << 26
+
+#: What kept nodes make may take this times the bytes of the weights, beside the limit.
+_GROWTH = 4
 
 
 def constants_to_weights(model: onnx.ModelProto) -> None:
@@ -51,19 +59,27 @@ def _constant_value(node: NodeProto) -> TensorProto | None:
     return tensor
 
 
-def fold_constants(model: onnx.ModelProto, types: Mapping[str, RawType], limit_bytes: int, file_name: str) -> bool:
+def fold_constants(
+    model: onnx.ModelProto,
+    types: Mapping[str, RawType],
+    files: Mapping[str, DiskFile],
+    limit_bytes: int,
+    file_name: str,
+) -> bool:
     """Replace nodes whose result is known by initialisers, in place; say whether anything changed.
 
     Known are `Shape` and `Size` of tensors with a known shape, and everything that reads only weights, except
-    dequantisation and control flow (see `kept_constants`). Raises NetworkTooLargeError where the results together
-    would exceed `limit_bytes`, NotRunnableError where ONNX Runtime cannot compute them.
+    dequantisation, control flow, and what would take more than `UNFOLDED_BYTES` (see `kept_constants`). Raises
+    NetworkTooLargeError where the results together would exceed `limit_bytes` and some times the weights,
+    NotRunnableError where ONNX Runtime cannot compute them.
     """
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     folded: dict[str, TensorProto] = {}
     to_run: list[NodeProto] = []
     kept: list[NodeProto] = []
-    total_bytes = 0
+    made_bytes = folded_bytes = 0
+    most_bytes = limit_bytes + _GROWTH * sum(_size_bytes((t.data_type, tuple(t.dims))) for t in graph.initializer)
     for node in graph.node:
         shape = _known_shape(node, types)
         if shape is not None:
@@ -73,21 +89,49 @@ def fold_constants(model: onnx.ModelProto, types: Mapping[str, RawType], limit_b
         if not _foldable(node, weights, types):
             kept.append(node)
             continue
-        total_bytes += sum(_size_bytes(types[name]) for name in node.output if name)
-        if total_bytes > limit_bytes:
+        size_bytes = sum(_size_bytes(types[name]) for name in node.output if name)
+        made_bytes += size_bytes
+        if made_bytes > most_bytes or size_bytes > limit_bytes:
             raise NetworkTooLargeError(
                 f"{file_name}: the {describe(node)} would unfold the constants to more than {limit_bytes} bytes.",
                 node=node.name,
             )
+        if folded_bytes + size_bytes > UNFOLDED_BYTES:
+            kept.append(node)
+            continue
+        folded_bytes += size_bytes
         to_run.append(node)
         weights.update(name for name in node.output if name)
     if not folded and not to_run:
         return False
     graph.initializer.extend(folded.values())
-    graph.initializer.extend(_evaluate(model, to_run, kept, types, file_name))
+    graph.initializer.extend(_evaluate(model, to_run, kept, types, files, file_name))
     del graph.node[:]
     graph.node.extend(kept)
     return True
+
+
+def fold_outputs(
+    model: onnx.ModelProto, types: Mapping[str, RawType], files: Mapping[str, DiskFile], file_name: str
+) -> None:
+    """Compute those outputs of the network that follow from weights alone and are not folded yet, in place."""
+    constant = kept_constants(model)
+    needed: set[int] = set()
+    pending = [value.name for value in model.graph.output]
+    while pending:
+        node = constant.get(pending.pop())
+        if node is not None and id(node) not in needed:
+            needed.add(id(node))
+            pending.extend(node_reads(node))
+    if not needed:
+        return
+    nodes = dict.fromkeys(name for name, node in constant.items() if id(node) in needed)
+    to_run = [node for node in model.graph.node if any(name in nodes for name in node.output)]
+    kept = [node for node in model.graph.node if not any(name in nodes for name in node.output)]
+    made = _evaluate(model, to_run, kept, types, files, file_name)
+    model.graph.initializer.extend(made)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
 
 
 def _known_shape(node: NodeProto, types: Mapping[str, RawType]) -> TensorProto | None:
@@ -123,6 +167,7 @@ def _evaluate(
     nodes: list[NodeProto],
     readers: list[NodeProto],
     types: Mapping[str, RawType],
+    files: Mapping[str, DiskFile],
     file_name: str,
 ) -> list[TensorProto]:
     """Run `nodes` on the weights alone and return those results that `readers` or the network's outputs read."""
@@ -137,6 +182,7 @@ def _evaluate(
     part.graph.node.extend(nodes)
     part.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in reads)
     part.graph.output.extend(onnx.helper.make_tensor_value_info(name, *types[name]) for name in names)
+    take_in_all(part, files)
     try:
         values = run_model(part, {}, names, optimise=False)
     except runtime_error_types() as error:

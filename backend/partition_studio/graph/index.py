@@ -25,6 +25,7 @@ def index_network(
     weight_nodes: Mapping[str, NodeProto],
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     form: NetworkForm | None = None,
+    constant_outputs: Mapping[str, Weight] | None = None,
 ) -> Network:
     """Return the network. `nodes` are in topological order; `shapes` may tell those of weight-making nodes' outputs."""
     known = {weight.name: weight.dims for weight in weights.values()}
@@ -68,6 +69,7 @@ def index_network(
         tensors=MappingProxyType(dict(tensors)),
         weight_nodes=MappingProxyType(dict(weight_nodes)),
         form=form or NetworkForm(),
+        constant_outputs=MappingProxyType(dict(constant_outputs or {})),
     )
 
 

@@ -1,7 +1,7 @@
 """The network: an immutable index over a normalised ONNX model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
@@ -100,6 +100,7 @@ class Network:
         tensors: type of every activation, network inputs included.
         weight_nodes: nodes fed by weights alone that are kept as they are (dequantisation), by each output's name.
             They are no layers: every stage that needs one gets a copy.
+        constant_outputs: outputs of the file that are the same for every input, by name; not among `outputs`.
         form: what the person chose when the file was loaded; a plan is for one form of a network.
     """
 
@@ -115,6 +116,7 @@ class Network:
     tensors: Mapping[str, TensorType]
     weight_nodes: Mapping[str, onnx.NodeProto]
     form: NetworkForm = NetworkForm()
+    constant_outputs: Mapping[str, Weight] = field(default_factory=dict)
 
     @cached_property
     def layers_by_name(self) -> Mapping[str, Layer]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,25 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 _ERRORS_ONLY = 3
 
+#: In a model's metadata: the folder of its external data. Only what this studio made itself bears it.
+_FOLDER = "partition-studio/weights-folder"
 
-def open_session(model: onnx.ModelProto | bytes, *, threads: int = 1, optimise: bool = True) -> Any:
-    """Open a CPU session. `threads` is the number of intra-op threads. Raises what ONNX Runtime raises."""
+
+def set_weights_folder(model: onnx.ModelProto, folder: Path | None) -> None:
+    """Note in a model where its external data lies, for `open_session`; or remove such a note, for None."""
+    kept = [entry for entry in model.metadata_props if entry.key != _FOLDER]
+    if len(kept) < len(model.metadata_props):
+        del model.metadata_props[:]
+        model.metadata_props.extend(kept)
+    if folder is not None:
+        model.metadata_props.add(key=_FOLDER, value=str(folder.absolute()))
+
+
+def open_session(model: onnx.ModelProto | bytes | Path, *, threads: int = 1, optimise: bool = True) -> Any:
+    """Open a CPU session. `threads` is the number of intra-op threads. Raises what ONNX Runtime raises.
+
+    External data of a message is looked for where `set_weights_folder` says, that of a file beside it.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -22,12 +39,19 @@ def open_session(model: onnx.ModelProto | bytes, *, threads: int = 1, optimise: 
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    data = model if isinstance(model, bytes) else model.SerializeToString()
+    data: bytes | str
+    if isinstance(model, onnx.ModelProto):
+        folder = next((entry.value for entry in model.metadata_props if entry.key == _FOLDER), None)
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        data = model.SerializeToString()
+    else:
+        data = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def run_model(
-    model: onnx.ModelProto | bytes,
+    model: onnx.ModelProto | bytes | Path,
     feeds: Mapping[str, np.ndarray[Any, Any]],
     outputs: Sequence[str] | None = None,
     *,

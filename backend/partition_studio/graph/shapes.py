@@ -11,8 +11,11 @@ from partition_studio.graph.errors import InvalidNetworkError
 from partition_studio.graph.protobuf import DecodeError, EncodeError
 from partition_studio.graph.runtime import open_session, runtime_error_types
 
-#: Element type number, and shape where it is fully known.
+#: Element type number (or `NO_TENSOR`), and shape where it is fully known.
 RawType = tuple[int, tuple[int, ...] | None]
+
+#: In place of an element type: a sequence, map, optional or sparse value.
+NO_TENSOR = -1
 
 #: Weights up to this size stay: shapes, axes and scales, whose values shape inference and operators look at.
 _SMALL_BYTES = 4096
@@ -37,7 +40,7 @@ def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
     copy.graph.output.extend(graph.output)
     copy.graph.value_info.extend(graph.value_info)
     for tensor in graph.initializer:
-        if tensor.ByteSize() <= _SMALL_BYTES:
+        if tensor.ByteSize() <= _SMALL_BYTES and tensor.data_location != TensorProto.EXTERNAL:
             copy.graph.initializer.append(tensor)
         else:
             copy.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
@@ -57,7 +60,8 @@ def infer_types(model: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
     graph = inferred.graph
     types: dict[str, RawType] = {tensor.name: (tensor.data_type, tuple(tensor.dims)) for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.output, *graph.input):
-        types[value.name] = static_shape(value)
+        other = value.type.WhichOneof("value") not in ("tensor_type", None)
+        types[value.name] = (NO_TENSOR, None) if other else static_shape(value)
     return types
 
 

@@ -28,7 +28,7 @@ def all_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     yield from _graph_tensors(model.graph)
     for function in model.functions:
         for node in function.node:
-            yield from _node_tensors(node)
+            yield from node_tensors(node)
     for training in model.training_info:
         yield from _graph_tensors(training.initialization)
         yield from _graph_tensors(training.algorithm)
@@ -40,10 +40,11 @@ def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
         yield sparse.values
         yield sparse.indices
     for node in graph.node:
-        yield from _node_tensors(node)
+        yield from node_tensors(node)
 
 
-def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
+def node_tensors(node: NodeProto) -> Iterator[TensorProto]:
+    """Yield every tensor that is stored in a node's attributes and subgraphs."""
     for attribute in node.attribute:
         if attribute.HasField("t"):
             yield attribute.t

@@ -1,23 +1,48 @@
-"""From a stage to its sub-model: an ONNX file with the stage's layers and only the weights that they need."""
+"""From stages to files: the sub-model of each, and a manifest, in a folder that appears complete or not at all."""
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 
 import onnx
+from onnx import StringStringEntryProto, TensorProto
 
 from partition_studio.errors import ConflictError
-from partition_studio.graph.network import Network, value_info
-from partition_studio.graph.walk import node_reads
+from partition_studio.graph.network import Network
+from partition_studio.graph.weights import Weight
 from partition_studio.partition.stages import Stage, StageGraph
+from partition_studio.partition.submodel import Contents, SubModel, extract, require_deployable, submodel, submodels
+
+__all__ = [
+    "MANIFEST",
+    "Contents",
+    "OutputFolderError",
+    "SubModel",
+    "extract",
+    "require_deployable",
+    "submodel",
+    "submodels",
+    "write_submodels",
+]
 
 MANIFEST = "manifest.json"
+
+#: What a sub-model's external weights are called after it.
+DATA_SUFFIX = ".data"
+
+_CONSTANT = re.compile(r"constant-\d+-.*\.pb", re.DOTALL)
+
+#: Weights in a file of their own begin at such multiples, so that a runtime may map them into memory.
+_ALIGNMENT_BYTES = 4096
+
+#: Stages that are written at the same time: hashing and writing leave the interpreter to each other.
+_WRITERS = 2
 
 
 class OutputFolderError(ConflictError):
@@ -27,65 +52,12 @@ class OutputFolderError(ConflictError):
     next_step = "Choose a new or empty folder, or one that an earlier split wrote."
 
 
-@dataclass(frozen=True, slots=True)
-class SubModel:
-    """One stage as a file's content. `digest` is the SHA-256 (hex) of `data`."""
-
-    stage: str
-    data: bytes
-    digest: str
-
-
-def extract(network: Network, stage: Stage) -> onnx.ModelProto:
-    """Return the sub-model of a stage; its inputs and outputs are the stage's, in the stage's order."""
-    nodes = [network.nodes_by_layer[name] for name in stage.layers]
-    helpers = _weight_nodes(network, nodes)
-    everything = [*helpers, *nodes]
-    reads = {name for node in everything for name in node_reads(node)}
-    model = onnx.ModelProto(ir_version=network.ir_version, producer_name="partition-studio")
-    model.opset_import.extend(onnx.helper.make_opsetid(*opset) for opset in network.opsets.items())
-    graph = model.graph
-    graph.name = stage.name
-    graph.node.extend(everything)
-    graph.initializer.extend(weight.tensor() for name, weight in network.weights.items() if name in reads)
-    graph.input.extend(value_info(name, network.tensors[name]) for name in stage.inputs)
-    graph.output.extend(value_info(name, network.tensors[name]) for name in stage.outputs)
-    outputs = set(stage.outputs)
-    inner = [tensor for node in nodes for tensor in node.output if tensor and tensor not in outputs]
-    graph.value_info.extend(value_info(name, network.tensors[name]) for name in inner)
-    return model
-
-
-def _weight_nodes(network: Network, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Return the weight-making nodes that `nodes` need, in the network's order."""
-    needed: set[int] = set()
-    pending = [name for node in nodes for name in node_reads(node)]
-    while pending:
-        node = network.weight_nodes.get(pending.pop())
-        if node is not None and id(node) not in needed:
-            needed.add(id(node))
-            pending.extend(node_reads(node))
-    makers = dict.fromkeys(id(node) for node in network.weight_nodes.values())
-    by_id = {id(node): node for node in network.weight_nodes.values()}
-    return [by_id[number] for number in makers if number in needed]
-
-
-def serialise(network: Network, stage: Stage) -> SubModel:
-    """Return a stage's sub-model as bytes; the same network and stage always give the same bytes."""
-    data = extract(network, stage).SerializeToString(deterministic=True)
-    return SubModel(stage.name, data, hashlib.sha256(data).hexdigest())
-
-
-def submodels(network: Network, graph: StageGraph) -> Mapping[str, SubModel]:
-    """Return the sub-model of every stage, by the stage's name."""
-    return MappingProxyType({stage.name: serialise(network, stage) for stage in graph.stages})
-
-
 def write_submodels(network: Network, graph: StageGraph, out_dir: Path) -> dict[str, Path]:
     """Write every stage as `<stage>.onnx`, and a manifest, into `out_dir`: all of it or nothing.
 
-    A folder that an earlier split wrote is replaced; one that holds anything else is refused (OutputFolderError).
-    Returns the file of each stage.
+    A stage that one ONNX file cannot hold has its weights beside it, in `<stage>.onnx.data`. A folder that an earlier
+    split wrote is replaced; one that holds anything else is refused (OutputFolderError). Returns the file of each
+    stage. Raises NetworkChangedError where the network's file is not what it was.
     """
     _check_replaceable(out_dir)
     try:
@@ -105,15 +77,14 @@ def write_submodels(network: Network, graph: StageGraph, out_dir: Path) -> dict[
 
 
 def _write_files(network: Network, graph: StageGraph, folder: Path) -> dict[str, str]:
-    files: dict[str, str] = {}
-    entries = []
-    for index, stage in enumerate(graph.stages):
-        part = serialise(network, stage)
-        # A stage is named after its device, whose name a person chose: what no file may be called is left out.
-        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in stage.name).lstrip(".")
-        files[stage.name] = f"{index:02d}-{safe}.onnx"
-        (folder / files[stage.name]).write_bytes(part.data)
-        entries.append({**asdict(stage), "file": files[stage.name], "sha256": part.digest, "bytes": len(part.data)})
+    # A stage is named after its device, whose name a person chose: what no file may be called is left out.
+    files = {stage.name: f"{index:02d}-{_safe(stage.name)}.onnx" for index, stage in enumerate(graph.stages)}
+
+    def write(stage: Stage) -> dict[str, object]:
+        return {**asdict(stage), **_write_stage(submodel(network, stage, graph), folder / files[stage.name])}
+
+    with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as pool:
+        entries = list(pool.map(write, graph.stages))
     manifest = {
         "version": 1,
         "network": {"sha256": network.digest, "name": network.name},
@@ -123,9 +94,61 @@ def _write_files(network: Network, graph: StageGraph, folder: Path) -> dict[str,
             name: {"dtype": kind.dtype, "shape": list(kind.shape), "bytes": kind.size_bytes}
             for name, kind in graph.tensors.items()
         },
+        "constant_outputs": [
+            _write_constant(weight, f"constant-{index:02d}-{_safe(name)}.pb", folder)
+            for index, (name, weight) in enumerate(network.constant_outputs.items())
+        ],
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return files
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).lstrip(".")
+
+
+def _write_stage(part: SubModel, file: Path) -> dict[str, object]:
+    """Write a sub-model and return what the manifest says of it."""
+    if part.fits_one_file:
+        with file.open("wb") as stream:
+            digest = part.write_to(stream)
+        return {"file": file.name, "sha256": digest, "bytes": part.size_bytes}
+    model = onnx.ModelProto()
+    model.CopyFrom(part.model)
+    data_file = file.with_name(file.name + DATA_SUFFIX)
+    hashed, position = hashlib.sha256(), 0
+    with data_file.open("wb") as stream:
+
+        def put(data: bytes) -> None:
+            nonlocal position
+            stream.write(data)
+            hashed.update(data)
+            position += len(data)
+
+        for weight in part.streamed:
+            put(bytes(-position % _ALIGNMENT_BYTES))
+            tensor = model.graph.initializer.add(
+                name=weight.name, data_type=weight.data_type, dims=weight.dims, data_location=TensorProto.EXTERNAL
+            )
+            place = {"location": data_file.name, "offset": str(position), "length": str(weight.size_bytes)}
+            tensor.external_data.extend(StringStringEntryProto(key=key, value=text) for key, text in place.items())
+            for chunk in weight.chunks():
+                put(chunk)
+    content = model.SerializeToString(deterministic=True)
+    file.write_bytes(content)
+    return {
+        "file": file.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "data": {"file": data_file.name, "sha256": hashed.hexdigest(), "bytes": position},
+    }
+
+
+def _write_constant(weight: Weight, name: str, folder: Path) -> dict[str, object]:
+    """Write an output that is a constant as an ONNX tensor, and return what the manifest says of it."""
+    data = weight.tensor().SerializeToString(deterministic=True)
+    (folder / name).write_bytes(data)
+    return {"tensor": weight.name, "file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def _swap(new: Path, out_dir: Path) -> None:
@@ -148,8 +171,9 @@ def _check_replaceable(out_dir: Path) -> None:
         return
     if not out_dir.is_dir() or out_dir.is_symlink():
         raise OutputFolderError(f"{out_dir} is not a folder.", folder=str(out_dir))
-    foreign = [p.name for p in out_dir.iterdir() if p.name != MANIFEST and p.suffix != ".onnx"]
-    models = [p.name for p in out_dir.iterdir() if p.suffix == ".onnx"]
+    names = [path.name for path in out_dir.iterdir()]
+    models = [name for name in names if name.endswith((".onnx", ".onnx" + DATA_SUFFIX)) or _CONSTANT.fullmatch(name)]
+    foreign = [name for name in names if name != MANIFEST and name not in models]
     if foreign or (models and not (out_dir / MANIFEST).is_file()):
         raise OutputFolderError(
             f"{out_dir} holds something that is not of an earlier split: {(foreign or models)[0]!r}.",

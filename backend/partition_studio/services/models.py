@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -15,21 +16,19 @@ from typing import BinaryIO
 from sqlalchemy import select
 
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError
-from partition_studio.graph.blocks import find_blocks
 from partition_studio.graph.examples import EXAMPLES, Example, build_example, example
 from partition_studio.graph.frames import Preprocessing
 from partition_studio.graph.load import load_network
-from partition_studio.graph.network import Layer, Network, TensorType
+from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.schemas import (
-    BlockOut,
     ExampleOut,
-    LayerOut,
     ModelOut,
     ModelsMessage,
     ModelSummaryOut,
     PreprocessingOut,
-    TensorOut,
 )
+from partition_studio.services.forms import ChosenForm, NotSimplifiableError, choose, judge
+from partition_studio.services.model_out import blocks_out, describe, layer_out, summarise, tensor_out
 from partition_studio.services.vetting import vet
 from partition_studio.store.database import Database
 from partition_studio.store.tables import ModelRow
@@ -72,27 +71,6 @@ class UploadTooLargeError(BadInputError):
     next_step = "Choose a smaller network."
 
 
-def tensor_out(name: str, kind: TensorType) -> TensorOut:
-    """Describe an activation."""
-    return TensorOut(name=name, dtype=kind.dtype, shape=list(kind.shape), size_bytes=kind.size_bytes)
-
-
-def _layer_out(layer: Layer) -> LayerOut:
-    shapes = layer.output_shapes
-    return LayerOut(
-        name=layer.name,
-        op_type=layer.op_type,
-        inputs=list(layer.inputs),
-        outputs=list(layer.outputs),
-        output_shape=list(shapes[0]) if shapes else [],
-        macs=layer.macs,
-        parameters=layer.parameters,
-        weight_bytes=layer.weight_bytes,
-        activation_bytes=layer.activation_bytes,
-        attributes=dict(layer.attributes),
-    )
-
-
 def preprocessing_of(document: PreprocessingOut) -> Preprocessing:
     """Return the core's form of how images become inputs."""
     return Preprocessing(
@@ -126,12 +104,6 @@ def _copy_upload(source: BinaryIO, target: Path) -> None:
             file.write(chunk)
 
 
-def _describe(candidate: Example) -> str:
-    if candidate.kind == "trained":
-        return "Trained with this project, with sample images: classifies them correctly for everyone to see."
-    return "The real architecture with random weights: for trying speed, memory and plans."
-
-
 class ModelService:
     """Add, list, show and remove networks. Every call may block; thread-safe."""
 
@@ -145,7 +117,7 @@ class ModelService:
         self._database = database
         self._hub = hub
         self._lock = threading.Lock()
-        self._networks: OrderedDict[str, Network] = OrderedDict()
+        self._networks: OrderedDict[tuple[str, NetworkForm], Network] = OrderedDict()
 
     def all(self) -> list[ModelSummaryOut]:
         """List the networks, newest first."""
@@ -159,8 +131,8 @@ class ModelService:
         network = self.network(model_id)
         return ModelOut(
             **self._summary(row).model_dump(),
-            layers=[_layer_out(layer) for layer in network.layers],
-            blocks=[BlockOut.model_validate(block) for block in find_blocks(network)],
+            layers=[layer_out(layer) for layer in network.layers],
+            blocks=blocks_out(network),
             tensors=[tensor_out(name, kind) for name, kind in network.tensors.items()],
             preprocessing=PreprocessingOut.model_validate(row.preprocessing),
             labels=row.labels,
@@ -182,7 +154,8 @@ class ModelService:
     ) -> ModelSummaryOut:
         """Add a network from the bytes of its ONNX file and of its external data files.
 
-        Raises NetworkError when the file cannot be taken, ModelExistsError when it is there already.
+        `simplify` None: simplified where that passes its check; `dims` are the sizes of free dimensions. Raises
+        NetworkError when the file cannot be taken, ModelExistsError when it is there already.
         """
         incoming = Path(tempfile.mkdtemp(prefix="incoming-", dir=self._folder))
         try:
@@ -194,8 +167,11 @@ class ModelService:
                 _copy_upload(part, incoming / data_name)
             size_bytes = sum(part.stat().st_size for part in incoming.iterdir())
             if from_example is None:
-                vet(incoming / model_file, size_bytes)
-            network = load_network(incoming / model_file)
+                vet(incoming / model_file, size_bytes, dims or {})
+            chosen = choose(
+                incoming / model_file, size_bytes, simplify=simplify, dims=dims or {}, trusted=from_example is not None
+            )
+            network = load_network(incoming / model_file, form=chosen.form)
             title = (name or network.name).strip()[:120] or "network"
             for sample_name, content in (samples or {}).items():
                 (incoming / SAMPLES_FOLDER).mkdir(exist_ok=True)
@@ -207,7 +183,7 @@ class ModelService:
                 size_bytes=size_bytes,
                 example=from_example.id if from_example else None,
                 trained=from_example is None or from_example.kind == "trained",
-                summary=self._summarise(network) | {"file_name": model_file},
+                summary=summarise(network) | chosen.summary() | {"file_name": model_file},
                 preprocessing=(preprocessing or PreprocessingOut()).model_dump(),
                 labels=list(labels or ()),
                 added_at=datetime.now(UTC),
@@ -215,7 +191,7 @@ class ModelService:
             self._keep(row, incoming)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
-        self._remember(row.id, network)
+        # Not remembered: its weights are read from where it was loaded, and it was moved since.
         self._hub.publish(ModelsMessage())
         return self._summary(row)
 
@@ -231,43 +207,76 @@ class ModelService:
             session.commit()
 
     def choose(self, model_id: str, *, simplified: bool) -> ModelSummaryOut:
-        """Use a network simplified, or as it is in the file. Raises ModelBusyError while a deployment runs it."""
+        """Use a network simplified, or as it is in the file; saved plans stay those of the form they were made for.
+
+        Raises ModelBusyError while a deployment runs it, NotSimplifiableError where the simplified form does not pass.
+        """
+        row, path = self._row(model_id), self.path(model_id)
+        chosen = ChosenForm.of_summary(row.summary)
+        if simplified == chosen.form.simplified:
+            return self._summary(row)
+        if simplified and not chosen.sentence:
+            verdict = judge(path, row.size_bytes, dict(chosen.form.dims))
+            chosen = replace(chosen, simplifiable=verdict.passes, sentence=verdict.sentence)
+        allowed = chosen.simplifiable or not simplified
+        if allowed:
+            chosen = replace(chosen, form=replace(chosen.form, simplified=simplified))
+        network = load_network(path, form=chosen.form)
+        with self._lock, self._database.session() as session:
+            self._refuse_busy(model_id)
+            kept = session.get(ModelRow, model_id)
+            if kept is None:
+                raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
+            kept.summary = {**kept.summary, **summarise(network), **chosen.summary()}
+            session.commit()
+        self._remember(model_id, network)
+        self._hub.publish(ModelsMessage())
+        if not allowed:
+            raise NotSimplifiableError(chosen.sentence, model_id=model_id)
         return self._summary(self._row(model_id))
 
-    def remove(self, model_id: str) -> None:
-        """Remove a network and its saved plans. Raises ModelBusyError while a deployment runs it."""
+    def _refuse_busy(self, model_id: str) -> None:
         deployment = self._deployment_of(model_id)
         if deployment is not None:
             raise ModelBusyError(f"The deployment {deployment} runs this network", model_id=model_id)
+
+    def remove(self, model_id: str) -> None:
+        """Remove a network and its saved plans. Raises ModelBusyError while a deployment runs it."""
+        self._refuse_busy(model_id)
         with self._lock, self._database.session() as session:
             row = session.get(ModelRow, model_id)
             if row is None:
                 raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
             session.delete(row)
             session.commit()
-            self._networks.pop(model_id, None)
+            for key in [key for key in self._networks if key[0] == model_id]:
+                del self._networks[key]
             shutil.rmtree(self._folder / row.digest, ignore_errors=True)
         self._hub.publish(ModelsMessage())
 
     def network(self, model_id: str) -> Network:
-        """Return the parsed network."""
+        """Return the parsed network, in the form that was chosen for it."""
+        row = self._row(model_id)
+        form = ChosenForm.of_summary(row.summary).form
         with self._lock:
-            if model_id in self._networks:
-                self._networks.move_to_end(model_id)
-                return self._networks[model_id]
-        network = load_network(self.path(model_id))
+            if (model_id, form) in self._networks:
+                self._networks.move_to_end((model_id, form))
+                return self._networks[model_id, form]
+        network = load_network(self._path(row), form=form)
         self._remember(model_id, network)
         return network
 
     def _remember(self, model_id: str, network: Network) -> None:
         with self._lock:
-            self._networks[model_id] = network
+            self._networks[model_id, network.form] = network
             while len(self._networks) > KEPT_NETWORKS:
                 self._networks.popitem(last=False)
 
     def path(self, model_id: str) -> Path:
         """Return where the network's ONNX file lies."""
-        row = self._row(model_id)
+        return self._path(self._row(model_id))
+
+    def _path(self, row: ModelRow) -> Path:
         return self._folder / row.digest / str(row.summary["file_name"])
 
     def name(self, model_id: str) -> str:
@@ -300,7 +309,7 @@ class ModelService:
             ExampleOut(
                 id=candidate.id,
                 title=candidate.title,
-                description=_describe(candidate),
+                description=describe(candidate),
                 trained=candidate.kind == "trained",
                 size_bytes=candidate.approximate_bytes,
                 model_id=added.get(candidate.id),
@@ -343,17 +352,6 @@ class ModelService:
         folder = self._folder / row.digest / SAMPLES_FOLDER
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
-    @staticmethod
-    def _summarise(network: Network) -> dict[str, object]:
-        return {
-            "layer_count": len(network.layers),
-            "macs": network.macs,
-            "parameters": network.parameters,
-            "weight_bytes": network.weight_bytes,
-            "inputs": [tensor_out(name, kind).model_dump() for name, kind in network.inputs.items()],
-            "outputs": [tensor_out(name, kind).model_dump() for name, kind in network.outputs.items()],
-        }
-
     def _summary(self, row: ModelRow) -> ModelSummaryOut:
         return ModelSummaryOut.model_validate(
             {
@@ -365,10 +363,7 @@ class ModelService:
                 "samples": self._sample_names(row),
                 "trained": row.trained,
                 "added_at": row.added_at,
-                "simplified": False,
-                "simplifiable": False,
-                "simplification": "",
-                "dims": {},
+                **ChosenForm.of_summary(row.summary).summary(),
                 **{key: value for key, value in row.summary.items() if key != "file_name"},
             }
         )
