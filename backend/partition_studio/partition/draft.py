@@ -262,7 +262,7 @@ class Draft:
             self.add("Slice", [tensor, *numbers], outputs, name=name, source=source, glue=True)
         origin = self.origin(tensor)
         if origin is not None:
-            self.origins[piece] = _within(origin, cuts)
+            self.origins[piece] = within(origin, cuts)
         if tensor in self.approximate:
             self.approximate.add(piece)
         return piece
@@ -365,7 +365,7 @@ class Draft:
         }
 
 
-def _within(origin: Origin, cuts: Sequence[Range]) -> Origin:
+def within(origin: Origin, cuts: Sequence[Range]) -> Origin:
     """Return the origin of a piece of a piece."""
     offsets = {cut.axis: cut.start for cut in origin.ranges}
     ranges = {cut.axis: cut for cut in origin.ranges}
