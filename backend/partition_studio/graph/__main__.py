@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--memory-bytes", type=int, help="address space that may be used")
     parser.add_argument("--cpu-s", type=int, help="processor time that may be used")
+    parser.add_argument("--dims", type=json.loads, default={}, help="sizes of free dimensions, as JSON")
     options = parser.parse_args()
     if options.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (options.memory_bytes, options.memory_bytes))
@@ -26,9 +27,10 @@ def main() -> None:
     # Imported under the limits.
     from partition_studio.errors import StudioError
     from partition_studio.graph.load import load_network
+    from partition_studio.graph.network import NetworkForm
 
     try:
-        load_network(options.file)
+        load_network(options.file, form=NetworkForm(dims=tuple(sorted(options.dims.items()))))
     except StudioError as error:
         told = {"code": error.code, "message": error.message, "next_step": error.next_step}
         sys.stdout.write(json.dumps(told) + "\n")

@@ -128,7 +128,7 @@ class DeploymentService:
             model_id=model_id,
             model_name=self._models.name(model_id),
             plan=plan,
-            original=lambda: original_model(path),
+            original=lambda: original_model(path, form=network.form),
             partition=partition,
             test_frame=self._test_frame(model_id),
             threads={device: self._devices.threads(device) for device in partition.graph.devices},

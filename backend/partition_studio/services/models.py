@@ -211,29 +211,33 @@ class ModelService:
 
         Raises ModelBusyError while a deployment runs it, NotSimplifiableError where the simplified form does not pass.
         """
-        row, path = self._row(model_id), self.path(model_id)
+        row = self._row(model_id)
         chosen = ChosenForm.of_summary(row.summary)
         if simplified == chosen.form.simplified:
             return self._summary(row)
+        self._refuse_busy(model_id)
+        path = self._path(row)
         if simplified and not chosen.sentence:
             verdict = judge(path, row.size_bytes, dict(chosen.form.dims))
             chosen = replace(chosen, simplifiable=verdict.passes, sentence=verdict.sentence)
-        allowed = chosen.simplifiable or not simplified
-        if allowed:
-            chosen = replace(chosen, form=replace(chosen.form, simplified=simplified))
-        network = load_network(path, form=chosen.form)
-        with self._lock, self._database.session() as session:
-            self._refuse_busy(model_id)
-            kept = session.get(ModelRow, model_id)
-            if kept is None:
-                raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
-            kept.summary = {**kept.summary, **summarise(network), **chosen.summary()}
-            session.commit()
-        self._remember(model_id, network)
-        self._hub.publish(ModelsMessage())
-        if not allowed:
+        if simplified and not chosen.simplifiable:
+            self._settle(model_id, chosen.summary())
             raise NotSimplifiableError(chosen.sentence, model_id=model_id)
+        chosen = replace(chosen, form=replace(chosen.form, simplified=simplified))
+        network = load_network(path, form=chosen.form)
+        self._settle(model_id, summarise(network) | chosen.summary())
+        self._remember(model_id, network)
         return self._summary(self._row(model_id))
+
+    def _settle(self, model_id: str, facts: Mapping[str, object]) -> None:
+        self._refuse_busy(model_id)
+        with self._lock, self._database.session() as session:
+            row = session.get(ModelRow, model_id)
+            if row is None:
+                raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
+            row.summary = {**row.summary, **facts}
+            session.commit()
+        self._hub.publish(ModelsMessage())
 
     def _refuse_busy(self, model_id: str) -> None:
         deployment = self._deployment_of(model_id)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from partition_studio.errors import NetworkError
@@ -25,14 +26,14 @@ class NetworkCrashesError(NetworkError):
     next_step = "Do not use this file, unless you made it yourself: then report it together with how it was made."
 
 
-def vet(path: Path, size_bytes: int) -> None:
-    """Return when the file can be loaded.
+def vet(path: Path, size_bytes: int, dims: Mapping[str, int] | None = None) -> None:
+    """Return when the file can be loaded with those sizes of its free dimensions.
 
     Raises NetworkError with the code of what is wrong, NetworkCrashesError when loading crashes or exceeds a limit.
     """
     memory_bytes = BASE_MEMORY_BYTES + MEMORY_PER_FILE_BYTE * size_bytes
     command = [sys.executable, "-m", "partition_studio.graph", str(path)]
-    command += ["--memory-bytes", str(memory_bytes), "--cpu-s", str(CPU_S)]
+    command += ["--memory-bytes", str(memory_bytes), "--cpu-s", str(CPU_S), "--dims", json.dumps(dict(dims or {}))]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=WALL_S, check=False)
     except subprocess.TimeoutExpired:
