@@ -22,3 +22,5 @@ export type LiveMessage = LiveEnvelope["message"];
 export type NetworkRef = Schemas["NetworkRef"];
 export type Sharding = Plan["shards"][number];
 export type Strategy = Sharding["strategy"];
+export type ImportedPlan = Schemas["ImportedPlanOut"];
+export type AutodiceFiles = Schemas["AutodiceOut"];

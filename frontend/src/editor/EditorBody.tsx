@@ -129,7 +129,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         <SearchBox network={network} input={searchInput} leave={() => document.querySelector<HTMLElement>(".canvas")?.focus()} />
         <span className="header-space" />
         <SyncNote state={sync} />
-        <PlanMenu model={model} />
+        <PlanMenu model={model} devices={devices} />
         <DeployState deployments={deployments} hidden={deploy.shown !== null} open={deploy.open} />
         <DeployButton
           reason={deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null)}

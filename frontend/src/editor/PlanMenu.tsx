@@ -1,45 +1,48 @@
-/** Export and import of the plan document. */
+/** Export and import: the plan document, and other tools' files. */
 import { ActionIcon, Menu } from "@mantine/core";
-import { IconDots, IconDownload, IconEraser, IconUpload } from "@tabler/icons-react";
-import { useRef } from "react";
+import { IconDots, IconDownload, IconEraser, IconFileExport, IconFileImport, IconUpload } from "@tabler/icons-react";
+import { lazy, Suspense, useRef, useState } from "react";
 import { asProblem } from "@/api/client";
-import type { Model } from "@/api/types";
+import type { Device, Model } from "@/api/types";
+import { download, fileName } from "@/app/download";
 import { plural } from "@/app/format";
 import { tell } from "@/app/notify";
 import { EMPTY, planDocument } from "@/plan/content";
 import { readPlan } from "@/plan/document";
 import { planStore, replacePlan } from "@/plan/store";
 import { checkPlan } from "@/plan/useReport";
+import type { Foreign } from "./ForeignDialog";
 import { flash } from "./view";
 
-function download(model: Model): void {
-  const text = `${JSON.stringify(planDocument(model, planStore.getState().content), null, 2)}\n`;
-  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = `${model.name.replace(/[^\w.-]+/g, "-")}.plan.json`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
+const ForeignDialog = lazy(() => import("./ForeignDialog"));
+
+const IMPORTS: readonly (readonly [Foreign, string])[] = [
+  ["import-autodice", "Import AutoDiCE files…"],
+  ["import-map", "Import a map of layers…"],
+  ["import-cuts", "Import a list of cuts…"],
+];
+
+async function openFile(file: File, model: Model): Promise<void> {
+  const answer = readPlan(await file.text(), model);
+  if ("problem" in answer) {
+    tell(`${file.name}: ${answer.problem}`, answer.nextStep);
+    return;
+  }
+  try {
+    // A document that the studio does not take at all is refused here; what else is wrong is listed beside the canvas.
+    await checkPlan(model, answer.content);
+  } catch (error) {
+    const { message, nextStep } = asProblem(error);
+    tell(`${file.name}: ${message}`, nextStep);
+    return;
+  }
+  flash("", `${plural(replacePlan(answer.content, `Import ${file.name}`).layers, "layer")} changed`);
 }
 
-export function PlanMenu({ model }: { model: Model }) {
+export function PlanMenu({ model, devices }: { model: Model; devices: readonly Device[] }) {
   const input = useRef<HTMLInputElement>(null);
-  const load = async (file: File) => {
-    const answer = readPlan(await file.text(), model);
-    if ("problem" in answer) {
-      tell(`${file.name}: ${answer.problem}`, answer.nextStep);
-      return;
-    }
-    try {
-      // A document that the studio does not take at all is refused here; what else is wrong is listed beside the canvas.
-      await checkPlan(model, answer.content);
-    } catch (error) {
-      const { message, nextStep } = asProblem(error);
-      tell(`${file.name}: ${message}`, nextStep);
-      return;
-    }
-    flash("", `${plural(replacePlan(answer.content, `Import ${file.name}`).layers, "layer")} changed`);
-  };
+  const [foreign, setForeign] = useState<Foreign | null>(null);
+  const save = () => download(`${fileName(model.name)}.plan.json`, `${JSON.stringify(planDocument(model, planStore.getState().content), null, 2)}\n`);
   return (
     <>
       <input
@@ -50,29 +53,43 @@ export function PlanMenu({ model }: { model: Model }) {
         data-testid="plan-import"
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
-          if (file) void load(file);
+          if (file) void openFile(file, model);
           event.currentTarget.value = "";
         }}
       />
       <Menu position="bottom-end" withinPortal>
         <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" aria-label="More about the plan">
+          <ActionIcon variant="subtle" color="gray" aria-label="More about the plan" data-testid="plan-menu">
             <IconDots size={17} />
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item leftSection={<IconDownload size={14} />} onClick={() => download(model)} data-testid="plan-export">
+          <Menu.Item leftSection={<IconDownload size={14} />} onClick={save} data-testid="plan-export">
             Export plan
           </Menu.Item>
+          <Menu.Item leftSection={<IconFileExport size={14} />} onClick={() => setForeign("export-autodice")} data-testid="export-autodice">
+            Export for AutoDiCE…
+          </Menu.Item>
+          <Menu.Divider />
           <Menu.Item leftSection={<IconUpload size={14} />} onClick={() => input.current?.click()}>
             Import plan…
           </Menu.Item>
+          {IMPORTS.map(([what, label]) => (
+            <Menu.Item key={what} leftSection={<IconFileImport size={14} />} onClick={() => setForeign(what)} data-testid={what}>
+              {label}
+            </Menu.Item>
+          ))}
           <Menu.Divider />
           <Menu.Item leftSection={<IconEraser size={14} />} onClick={() => replacePlan({ ...EMPTY, rest: planStore.getState().content.rest }, "Clear the plan")}>
             Clear the plan
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      {foreign !== null && (
+        <Suspense>
+          <ForeignDialog what={foreign} model={model} devices={devices} close={() => setForeign(null)} />
+        </Suspense>
+      )}
     </>
   );
 }
