@@ -19,7 +19,7 @@ from partition_studio.deployment.errors import (
 )
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.rollout import MAX_PARALLEL_DEVICES, DeploymentSpec, Rollout
-from partition_studio.deployment.run import Run
+from partition_studio.deployment.run import Run, Tensors
 from partition_studio.errors import StudioError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.session import DeviceSession
@@ -98,6 +98,10 @@ class Deployment:
     def passthrough(self) -> Mapping[str, str]:
         """Outputs that are inputs of the network."""
         return self._rollout.manifest.passthrough
+
+    def constant_outputs(self) -> Tensors:
+        """Return the outputs that are the same for every input. Raises NetworkChangedError."""
+        return {name: weight.array() for name, weight in self.spec.partition.network.constant_outputs.items()}
 
     def start(self) -> None:
         """Begin to bring it up."""

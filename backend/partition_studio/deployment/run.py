@@ -69,13 +69,15 @@ class Run:
         in_flight: int | None,
         front_door: FrontDoor,
         passthrough: Mapping[str, str],
+        constants: Tensors,
         classify: Callable[[Tensors], list[ClassScoreOut]],
         on_change: Callable[["Run"], None],
     ) -> None:
         """Prepare a run.
 
         `in_flight` is how many frames may be under way at once: 1 runs the parts one after the other, None lets the
-        pipeline take what it can. `passthrough` names the outputs that are inputs of the network, with that input's name.
+        pipeline take what it can. `passthrough` names the outputs that are inputs of the network, with that input's
+        name; `constants` are the outputs that are the same for every frame.
         """
         self.id = run_id
         self.deployment_id = deployment_id
@@ -90,6 +92,7 @@ class Run:
         self._room = threading.Semaphore(in_flight) if in_flight is not None else None
         self._front_door = front_door
         self._passthrough = passthrough
+        self._constants = constants
         self._classify = classify
         self._on_change = on_change
         self._lock = threading.Lock()
@@ -210,7 +213,8 @@ class Run:
             self._stop.set()
 
     def _show(self, number: int, frame: NamedFrame, result: FrameResult) -> None:
-        outputs = {**result.outputs, **{out: frame.inputs[source] for out, source in self._passthrough.items()}}
+        straight = {out: frame.inputs[source] for out, source in self._passthrough.items()}
+        outputs = {**result.outputs, **straight, **self._constants}
         shown = FrameResultOut(
             frame=number,
             input_name=frame.name,

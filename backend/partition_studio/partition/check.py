@@ -18,7 +18,7 @@ from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
-from partition_studio.partition.stages import Cut, Stage, StageGraph
+from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
 
 #: Python, ONNX Runtime and the agent themselves (46 MB measured, with room).
 RUNTIME_BYTES = 64 * 2**20
@@ -148,7 +148,12 @@ def _check(
     names = division.network.layers_by_name
     if any(name not in plan.placement and name not in division.devices for name in names):
         return PlanReport(tuple(problems), (), (), (), division), None
-    partition = place(network, division, plan)
+    try:
+        partition = place(network, division, plan)
+    except CutTypeError as error:
+        layer = str(error.details["layer"])
+        problem = Problem(error.code, "error", error.message, layer=layer, next_step=error.next_step)
+        return PlanReport((*problems, problem), (), (), (), division), None
     graph = partition.graph
     costs = tuple(_device_cost(partition.network, graph, device) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))

@@ -313,6 +313,7 @@ class Draft:
             weight_nodes=constant,
             shapes={name: shape for name, shape in self._constant_shapes(constant).items()},
             form=whole.form,
+            constant_outputs=whole.constant_outputs,
         )
 
     def _constant_shapes(self, constant: Mapping[str, NodeProto]) -> dict[str, tuple[int, ...]]:

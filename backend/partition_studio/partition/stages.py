@@ -14,6 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from partition_studio.errors import NotFoundError, PlanError
+from partition_studio.graph.dtypes import TRAVELLING
 from partition_studio.graph.network import Layer, Network, TensorType
 
 #: The two ends of a pipeline where a cut names a stage.
@@ -26,6 +27,13 @@ class UnplacedLayerError(PlanError):
 
     code = "unplaced_layer"
     next_step = "Place every layer on a device."
+
+
+class CutTypeError(PlanError):
+    """A tensor of a type that no runtime takes from outside would cross a cut."""
+
+    code = "cut_dtype"
+    next_step = "Place the layers that make and read it on the same device, next to each other."
 
 
 class StageNotFoundError(NotFoundError):
@@ -139,7 +147,7 @@ class StageGraph:
 
 
 def build_stages(network: Network, placement: Mapping[str, str]) -> StageGraph:
-    """Return the stages and cuts that a placement makes. Raises UnplacedLayerError."""
+    """Return the stages and cuts that a placement makes. Raises UnplacedLayerError, CutTypeError."""
     groups = _groups(network, placement)
     stages = _name_stages(network, _in_order(network, groups), placement)
     return _connect(network, stages)
@@ -238,6 +246,8 @@ def _connect(network: Network, stages: list[Stage]) -> StageGraph:
             crossing.setdefault((maker[tensor], stage.name), []).append(tensor)
     for tensor in network.outputs:
         crossing.setdefault((maker[tensor], SINK), []).append(tensor)
+    for (producer, consumer), crossed in crossing.items():
+        _require_travelling(network, crossed, producer, consumer)
     cuts = tuple(Cut(producer, consumer, tuple(tensors)) for (producer, consumer), tensors in crossing.items())
     names = dict.fromkeys(tensor for cut in cuts for tensor in cut.tensors)
     return StageGraph(
@@ -247,3 +257,16 @@ def _connect(network: Network, stages: list[Stage]) -> StageGraph:
         inputs=tuple(network.inputs),
         outputs=tuple(network.outputs),
     )
+
+
+def _require_travelling(network: Network, names: list[str], producer: str, consumer: str) -> None:
+    for name in names:
+        dtype = network.tensors[name].dtype
+        if dtype not in TRAVELLING:
+            layer = network.producers[name].name
+            raise CutTypeError(
+                f"The tensor {name!r} of the layer {layer!r} is {dtype}, which cannot pass from the stage {producer!r} "
+                f"to {consumer!r}: ONNX Runtime does not take it as an input.",
+                layer=layer,
+                tensor=name,
+            )

@@ -206,10 +206,17 @@ def _compare_all(
     for name in graph.outputs:
         if name in frame:
             differences.append(_compare(name, Origin(name, ()), SINK, frame[name], expected[name], tolerances))
+    constants = partition.network.constant_outputs
+    if constants:
+        # Folded without optimisation, so they are compared with the same.
+        expected.update(run_model(whole, frame, list(constants), threads=threads, optimise=False))
+        answers.update((name, weight.array()) for name, weight in constants.items())
+        differences += [_compare(n, Origin(n, ()), SINK, answers[n], expected[n], tolerances) for n in constants]
+    names = [*graph.outputs, *constants]
     return Verification(
         tuple(differences),
-        {name: expected[name] for name in graph.outputs},
-        {name: answers[name] for name in graph.outputs},
+        {name: expected[name] for name in names},
+        {name: answers[name] for name in names},
     )
 
 
@@ -224,7 +231,7 @@ class _Tolerances:
     """How much each tensor of a partition may differ."""
 
     def __init__(self, partition: Partition, optimise: bool) -> None:
-        self.outputs = frozenset(partition.graph.outputs)
+        self.outputs = frozenset([*partition.graph.outputs, *partition.network.constant_outputs])
         self._approximate = partition.division.approximate
         divided = is_divided(partition)
         self._by_dtype = SHARD_TOLERANCES if divided else TOLERANCES if optimise else {}

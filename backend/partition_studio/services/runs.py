@@ -91,6 +91,7 @@ class RunService:
                 in_flight=in_flight,
                 front_door=door,
                 passthrough=deployment.passthrough,
+                constants=deployment.constant_outputs(),
                 classify=classify,
                 on_change=self._changed,
             )
