@@ -1,29 +1,47 @@
 """`partition-studio plan`: plans, offline."""
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partition_studio.cli.model import read_bytes
+from partition_studio.cli import plan_import, plan_shard
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, count_text, print_json, say, table
+from partition_studio.cli.plan_files import (
+    DimOption,
+    ModelArgument,
+    OutOption,
+    PlanArgument,
+    SimplifyOption,
+    load_form,
+    load_planned,
+    names,
+    write_texts,
+)
 from partition_studio.schemas import PlanReportOut
 
-app = typer.Typer(help="Plans: check, spread.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from partition_studio.partition.plan import Plan, Sharding
 
-ModelArgument = Annotated[Path, typer.Argument(help="The network's ONNX file.", metavar="MODEL")]
-PlanArgument = Annotated[Path, typer.Argument(help="The plan's JSON file.", metavar="PLAN")]
+__all__ = ["ModelArgument", "PlanArgument", "app", "print_report"]
+
+app = typer.Typer(help="Plans: show, check, spread, divide, import, export.", no_args_is_help=True)
+app.command("shard")(plan_shard.shard)
+app.command("import-autodice")(plan_import.import_autodice)
+app.command("export-autodice")(plan_import.export_autodice)
+app.command("import-map")(plan_import.import_map)
+app.command("import-cuts")(plan_import.import_cuts)
+
+#: No table of parts is longer, for people.
+MOST_PARTS = 200
 
 
 @app.command("check")
 def check(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False) -> None:
     """Say what is wrong with a plan, or what it costs; needs no studio. Exit code 2 when it cannot be applied."""
-    from partition_studio.graph.load import load_network
     from partition_studio.partition.check import check_plan
-    from partition_studio.partition.plan import parse_plan
     from partition_studio.services.plan_reports import report_out
 
-    network, document = load_network(model), parse_plan(read_bytes(plan))
+    network, document = load_planned(model, plan)
     report = report_out(check_plan(network, document), network, document)
     if as_json:
         print_json(report)
@@ -33,27 +51,71 @@ def check(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False)
         raise typer.Exit(2)
 
 
+@app.command("show")
+def show(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False) -> None:
+    """Show a plan: its network, stages, divided layers and their parts, and the weights of each device."""
+    from partition_studio.partition.check import check_plan
+    from partition_studio.services.plan_reports import report_out
+
+    network, document = load_planned(model, plan)
+    report = report_out(check_plan(network, document), network, document)
+    if as_json:
+        print_json({"plan": document, "report": report})
+        return
+    form = document.network
+    said = [f"{name} = {size}" for name, size in form.dims.items()] + ["simplified"] * form.simplified
+    say(f"{document.name or 'plan'} for {form.name} {form.sha256[:12]}" + (f" ({', '.join(said)})" if said else ""))
+    if document.notes:
+        say(document.notes)
+    for name, resource in document.resources.items():
+        cores = f", cores {', '.join(map(str, resource.cores))}" if resource.cores else ""
+        say(f"{name}: {resource.processor or 'a part'} of {resource.device}{cores}")
+    for index, sharding in enumerate(document.shards):
+        say(f"shard {index}: {_sharding_text(sharding)}")
+    print_report(report)
+
+
+def _sharding_text(sharding: "Sharding") -> str:
+    if sharding.strategy == "output_channels" or sharding.strategy == "input_channels":
+        how = f"{_numbers(sharding.shares)} channels" if sharding.shares else "equal channels"
+    else:
+        how = f"{_numbers(sharding.rows)} rows x {_numbers(sharding.columns)} columns"
+    if sharding.strategy == "spatial" and sharding.exchange_before:
+        how += f", halos exchanged before {', '.join(sharding.exchange_before)}"
+    layers = sharding.layers
+    run = layers[0] if len(layers) == 1 else f"{layers[0]} ... {layers[-1]} ({len(layers)} layers)"
+    return f"{sharding.strategy} of {run} over {', '.join(sharding.devices)}: {how} ({sharding.unit})"
+
+
+def _numbers(numbers: list[float]) -> str:
+    return ":".join(f"{number:g}" for number in numbers)
+
+
 @app.command("spread")
 def spread(
     model: ModelArgument,
     devices: Annotated[str, typer.Option(help="Names of the devices, with commas.")],
-    out: Annotated[Path | None, typer.Option(help="File to write; standard output when left out.")] = None,
+    out: OutOption = None,
+    simplify: SimplifyOption = False,
+    dim: DimOption = None,
 ) -> None:
     """Write a first plan: contiguous runs of layers, balanced by estimated cost; needs no studio."""
-    from partition_studio.graph.load import load_network
     from partition_studio.planner.spread import spread as spread_layers
 
-    document = spread_layers(load_network(model), [name for name in devices.split(",") if name]).to_json()
+    plan: Plan = spread_layers(load_form(model, simplify, dim), names(devices))
     if out is None:
-        typer.echo(document, nl=False)
+        typer.echo(plan.to_json(), nl=False)
     else:
-        out.write_text(document)
+        write_texts({out: plan.to_json()})
 
 
 def print_report(report: PlanReportOut) -> None:
-    """Print what is wrong, then what it costs."""
+    """Print what is wrong, what the divided layers became, then what it costs."""
     for problem in report.problems:
         complaints.print(f"{problem.severity}: {problem.message}", markup=False)
+        if problem.next_step:
+            complaints.print(f"  {problem.next_step}", markup=False, style="dim")
+    _print_parts(report)
     if not report.devices:
         return
     table(
@@ -82,3 +144,18 @@ def print_report(report: PlanReportOut) -> None:
         ),
         right=("bytes a frame",),
     )
+
+
+def _print_parts(report: PlanReportOut) -> None:
+    if not report.divided:
+        return
+    strategy = {shard.index: shard.strategy for shard in report.shards}
+    rows = [
+        (layer.layer, ", ".join(strategy[index] for index in layer.shards), part.name, part.op_type, part.device)
+        for layer in report.divided
+        for part in layer.parts
+    ]
+    table(("divided layer", "strategy", "part", "op", "device"), rows[:MOST_PARTS])
+    if len(rows) > MOST_PARTS:
+        say(f"... and {len(rows) - MOST_PARTS} more (--json lists all)")
+    say("")

@@ -7,11 +7,12 @@ from sqlalchemy import select, update
 from partition_studio.errors import ConflictError, NotFoundError
 from partition_studio.partition.add_shard import add_sharding
 from partition_studio.partition.check import check_plan
-from partition_studio.partition.formats.autodice import AutodiceFiles, export_autodice, import_autodice
+from partition_studio.partition.formats.autodice import AutodiceFiles, import_autodice
+from partition_studio.partition.formats.autodice_export import export_autodice
 from partition_studio.partition.formats.cut_list import import_cuts
 from partition_studio.partition.formats.device_map import import_map
 from partition_studio.partition.formats.imported import Imported
-from partition_studio.partition.formats.outline import first_outputs, node_names
+from partition_studio.partition.formats.outline import outline
 from partition_studio.partition.plan import Plan
 from partition_studio.planner.spread import spread
 from partition_studio.schemas import (
@@ -84,19 +85,19 @@ class PlanService:
         """Return the plan of AutoDiCE's files."""
         files = AutodiceFiles(request.mapping, request.horizontal, request.platform)
         network = self._models.network(model_id)
-        original = first_outputs(self._models.path(model_id))
+        original = outline(self._models.path(model_id))
         return _imported(import_autodice(network, files, devices=request.devices, original=original))
 
     def export_autodice(self, model_id: str, plan: Plan) -> AutodiceOut:
         """Return a plan as AutoDiCE's files."""
-        files = export_autodice(self._models.network(model_id), plan)
+        files = export_autodice(self._models.network(model_id), plan, original=outline(self._models.path(model_id)))
         devices = {name: resource.device for name, resource in plan.resources.items() if name != resource.device}
         return AutodiceOut(mapping=files.mapping, horizontal=files.horizontal, devices=devices)
 
     def import_map(self, model_id: str, request: PlacementMapIn) -> ImportedPlanOut:
         """Return the plan of a `{node: device}` map."""
         network = self._models.network(model_id)
-        original = node_names(self._models.path(model_id))
+        original = outline(self._models.path(model_id)).names
         return _imported(import_map(network, request.map, devices=request.devices, original=original))
 
     def import_cuts(self, model_id: str, request: CutListIn) -> ImportedPlanOut:

@@ -57,7 +57,7 @@ def _maker(network: Network, tensor: str) -> Layer:
         raise CutListError(
             f"{tensor!r} is a layer, not a tensor; it makes {listed(list(layer.outputs))}.", tensor=tensor
         )
-    hint = suggestion(tensor, list(network.producers))
+    hint = suggestion(tensor, network.producers)
     raise CutListError(f"The network {network.name!r} has no tensor {tensor!r}.{hint}", tensor=tensor)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.network import Network
-from partition_studio.partition.formats.imported import NAMED, Imported, listed, read_object, suggestion
+from partition_studio.partition.formats.imported import Imported, folded_note, listed, read_object, suggestion
 from partition_studio.partition.plan import NetworkRef, Plan
 
 
@@ -41,7 +41,7 @@ def import_map(
             f"The map is for another network: {len(unknown)} of its {len(document)} layers are not in {network.name!r}."
         )
     if unknown:
-        hint = suggestion(unknown[0], list(known)) if len(unknown) <= NAMED else ""
+        hint = suggestion(unknown[0], known)
         raise DeviceMapError(f"The network {network.name!r} has no {listed(unknown)}.{hint}", layer=unknown[0])
     missing = [name for name in known if name not in document]
     if missing:
@@ -50,9 +50,3 @@ def import_map(
     placement = {name: names.get(document[name], document[name]) for name in known}
     notes = (folded_note(len(folded)),) if folded else ()
     return Imported(Plan(network=NetworkRef.of(network), placement=placement), notes)
-
-
-def folded_note(count: int) -> str:
-    """Say that some nodes of the file need no device."""
-    nodes, them = ("1 node", "it is") if count == 1 else (f"{count} nodes", "they are")
-    return f"{nodes} of the file needed no device: {them} computed when the network is loaded."
