@@ -1,26 +1,59 @@
 """`partition-studio split`: the sub-models of a plan, proven equal to the whole; offline."""
 
-import secrets
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from partition_studio.cli.model import read_bytes
-from partition_studio.cli.options import ChannelsOption, MeanOption, ScaleOption, StdOption, preprocessing_from
+from partition_studio.cli.options import ChannelsOption, MeanOption, ScaleOption, StdOption
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
 from partition_studio.cli.plan import ModelArgument, PlanArgument
-from partition_studio.schemas import PreprocessingOut
+from partition_studio.cli.verify import (
+    InputOption,
+    LabelledOption,
+    Proof,
+    SeedOption,
+    preprocessing_of_options,
+    prove,
+)
+from partition_studio.errors import StudioError
+
+if TYPE_CHECKING:
+    from partition_studio.partition.check import PlanReport
+    from partition_studio.partition.partition import Partition
+
+
+class WeightsDifferError(StudioError):
+    """The files of a device hold other weights than the plan's check said."""
+
+    code = "weights_differ"
+    next_step = "This is a fault of the studio: please report it with the network and the plan."
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceWeights:
+    """Bytes of weights of one device: in the files that were written, and as the plan's check predicted."""
+
+    device: str
+    files: int
+    weight_bytes: int
+    predicted_bytes: int
 
 
 def split(
     model: ModelArgument,
     plan: PlanArgument,
     out: Annotated[Path, typer.Option(help="Folder for the sub-models; it appears whole or not at all.")],
-    input: Annotated[  # the option's name is part of the command
-        Path | None, typer.Option("--input", help="Frame to verify with: .npz, .npy, .pb or an image; else random.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the random frame.")] = None,
+    input_file: InputOption = None,
+    seed: SeedOption = None,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare the parts with the whole before they are written.")
+    ] = True,
+    labelled: LabelledOption = None,
     channels: ChannelsOption = None,
     scale: ScaleOption = None,
     mean: MeanOption = None,
@@ -28,66 +61,114 @@ def split(
     as_json: JsonOption = False,
 ) -> None:
     """Write the sub-models of a plan and verify that together they give the whole network's answer."""
-    from partition_studio.graph.frames import random_frame, read_frame
-    from partition_studio.graph.load import load_network, original_model
+    from partition_studio.graph.load import load_network
     from partition_studio.partition.check import require_valid
-    from partition_studio.partition.extract import submodels, write_submodels
+    from partition_studio.partition.extract import Contents, submodels, write_submodels
     from partition_studio.partition.plan import parse_plan
-    from partition_studio.partition.verify import verify
-    from partition_studio.services.models import preprocessing_of
 
-    network = load_network(model)
-    _, partition = require_valid(network, parse_plan(read_bytes(plan)))
-    graph = partition.graph
-    if input is not None:
-        preprocessing = preprocessing_of(preprocessing_from(channels, scale, mean, std) or PreprocessingOut())
-        frame = read_frame(read_bytes(input), input.name, network.inputs, preprocessing)
-        shown_input = str(input)
-    else:
-        seed = secrets.randbelow(2**31) if seed is None else seed
-        frame = random_frame(network.inputs, seed)
-        shown_input = f"random (seed {seed})"
-    parts = submodels(partition.network, graph)
-    result = verify(original_model(model), partition, {name: part.data for name, part in parts.items()}, frame)
-    result.require_equal()
-    files = write_submodels(partition.network, graph, out)
-    if as_json:
-        print_json(
-            {
-                "out": str(out),
-                "input": shown_input,
-                "equal": result.ok,
-                "max_abs": result.max_abs,
-                "max_rel": result.max_rel,
-                "tolerance": result.tolerance,
-                "stages": [
-                    {
-                        "name": stage.name,
-                        "device": stage.device,
-                        "layers": len(stage.layers),
-                        "file": str(files[stage.name]),
-                        "size_bytes": len(parts[stage.name].data),
-                        "sha256": parts[stage.name].digest,
-                    }
-                    for stage in graph.stages
-                ],
-                "tensors": [
-                    {"tensor": d.tensor, "stage": d.made_by, "max_abs": d.max_abs, "max_rel": d.max_rel}
-                    for d in result.per_tensor
-                ],
-            }
+    if not verify and (input_file is not None or seed is not None or labelled is not None):
+        raise typer.BadParameter("--input, --seed and --labelled are for verifying", param_hint="--no-verify")
+    document = parse_plan(read_bytes(plan))
+    report, partition = require_valid(load_network(model, form=document.network.form), document)
+    proof = None
+    if verify:
+        proof = prove(
+            model,
+            partition,
+            Contents(submodels(partition.network, partition.graph)),
+            input_file=input_file,
+            seed=seed,
+            labelled=labelled,
+            preprocessing=preprocessing_of_options(channels, scale, mean, std),
         )
-        return
+        proof.result.require_equal()
+    files = write_submodels(partition.network, partition.graph, out)
+    weights = _weigh(partition, report, files)
+    if as_json:
+        print_json(_document(partition, files, weights, proof, out))
+    else:
+        _say(partition, files, weights, proof)
+
+
+def _weigh(partition: "Partition", report: "PlanReport", files: Mapping[str, Path]) -> list[DeviceWeights]:
+    """Return the weights in each device's files. Raises WeightsDifferError where they are not what was predicted."""
+    from partition_studio.partition.weigh import weight_bytes_in
+
+    graph = partition.graph
+    found = []
+    for cost in report.costs:
+        own = [files[stage.name] for stage in graph.stages if stage.device == cost.device]
+        held = DeviceWeights(cost.device, len(own), sum(weight_bytes_in(file) for file in own), cost.weight_bytes)
+        if held.weight_bytes != held.predicted_bytes:
+            raise WeightsDifferError(
+                f"The files of the device {cost.device!r} hold {held.weight_bytes} bytes of weights; the plan's check "
+                f"said {held.predicted_bytes}.",
+                device=cost.device,
+            )
+        found.append(held)
+    return found
+
+
+def _document(
+    partition: "Partition", files: Mapping[str, Path], weights: list[DeviceWeights], proof: Proof | None, out: Path
+) -> dict[str, Any]:
+    from partition_studio.partition.extract import MANIFEST
+
+    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    written = {entry["name"]: entry for entry in manifest["stages"]}
+    stages = [
+        {
+            "name": stage.name,
+            "device": stage.device,
+            "layers": len(stage.layers),
+            "file": str(files[stage.name]),
+            "size_bytes": written[stage.name]["bytes"],
+            "sha256": written[stage.name]["sha256"],
+        }
+        for stage in partition.graph.stages
+    ]
+    devices = [
+        {
+            "device": held.device,
+            "files": held.files,
+            "weight_bytes": held.weight_bytes,
+            "predicted_weight_bytes": held.predicted_bytes,
+        }
+        for held in weights
+    ]
+    return {
+        "out": str(out),
+        "verified": proof is not None,
+        **({} if proof is None else proof.document()),
+        "stages": stages,
+        "devices": devices,
+        "weight_bytes": sum(held.weight_bytes for held in weights),
+        "whole_weight_bytes": partition.whole.weight_bytes,
+    }
+
+
+def _say(partition: "Partition", files: Mapping[str, Path], weights: list[DeviceWeights], proof: Proof | None) -> None:
     table(
         ("stage", "device", "layers", "file", "size"),
         (
-            (s.name, s.device, str(len(s.layers)), str(files[s.name]), bytes_text(len(parts[s.name].data)))
-            for s in graph.stages
+            (s.name, s.device, str(len(s.layers)), str(files[s.name]), bytes_text(files[s.name].stat().st_size))
+            for s in partition.graph.stages
         ),
         right=("layers", "size"),
     )
-    say(
-        f"\nThe parts equal the whole on {shown_input}: outputs differ by at most {result.max_abs:.3g} absolutely, "
-        f"{result.max_rel:.3g} of their largest value (allowed {result.tolerance:.0e}); "
-        f"{len(result.per_tensor)} tensors were compared."
+    say("")
+    table(
+        ("device", "files", "weights in files", "predicted"),
+        (
+            (held.device, str(held.files), bytes_text(held.weight_bytes), bytes_text(held.predicted_bytes))
+            for held in weights
+        ),
+        right=("files", "weights in files", "predicted"),
     )
+    total, whole = sum(held.weight_bytes for held in weights), partition.whole.weight_bytes
+    ratio = f" ({total / whole:.3f} times)" if whole else ""
+    say(f"\nWeights of all parts: {bytes_text(total)}; of the whole: {bytes_text(whole)}{ratio}.")
+    if proof is None:
+        say("Not verified.")
+    else:
+        proof.say()

@@ -1,0 +1,205 @@
+"""`partition-studio verify`: the parts of a plan against the whole network, offline; and what `split` says of it."""
+
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from partition_studio.cli.model import read_bytes
+from partition_studio.cli.options import ChannelsOption, MeanOption, ScaleOption, StdOption, preprocessing_from
+from partition_studio.cli.output import JsonOption, print_json, say, table
+from partition_studio.cli.plan import ModelArgument, PlanArgument
+
+if TYPE_CHECKING:
+    from partition_studio.graph.frames import Preprocessing
+    from partition_studio.partition.accuracy import AccuracyChange
+    from partition_studio.partition.partition import Partition
+    from partition_studio.partition.verify import Verification
+
+InputOption = Annotated[
+    Path | None, typer.Option("--input", help="Frame to verify with: .npz, .npy, .pb or an image; else random.")
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of the random frame.")]
+LabelledOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labelled",
+        help="Also measure accuracy: .npz with arrays x and y, or a folder with one folder of images for each class.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found, and on which input; `accuracy` where labelled frames were given."""
+
+    shown_input: str
+    result: "Verification"
+    labelled: Path | None
+    accuracy: "AccuracyChange | None"
+
+    def document(self) -> dict[str, Any]:
+        """Return the result for programs; numbers that are not finite become null."""
+        result = self.result
+        return {
+            "input": self.shown_input,
+            "ok": result.ok,
+            "equal": result.ok and not result.approximate,
+            "approximate": result.approximate,
+            "max_abs": _finite(result.max_abs),
+            "max_rel": _finite(result.max_rel),
+            "tolerance": _finite(result.tolerance),
+            "optimised_max_rel": None if result.optimised_max_rel is None else _finite(result.optimised_max_rel),
+            "first_difference": None if result.first_difference is None else result.first_difference.tensor,
+            "accuracy": None if self.accuracy is None else asdict(self.accuracy),
+            "tensors": [
+                {
+                    "tensor": one.tensor,
+                    "stage": one.made_by,
+                    "max_abs": _finite(one.max_abs),
+                    "max_rel": _finite(one.max_rel),
+                    "tolerance": _finite(one.tolerance),
+                }
+                for one in result.per_tensor
+            ],
+        }
+
+    def say(self) -> None:
+        """Print the result for people."""
+        say(_sentence(self.result, self.shown_input))
+        if self.result.optimised_max_rel:
+            say(
+                "It is a quantised network: with the runtime's optimisation, which rounds elsewhere, outputs differ by "
+                f"{self.result.optimised_max_rel:.3g} of their largest value."
+            )
+        if self.accuracy is not None:
+            change = self.accuracy
+            say(
+                f"On the {change.frames} labelled frames of {self.labelled} the whole is right for "
+                f"{100 * change.whole:.2f} %, the parts for {100 * change.parts:.2f} % "
+                f"({100 * change.change:+.2f} points); {change.flipped} frames are called otherwise."
+            )
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _sentence(result: "Verification", shown_input: str) -> str:
+    differ = f"differ by at most {result.max_abs:.3g} absolutely, {result.max_rel:.3g} of their largest value"
+    counted = f"{len(result.per_tensor)} tensors were compared."
+    if not result.ok:
+        return f"The parts do not equal the whole on {shown_input}: outputs {differ}; {counted}"
+    if result.approximate:
+        return f"Approximate by plan: on {shown_input} outputs {differ}; {counted}"
+    if result.max_abs == 0.0:
+        return f"The parts equal the whole on {shown_input}: outputs are equal to the last bit; {counted}"
+    return f"The parts equal the whole on {shown_input}: outputs {differ} (allowed {result.tolerance:.0e}); {counted}"
+
+
+def prove(
+    model: Path,
+    partition: "Partition",
+    parts: Mapping[str, bytes],
+    *,
+    input_file: Path | None,
+    seed: int | None,
+    labelled: Path | None,
+    preprocessing: "Preprocessing",
+    exact: bool = False,
+) -> Proof:
+    """Compare parts and whole on a frame, and on labelled frames where some are given."""
+    from partition_studio.graph.frames import random_frame, read_frame
+    from partition_studio.graph.load import original_model
+    from partition_studio.partition.accuracy import accuracy_change
+    from partition_studio.partition.labelled import read_labelled
+    from partition_studio.partition.verify import verify
+
+    inputs = partition.whole.inputs
+    if input_file is not None:
+        frame = read_frame(read_bytes(input_file), input_file.name, inputs, preprocessing)
+        shown_input = str(input_file)
+    else:
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        frame = random_frame(inputs, seed)
+        shown_input = f"random input (seed {seed})"
+    frames = None if labelled is None else read_labelled(labelled, inputs, preprocessing)
+    original = original_model(model, form=partition.whole.form)
+    result = verify(original, partition, parts, frame, optimise=not exact)
+    change = None
+    if frames is not None and result.ok:
+        change = accuracy_change(original, partition, parts, frames)
+    return Proof(shown_input, result, labelled, change)
+
+
+def preprocessing_of_options(
+    channels: str | None, scale: float | None, mean: str | None, std: str | None
+) -> "Preprocessing":
+    """Return how images become inputs."""
+    from partition_studio.schemas import PreprocessingOut
+    from partition_studio.services.models import preprocessing_of
+
+    return preprocessing_of(preprocessing_from(channels, scale, mean, std) or PreprocessingOut())
+
+
+def verify(
+    model: ModelArgument,
+    plan: PlanArgument,
+    input_file: InputOption = None,
+    seed: SeedOption = None,
+    exact: Annotated[
+        bool,
+        typer.Option(help="Without the runtime's optimisation: a placement must be equal to the last bit."),
+    ] = False,
+    labelled: LabelledOption = None,
+    channels: ChannelsOption = None,
+    scale: ScaleOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the parts of a plan with the whole network, tensor by tensor at every cut; writes nothing.
+
+    Exit code 2 when they differ by more than is allowed.
+    """
+    from partition_studio.graph.load import load_network
+    from partition_studio.partition.check import require_valid
+    from partition_studio.partition.extract import Contents, submodels
+    from partition_studio.partition.plan import parse_plan
+
+    document = parse_plan(read_bytes(plan))
+    _, partition = require_valid(load_network(model, form=document.network.form), document)
+    proof = prove(
+        model,
+        partition,
+        Contents(submodels(partition.network, partition.graph)),
+        input_file=input_file,
+        seed=seed,
+        labelled=labelled,
+        preprocessing=preprocessing_of_options(channels, scale, mean, std),
+        exact=exact,
+    )
+    if as_json:
+        print_json(proof.document())
+    else:
+        table(
+            ("tensor", "stage", "differs by", "of the largest", "allowed"),
+            (
+                (d.tensor, d.made_by, f"{d.max_abs:.3g}", f"{d.max_rel:.3g}", _allowed(d.tolerance))
+                for d in proof.result.per_tensor
+            ),
+            right=("differs by", "of the largest", "allowed"),
+        )
+        say("")
+        proof.say()
+    proof.result.require_equal()
+
+
+def _allowed(tolerance: float) -> str:
+    if math.isinf(tolerance):
+        return "approximate"
+    return f"{tolerance:.0e}" if tolerance else "nothing"
