@@ -22,7 +22,7 @@ def annotate(model: onnx.ModelProto, network: Network, graph: StageGraph, stage:
 
     Every node gets the stage's number along the stage order as its `pipeline_stage`. Calling it again changes nothing.
     """
-    number = graph.order.index(stage.name)
+    number = graph.position[stage.name]
     del model.configuration[:]
     model.configuration.add(name=CONFIGURATION, num_devices=len(graph.devices), device=list(graph.devices))
     for node in model.graph.node:

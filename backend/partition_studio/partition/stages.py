@@ -101,6 +101,11 @@ class StageGraph:
         """Names of the stages, each after all that it depends on."""
         return tuple(stage.name for stage in self.stages)
 
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Place of each stage in the order."""
+        return MappingProxyType({name: index for index, name in enumerate(self.order)})
+
     @property
     def devices(self) -> tuple[str, ...]:
         """The devices in use, in order of their first stage."""
