@@ -205,7 +205,8 @@ def _swallowed(draft: Draft, tiled: TiledRun, group: Group, parts: Sequence[Part
 
 def _most_tiles(draft: Draft, tiled: TiledRun, group: Group, place: int) -> int:
     """Return the largest number of equal tiles on a side, the other left as it is, whose halos swallow none."""
-    for count in range(len(tiled.grid.sides[place].numbers) - 1, 1, -1):
+    numbers = tiled.grid.sides[place].numbers
+    for count in range(len(numbers) - (len(set(numbers)) == 1), 1, -1):
         sides = list(tiled.grid.sides)
         sides[place] = replace(sides[place], numbers=(1.0,) * count)
         fewer = replace(tiled, grid=replace(tiled.grid, sides=tuple(sides), unit="share"))
