@@ -7,6 +7,7 @@ tiles. The rules, applied until nothing changes:
 - a piece of a piece is a piece of what that was taken from;
 - a piece of a join that lies in one part is a piece of the part, or the part itself;
 - a piece that spans several parts is a join of pieces of them;
+- a piece of a sum that is read in pieces alone is a sum of pieces;
 - a join of joins along the same axis is one join;
 - two joins of the same parts are the same.
 """
@@ -18,15 +19,17 @@ from itertools import accumulate
 import numpy as np
 from onnx import NodeProto
 
+from partition_studio.graph.walk import captured_names
 from partition_studio.graph.weights import Range
 from partition_studio.partition.draft import Draft
 
 
 def shorten(draft: Draft) -> None:
-    """Rewire pieces of joined tensors so that they come from the parts. What nobody reads any more stays behind."""
+    """Rewire pieces of joined tensors so that they come from the parts; remove glue that nobody reads any more."""
     _Shortening(draft).run()
     _flatten(draft)
     _unite(draft)
+    _remove_unread(draft)
 
 
 class _Shortening:
@@ -35,6 +38,7 @@ class _Shortening:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._pieces: dict[tuple[str, tuple[Range, ...]], str] = {}
+        self._summed: dict[str, bool] = {}
         self._waiting = deque(name for name in draft.glue if draft.nodes[name].op_type == "Slice")
 
     def run(self) -> None:
@@ -65,6 +69,25 @@ class _Shortening:
                 self._stand_in(piece, self._take(*sources[0]))
             else:
                 draft.join([self._take(*source) for source in sources], piece, axis)
+        elif maker.op_type == "Sum" and self._only_in_pieces(maker.output[0]):
+            draft.remove(node.name)
+            parts = [self._take(part, cuts) for part in maker.input]
+            kind, source = draft.types[piece], draft.source(maker.name)
+            draft.add("Sum", parts, {piece: kind}, name=f"join:{piece}", source=source, glue=True)
+
+    def _only_in_pieces(self, total: str) -> bool:
+        """Say whether a sum is read in pieces that are together no more than the whole.
+
+        Then each device adds up its piece, instead of one that adds up all and sends the pieces out.
+        """
+        draft = self._draft
+        if total not in self._summed:
+            readers = draft.readers(total)
+            elements = sum(draft.types[reader.output[0]].elements for reader in readers)
+            glued = all(reader.name in draft.glue and reader.op_type == "Slice" for reader in readers)
+            within = glued and total not in draft.outputs and elements <= draft.types[total].elements
+            self._summed[total] = within
+        return self._summed[total]
 
     def _take(self, tensor: str, cuts: tuple[Range, ...]) -> str:
         shape = self._draft.shape(tensor)
@@ -160,9 +183,24 @@ def _unite(draft: Draft) -> None:
     for node in sorted(joins, key=lambda node: node.output[0] not in draft.outputs):
         output = node.output[0]
         same = known.setdefault((_axis(draft, node), tuple(node.input)), output)
-        if same != output and output not in draft.outputs:
+        captured = any(output in captured_names(reader) for reader in draft.readers(output))
+        if same != output and output not in draft.outputs and not captured:
             for reader in draft.readers(output):
                 draft.reconnect(reader.name, output, same)
+
+
+def _remove_unread(draft: Draft) -> None:
+    pending = list(draft.glue)
+    while pending:
+        name = pending.pop()
+        if name not in draft.glue:
+            continue
+        node = draft.nodes[name]
+        if any(tensor in draft.outputs or draft.readers(tensor) for tensor in node.output):
+            continue
+        makers = [draft.maker(tensor) for tensor in node.input]
+        draft.remove(name)
+        pending += [maker.name for maker in makers if maker is not None]
 
 
 def _axis(draft: Draft, join: NodeProto) -> int:

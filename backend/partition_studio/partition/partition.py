@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from partition_studio.graph.network import Network
 from partition_studio.partition.draft import Draft, Origin, ShardError
+from partition_studio.partition.glue import place_glue
 from partition_studio.partition.joins import shorten
 from partition_studio.partition.plan import (
     IndependentSharding,
@@ -85,8 +86,9 @@ def divide(network: Network, plan: Plan) -> Division:
             error.details = {"shard": number, **error.details}
             raise
     shorten(draft)
+    place_glue(draft, plan.placement)
     rewritten = draft.finish()
-    devices = _place_glue(rewritten, draft, plan.placement)
+    devices = {name: device for name, device in draft.devices.items() if name in rewritten.layers_by_name}
     return Division(
         network=rewritten,
         devices=MappingProxyType(devices),
@@ -111,44 +113,6 @@ def _apply(draft: Draft, sharding: Sharding) -> None:
 def _overrides(division: Division, plan: Plan) -> dict[str, str]:
     """Return the devices that the plan itself gives to layers which shardings made."""
     return {name: plan.placement[name] for name in division.devices if name in plan.placement}
-
-
-def _place_glue(network: Network, draft: Draft, placement: Mapping[str, str]) -> dict[str, str]:
-    """Return the device of every layer made by a sharding.
-
-    A join runs where its first reader runs, so that parts go there directly; a piece is cut off where the tensor is
-    made, so that only the piece travels. At the network's ends it is the other way round.
-    """
-    devices = {name: device for name, device in draft.devices.items() if name in network.layers_by_name}
-    known = {**placement, **devices}
-    glue = [layer for layer in network.layers if layer.name in draft.glue]
-    for layer in reversed(glue):
-        if layer.name not in known and layer.op_type != "Slice":
-            device = _device_after(network, layer.outputs, known)
-            if device is not None:
-                devices[layer.name] = known[layer.name] = device
-    for layer in glue:
-        if layer.name not in known:
-            makers = [known[m.name] for m in network.predecessors(layer) if m.name in known]
-            device = makers[0] if makers else _device_after(network, layer.outputs, known)
-            if device is not None:
-                devices[layer.name] = known[layer.name] = device
-    return devices
-
-
-def _device_after(network: Network, tensors: tuple[str, ...], known: Mapping[str, str]) -> str | None:
-    """Return the device of the first layer that is placed and reads one of `tensors`, directly or through glue."""
-    pending = list(tensors)
-    seen: set[str] = set()
-    while pending:
-        tensor = pending.pop(0)
-        for reader in network.consumers[tensor]:
-            if reader.name in known:
-                return known[reader.name]
-            if reader.name not in seen:
-                seen.add(reader.name)
-                pending.extend(reader.outputs)
-    return None
 
 
 def _affected(network: Network, seeds: set[str]) -> frozenset[str]:
