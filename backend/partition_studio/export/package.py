@@ -1,0 +1,281 @@
+"""The standalone package: everything that runs a plan by SSH without the studio, in one folder."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from partition_agent.protocol import TensorSpec
+from partition_studio.deployment.manifest import Manifest, build_manifest, tensor_spec
+from partition_studio.deployment.rollout import DEFAULT_DEVICE_TOLERANCE, DEVICE_TOLERANCE
+from partition_studio.export.errors import NotExportableError
+from partition_studio.export.folder import whole_folder
+from partition_studio.export.readme import readme
+from partition_studio.export.starter.arrays import is_storable
+from partition_studio.export.starter.package import EXPECTED, HOSTS, SUMS, VERSION
+from partition_studio.fleet.agent_wheel import build_agent_wheel
+from partition_studio.fleet.lock import Target, read_agent_lock
+from partition_studio.fleet.progress import Progress, never_cancelled
+from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.graph.frames import Frame, random_frame
+from partition_studio.graph.load import load_network, original_model
+from partition_studio.graph.network import Network
+from partition_studio.partition.check import require_valid
+from partition_studio.partition.extract import MANIFEST, write_submodels
+from partition_studio.partition.partition import Partition
+from partition_studio.partition.plan import Plan
+from partition_studio.partition.submodel import Contents, require_deployable, submodels
+from partition_studio.partition.verify import Verification, verify
+
+#: The package's own description; its presence marks a folder as one of ours.
+DESCRIPTION = "package.json"
+
+#: What runs on the person's machine, and on a host before the agent does: copied into the package's `lib`.
+_STUDIO_MODULES = ("fleet/device_script.py",)
+_AGENT_MODULES = ("__init__.py", "standalone_stream.py")
+
+_START = '''#!/usr/bin/env python3
+"""Runs this package's network on the hosts of hosts.json, by SSH: see README.md."""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+if sys.version_info < (3, 8):
+    sys.exit("start needs Python 3.8 or newer")
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(FOLDER / "lib"))
+
+from partition_studio.export.starter.main import main  # noqa: E402 - found by the line above
+
+sys.exit(main(FOLDER))
+'''
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written. `digest` is the package's: that of everything but the hosts file."""
+
+    out: Path
+    digest: str
+    devices: tuple[str, ...]
+    stages: int
+    size_bytes: int
+    platforms: tuple[str, ...]
+    seed: int
+    verification: Verification
+
+
+def export_package(
+    model: Path,
+    plan: Plan,
+    out: Path,
+    *,
+    targets: Sequence[Target],
+    wheelhouses: WheelhouseCache,
+    seed: int,
+    say: Say,
+) -> Exported:
+    """Write the package of a plan, proven equal to the whole on a random frame: all of it or nothing.
+
+    Raises StudioError: of the network, of the plan, WheelhouseError, PartsDifferError, PackageFolderError.
+    """
+    network = load_network(model, form=plan.network.form)
+    _, partition = require_valid(network, plan)
+    _require_storable(network)
+    # The folder is looked at before what takes long.
+    with whole_folder(out, DESCRIPTION) as work:
+        say("proving that the parts equal the whole")
+        parts = submodels(partition.network, partition.graph)
+        require_deployable(parts)
+        frame = random_frame(network.inputs, seed)
+        whole = original_model(model, form=plan.network.form)
+        verification = verify(whole, partition, Contents(parts), frame)
+        verification.require_equal()
+        files = write_submodels(partition.network, partition.graph, work / "models")
+        (work / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+        _write_expected(work / EXPECTED, network, frame, verification)
+        digests = {name: part.digest for name, part in parts.items()}
+        manifest = build_manifest(partition.graph, digests, {})
+        document = _document(work, partition, manifest, {digests[name]: path for name, path in files.items()})
+        document["tolerances"] = _tolerances(document, verification)
+        document["approximate"] = verification.approximate
+        document["agent"] = _write_agent(work)
+        document["wheels"] = [_write_wheels(work, target, wheelhouses, say) for target in targets]
+        _write_json(work / DESCRIPTION, document)
+        hosts = {"devices": {name: _host(name) for name in partition.graph.devices}}
+        _write_json(work / HOSTS, hosts)
+        _write_lib(work)
+        platforms = [target.key for target in targets]
+        text = readme(network.name, partition.graph.devices, platforms, list(network.inputs))
+        (work / "README.md").write_text(text, encoding="utf-8")
+        digest = _write_sums(work)
+        size = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+    return Exported(
+        out=out,
+        digest=digest,
+        devices=partition.graph.devices,
+        stages=len(partition.graph.stages),
+        size_bytes=size,
+        platforms=tuple(target.key for target in targets),
+        seed=seed,
+        verification=verification,
+    )
+
+
+def _require_storable(network: Network) -> None:
+    for name, kind in {**network.inputs, **network.outputs}.items():
+        if not is_storable(kind.dtype):
+            raise NotExportableError(
+                f"The tensor {name!r} is of type {kind.dtype}, which .npy files do not have.", tensor=name
+            )
+
+
+def _document(work: Path, partition: Partition, manifest: Manifest, files: Mapping[str, Path]) -> dict[str, Any]:
+    network, graph = partition.whole, partition.graph
+    constants = [
+        TensorSpec(name, weight.array().dtype.name, weight.dims) for name, weight in network.constant_outputs.items()
+    ]
+    stages = json.loads((work / "models" / MANIFEST).read_text(encoding="utf-8"))["stages"]
+    names = {entry["name"]: entry["file"] for entry in stages}
+    return {
+        "version": VERSION,
+        "network": {"name": network.name, "sha256": network.digest},
+        "stages": list(graph.order),
+        "all_inputs": _plain(tensor_spec(name, kind) for name, kind in network.inputs.items()),
+        "inputs": _plain(manifest.inputs.values()),
+        "outputs": _plain(manifest.outputs.values()),
+        "passthrough": _plain(tensor_spec(name, network.inputs[name]) for name in manifest.passthrough),
+        "constants": _plain(constants),
+        "shares": [
+            {"device": share.device, "stages": _plain(share.stages), "links": _plain(share.links)}
+            for share in manifest.shares
+        ],
+        "door_links": _plain(manifest.studio_links),
+        "models": {
+            stage.digest: _file(work, work / "models" / names[stage.name], stage.digest)
+            for share in manifest.shares
+            for stage in share.stages
+        },
+    }
+
+
+def _plain(structs: Any) -> list[Any]:
+    built: list[Any] = msgspec.to_builtins(list(structs))
+    return built
+
+
+def _file(work: Path, path: Path, sha256: str) -> dict[str, object]:
+    return {"file": str(path.relative_to(work)), "sha256": sha256, "bytes": path.stat().st_size}
+
+
+def _host(name: str) -> dict[str, object]:
+    return {"ssh": name, "port": None, "address": None, "python": None, "cores": []}
+
+
+def _write_expected(path: Path, network: Network, frame: Frame, verification: Verification) -> None:
+    """Record the frame, and the answer to it: the whole's, or that of the parts where they differ on purpose."""
+    answers = {
+        found.tensor: verification.part_outputs[found.tensor]
+        for found in verification.per_tensor
+        if found.is_output and found.tolerance == float("inf")
+    }
+    arrays = {f"in:{name}": array for name, array in frame.items()}
+    arrays.update({f"out:{name}": answers.get(name, array) for name, array in verification.outputs.items()})
+    arrays.update({f"out:{name}": weight.array() for name, weight in network.constant_outputs.items()})
+    # numpy's own would tell when it was made: the same export gives the same package.
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+
+
+def _tolerances(document: Mapping[str, Any], verification: Verification) -> dict[str, float]:
+    dtypes = {spec["name"]: spec["dtype"] for spec in (*document["outputs"], *document["passthrough"])}
+    return {name: DEVICE_TOLERANCE.get(dtype, DEFAULT_DEVICE_TOLERANCE) for name, dtype in dtypes.items()}
+
+
+def _write_agent(work: Path) -> dict[str, Any]:
+    folder = work / "agent"
+    folder.mkdir()
+    wheel, requirements = build_agent_wheel(), _without_pip(read_agent_lock().text)
+    (folder / wheel.name).write_bytes(wheel.data)
+    (folder / "requirements.lock").write_text(requirements, encoding="utf-8")
+    wheel_digest = hashlib.sha256(wheel.data).hexdigest()
+    lock_digest = hashlib.sha256(requirements.encode()).hexdigest()
+    return {
+        "digest": hashlib.sha256(f"{wheel_digest} {lock_digest}".encode()).hexdigest()[:16],
+        "wheel": _file(work, folder / wheel.name, wheel_digest),
+        "requirements": _file(work, folder / "requirements.lock", lock_digest),
+    }
+
+
+def _without_pip(lock: str) -> str:
+    """Return a lock without pip, which a host that fetches packages has."""
+    return re.sub(r"^pip==.*(?:\n[ \t].*)*\n", "", lock, flags=re.MULTILINE)
+
+
+def _write_wheels(work: Path, target: Target, wheelhouses: WheelhouseCache, say: Say) -> dict[str, Any]:
+    def progress(report: Progress) -> None:
+        say(report.text)
+
+    wheelhouse = wheelhouses.get(target, progress, never_cancelled)
+    path = work / "wheels" / f"{target.key}.tar"
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(wheelhouse.bundle, path)
+    return {
+        **_file(work, path, wheelhouse.bundle_sha256),
+        "python": list(target.python[:2]),
+        "architecture": target.architecture,
+        "glibc": list(target.glibc),
+    }
+
+
+def _write_lib(work: Path) -> None:
+    studio, agent = resources.files("partition_studio"), resources.files("partition_agent")
+    starter = studio.joinpath("export", "starter")
+    sources = {f"partition_studio/{name}": studio.joinpath(name).read_bytes() for name in _STUDIO_MODULES}
+    sources.update({f"partition_agent/{name}": agent.joinpath(name).read_bytes() for name in _AGENT_MODULES})
+    for entry in starter.iterdir():
+        if entry.name.endswith(".py"):
+            sources[f"partition_studio/export/starter/{entry.name}"] = entry.read_bytes()
+    for name in ("partition_studio", "partition_studio/export", "partition_studio/fleet"):
+        sources[f"{name}/__init__.py"] = b""
+    for name, data in sources.items():
+        path = work / "lib" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    start = work / "start"
+    start.write_text(_START, encoding="utf-8")
+    start.chmod(0o755)
+    (work / "LICENSE").write_bytes(resources.files("partition_studio.export").joinpath("LICENSE").read_bytes())
+
+
+def _write_json(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_sums(work: Path) -> str:
+    """Write the sums of all files but the one that the person edits; return the digest of the whole."""
+    lines = []
+    for path in sorted(work.rglob("*")):
+        if path.is_file() and path.name != HOSTS:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            lines.append(f"{digest}  {path.relative_to(work).as_posix()}\n")
+    text = "".join(lines).encode()
+    (work / SUMS).write_bytes(text)
+    os.chmod(work, 0o755)  # noqa: S103 - a person copies it; it holds no secret
+    return hashlib.sha256(text).hexdigest()
