@@ -145,6 +145,7 @@ def _check(
         problem = Problem(error.code, "error", error.message, layer=named, next_step=error.next_step)
         return PlanReport((*problems, problem), (), (), ()), None
     problems += _placement_problems(network, division, plan, devices)
+    problems += _resource_problems(plan)
     names = division.network.layers_by_name
     if any(name not in plan.placement and name not in division.devices for name in names):
         return PlanReport(tuple(problems), (), (), (), division), None
@@ -225,6 +226,16 @@ def _placement_problems(
         if layer_name not in plan.placement and layer_name not in division.devices:
             message = f"The layer {layer_name!r} is not placed on any device."
             problems.append(Problem("unplaced_layer", "error", message, layer=layer_name))
+    return problems
+
+
+def _resource_problems(plan: Plan) -> list[Problem]:
+    problems = []
+    for place_name in plan.places():
+        resource = plan.resources.get(place_name)
+        if resource is not None and resource.processor == "gpu":
+            message = f"{place_name!r} stands for a GPU of {resource.device!r}: the studio's agents compute on the CPU."
+            problems.append(Problem("gpu_not_used", "warning", message, device=resource.device))
     return problems
 
 
