@@ -1,8 +1,10 @@
 /** All about the selected layer; its neighbours are links that jump. */
 import { ActionIcon } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
+import { Fragment } from "react";
 import type { Model } from "@/api/types";
 import { formatBytes, formatCount, formatMacs, formatShape } from "@/app/format";
+import { allBlocks, blocksOf } from "@/graph/blocks";
 import { at, type Network } from "@/graph/network";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMark } from "@/devices/marks";
@@ -11,7 +13,7 @@ import { divisionsOf } from "@/plan/divisions";
 import { usePlan } from "@/plan/store";
 import { ShardingDetails } from "./ShardingDetails";
 import { cameraMan } from "./camera";
-import { select, viewStore } from "./view";
+import { select, selectNamed, viewStore } from "./view";
 
 function jump(node: number): void {
   select([node]);
@@ -51,6 +53,8 @@ export function Details({ model, network, node }: { model: Model; network: Netwo
   const device = usePlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
   const division = usePlan(({ shards }) => divisionsOf(shards).get(name));
   const mark = useMark(device);
+  const byHand = usePlan(({ rest }) => rest.blocks);
+  const blocks = blocksOf(allBlocks(model.blocks, byHand), name);
   if (!layer) return null;
   const attributes = Object.entries(layer.attributes);
   return (
@@ -77,6 +81,16 @@ export function Details({ model, network, node }: { model: Model; network: Netwo
             </>
           )}
         </dd>
+        {blocks.map((block) => (
+          <Fragment key={block.name}>
+            <dt>{block.kind === "stage" ? "Stage" : "Block"}</dt>
+            <dd>
+              <button type="button" className="link" title={`Select its ${block.layers.length} layers`} onClick={() => selectNamed(network, block.layers)}>
+                {block.name}
+              </button>
+            </dd>
+          </Fragment>
+        ))}
         <dt>Output</dt>
         <dd>{formatShape(shape)}</dd>
         <dt>Work</dt>

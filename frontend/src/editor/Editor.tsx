@@ -12,7 +12,7 @@ export default function Editor({ modelId }: { modelId: string }) {
   const model = useQuery(modelQuery(modelId));
   const devices = useQuery(devicesQuery);
   const error = model.error ?? devices.error;
-  if (model.data && devices.data) return <EditorBody key={model.data.id} model={model.data} devices={devices.data} />;
+  if (model.data && devices.data) return <EditorBody key={`${model.data.id} ${model.data.simplified}`} model={model.data} devices={devices.data} />;
   return (
     <>
       <Header />

@@ -11,6 +11,7 @@ import { ProblemCard } from "@/app/ProblemCard";
 import { setMarks } from "@/devices/marks";
 import { marksOf } from "@/devices/palette";
 import { at, buildNetwork } from "@/graph/network";
+import { FormSwitch } from "@/models/FormSwitch";
 import { onPlansChanged } from "@/live/socket";
 import { estimate } from "@/plan/estimate";
 import { PlanKeeper, useSync } from "@/plan/keeper";
@@ -127,6 +128,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
       <Header title={model.name} subtitle={`${plural(model.layer_count, "layer")} · ${formatMacs(model.macs)} · ${formatCount(model.parameters)} params`}>
         <EditTools spread={spread} canSpread={devices.length > 0} />
         <SearchBox network={network} input={searchInput} leave={() => document.querySelector<HTMLElement>(".canvas")?.focus()} />
+        <FormSwitch model={model} />
         <span className="header-space" />
         <SyncNote state={sync} />
         <PlanMenu model={model} devices={devices} />

@@ -1,21 +1,27 @@
 /** What is selected, and what can be done with it without dragging. */
 import { Button, Menu } from "@mantine/core";
 import { IconInfoCircle, IconSend, IconX } from "@tabler/icons-react";
+import { useMemo } from "react";
 import type { Device, Model } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
+import { allBlocks, blockAround } from "@/graph/blocks";
 import { at, type Network } from "@/graph/network";
+import { usePlan } from "@/plan/store";
 import { assignAndSay } from "./drag";
 import { AssignItems } from "./Lanes";
 import { SplitPopover } from "./SplitPopover";
-import { select, useView, viewStore } from "./view";
+import { select, selectNamed, useView, viewStore } from "./view";
 
 export function SelectionBar({ model, network, devices }: { model: Model; network: Network; devices: readonly Device[] }) {
   const selection = useView((view) => view.selection);
+  const byHand = usePlan(({ rest }) => rest.blocks);
+  const blocks = useMemo(() => allBlocks(model.blocks, byHand), [model, byHand]);
   if (selection.size === 0) return null;
   const nodes = [...selection].sort((a, b) => a - b).map((node) => at(network.nodes, node));
   const macs = nodes.reduce((sum, node) => sum + node.macs, 0);
   const parameters = nodes.reduce((sum, node) => sum + node.parameters, 0);
   const [first] = nodes;
+  const block = blockAround(blocks, nodes.map(({ name }) => name));
   const ops = new Set(nodes.map((node) => node.op));
   return (
     <div className="selection-bar" role="toolbar" aria-label="Selection">
@@ -36,6 +42,11 @@ export function SelectionBar({ model, network, devices }: { model: Model; networ
         </Menu.Dropdown>
       </Menu>
       <SplitPopover key={[...selection].join(" ")} model={model} network={network} devices={devices} nodes={nodes.map(({ index }) => index)} />
+      {block && (
+        <Button size="compact-sm" variant="default" className="select-block" onClick={() => selectNamed(network, block.layers)} title={`Select ${block.name}, the block that holds this: ${plural(block.layers.length, "layer")}`} data-testid="select-block">
+          {block.name}
+        </Button>
+      )}
       {ops.size === 1 && first && (
         <Button size="compact-sm" variant="default" onClick={() => select(network.nodes.filter((node) => node.kind === "layer" && node.op === first.op).map(({ index }) => index))}>
           All {first.op}

@@ -10,7 +10,7 @@ import { useMarks } from "@/devices/marks";
 import { at, type Network } from "@/graph/network";
 import { deviceOf, type Content } from "@/plan/content";
 import { devicesOfLayer } from "@/plan/divisions";
-import { choiceFrom, exchangePoints, gridShapes, hasHalos, hasTiles, incomplete, MAX_PARTS, MIN_PARTS, resized, shardingFrom, type SplitChoice } from "@/plan/split";
+import { choiceFrom, exchangePoints, gridShapes, hasHalos, hasTiles, incomplete, MAX_PARTS, MIDDLE_WEIGHT, MIN_PARTS, MOST_WEIGHT, resized, shardingFrom, type SplitChoice } from "@/plan/split";
 import { planStore, usePlan } from "@/plan/store";
 import { SPLIT_KINDS, SPLIT_WORDS } from "@/plan/words";
 import { useSplit } from "./useSplit";
@@ -50,7 +50,7 @@ function firstChoice(content: Content, layers: readonly string[], places: readon
   const chosen = new Set(layers.flatMap((layer) => devicesOfLayer(content, layer)).filter((device) => places.includes(device)));
   for (const device of able) if (chosen.size < MIN_PARTS) chosen.add(device);
   const parts = places.filter((place) => chosen.has(place)).slice(0, MAX_PARTS);
-  return { kind: "rows", parts: parts.map((place) => ({ place, weight: 1 })), heights: [1], widths: [1], exchange: false };
+  return { kind: "rows", parts: parts.map((place) => ({ place, weight: MIDDLE_WEIGHT })), heights: [MIDDLE_WEIGHT], widths: [MIDDLE_WEIGHT], exchange: false };
 }
 
 /** Another number of tiles: the squarest grid that has as many. */
@@ -133,11 +133,10 @@ function Parts({ choice: { kind, parts }, places, rest, change }: ChoiceProps & 
   const marks = useMarks();
   const weights = new Map(parts.map(({ place, weight }) => [place, weight]));
   const sum = parts.reduce((total, { weight }) => total + weight, 0);
-  // A device that was taken out comes back with the weight of the others.
   const toggle = (place: string) => {
     const chosen = new Set(weights.keys());
     if (!chosen.delete(place)) chosen.add(place);
-    change({ parts: places.filter((known) => chosen.has(known)).map((known) => ({ place: known, weight: weights.get(known) ?? 1 })) });
+    change({ parts: places.filter((known) => chosen.has(known)).map((known) => ({ place: known, weight: weights.get(known) ?? MIDDLE_WEIGHT })) });
   };
   if (places.length < MIN_PARTS) return <p className="split-what">Register a second device first: a part needs a device of its own.</p>;
   return (
@@ -215,8 +214,6 @@ function Tiles({ choice: { kind, parts, heights, widths }, change }: ChoiceProps
     </div>
   );
 }
-
-const MOST_WEIGHT = 10;
 
 /** A weight against the others, by slider or number, with the share that it comes to. */
 function Weight({ name, value, share, change }: { name: string; value: number; share: number; change: (value: number) => void }) {

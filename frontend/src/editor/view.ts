@@ -1,6 +1,7 @@
 /** What is seen and selected: not part of the plan, and not undone. */
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
+import type { Network } from "@/graph/network";
 import type { Content } from "@/plan/content";
 
 export const MEASURES = ["macs", "parameters", "activation"] as const;
@@ -62,6 +63,10 @@ export function select(nodes: Iterable<number>, anchor?: number): void {
   const selection = new Set(nodes);
   const first = anchor ?? [...selection][0] ?? null;
   viewStore.setState({ selection, anchor: first, cursor: first, splitting: false });
+}
+
+export function selectNamed({ layerIndex }: Pick<Network, "layerIndex">, layers: readonly string[]): void {
+  select(layers.flatMap((layer) => layerIndex.get(layer) ?? []));
 }
 
 export function toggle(node: number): void {

@@ -36,6 +36,8 @@ function receive(message: LiveMessage): void {
       return;
     case "models":
       void queryClient.invalidateQueries({ queryKey: ["models"] });
+      // Another window may have chosen another form of an opened one.
+      void queryClient.invalidateQueries({ queryKey: ["model"] });
       void queryClient.invalidateQueries({ queryKey: ["examples"] });
       return;
     case "plans":
@@ -45,7 +47,7 @@ function receive(message: LiveMessage): void {
 
 /** Fetch everything that may have changed unheard. */
 function catchUp(): void {
-  for (const key of ["studio", "models", "examples", "devices", "deployments"]) void queryClient.invalidateQueries({ queryKey: [key] });
+  for (const key of ["studio", "models", "model", "examples", "devices", "deployments"]) void queryClient.invalidateQueries({ queryKey: [key] });
   planListeners.forEach((listener) => listener("*"));
   call(client.GET("/api/live")).then(
     (snapshot) => snapshot.devices.forEach((live) => recordLive(live)),

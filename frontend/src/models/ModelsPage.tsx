@@ -10,6 +10,8 @@ import { formatBytes, formatCount, formatMacs, formatPercent, formatShape, plura
 import { Header, Link } from "@/app/Header";
 import { ProblemCard } from "@/app/ProblemCard";
 import { navigate } from "@/app/router";
+import { describeDims, describeForm, FormSwitch } from "./FormSwitch";
+import { FreeDimension } from "./FreeDimension";
 import { useUpload, type Upload } from "./useUpload";
 
 export function ModelsPage() {
@@ -156,6 +158,7 @@ function UploadArea({ upload, over }: { upload: Upload; over: boolean }) {
       )}
       {state.kind === "failed" && (
         <ProblemCard problem={state.problem}>
+          {state.free && <FreeDimension key={state.free.symbol} symbol={state.free.symbol} send={state.free.send} />}
           <Button size="compact-xs" variant="default" onClick={upload.reset}>
             Close
           </Button>
@@ -202,9 +205,15 @@ function ModelCard({ model, remove }: { model: ModelSummary; remove: () => void 
         </div>
         <div>
           <dt>Input</dt>
-          <dd>{input ? formatShape(input.shape) : "none"}</dd>
+          <dd title={describeDims(model.dims) || undefined}>{input ? formatShape(input.shape) : "none"}</dd>
         </div>
       </dl>
+      {(model.simplified || model.simplifiable) && (
+        <div className="model-form">
+          <FormSwitch model={model} />
+          <p>{describeForm(model)}</p>
+        </div>
+      )}
     </li>
   );
 }

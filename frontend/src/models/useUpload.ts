@@ -5,7 +5,14 @@ import { queryClient } from "@/api/queries";
 import type { ModelSummary } from "@/api/types";
 import { navigate } from "@/app/router";
 
-export type UploadState = { kind: "idle" } | { kind: "sending"; name: string; share: number } | { kind: "failed"; problem: Problem };
+export type UploadState = { kind: "idle" } | { kind: "sending"; name: string; share: number } | { kind: "failed"; problem: Problem; free: FreeDimension | null };
+
+/** A dimension that the network leaves open, and how to send the files again with its size. */
+export interface FreeDimension {
+  symbol: string;
+  send: (size: number) => void;
+}
+
 
 export interface Upload {
   state: UploadState;
@@ -27,19 +34,26 @@ export function sortFiles(files: readonly File[]): { model: File; data: File[] }
   return { model, data: files.filter((file) => file !== model) };
 }
 
+/** The name of the dimension whose size the studio wants to know; null when it complains of something else. */
+export function openDimension({ code, details }: Problem): string | null {
+  const { symbol } = details;
+  return code === "unbound_dimension" && typeof symbol === "string" ? symbol : null;
+}
+
 export function useUpload(): Upload {
   const [state, setState] = useState<UploadState>({ kind: "idle" });
   const abort = useRef<AbortController | null>(null);
-  const send = useCallback((files: readonly File[]) => {
+  const post = useCallback((files: readonly File[], dims: Readonly<Record<string, number>>): void => {
     if (files.length === 0) return;
     const sorted = sortFiles(files);
     if (sorted instanceof Problem) {
-      setState({ kind: "failed", problem: sorted });
+      setState({ kind: "failed", problem: sorted, free: null });
       return;
     }
     const form = new FormData();
     form.set("file", sorted.model);
     for (const file of sorted.data) form.append("data", file);
+    if (Object.keys(dims).length > 0) form.set("dims", JSON.stringify(dims));
     const { name } = sorted.model;
     const control = new AbortController();
     abort.current = control;
@@ -50,9 +64,20 @@ export function useUpload(): Upload {
         setState({ kind: "idle" });
         navigate(`/m/${encodeURIComponent(model.id)}`);
       },
-      (error: unknown) => setState(control.signal.aborted ? { kind: "idle" } : { kind: "failed", problem: asProblem(error) }),
+      (error: unknown) => {
+        if (control.signal.aborted) {
+          setState({ kind: "idle" });
+          return;
+        }
+        const problem = asProblem(error);
+        const symbol = openDimension(problem);
+        const again = (size: number) => repeat.current(files, { ...dims, [symbol ?? ""]: size });
+        setState({ kind: "failed", problem, free: symbol === null ? null : { symbol, send: again } });
+      },
     );
   }, []);
+  const repeat = useRef(post);
+  const send = useCallback((files: readonly File[]) => post(files, {}), [post]);
   const cancel = useCallback(() => abort.current?.abort(), []);
   const reset = useCallback(() => setState({ kind: "idle" }), []);
   return useMemo(() => ({ state, send, cancel, reset }), [state, send, cancel, reset]);

@@ -22,6 +22,14 @@ describe("a choice of how to split", () => {
     expect(shardingFrom(choiceFrom(sharding), ["conv1", "conv2"], ["conv2"])).toEqual(sharding);
   });
 
+  it("is written in the smallest whole numbers, and comes back to the middle of the sliders", () => {
+    const even = shardingFrom(choice({ parts: four.map(({ place }) => ({ place, weight: 5 })) }), ["conv1"], []);
+    expect(even).toMatchObject({ rows: [1, 1, 1, 1] });
+    expect(choiceFrom(even).parts.map(({ weight }) => weight)).toEqual([5, 5, 5, 5]);
+    expect(choiceFrom(shardingFrom(choice({ kind: "filters" }), ["conv1"], [])).parts.map(({ weight }) => weight)).toEqual([2, 6]);
+    expect(shardingFrom(choice({ parts: [{ place: "p", weight: 1.5 }, { place: "q", weight: 3 }] }), ["conv1"], [])).toMatchObject({ rows: [1.5, 3] });
+  });
+
   it.each([
     [choice({ parts: four.slice(1, 2) }), "at least two"],
     [choice({ parts: Array.from({ length: 17 }, (_, i) => ({ place: `p${i}`, weight: 1 })) }), "at most 16"],
@@ -42,7 +50,7 @@ describe("tiles", () => {
     expect(gridShapes(3)).toEqual([[3, 1], [1, 3]]);
   });
   it("keep their sizes when there are more or fewer", () => {
-    expect([resized([2, 3], 3), resized([2, 3], 1)]).toEqual([[2, 3, 1], [2]]);
+    expect([resized([2, 3], 3), resized([2, 3], 1)]).toEqual([[2, 3, 5], [2]]);
   });
 });
 

@@ -32,8 +32,26 @@ export function gridShapes(count: number): readonly (readonly [rows: number, col
 export const hasTiles = (kind: SplitKind): boolean => kind === "grid" || kind === "tiles";
 export const hasHalos = (kind: SplitKind): boolean => kind === "rows" || kind === "columns" || kind === "grid";
 
-/** Make a list as long as it must be; new entries weigh 1. */
-export const resized = (weights: readonly number[], length: number): number[] => Array.from({ length }, (_, i) => weights[i] ?? 1);
+/** What a part weighs until the person says otherwise: the middle of the slider, so that it can become less and more. */
+export const MIDDLE_WEIGHT = 5;
+export const MOST_WEIGHT = 10;
+
+/** Make a list as long as it must be. */
+export const resized = (weights: readonly number[], length: number): number[] => Array.from({ length }, (_, i) => weights[i] ?? MIDDLE_WEIGHT);
+
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+
+/** The same proportions in the smallest whole numbers; broken ones are left alone. */
+function simplest(weights: readonly number[]): number[] {
+  const common = weights.every(Number.isInteger) ? weights.reduce(divisor, 0) : 1;
+  return weights.map((weight) => weight / common);
+}
+
+/** The same proportions, moved to the middle of the slider where they fit. */
+function spreadOut(weights: readonly number[]): number[] {
+  const factor = Math.max(1, Math.floor((MIDDLE_WEIGHT * weights.length) / weights.reduce((sum, weight) => sum + weight, 0)));
+  return Math.max(...weights) * factor > MOST_WEIGHT ? [...weights] : weights.map((weight) => weight * factor);
+}
 
 /** Why this cannot be asked of the studio yet; null when it can. */
 export function incomplete({ kind, parts, heights, widths }: SplitChoice): string | null {
@@ -55,7 +73,7 @@ export function exchangePoints(network: Network, nodes: readonly number[]): stri
 /** The entry of the plan. `points` are the layers to exchange halos before, where that is chosen. */
 export function shardingFrom({ kind, parts, heights, widths, exchange }: SplitChoice, layers: readonly string[], points: readonly string[]): Sharding {
   const base = { layers: [...layers], devices: parts.map(({ place }) => place), unit: "share" as const };
-  const weights = parts.map(({ weight }) => weight);
+  const weights = simplest(parts.map(({ weight }) => weight));
   const exchange_before = exchange ? [...points] : [];
   switch (kind) {
     case "rows":
@@ -63,9 +81,9 @@ export function shardingFrom({ kind, parts, heights, widths, exchange }: SplitCh
     case "columns":
       return { ...base, strategy: "spatial", rows: [1], columns: weights, exchange_before };
     case "grid":
-      return { ...base, strategy: "spatial", rows: [...heights], columns: [...widths], exchange_before };
+      return { ...base, strategy: "spatial", rows: simplest(heights), columns: simplest(widths), exchange_before };
     case "tiles":
-      return { ...base, strategy: "spatial_independent", rows: [...heights], columns: [...widths] };
+      return { ...base, strategy: "spatial_independent", rows: simplest(heights), columns: simplest(widths) };
     case "filters":
       return { ...base, strategy: "output_channels", shares: weights };
     case "inputs":
@@ -77,12 +95,13 @@ export function shardingFrom({ kind, parts, heights, widths, exchange }: SplitCh
 export function choiceFrom(sharding: Sharding): SplitChoice {
   const kind = kindOf(sharding);
   const tiles = "rows" in sharding;
-  const weights = tiles ? (kind === "rows" ? sharding.rows : kind === "columns" ? sharding.columns : []) : sharding.shares;
+  const numbers = tiles ? (kind === "rows" ? sharding.rows : kind === "columns" ? sharding.columns : []) : sharding.shares;
+  const weights = spreadOut(resized(numbers.length > 0 ? numbers : sharding.devices.map(() => 1), sharding.devices.length));
   return {
     kind,
-    parts: sharding.devices.map((place, i) => ({ place, weight: weights[i] ?? 1 })),
-    heights: tiles ? sharding.rows : [1],
-    widths: tiles ? sharding.columns : [1],
+    parts: sharding.devices.map((place, i) => ({ place, weight: weights[i] ?? MIDDLE_WEIGHT })),
+    heights: tiles ? spreadOut(sharding.rows) : [MIDDLE_WEIGHT],
+    widths: tiles ? spreadOut(sharding.columns) : [MIDDLE_WEIGHT],
     exchange: "exchange_before" in sharding && sharding.exchange_before.length > 0,
   };
 }

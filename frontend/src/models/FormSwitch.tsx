@@ -1,0 +1,42 @@
+/** Whether a network is used simplified, what that means for it, and the switch between the two. */
+import { Switch } from "@mantine/core";
+import { useState } from "react";
+import { call, client } from "@/api/client";
+import { queryClient } from "@/api/queries";
+import type { ModelSummary } from "@/api/types";
+import { tellProblem } from "@/app/notify";
+
+/** "Its layers as in the file" or "Simplified: 53 layers fewer; equal to the original". */
+export function describeForm({ simplified, simplification }: Pick<ModelSummary, "simplified" | "simplification">): string {
+  return `${simplified ? "Simplified" : "As in the file"}${simplification === "" ? "" : `: ${simplification}`}`;
+}
+
+export function describeDims(dims: ModelSummary["dims"]): string {
+  return Object.entries(dims).map(([name, size]) => `${name} = ${size}`).join(", ");
+}
+
+type FormModel = Pick<ModelSummary, "id" | "name" | "simplified" | "simplifiable" | "simplification">;
+
+export function FormSwitch({ model }: { model: FormModel }) {
+  const [busy, setBusy] = useState(false);
+  if (!model.simplifiable && !model.simplified) return null;
+  const change = (simplified: boolean) => {
+    setBusy(true);
+    call(client.PATCH("/api/models/{model_id}", { params: { path: { model_id: model.id } }, body: { simplified } }))
+      .then(() => Promise.all(["models", "model"].map((key) => queryClient.invalidateQueries({ queryKey: [key] }))), tellProblem)
+      .finally(() => setBusy(false));
+  };
+  return (
+    <Switch
+      size="xs"
+      className="form-switch"
+      label="Simplified"
+      checked={model.simplified}
+      disabled={busy}
+      onChange={(event) => change(event.currentTarget.checked)}
+      title={describeForm(model)}
+      aria-description={describeForm(model)}
+      data-testid={`simplified-${model.id}`}
+    />
+  );
+}
