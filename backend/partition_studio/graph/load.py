@@ -30,7 +30,7 @@ from partition_studio.graph.network import Network, NetworkForm, TensorType, val
 from partition_studio.graph.prune import prune
 from partition_studio.graph.read import LoadLimits, RawNetwork, read_network
 from partition_studio.graph.runnable import check_runnable
-from partition_studio.graph.runtime import set_weights_folder
+from partition_studio.graph.runtime import newest_versions, set_weights_folder
 from partition_studio.graph.shapes import NO_TENSOR, RawType, ask_runtime_for_types, forget_shapes, infer_types
 from partition_studio.graph.simplify import simplify
 from partition_studio.graph.structure import check_names, check_operators, describe, sort_nodes
@@ -97,6 +97,8 @@ def original_model(path: Path, *, limits: LoadLimits | None = None, form: Networ
     model = raw.model
     bind_dimensions(model, (form or NetworkForm()).dims, path.name)
     set_weights_folder(model, None)
+    # A newer format that the operators do not need; the runtime may not know it yet.
+    model.ir_version = min(model.ir_version, newest_versions()[0])
     take_in_attributes(model, raw.files)
     if _weight_bytes(model) > INLINE_BYTES:
         set_weights_folder(model, path.parent)

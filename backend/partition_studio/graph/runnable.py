@@ -23,7 +23,8 @@ from partition_studio.graph.walk import node_reads
 #: Layers with fewer multiply-accumulates are run.
 _LARGE_MACS = 1_000_000
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+#: Of these, the runtime has every kind of convolution and product.
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 Shape = tuple[int, ...]
 
@@ -69,9 +70,10 @@ def _with_stand_ins(model: onnx.ModelProto, types: Mapping[str, RawType]) -> onn
     graph.name = model.graph.name
     shapes = {name: dims for name, (_, dims) in types.items() if dims is not None}
     added: dict[Shape, TensorProto] = {}
+    has_stand_in = any(opset.domain == "" and opset.version >= 9 for opset in model.opset_import)
     for node in model.graph.node:
         shape = shapes.get(node.output[0]) if len(node.output) == 1 else None
-        if shape is not None and _surely_runs(node, types) and layer_macs(node, shapes) > _LARGE_MACS:
+        if has_stand_in and shape is not None and _surely_runs(node, types) and layer_macs(node, shapes) > _LARGE_MACS:
             kept = added.setdefault(
                 shape, numpy_helper.from_array(np.array(shape, np.int64), name=f"shape of {node.output[0]}")
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,32 @@ def runtime_error_types() -> tuple[type[Exception], ...]:
 def error_sentence(error: Exception) -> str:
     """Return the first line of an error of ONNX Runtime, without its prefix of codes."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])[:300]
+    sentence = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", lines[0])
+    # What is the matter comes after the place in the runtime's own source.
+    return re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z\[])", "", sentence)[:300]
 
 
+@lru_cache(maxsize=1)
+def newest_versions() -> tuple[int, int]:
+    """Return the newest format (IR) version and the newest standard operator set that this ONNX Runtime takes."""
+    formats = range(onnx.IR_VERSION, 2, -1)
+    opsets = range(onnx.defs.onnx_opset_version(), 6, -1)
+    newest_format = next((version for version in formats if _opens(version, 13)), 3)
+    return newest_format, next((version for version in opsets if _opens(newest_format, version)), 7)
+
+
+def _opens(ir_version: int, opset: int) -> bool:
+    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "ab"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["a"], ["b"])], "g", value[:1], value[1:])
+    imports = [onnx.helper.make_opsetid("", opset)]
+    try:
+        open_session(onnx.helper.make_model(graph, ir_version=ir_version, opset_imports=imports))
+    except runtime_error_types():
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)
 def known_operators() -> frozenset[tuple[str, str]]:
     """Return (domain, operator) for all that this ONNX Runtime knows; the standard domain is ''."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state

@@ -8,6 +8,7 @@ from onnx import TensorProto
 from partition_studio.graph.batch import static_shape
 from partition_studio.graph.dtypes import NUMPY_NAMES
 from partition_studio.graph.errors import InvalidNetworkError
+from partition_studio.graph.loops import carried_types
 from partition_studio.graph.protobuf import DecodeError, EncodeError
 from partition_studio.graph.runtime import open_session, runtime_error_types
 
@@ -49,8 +50,22 @@ def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def infer_types(model: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
     """Return what shape inference knows of every tensor. Raises InvalidNetworkError where it finds a contradiction."""
+    light = skeleton(model)
+    types = _infer(light, file_name)
+    known: dict[str, RawType] = {}
+    while carried := carried_types(model, types):
+        light.graph.value_info.extend(
+            onnx.helper.make_tensor_value_info(name, number, dims) for name, (number, dims) in carried.items()
+        )
+        # They are in `types` from now on: none is found twice.
+        known |= carried
+        types = _infer(light, file_name) | known
+    return types
+
+
+def _infer(light: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
     try:
-        inferred = onnx.shape_inference.infer_shapes(skeleton(model), data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise InvalidNetworkError(f"{file_name}: {_first_line(error)}", file=file_name) from error
     except (DecodeError, EncodeError, RuntimeError, ValueError) as error:
@@ -81,7 +96,9 @@ def ask_runtime_for_types(model: onnx.ModelProto, names: Iterable[str]) -> Mappi
     found: dict[str, RawType] = {}
     for value in session.get_outputs():
         dtype = _ORT_TYPES.get(value.type.removeprefix("tensor(").removesuffix(")"))
-        if value.name in wanted and dtype is not None and all(isinstance(size, int) for size in value.shape):
+        # For a tensor of unknown rank the runtime tells the empty shape, as for one without dimensions.
+        is_known = bool(value.shape) and all(isinstance(size, int) for size in value.shape)
+        if value.name in wanted and dtype is not None and is_known:
             found[value.name] = (_NUMBERS[dtype], tuple(value.shape))
     return found
 

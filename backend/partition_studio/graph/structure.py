@@ -4,7 +4,7 @@ import heapq
 from collections import Counter
 
 import onnx
-from onnx import NodeProto
+from onnx import AttributeProto, NodeProto
 
 from partition_studio.graph.errors import (
     CyclicGraphError,
@@ -16,10 +16,11 @@ from partition_studio.graph.errors import (
     UnsupportedTypeError,
     UnsupportedVersionError,
 )
-from partition_studio.graph.runtime import known_operators
+from partition_studio.graph.runtime import known_operators, newest_versions
 from partition_studio.graph.walk import all_nodes, node_reads
 
 _DOMAINS = ("", "ai.onnx.ml", "com.microsoft")
+_SPARSE = (AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS)
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
 
 
@@ -35,7 +36,7 @@ def check_operators(model: onnx.ModelProto, file_name: str) -> None:
     """Refuse formats, operator sets, domains and operators that the runtime does not know, by the node's name.
 
     Also writes the standard domain as '' throughout. Raises UnsupportedVersionError, UnsupportedDomainError,
-    UnknownOpError, RandomLayerError.
+    UnknownOpError, UnsupportedTypeError, RandomLayerError.
     """
     versions = _opset_versions(model, file_name)
     known = known_operators()
@@ -55,6 +56,8 @@ def check_operators(model: onnx.ModelProto, file_name: str) -> None:
                 node=node.name,
                 op_type=node.op_type,
             )
+        if any(attribute.type in _SPARSE for attribute in node.attribute):
+            raise UnsupportedTypeError(f"{where} holds a sparse tensor, which is not supported.", node=node.name)
         if node.domain == "" and node.op_type in _RANDOM:
             raise RandomLayerError(f"{where} makes random values ({node.op_type}).", node=node.name)
 
@@ -70,10 +73,11 @@ def _opset_versions(model: onnx.ModelProto, file_name: str) -> dict[str, int]:
         if opset.domain == "ai.onnx":
             opset.domain = ""
         versions[opset.domain] = opset.version
-    newest = onnx.defs.onnx_opset_version()
+    newest = newest_versions()[1]
     if versions.get("", 1) > newest:
         raise UnsupportedVersionError(
-            f"{file_name} uses opset {versions['']}; the newest known is {newest}.", opset=versions[""]
+            f"{file_name} uses opset {versions['']}; the newest that ONNX Runtime takes here is {newest}.",
+            opset=versions[""],
         )
     return versions
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from partition_studio.errors import NetworkError
 
-#: Beside the runtime itself, loading takes some copies of the file.
+#: Beside the runtime itself, loading takes some copies of what is not raw data of weights, and maps the weights.
 BASE_MEMORY_BYTES = 6 * 1024**3
-MEMORY_PER_FILE_BYTE = 12
+MEMORY_PER_FILE_BYTE = 4
 
 CPU_S = 240
 WALL_S = 300
