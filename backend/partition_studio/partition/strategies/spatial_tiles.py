@@ -277,6 +277,8 @@ class PartWriter:
         origin = self._draft.origin(tensor)
         if origin is not None:
             self._draft.origins[name] = within(origin, self._ranges(tensor, box))
+        if tensor in self._draft.approximate:
+            self._draft.approximate.add(name)
 
     def _ranges(self, tensor: str, box: Box) -> list[Range]:
         whole = full_box(self._draft.shape(tensor))
