@@ -116,6 +116,11 @@ class StudioClient:
             self._send("POST", path, content=content, headers={"Content-Type": "application/json"}), schema
         )
 
+    def patch(self, path: str, schema: type[T], body: BaseModel) -> T:
+        """PATCH with a document and return the answer as `schema`."""
+        headers = {"Content-Type": "application/json"}
+        return self._parse(self._send("PATCH", path, content=body.model_dump_json(), headers=headers), schema)
+
     def post_form(
         self, path: str, schema: type[T], data: dict[str, str], files: Sequence[tuple[str, tuple[str, Any]]]
     ) -> T:

@@ -1,5 +1,6 @@
 """`partition-studio model`: the networks that the studio holds."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,9 @@ from partition_studio.cli.options import (
 )
 from partition_studio.cli.output import JsonOption, bytes_text, count_text, print_json, say, shape_text, table
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError
-from partition_studio.schemas import ExampleOut, ModelOut, ModelSummaryOut
+from partition_studio.schemas import ExampleOut, ModelChangeIn, ModelOut, ModelSummaryOut
 
-app = typer.Typer(help="Networks: add, list, show, remove.", no_args_is_help=True)
+app = typer.Typer(help="Networks: add, list, show, simplify, remove.", no_args_is_help=True)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -67,17 +68,37 @@ def _external_files(path: Path, data: bytes) -> list[tuple[str, tuple[str, Any]]
 
 
 def add_file(
-    client: StudioClient, path: Path, *, name: str | None, preprocessing: str | None, labels: str | None
+    client: StudioClient,
+    path: Path,
+    *,
+    name: str | None,
+    preprocessing: str | None,
+    labels: str | None,
+    simplify: bool | None = None,
+    dims: dict[str, int] | None = None,
 ) -> ModelSummaryOut:
     """Upload an ONNX file with its external data."""
     data = read_bytes(path)
-    form = {"name": name, "preprocessing": preprocessing, "labels": labels}
+    form = {
+        "name": name,
+        "preprocessing": preprocessing,
+        "labels": labels,
+        "simplify": None if simplify is None else str(simplify).lower(),
+        "dims": json.dumps(dims) if dims else None,
+    }
     return client.post_form(
         "/api/models",
         ModelSummaryOut,
         {key: value for key, value in form.items() if value is not None},
         [("file", (path.name, data)), *_external_files(path, data)],
     )
+
+
+def _size(word: str) -> tuple[str, int]:
+    name, _, text = word.rpartition("=")
+    if not name or not text.isascii() or not text.isdecimal() or not 0 < int(text[:12]) < 2**31:
+        raise typer.BadParameter(f"{word!r} is not of the form NAME=SIZE", param_hint="--dim")
+    return name, int(text)
 
 
 @app.command("add")
@@ -89,16 +110,27 @@ def add(
     scale: ScaleOption = None,
     mean: MeanOption = None,
     std: StdOption = None,
+    simplify: Annotated[
+        bool | None,
+        typer.Option("--simplify/--no-simplify", help="Left out: simplified where that is proven to be equal."),
+    ] = None,
+    dim: Annotated[
+        list[str] | None,
+        typer.Option("--dim", help="Size of a free dimension; may be given again.", metavar="NAME=SIZE"),
+    ] = None,
     url: UrlOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a network; images become inputs by (pixel * scale - mean) / std."""
     preprocessing = preprocessing_from(channels, scale, mean, std)
+    dims = dict(_size(word) for word in dim or [])
     client = open_client(url, data_dir)
     examples = [example.id for example in client.get("/api/examples", list[ExampleOut])]
     if source in examples and not Path(source).exists():
         model = client.post(f"/api/examples/{source}", ModelSummaryOut)
+        if simplify is not None and simplify != model.simplified and (model.simplifiable or not simplify):
+            model = client.patch(f"/api/models/{model.id}", ModelSummaryOut, ModelChangeIn(simplified=simplify))
     else:
         model = add_file(
             client,
@@ -106,10 +138,14 @@ def add(
             name=name,
             preprocessing=None if preprocessing is None else preprocessing.model_dump_json(),
             labels=None if labels is None else read_bytes(labels).decode(errors="replace"),
+            simplify=simplify,
+            dims=dims,
         )
     if as_json:
         print_json(model)
     else:
+        if model.simplification:
+            say(model.simplification)
         say(f"added {model.name} as {model.id}: {model.layer_count} layers, {count_text(model.macs)}MACs")
 
 
@@ -137,13 +173,16 @@ def show(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a network's layers: shapes, MACs, parameters, activation bytes."""
+    """Show a network's layers: shapes, MACs, parameters, activation bytes; and its blocks."""
     client = open_client(url, data_dir)
     found = client.get(f"/api/models/{find_model(client, model).id}", ModelOut)
     if as_json:
         print_json(found)
         return
     say(f"{found.name}  {found.digest}")
+    say(f"{'simplified' if found.simplified else 'as in the file'}  {found.simplification}".rstrip())
+    for symbol, size in found.dims.items():
+        say(f"dimension {symbol} = {size}")
     for kind, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
             say(f"{kind} {tensor.name}  {tensor.dtype}  {shape_text(tensor.shape)}")
@@ -162,10 +201,35 @@ def show(
         ),
         right=("MACs", "parameters", "activation"),
     )
+    if found.blocks:
+        table(
+            ("block", "kind", "in", "layers", "first", "last"),
+            ((b.name, b.kind, b.parent or "", str(len(b.layers)), b.layers[0], b.layers[-1]) for b in found.blocks),
+            right=("layers",),
+        )
     say(
         f"{found.layer_count} layers, {count_text(found.macs)} MACs, {count_text(found.parameters)} parameters, "
         f"{bytes_text(found.weight_bytes)} of weights"
     )
+
+
+@app.command("simplify")
+def simplify_model(
+    model: Annotated[str, typer.Argument(help="Id or name.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Use the network as it is in the file again.")] = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Use a network simplified, where that is proven to be equal; plans are for the form they were made for."""
+    client = open_client(url, data_dir)
+    found = find_model(client, model)
+    changed = client.patch(f"/api/models/{found.id}", ModelSummaryOut, ModelChangeIn(simplified=not undo))
+    if as_json:
+        print_json(changed)
+    else:
+        form = "simplified" if changed.simplified else "as in the file"
+        say(f"{changed.name} is used {form}: {changed.layer_count} layers")
 
 
 @app.command("remove")
