@@ -15,7 +15,15 @@ from partition_studio.partition.formats.autodice_names import (
     plain,
 )
 from partition_studio.partition.formats.autodice_platform import check_keys, read_platform
-from partition_studio.partition.formats.imported import Imported, folded_note, listed, read_object, suggestion
+from partition_studio.partition.formats.imported import (
+    NAME_LENGTH,
+    Imported,
+    folded_note,
+    listed,
+    read_object,
+    shown,
+    suggestion,
+)
 from partition_studio.partition.formats.outline import Outline
 from partition_studio.partition.partition import divide
 from partition_studio.partition.plan import NetworkRef, Plan, Resource, Sharding
@@ -79,10 +87,10 @@ def _read_mapping(text: str) -> dict[str, list[str]]:
         raise AutodiceError("The mapping is empty.")
     for key, names in mapping.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise AutodiceError(f"The mapping must give {key!r} a list of layers.", host=key)
+            raise AutodiceError(f"The mapping must give {shown(key)} a list of layers.", host=key[:NAME_LENGTH])
         if not 0 < len(key) <= 200:
             raise AutodiceError(
-                f"The mapping has a host whose name is empty or too long: {key[:40]!r}.", host=key[:200]
+                f"The mapping has a host whose name is empty or too long: {shown(key)}.", host=key[:NAME_LENGTH]
             )
     return mapping
 
@@ -135,15 +143,15 @@ def _holders(
     if unknown and len(unknown) * 2 > count:
         raise AutodiceError(
             f"The mapping is for another network: {len(unknown)} of its {count} layers are not in {network.name!r}, "
-            f"such as {next(iter(unknown))!r}.",
+            f"such as {shown(next(iter(unknown)))}.",
             next_step="Import it for the network that it was made for.",
         )
     if unknown:
         names_alike = suggestion(next(iter(unknown)), known)
         raise AutodiceError(
             f"The network {network.name!r} has no {listed(list(unknown))}, which the mapping lists.{names_alike}",
-            layer=next(iter(unknown)),
-            unknown=list(unknown)[:100],
+            layer=next(iter(unknown))[:NAME_LENGTH],
+            unknown=[name[:NAME_LENGTH] for name in list(unknown)[:100]],
         )
     return holders
 
@@ -158,9 +166,9 @@ def _check_horizontal_names(
             )
         if name not in known:
             raise AutodiceError(
-                f"The network {network.name!r} has no {name!r}, which the horizontal file divides."
+                f"The network {network.name!r} has no {shown(name)}, which the horizontal file divides."
                 f"{suggestion(name, known)}",
-                layer=name,
+                layer=name[:NAME_LENGTH],
             )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from partition_studio.graph.network import Layer, Network
 from partition_studio.partition.formats.autodice_names import AutodiceError
+from partition_studio.partition.formats.imported import NAME_LENGTH, shown
 from partition_studio.partition.partition import Division
 from partition_studio.partition.plan import (
     MAX_PARTS,
@@ -38,9 +39,9 @@ def read_entry(network: Network, layer: Layer, name: str, entry: Any, places: Ma
     unknown = [key for key in keys if key not in places]
     if unknown:
         raise AutodiceError(
-            f"The horizontal file gives a part of {name!r} to {unknown[0]!r}, which the mapping does not have.",
+            f"The horizontal file gives a part of {name!r} to {shown(unknown[0])}, which the mapping does not have.",
             layer=layer.name,
-            host=unknown[0],
+            host=unknown[0][:NAME_LENGTH],
         )
     if mode == "lip" and _groups(network, layer) > 1:
         raise AutodiceError(
@@ -65,9 +66,9 @@ def _take_apart(name: str, entry: Any) -> tuple[str, list[int], list[str]]:
     if not isinstance(entry, list) or len(entry) != 3:
         raise AutodiceError(f"The horizontal file's entry {name!r} must be as in `{_FORM}`.", layer=name)
     mode, numbers, keys = entry
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise AutodiceError(
-            f"The horizontal file divides {name!r} by {mode!r}; it can be {_or(list(MODES))}.", layer=name
+            f"The horizontal file divides {name!r} by {shown(mode)}; it can be {_or(list(MODES))}.", layer=name
         )
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise AutodiceError(f"The devices of {name!r} in the horizontal file must be a list of names.", layer=name)

@@ -4,7 +4,15 @@ from collections.abc import Collection, Mapping
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.network import Network
-from partition_studio.partition.formats.imported import Imported, folded_note, listed, read_object, suggestion
+from partition_studio.partition.formats.imported import (
+    NAME_LENGTH,
+    Imported,
+    folded_note,
+    listed,
+    read_object,
+    shown,
+    suggestion,
+)
 from partition_studio.partition.plan import NetworkRef, Plan
 
 
@@ -29,7 +37,7 @@ def import_map(
         raise DeviceMapError("The map is empty.")
     for layer, device in document.items():
         if not isinstance(device, str) or not 0 < len(device) <= 200:
-            raise DeviceMapError(f"The map must give the layer {layer!r} the name of a device.", layer=layer)
+            raise DeviceMapError(f"The map must give {shown(layer)} the name of a device.", layer=layer[:NAME_LENGTH])
     unknown_hosts = [name for name in devices or {} if name not in document.values()]
     if unknown_hosts:
         raise DeviceMapError(f"The map does not speak of the device {listed(unknown_hosts)}.", device=unknown_hosts[0])
@@ -42,7 +50,9 @@ def import_map(
         )
     if unknown:
         hint = suggestion(unknown[0], known)
-        raise DeviceMapError(f"The network {network.name!r} has no {listed(unknown)}.{hint}", layer=unknown[0])
+        raise DeviceMapError(
+            f"The network {network.name!r} has no {listed(unknown)}.{hint}", layer=unknown[0][:NAME_LENGTH]
+        )
     missing = [name for name in known if name not in document]
     if missing:
         raise DeviceMapError(f"The map leaves out {listed(missing)}.", layer=missing[0])

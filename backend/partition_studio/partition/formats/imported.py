@@ -9,8 +9,8 @@ from typing import Any
 from partition_studio.errors import PlanError
 from partition_studio.partition.plan import Plan
 
-#: No message lists more names than these.
-NAMED = 5
+#: No message lists more names than these, and none that are longer.
+NAMED, NAME_LENGTH = 5, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,10 @@ def read_object(text: str, what: str, error: type[PlanError]) -> dict[str, Any]:
     """Return the JSON object that `text` holds. Raises `error` for anything else; `what` names the file."""
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+        # Half a character, as an escape may name one, cannot be written into any answer.
+        json.dumps(document, ensure_ascii=False).encode()
     except _TwiceError as twice:
-        raise error(f"The {what} names {twice.args[0]!r} twice.") from twice
+        raise error(f"The {what} names {shown(twice.args[0])} twice.") from twice
     except json.JSONDecodeError as fault:
         raise error(f"The {what} is not JSON: {fault.msg} in line {fault.lineno}.") from fault
     except (ValueError, RecursionError) as fault:
@@ -53,10 +55,16 @@ def _no_number(word: str) -> float:
     raise ValueError(word)
 
 
+def shown(word: object) -> str:
+    """Return a name, or what stands where one should, for a sentence."""
+    text = repr(word)
+    return text if len(text) <= NAME_LENGTH else f"{text[:NAME_LENGTH]}..."
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names for a sentence: the first few, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:NAMED])
-    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    first = ", ".join(shown(name) for name in names[:NAMED])
+    return first + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
