@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from partition_studio.errors import PlanError
+from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.partition import Division, Partition, divide, place
@@ -187,7 +188,21 @@ def _network_problems(network: Network, plan: Plan) -> list[Problem]:
             f"The plan is for another form of the network {network.name!r}: {_form(plan.network.form)}, "
             f"not {_form(network.form)}."
         )
-        return [Problem("other_form", "error", message)]
+        step = (
+            "Use the network in the plan's form (`partition-studio model simplify MODEL`, `--undo` for the form in the "
+            "file), or make the plan anew."
+        )
+        return [Problem("other_form", "error", message, next_step=step)]
+    return _block_problems(network, plan)
+
+
+def _block_problems(network: Network, plan: Plan) -> list[Problem]:
+    try:
+        with_manual(network, (), plan.blocks)
+    except BlockError as error:
+        layer = error.details.get("layer")
+        named = layer if isinstance(layer, str) else None
+        return [Problem(error.code, "error", error.message, layer=named, next_step=error.next_step)]
     return []
 
 
