@@ -81,7 +81,7 @@ def divide(network: Network, plan: Plan) -> Division:
     draft = Draft(network)
     for number, sharding in enumerate(plan.shards):
         try:
-            _apply(draft, sharding)
+            apply_sharding(draft, sharding)
         except ShardError as error:
             error.details = {"shard": number, **error.details}
             raise
@@ -98,7 +98,8 @@ def divide(network: Network, plan: Plan) -> Division:
     )
 
 
-def _apply(draft: Draft, sharding: Sharding) -> None:
+def apply_sharding(draft: Draft, sharding: Sharding) -> None:
+    """Rewrite a draft as one entry of `shards` says. Raises ShardError."""
     match sharding:
         case SpatialSharding():
             spatial.apply(draft, sharding)

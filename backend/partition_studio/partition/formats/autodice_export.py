@@ -25,7 +25,7 @@ def export_autodice(network: Network, plan: Plan, *, original: Outline) -> Autod
     every node placed. Names, notes and blocks of the plan have no place in them. Raises InvalidPlanError for a plan
     that cannot be applied, AutodiceError for what the files cannot say.
     """
-    _, partition = require_valid(network, plan)
+    require_valid(network, plan)
     names = {layer: name for name, layer in layers_by_their_names(network).items()}
     _check_placement(network, plan)
     for place in plan.places():
@@ -34,7 +34,7 @@ def export_autodice(network: Network, plan: Plan, *, original: Outline) -> Autod
     horizontal: dict[str, list[object]] = {}
     for number, sharding in enumerate(plan.shards):
         layer = _only_layer(network, plan, number)
-        mode, numbers = entry_of(partition.division, network, sharding)
+        mode, numbers = entry_of(network, sharding)
         horizontal[names[layer]] = [mode, numbers, list(sharding.devices)]
         homes[names[layer]] = list(dict.fromkeys(sharding.devices))
     order = _with_folded(network, homes, original)

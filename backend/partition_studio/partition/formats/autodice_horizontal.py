@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from partition_studio.graph.network import Layer, Network
+from partition_studio.partition.draft import Draft
 from partition_studio.partition.formats.autodice_names import AutodiceError
 from partition_studio.partition.formats.imported import NAME_LENGTH, shown
-from partition_studio.partition.partition import Division
+from partition_studio.partition.partition import apply_sharding
 from partition_studio.partition.plan import (
     MAX_PARTS,
     MIN_PARTS,
@@ -144,7 +145,7 @@ def _groups(network: Network, layer: Layer) -> int:
     return next((a.i for a in network.nodes_by_layer[layer.name].attribute if a.name == "group"), 1)
 
 
-def entry_of(division: Division, network: Network, sharding: Sharding) -> tuple[str, list[int]]:
+def entry_of(network: Network, sharding: Sharding) -> tuple[str, list[int]]:
     """Return mode and numbers of a sharding of one layer. Raises AutodiceError for what the file cannot say."""
     layer = network.layer(sharding.layers[0])
     mode, given = _mode_of(sharding, layer)
@@ -153,7 +154,7 @@ def entry_of(division: Division, network: Network, sharding: Sharding) -> tuple[
     if sharding.unit == "size" and given:
         sizes = [int(number) for number in given]
     else:
-        sizes = _sizes_of_parts(division, layer, mode, len(sharding.devices))
+        sizes = _sizes_of_parts(network, layer, sharding, mode)
     if mode == "lop":
         return mode, [sum(sizes[: index + 1]) for index in range(len(sizes))]
     return mode, sizes
@@ -175,18 +176,20 @@ def _mode_of(sharding: Sharding, layer: Layer) -> tuple[str, Sequence[float]]:
             raise unsayable(layer.name, "its tiles are independent of each other")
 
 
-def _sizes_of_parts(division: Division, layer: Layer, mode: str, count: int) -> list[int]:
-    """Return the sizes that shares came to: those of the parts' tensors."""
+def _sizes_of_parts(network: Network, layer: Layer, sharding: Sharding, mode: str) -> list[int]:
+    """Return the sizes that shares come to: those of the parts' tensors, as the strategy makes them."""
+    draft = Draft(network)
+    apply_sharding(draft, sharding)
     axis = {"lop": 1, "lip": 1, "height": 2, "width": 3}[mode]
     if mode in ("lop", "lip") and layer.op_type in _PRODUCTS:
         axis = -1
     sizes = []
-    for index in range(count):
-        part = division.network.nodes_by_layer.get(f"{layer.name}#{index}")
+    for index in range(len(sharding.devices)):
+        part = draft.nodes.get(f"{layer.name}#{index}")
         tensor = f"{layer.outputs[0]}#{index}" if mode != "lip" else part.input[0] if part is not None else ""
-        if tensor not in division.network.tensors:
+        if tensor not in draft.types:
             raise unsayable(layer.name, "its parts have no sizes of their own")
-        sizes.append(division.network.tensors[tensor].shape[axis])
+        sizes.append(draft.shape(tensor)[axis])
     return sizes
 
 
