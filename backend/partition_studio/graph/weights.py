@@ -111,7 +111,7 @@ class Weight:
 
     def array(self) -> NDArray[Any]:
         """Return the data as an array; do not change it. Raises NetworkChangedError."""
-        if isinstance(self.data, Part) and isinstance(self.data.base.data, Held):
+        if isinstance(self.data, Part) and (isinstance(self.data.base.data, Held) or not self.streams):
             whole = self.data.base.array()
             return whole[index_of(whole.ndim, self.data.ranges)]
         return numpy_helper.to_array(self.data.tensor if isinstance(self.data, Held) else self.tensor())
