@@ -14,8 +14,7 @@ from partition_studio.partition.extract import extract, submodels
 from partition_studio.partition.partition import Partition, divide, partition
 from partition_studio.partition.plan import InputChannelSharding, NetworkRef, OutputChannelSharding, Plan, Sharding
 from partition_studio.partition.verify import verify
-
-from ..core.networks import load_both, make_model, value
+from tests.core.networks import load_both, make_model, value
 
 
 class Builder:

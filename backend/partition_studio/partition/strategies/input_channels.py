@@ -184,7 +184,7 @@ def _assemble(work: ChannelWork, layer: FilterLayer, output: str, partials: list
         name = region[0].name
         if not region[0].complete:
             bounds = (region[0].first * size, region[0].last * size)
-            name = work.part_of(output, f"{output}/{region[0].first}", layer.axis_out, bounds)
+            name = work.part_of(output, f"{output}[{bounds[0]}:{bounds[1]}]", layer.axis_out, bounds)
             work.draft.types[name] = work.kind(output, layer.axis_out, bounds)
             _add_up(work, layer, [partial.name for partial in region], name)
         pieces.append(name)
