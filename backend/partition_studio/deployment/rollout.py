@@ -107,7 +107,7 @@ class Rollout:
 
     def _cut(self) -> Mapping[str, SubModel]:
         """Make the sub-models, whose weights stay on disk, and the manifest. Raises StageTooLargeError."""
-        parts = submodels(self.spec.partition.network, self.spec.graph)
+        parts = submodels(self.spec.partition.network, self.spec.graph, annotated=False)
         require_deployable(parts)
         digests = {name: part.digest for name, part in parts.items()}
         self._manifest = build_manifest(self.spec.graph, digests, self.spec.threads)

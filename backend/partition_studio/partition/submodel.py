@@ -15,6 +15,7 @@ from partition_studio.graph.network import Network, value_info
 from partition_studio.graph.read import PROTOBUF_LIMIT_BYTES
 from partition_studio.graph.walk import node_reads
 from partition_studio.graph.weights import HELD_BYTES, Weight
+from partition_studio.partition.metadata import annotate
 from partition_studio.partition.stages import Stage, StageGraph
 
 #: Numbers of protobuf fields: ModelProto.graph, GraphProto.initializer, TensorProto.raw_data.
@@ -139,6 +140,8 @@ def submodel(network: Network, stage: Stage, graph: StageGraph | None = None) ->
     outputs = set(stage.outputs)
     inner = [tensor for node in nodes for tensor in node.output if tensor and tensor not in outputs]
     content.value_info.extend(value_info(name, network.tensors[name]) for name in inner)
+    if graph is not None:
+        annotate(model, network, graph, stage)
     streamed = tuple(network.weights[name] for name in weights if _is_streamed(network.weights[name]))
     return SubModel(stage.name, model, streamed)
 
@@ -173,9 +176,15 @@ def _weight_nodes(network: Network, nodes: list[onnx.NodeProto]) -> list[onnx.No
     return list(found.values())
 
 
-def submodels(network: Network, graph: StageGraph) -> Mapping[str, SubModel]:
-    """Return the sub-model of every stage, by the stage's name."""
-    return MappingProxyType({stage.name: submodel(network, stage, graph) for stage in graph.stages})
+def submodels(network: Network, graph: StageGraph, *, annotated: bool = True) -> Mapping[str, SubModel]:
+    """Return the sub-model of every stage, by the stage's name.
+
+    Annotated, they say where they belong, so that every one changes with the plan. Otherwise a stage that a changed
+    plan leaves as it was has the same content, and need not be sent again.
+    """
+    return MappingProxyType(
+        {stage.name: submodel(network, stage, graph if annotated else None) for stage in graph.stages}
+    )
 
 
 def require_deployable(parts: Mapping[str, SubModel]) -> None:
