@@ -96,7 +96,8 @@ def spread(
     model: ModelArgument,
     devices: Annotated[str, typer.Option(help="Names of the devices, with commas.")],
     out: OutOption = None,
-    simplify: SimplifyOption = False,
+    # As the studio does when a network is added.
+    simplify: SimplifyOption = True,
     dim: DimOption = None,
 ) -> None:
     """Write a first plan: contiguous runs of layers, balanced by estimated cost; needs no studio."""
