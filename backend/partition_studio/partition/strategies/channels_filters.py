@@ -136,10 +136,10 @@ def filter_layer(work: ChannelWork, node: NodeProto) -> FilterLayer | None:
     Raises ShardError where the weights are no constants, or the layer has no output channels.
     """
     places = _PLACES.get((node.domain, node.op_type))
-    if places is None or work.draft.is_constant(node.input[places.x]):
+    if places is None or node.input[places.x] not in work.draft.types:
         return None
     weight = node.input[places.weight]
-    if not work.draft.is_constant(weight):
+    if weight in work.draft.types:
         if places.kind == "product" and node.op_type != "Gemm":
             refuse(node, f"its second factor {weight!r} is computed and not a constant")
         refuse(node, f"its weight {weight!r} is computed and not a constant")
