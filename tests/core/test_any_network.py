@@ -417,6 +417,38 @@ def test_no_part_holds_a_weight_of_another() -> None:
             assert {tensor.name for tensor in model.graph.initializer} <= reads
 
 
+def large_layers(opset: int = 17, *, channels: int = 16, addend: int = 16) -> onnx.ModelProto:
+    """Two convolutions and a product with millions of multiply-accumulates, and small layers between."""
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], name="conv", pads=[1, 1, 1, 1]),
+        node("Add", ["a", "b"], ["c"], name="add"),
+        node("ConvTranspose", ["c", "t"], ["d"], name="up", strides=[2, 2]),
+        node("Relu", ["d"], ["e"], name="relu"),
+        node("MatMul", ["e", "m"], ["f"], name="product"),
+        node("Neg", ["f"], ["y"], name="neg"),
+    ]
+    weights = [
+        weight("w", array(16, channels, 3, 3)),
+        weight("b", array(1, addend, 1, 1)),
+        weight("t", array(16, 32, 2, 2)),
+        weight("m", array(64, 40)),
+    ]
+    return make_model(nodes, [value("x", (1, 16, 32, 32))], [FREE], weights, opset=opset, ir=7)
+
+
+@pytest.mark.parametrize("opset", [7, 8, 9, 17])
+def test_large_layers_are_taken_in_every_opset(opset: int) -> None:
+    network = equal(large_layers(opset), cuts=(0, 1))
+    assert min(network.layer(name).macs for name in ("conv", "up", "product")) > 1_000_000
+
+
+@pytest.mark.parametrize(("mistake", "layer"), [({"channels": 15}, "'conv'"), ({"addend": 15}, "add")])
+def test_a_mistake_in_or_between_large_layers_is_found(mistake: dict[str, int], layer: str) -> None:
+    with pytest.raises(NetworkError, match=layer) as caught:
+        load(large_layers(**mistake))
+    assert caught.value.code in ("not_runnable", "invalid_network", "unresolved_shape")
+
+
 def typed(kind: onnx.TypeProto, name: str) -> onnx.ValueInfoProto:
     return onnx.ValueInfoProto(name=name, type=kind)
 

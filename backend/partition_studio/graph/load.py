@@ -22,7 +22,7 @@ from partition_studio.graph.errors import (
     UnresolvedShapeError,
     UnsupportedTypeError,
 )
-from partition_studio.graph.external import take_in_all, take_in_attributes, weight_of
+from partition_studio.graph.external import is_stored, stored_place, take_in_all, take_in_attributes, weight_of
 from partition_studio.graph.fold import constants_to_weights, fold_constants, fold_outputs, kept_constants
 from partition_studio.graph.index import index_network
 from partition_studio.graph.names import name_nodes
@@ -34,6 +34,7 @@ from partition_studio.graph.runtime import newest_versions, set_weights_folder
 from partition_studio.graph.shapes import NO_TENSOR, RawType, ask_runtime_for_types, forget_shapes, infer_types
 from partition_studio.graph.simplify import simplify
 from partition_studio.graph.structure import check_names, check_operators, describe, sort_nodes
+from partition_studio.graph.walk import all_tensors
 from partition_studio.graph.weights import Weight
 
 _OLDEST_IR = 4
@@ -99,11 +100,13 @@ def original_model(path: Path, *, limits: LoadLimits | None = None, form: Networ
     set_weights_folder(model, None)
     # A newer format that the operators do not need; the runtime may not know it yet.
     model.ir_version = min(model.ir_version, newest_versions()[0])
-    take_in_attributes(model, raw.files)
-    if _weight_bytes(model) > INLINE_BYTES:
-        set_weights_folder(model, path.parent)
-    else:
+    stored_bytes = sum(stored_place(t, raw.files).length for t in all_tensors(model) if is_stored(t))
+    if stored_bytes <= INLINE_BYTES:
         take_in_all(model, raw.files)
+        return model
+    constants_to_weights(model)
+    take_in_attributes(model, raw.files)
+    set_weights_folder(model, path.parent)
     return model
 
 

@@ -1,8 +1,8 @@
 """Whether a network runs: ONNX's checker looks at it, and ONNX Runtime runs it once, with most of the work left out.
 
 Some mistakes, as weights of the wrong shape, show only in a run. A run of a large network takes long and touches all
-weights; so large convolutions and products, for which arithmetic can tell that they run, are stood in for by ones of
-their output's shape.
+weights; so large convolutions and products, for which arithmetic can tell that they run, are left out, and what they
+would make is given as an input.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper
 
 from partition_studio.graph.batch import static_shape
 from partition_studio.graph.cost import layer_macs
@@ -55,39 +55,40 @@ def check_runnable(model: onnx.ModelProto, types: Mapping[str, RawType], folder:
 
 
 def _try(model: onnx.ModelProto) -> dict[str, Shape]:
-    """Run a network on inputs of ones (a zero could be divided by) and return the shapes of its outputs."""
+    """Run a network on inputs of ones (a zero could be divided by) and return the shapes of its outputs.
+
+    Inputs of one type share their memory: stood-in layers make many.
+    """
+    sizes: dict[int, int] = {}
+    for value in model.graph.input:
+        number, shape = static_shape(value)
+        sizes[number] = max(sizes.get(number, 1), prod(shape or ()))
+    ones = {number: np.ones(size, helper.tensor_dtype_to_np_dtype(number)) for number, size in sizes.items()}
     feeds = {}
     for value in model.graph.input:
         number, shape = static_shape(value)
-        feeds[value.name] = np.ones(shape or (), dtype=helper.tensor_dtype_to_np_dtype(number))
+        feeds[value.name] = ones[number][: prod(shape or ())].reshape(shape or ())
     return {name: array.shape for name, array in run_model(model, feeds, optimise=False).items()}
 
 
 def _with_stand_ins(model: onnx.ModelProto, types: Mapping[str, RawType]) -> onnx.ModelProto:
+    """Return the network with inputs in the place of large layers, except those that make an output."""
     light = onnx.ModelProto(ir_version=model.ir_version)
     light.opset_import.extend(model.opset_import)
     graph = light.graph
     graph.name = model.graph.name
-    shapes = {name: dims for name, (_, dims) in types.items() if dims is not None}
-    added: dict[Shape, TensorProto] = {}
-    has_stand_in = any(opset.domain == "" and opset.version >= 9 for opset in model.opset_import)
-    for node in model.graph.node:
-        shape = shapes.get(node.output[0]) if len(node.output) == 1 else None
-        if has_stand_in and shape is not None and _surely_runs(node, types) and layer_macs(node, shapes) > _LARGE_MACS:
-            kept = added.setdefault(
-                shape, numpy_helper.from_array(np.array(shape, np.int64), name=f"shape of {node.output[0]}")
-            )
-            kind = helper.tensor_dtype_to_np_dtype(types[node.output[0]][0])
-            one = numpy_helper.from_array(np.ones(1, kind))
-            graph.node.append(
-                helper.make_node("ConstantOfShape", [kept.name], [node.output[0]], name=node.name, value=one)
-            )
-        else:
-            graph.node.append(node)
     graph.output.extend(model.graph.output)
     graph.input.extend(model.graph.input)
+    shapes = {name: dims for name, (_, dims) in types.items() if dims is not None}
+    outputs = {value.name for value in model.graph.output}
+    for node in model.graph.node:
+        made = node.output[0]
+        stood_in = made in shapes and made not in outputs and _surely_runs(node, types)
+        if stood_in and layer_macs(node, shapes) > _LARGE_MACS:
+            graph.input.append(helper.make_tensor_value_info(made, *types[made]))
+        else:
+            graph.node.append(node)
     read = {name for node in graph.node for name in node_reads(node)}
-    graph.initializer.extend(added.values())
     graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in read)
     return light
 
