@@ -8,7 +8,7 @@ import argparse
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -41,7 +41,20 @@ class Layer:
     """One ONNX node to be; `channels`, `kernel` and `stride` are those of convolutions, poolings and the last layer."""
 
     name: str
-    op: Literal["Conv", "Relu", "MaxPool", "AveragePool", "Add", "Concat", "GlobalAveragePool", "Flatten", "Gemm"]
+    op: Literal[
+        "Conv",
+        "Relu",
+        "Clip",
+        "MaxPool",
+        "AveragePool",
+        "Add",
+        "Concat",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "GlobalAveragePool",
+        "Flatten",
+        "Gemm",
+    ]
     inputs: tuple[str, ...]
     channels: int = 0
     kernel: int = 0
@@ -139,7 +152,7 @@ def train(digits: list[Digit], epochs: int) -> dict[str, Array]:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=6e-3, total_steps=steps)
     for _ in range(epochs):
         for chosen in torch.randperm(len(digits)).split(batch):
-            logits = network.forward(_augment(torch, images[chosen]), training=True)
+            logits = network.forward(augment(torch, images[chosen]), training=True)
             loss = torch.nn.functional.cross_entropy(logits, labels[chosen], label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()
@@ -148,7 +161,7 @@ def train(digits: list[Digit], epochs: int) -> dict[str, Array]:
     return network.folded()
 
 
-def _augment(torch: Any, images: Any) -> Any:
+def augment(torch: Any, images: Any) -> Any:
     """Turn, scale, shear, shift and dim each picture a little, so that digits drawn by others are recognised too."""
     count = len(images)
 
@@ -231,10 +244,10 @@ class _TorchNetwork:
         return weights
 
 
-def build_onnx(weights: dict[str, Array]) -> bytes:
-    """Write `LAYERS` with these weights as the bytes of an ONNX file; each tensor is called after its layer."""
-    last = LAYERS[-1].name
-    nodes = [_node(layer, "logits" if layer.name == last else layer.name) for layer in LAYERS]
+def build_onnx(weights: dict[str, Array], layers: Sequence[Layer] = LAYERS) -> bytes:
+    """Write layers with these weights as the bytes of an ONNX file; each tensor is called after its layer."""
+    last = layers[-1].name
+    nodes = [_node(layer, "logits" if layer.name == last else layer.name) for layer in layers]
     graph = helper.make_graph(
         nodes,
         "digits",
@@ -249,11 +262,19 @@ def build_onnx(weights: dict[str, Array]) -> bytes:
     return data
 
 
+#: What each kind of layer reads besides activations, by the end of its name.
+_CONSTANTS = {
+    "Conv": ("weight", "bias"),
+    "Gemm": ("weight", "bias"),
+    "Clip": ("min", "max"),
+    "QuantizeLinear": ("scale", "zero_point"),
+    "DequantizeLinear": ("scale", "zero_point"),
+}
+
+
 def _node(layer: Layer, output: str) -> onnx.NodeProto:
     attributes: dict[str, Any] = {}
-    inputs = list(layer.inputs)
-    if layer.op in ("Conv", "Gemm"):
-        inputs += [f"{layer.name}.weight", f"{layer.name}.bias"]
+    inputs = [*layer.inputs, *(f"{layer.name}.{end}" for end in _CONSTANTS.get(layer.op, ()))]
     if layer.op in ("Conv", "MaxPool", "AveragePool"):
         padding = 0 if layer.op == "MaxPool" else layer.kernel // 2
         attributes = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2, "pads": [padding] * 4}

@@ -1,18 +1,25 @@
-"""`plan check`, `plan spread` and `split` need no studio; what is wrong is said by name, with its exit code."""
+"""`plan check`, `plan spread`, `split` and `verify` need no studio; what is wrong is said by name, with exit code 2."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 from PIL import Image
 
 from partition_studio.graph.examples import example
 from tests.cli.conftest import Command
 
 DIGITS = example("digits").path
-SAMPLE = next(DIGITS.with_name("digits-samples").glob("*.png"))
+SAMPLES = sorted(DIGITS.with_name("digits-samples").glob("*.png"))
+SAMPLE = SAMPLES[0]
+#: How the digits network wants pictures.
+PICTURES = ("--scale", str(1 / 255), "--mean", "0.5", "--std", "0.5")
 
 
 @pytest.fixture
@@ -65,6 +72,85 @@ def test_split_writes_parts_that_together_equal_the_whole(offline: Command, plan
         names = [output.name for output in part.get_outputs()]
         values |= dict(zip(names, part.run(None, {i.name: values[i.name] for i in part.get_inputs()}), strict=True))
     np.testing.assert_allclose(values["logits"], whole, rtol=1e-4, atol=1e-5)
+
+
+def test_split_tells_the_weights_of_each_device_as_predicted_and_in_sum_the_whole(
+    offline: Command, plan: Path, tmp_path: Path
+) -> None:
+    predicted = {
+        device["device"]: device["weight_bytes"]
+        for device in offline("plan", "check", DIGITS, plan, "--json").document["devices"]
+    }
+    document = offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--no-verify", "--json").document
+    assert {held["device"]: held["weight_bytes"] for held in document["devices"]} == predicted
+    by_hand = 0
+    for stage in document["stages"]:
+        data = Path(stage["file"]).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (stage["size_bytes"], stage["sha256"])
+        by_hand += sum(numpy_helper.to_array(t).nbytes for t in onnx.load_from_string(data).graph.initializer)
+    assert document["weight_bytes"] == by_hand == document["whole_weight_bytes"]
+    said = offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--no-verify").out
+    assert "(1.000 times)" in said and "Not verified." in said
+
+
+def test_split_that_verifies_nothing_takes_nothing_to_verify_with(offline: Command, plan: Path, tmp_path: Path) -> None:
+    said = offline("split", DIGITS, plan, "--out", tmp_path / "parts", "--no-verify", "--seed", "3")
+    assert said.code == 2
+    assert not (tmp_path / "parts").exists()
+
+
+def test_verify_compares_and_writes_nothing(offline: Command, plan: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    said = offline("verify", DIGITS, plan, "--seed", "3", "--json")
+    assert said.code == 0, said.err
+    assert said.document["equal"] is True
+    assert said.document["accuracy"] is None
+    assert said.document["tensors"][-1]["tensor"] == "logits"
+    exact = offline("verify", DIGITS, plan, "--seed", "3", "--exact", "--json").document
+    assert {(one["max_abs"], one["tolerance"]) for one in exact["tensors"]} == {(0.0, 0.0)}
+    assert "equal to the last bit" in offline("verify", DIGITS, plan, "--exact").out
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def labelled_samples(folder: Path) -> Path:
+    """The sample pictures, in a folder for each digit."""
+    for sample in SAMPLES:
+        (folder / sample.name[0]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample, folder / sample.name[0])
+    return folder
+
+
+def test_on_labelled_pictures_accuracy_is_told(offline: Command, plan: Path, tmp_path: Path) -> None:
+    pictures = labelled_samples(tmp_path / "pictures")
+    words = ("verify", DIGITS, plan, "--labelled", pictures, *PICTURES)
+    accuracy = offline(*words, "--json").document["accuracy"]
+    assert accuracy["frames"] == len(SAMPLES)
+    assert accuracy["whole"] == accuracy["parts"] >= 29 / 30
+    assert accuracy["flipped"] == 0
+    assert "0 frames are called otherwise" in offline(*words).out
+    said = offline("verify", DIGITS, plan, "--labelled", tmp_path / "gone", "--json")
+    assert (said.code, said.error["code"]) == (2, "bad_labelled_set")
+
+
+def test_a_plan_that_is_approximate_on_purpose_says_by_how_much(offline: Command, plan: Path, tmp_path: Path) -> None:
+    document = json.loads(plan.read_text())
+    tiled = ["conv1", "relu1", "conv2", "relu2"]
+    for layer in tiled:
+        del document["placement"][layer]
+    document["shards"] = [
+        {"strategy": "spatial_independent", "layers": tiled, "devices": ["a", "b"], "rows": [1, 1], "columns": [1]}
+    ]
+    plan.write_text(json.dumps(document))
+    pictures = labelled_samples(tmp_path / "pictures")
+    words = ("split", DIGITS, plan, "--out", tmp_path / "parts", "--seed", "3", "--labelled", pictures, *PICTURES)
+    said = offline(*words, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out, parse_constant=pytest.fail)
+    assert (found["ok"], found["equal"], found["approximate"], found["tolerance"]) == (True, False, True, None)
+    assert found["max_rel"] > 1e-3
+    assert found["accuracy"]["frames"] == len(SAMPLES)
+    text = offline(*words).out
+    assert "Approximate by plan" in text and "of their largest value" in text
 
 
 def test_split_of_a_bad_plan_writes_nothing(offline: Command, plan: Path, tmp_path: Path) -> None:
