@@ -16,7 +16,7 @@ import { SPLIT_KINDS, SPLIT_WORDS } from "@/plan/words";
 import { useSplit } from "./useSplit";
 import { useView, viewStore } from "./view";
 
-const setOpen = (splitting: boolean): void => viewStore.setState({ splitting });
+const setOpen = (splitting: boolean): void => viewStore.setState({ splitting, refused: null });
 
 interface SplitProps {
   model: Model;
@@ -85,7 +85,7 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (missing === null) send(shardingFrom(choice, layers, points), close);
+        if (missing === null && !busy) send(shardingFrom(choice, layers, points), close);
       }}
     >
       <h2>Split {layers.length === 1 ? layers[0] : plural(layers.length, "layer")}</h2>
@@ -114,8 +114,9 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
         <Button size="xs" variant="default" onClick={close}>
           Cancel
         </Button>
-        <Button size="xs" type="submit" loading={busy} disabled={missing !== null} title={missing ?? undefined} data-testid="split-apply">
-          Split in {choice.parts.length}
+        {/* Not disabled while the studio is asked: the focus would be lost, and with it the keys. */}
+        <Button size="xs" type="submit" aria-busy={busy} disabled={missing !== null} title={missing ?? undefined} data-testid="split-apply">
+          {busy ? "Checking…" : `Split in ${choice.parts.length}`}
         </Button>
         {missing !== null && <span className="split-missing">{missing}</span>}
       </footer>

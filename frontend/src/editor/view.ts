@@ -62,7 +62,7 @@ export function resetView(): void {
 export function select(nodes: Iterable<number>, anchor?: number): void {
   const selection = new Set(nodes);
   const first = anchor ?? [...selection][0] ?? null;
-  viewStore.setState({ selection, anchor: first, cursor: first, splitting: false });
+  viewStore.setState({ selection, anchor: first, cursor: first, splitting: false, refused: null });
 }
 
 export function selectNamed({ layerIndex }: Pick<Network, "layerIndex">, layers: readonly string[]): void {
@@ -72,7 +72,7 @@ export function selectNamed({ layerIndex }: Pick<Network, "layerIndex">, layers:
 export function toggle(node: number): void {
   const selection = new Set(viewStore.getState().selection);
   if (!selection.delete(node)) selection.add(node);
-  viewStore.setState({ selection, anchor: node, cursor: node, splitting: false });
+  viewStore.setState({ selection, anchor: node, cursor: node, splitting: false, refused: null });
 }
 
 export function extend(nodes: Iterable<number>): void {

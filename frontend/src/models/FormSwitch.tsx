@@ -6,8 +6,8 @@ import { queryClient } from "@/api/queries";
 import type { ModelSummary } from "@/api/types";
 import { tellProblem } from "@/app/notify";
 
-/** "Its layers as in the file" or "Simplified: 53 layers fewer; equal to the original". */
-export function describeForm({ simplified, simplification }: Pick<ModelSummary, "simplified" | "simplification">): string {
+/** "As in the file: ..." or "Simplified: 53 layers fewer; equal to the original". */
+function describeForm({ simplified, simplification }: Pick<ModelSummary, "simplified" | "simplification">): string {
   return `${simplified ? "Simplified" : "As in the file"}${simplification === "" ? "" : `: ${simplification}`}`;
 }
 

@@ -10,7 +10,7 @@ import { formatBytes, formatCount, formatMacs, formatPercent, formatShape, plura
 import { Header, Link } from "@/app/Header";
 import { ProblemCard } from "@/app/ProblemCard";
 import { navigate } from "@/app/router";
-import { describeDims, describeForm, FormSwitch } from "./FormSwitch";
+import { describeDims, FormSwitch } from "./FormSwitch";
 import { FreeDimension } from "./FreeDimension";
 import { useUpload, type Upload } from "./useUpload";
 
@@ -211,7 +211,7 @@ function ModelCard({ model, remove }: { model: ModelSummary; remove: () => void 
       {(model.simplified || model.simplifiable) && (
         <div className="model-form">
           <FormSwitch model={model} />
-          <p>{describeForm(model)}</p>
+          <p>{model.simplification}</p>
         </div>
       )}
     </li>

@@ -4,7 +4,7 @@ import { autodiceHosts, hostOf, mapDevices, readCuts, sameNamed, takeOver } from
 import { byRows, content } from "./samples";
 
 describe("names in AutoDiCE's files", () => {
-  it.each([["nx01_arm0123", "nx01"], ["nx01_cpu", "nx01"], ["lenovo_cpu0", "lenovo"], ["nx01_gpu", "nx01"], ["nx01", "nx01"], ["my_board", "my_board"], ["my_board_gpu", "my_board"]])("%s is of %s", (key, host) => {
+  it.each([["nx01_arm0123", "nx01"], ["nx01_cpu", "nx01"], ["lenovo_cpu0", "lenovo"], ["nx01_gpu", "nx01"], ["nx01", "nx01"], ["my_board", "my_board"], ["my_board_gpu", "my_board"], ["alice_armstrong", "alice_armstrong"], ["_gpu", "_gpu"]])("%s is of %s", (key, host) => {
     expect(hostOf(key)).toBe(host);
   });
   it("are the hosts of the mapping and of the horizontal file, each once", () => {

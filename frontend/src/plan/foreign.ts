@@ -18,7 +18,7 @@ function readNamed(file: string, text: string): Record<string, unknown> | { prob
 const failed = (read: Record<string, unknown>): read is { problem: string } => typeof read["problem"] === "string";
 
 /** `nx01_arm0123` and `nx01_gpu` are parts of the host `nx01`; a name without a resource is the host itself. */
-export const hostOf = (key: string): string => key.replace(/_(?:(?:cpu|arm)\d*|gpu)$/i, "");
+export const hostOf = (key: string): string => key.replace(/(?<=.)_(?:(?:cpu|arm)\d*|gpu)$/, "");
 
 /** The hosts that AutoDiCE's files name, in the order of the mapping. */
 export function autodiceHosts(mapping: string, horizontal: string | null): Names {
