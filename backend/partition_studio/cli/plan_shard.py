@@ -23,7 +23,9 @@ def shard(
         ),
     ],
     devices: Annotated[str, typer.Option(help="The device of each part, with commas; 2 to 16.")],
-    layers: Annotated[str | None, typer.Option(help="The layers to divide together, with commas.")] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="The layers to divide together, with commas; `block:NAME` is a block's.")
+    ] = None,
     first: Annotated[str | None, typer.Option("--from", help="The first layer, instead of --layers.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="The last layer: all on the ways to it are divided.")] = None,
     shares: Annotated[str | None, typer.Option(help=f"A number for each device, {_NUMBERS}: proportions.")] = None,
@@ -40,15 +42,20 @@ def shard(
     as_json: JsonOption = False,
 ) -> None:
     """Divide layers of a plan: adds an entry to its `shards`, and takes the layers out of its placement."""
+    from partition_studio.graph.blocks import expand, find_blocks, with_manual
     from partition_studio.partition.add_shard import add_sharding, sharding_of
     from partition_studio.partition.check import check_plan
 
     if (layers is None) == (first is None) or (first is None) != (last is None):
         raise typer.BadParameter("give either --layers, or both --from and --to", param_hint="--layers")
     strategy = STRATEGIES.get(strategy, strategy.replace("-", "_"))
+    network, before = load_planned(model, plan)
+    named = names(layers) if first is None else [first]
+    if any(name.startswith("block:") for name in named):
+        named = expand(with_manual(network, find_blocks(network), before.blocks), named)
     document: dict[str, Any] = {
         "strategy": strategy,
-        "layers": names(layers) if first is None else [first],
+        "layers": named,
         "devices": names(devices),
         "unit": unit,
     }
@@ -60,7 +67,6 @@ def shard(
         document |= _shares(shares, sizes)
     if exchange_before is not None:
         document["exchange_before"] = names(exchange_before)
-    network, before = load_planned(model, plan)
     after = add_sharding(network, before, sharding_of(document), last=last)
     for problem in check_plan(network, after).problems:
         complaints.print(f"{problem.severity}: {problem.message}", markup=False)
