@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -22,7 +23,6 @@ import msgspec
 import numpy as np
 
 from partition_agent import log
-from partition_agent.agent import agent_version, onnxruntime_version
 from partition_agent.codecs import CodecError, byte_size, dtype_of, encode
 from partition_agent.deployments import Deployments, RefusedError
 from partition_agent.protocol import Connect, Event, Fault, LinkSpec, PeerAddress, Prepare, TensorSpec
@@ -56,8 +56,8 @@ class AgentRole:
     def hello(self) -> Message:
         """Say who is there."""
         return {
-            "agent": agent_version(),
-            "onnxruntime": onnxruntime_version(),
+            "agent": version("partition-agent"),
+            "onnxruntime": version("onnxruntime"),
             "cores": usable_cores(sorted(os.sched_getaffinity(0))),
             "memory_limit_bytes": memory_limit_bytes(),
         }
@@ -113,7 +113,7 @@ class DoorRole:
 
     def hello(self) -> Message:
         """Say who is there."""
-        return {"agent": agent_version()}
+        return {"agent": version("partition-agent")}
 
     def handle(self, message: Message, payload: bytes) -> Optional[Message]:
         """Carry out a request. Raises BadRequestError, SocketError."""

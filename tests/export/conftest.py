@@ -95,7 +95,7 @@ class Bench:
         return found
 
     def agents(self) -> list[psutil.Process]:
-        return [process for process in self.processes() if "agent" in process.cmdline()]
+        return [process for process in self.processes() if "agent" in process.info["cmdline"]]
 
     def with_hosts(self, **changes: Mapping[str, object]) -> Path:
         """Return another hosts file, with changed entries."""

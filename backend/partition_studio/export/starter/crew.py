@@ -1,6 +1,7 @@
 # ruff: noqa: UP006, UP035, UP045 - this file runs on Python 3.8.
 """The hosts of one run: connected, checked, given what they lack, their agents started, and all of it ended again."""
 
+import functools
 import queue
 import secrets
 import threading
@@ -36,7 +37,6 @@ class Crew:
         self.facts: Dict[str, Message] = {}
         #: Connections that ended by themselves.
         self.lost: queue.Queue[Channel] = queue.Queue()
-        self._on_lost: List[Callable[[Channel], None]] = []
         self._channels: List[Channel] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -89,28 +89,37 @@ class Crew:
 
     def check(self, device: str) -> Message:
         """Look whether a host can run the agent, and change nothing there. Raises StartError."""
-        _, facts = self.connect(device)
-        require_suitable(device, facts)
-        return facts
+        return self._reach(device)[1]
 
-    def start_agents(self) -> None:
-        """Bring every device its agent and sub-models, and start it. Raises StartError."""
-        self.each({device: self._starter(device, "agent") for device in self._hosts})
+    def start(self, door: str) -> Channel:
+        """Bring every device its agent and sub-models, and start it; source and sink too, on the device `door`.
 
-    def start_door(self, device: str) -> Channel:
-        """Start source and sink on a host where the agent is. Raises StartError."""
-        return self._start(device, "door")
+        Nothing is sent before every host was reached and found suitable. Returns the conversation with the door. Raises
+        StartError.
+        """
+        roles = [*((device, "agent") for device in self._hosts), (door, "door")]
+        reached: Dict[Tuple[str, str], Tuple[Channel, Message]] = {}
+        started: Dict[Tuple[str, str], Channel] = {}
 
-    def _starter(self, device: str, role: str) -> Callable[[], Message]:
-        def start() -> Message:
-            self.agents[device] = self._start(device, role)
+        def reach(place: Tuple[str, str]) -> Message:
+            reached[place] = self._reach(place[0])
             return {}
 
-        return start
+        def start(place: Tuple[str, str]) -> Message:
+            started[place] = self._start(*place, *reached[place])
+            return {}
 
-    def _start(self, device: str, role: str) -> Channel:
+        for step in (reach, start):
+            self.each({"/".join(place): functools.partial(step, place) for place in roles})
+        self.agents = {device: started[device, "agent"] for device in self._hosts}
+        return started[door, "door"]
+
+    def _reach(self, device: str) -> Tuple[Channel, Message]:
         channel, facts = self.connect(device)
         require_suitable(device, facts)
+        return channel, facts
+
+    def _start(self, device: str, role: str, channel: Channel, facts: Message) -> Channel:
         models = self.package.models(device) if role == "agent" else []
         bundle = self.package.bundle(facts)
         release = f"cp{facts['python'][0]}{facts['python'][1]}-" + (
@@ -140,7 +149,8 @@ class Crew:
         if role == "agent":
             self.facts[device] = {**facts, **agent}
             version = ".".join(str(part) for part in facts["python"])
-            self._say(f"{device}: ready ({facts['machine']}, Python {version}, {agent['cores']:g} cores)")
+            cores = f"{agent['cores']:g} core" + ("" if agent["cores"] == 1 else "s")
+            self._say(f"{device}: ready ({facts['machine']}, Python {version}, {cores})")
         return channel
 
     def _install(self, channel: Channel, device: str, release: str, bundle: Optional[File]) -> None:

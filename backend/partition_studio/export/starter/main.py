@@ -93,8 +93,7 @@ def run(crew: Crew, hosts: Dict[str, Host], package: Package, asked: argparse.Na
     frames = read_frames(asked.inputs, package.all_inputs)
     results = Results(asked.out, package)
     try:
-        crew.start_agents()
-        door = crew.start_door(asked.door or package.devices[0])
+        door = crew.start(asked.door or package.devices[0])
         pipeline = Pipeline(crew, door, asked.timeout)
         tell("connecting the devices to one another")
         pipeline.open(hosts)

@@ -252,7 +252,14 @@ def uninstall(base: Base, package: str) -> Message:
     others = [folder for folder in base.runs() if process_of(folder) is not None]
     if others:
         raise HostProblemError("in_use", f"another package runs in {base.path}")
-    shutil.rmtree(base.path)
+    shutil.rmtree(base.path, ignore_errors=True)
+    deadline = time.monotonic() + END_GRACE_S
+    while os.path.exists(base.path) and time.monotonic() < deadline:
+        # Another device of the package may be this host too, and remove the same folder now.
+        time.sleep(0.05)
+        shutil.rmtree(base.path, ignore_errors=True)
+    if os.path.exists(base.path):
+        raise HostProblemError("host_file", f"{base.path} cannot be removed completely")
     with contextlib.suppress(OSError):
         # Packages of other versions may have theirs beside it.
         os.rmdir(os.path.dirname(base.path))
