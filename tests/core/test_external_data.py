@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from partition_studio.errors import NetworkError
 from partition_studio.graph.load import load_network, original_model
 from partition_studio.graph.read import LoadLimits
+from partition_studio.graph.weights import OnDisk
 
 from .networks import make_model, value
 
@@ -43,9 +44,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("location", "offset"), [("w.bin", "0"), ("sub/w.bin", "16"), ("./w.bin", "0")])
 def test_weights_beside_the_network_are_taken_in(folder: Path, location: str, offset: str) -> None:
     path = write_network(folder, location=location, offset=offset)
-    for model in (original_model(path),):
-        assert model.graph.initializer[0].data_location == TensorProto.DEFAULT
-        assert np.array_equal(numpy_helper.to_array(model.graph.initializer[0]), VALUES)
+    tensor = original_model(path).graph.initializer[0]
+    assert tensor.data_location == TensorProto.DEFAULT
+    assert np.array_equal(numpy_helper.to_array(tensor), VALUES)
+    assert np.array_equal(load_network(path).weights["w"].array(), VALUES)
 
 
 def test_the_digest_covers_external_weights(folder: Path) -> None:
@@ -111,3 +113,23 @@ def test_a_network_saved_by_the_onnx_package_with_external_weights_loads(tmp_pat
     )
     onnx.save(model, tmp_path / "net.onnx", save_as_external_data=True, location="net.onnx.data")
     assert load_network(tmp_path / "net.onnx").weight_bytes == big.nbytes
+
+
+def test_large_external_weights_stay_in_their_file_and_one_that_changed_is_refused(folder: Path) -> None:
+    big = np.random.default_rng(0).standard_normal((1, 8, 32, 32)).astype(np.float32)
+    (folder / "sub" / "w.bin").write_bytes(bytes(3) + big.tobytes())
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=big.shape, data_location=TensorProto.EXTERNAL)
+    for key, text in (("location", "./sub/w.bin"), ("offset", "3")):
+        tensor.external_data.add(key=key, value=text)
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"], name="sum")]
+    model = make_model(nodes, [value("x", big.shape)], [value("y", big.shape)], [tensor])
+    (folder / "net.onnx").write_bytes(model.SerializeToString())
+    weight = load_network(folder / "net.onnx").weights["w"]
+    assert isinstance(weight.data, OnDisk)
+    assert (weight.data.file.path, weight.data.offset) == (folder / "sub" / "w.bin", 3)
+    assert np.array_equal(weight.array(), big)
+    (folder / "sub" / "w.bin").unlink()
+    (folder / "sub" / "w.bin").symlink_to(folder / "w.bin")
+    with pytest.raises(NetworkError, match=r"w\.bin") as caught:
+        weight.array()
+    assert caught.value.code == "network_changed"
