@@ -63,7 +63,7 @@ def choose_form(path: Path, *, dims: Mapping[str, int] | None = None) -> Simplif
     try:
         simplified = load_network(path, form=NetworkForm(True, bound))
     except NetworkError as error:
-        return SimplifyVerdict(False, "fails", error.message)
+        return SimplifyVerdict(False, "fails", f"Not simplified: {error.message}")
     return compare_forms(plain, simplified)
 
 
@@ -73,14 +73,14 @@ def compare_forms(plain: Network, simplified: Network) -> SimplifyVerdict:
     if fewer <= 0:
         return SimplifyVerdict(False, "nothing", "There is nothing to simplify.")
     if plain.inputs != simplified.inputs or plain.outputs != simplified.outputs:
-        return SimplifyVerdict(False, "differs", "Simplification would change the network's inputs or outputs.")
+        return SimplifyVerdict(False, "differs", "Not simplified: its inputs or outputs would change.")
     names = _common_tensors(plain, simplified)
     frame = random_frame(plain.inputs, _FRAME_SEED)
     try:
         whole = run_model(_with_outputs(plain, names), frame, names, optimise=False)
         made = run_model(_with_outputs(simplified, names), frame, names, optimise=False)
     except runtime_error_types() as error:
-        return SimplifyVerdict(False, "fails", f"ONNX Runtime cannot run a form of it: {error_sentence(error)}")
+        return SimplifyVerdict(False, "fails", f"Not simplified: ONNX Runtime cannot run it: {error_sentence(error)}")
     return _compare(made, whole, fewer, len(plain.layers))
 
 
