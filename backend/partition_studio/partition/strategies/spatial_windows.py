@@ -80,10 +80,15 @@ class Sliding(_Sliding):
         return Window(size, outputs, kernel, stride, dilation, before, after, ceil)
 
     def _piece(self, view: LayerView, axis: int, wanted: Interval, bounds: Interval) -> Piece:
+        window = self.window(view, axis)
         try:
-            return self.window(view, axis).piece(wanted, bounds)
+            piece = window.piece(wanted, bounds)
         except UnreachableError:
             raise IndivisibleError("a tile of it would be made of padding alone") from None
+        if self._weight is None and max(piece.before, piece.after) >= window.kernel and piece != window.whole:
+            # No runtime takes a pool whose padding is not smaller than its kernel, which dilation may ask for here.
+            raise IndivisibleError("it would need more padding at a tile's border than its kernel is wide")
+        return piece
 
     def _attributes(self, view: LayerView, pieces: Sequence[Piece]) -> dict[str, Any]:
         changed = super()._attributes(view, pieces)
