@@ -11,8 +11,7 @@ from onnx import TensorProto, helper
 
 from partition_studio.errors import NetworkError
 from partition_studio.graph.frames import random_frame
-from partition_studio.graph.load import load_network, original_model
-from partition_studio.graph.network import Network, NetworkForm
+from partition_studio.graph.network import Network
 from partition_studio.graph.runtime import newest_versions
 from partition_studio.graph.walk import node_reads
 from partition_studio.partition.check import InvalidPlanError, require_valid
@@ -188,76 +187,6 @@ def test_several_inputs_and_outputs_work() -> None:
     outputs = [value(name, SHAPE) for name in ("u", "y", "a")]
     network = equal(make_model(nodes, [X, value("z", SHAPE)], outputs))
     assert list(network.outputs) == ["u", "y", "a"]
-
-
-def free_model() -> onnx.ModelProto:
-    """Two inputs whose sizes depend on `N`, `height` and a dimension without a name."""
-    nodes = [
-        node("Conv", ["x", "w"], ["a"], name="conv", pads=[1, 1, 1, 1]),
-        node("Add", ["a", "z"], ["b"], name="add"),
-        node("Shape", ["b"], ["s"]),
-        node("Gather", ["s", "zero"], ["n"]),
-        node("Unsqueeze", ["n", "zeros"], ["n1"]),
-        node("Concat", ["n1", "rest"], ["target"], axis=0),
-        node("Reshape", ["b", "target"], ["y"], name="flat"),
-    ]
-    weights = [
-        weight("w", array(2, 2, 3, 3)),
-        weight("zero", np.array(0, np.int64)),
-        weight("zeros", np.array([0], np.int64)),
-        weight("rest", np.array([-1], np.int64)),
-    ]
-    inputs = [value("x", ("N", 2, "height", None)), value("z", ("N", 2, "height", 1))]
-    return make_model(nodes, inputs, [value("y", ("N", "features"))], weights)
-
-
-@pytest.mark.parametrize(
-    ("dims", "shape"),
-    [
-        ((("height", 6), ("x:3", 5)), (1, 2, 6, 5)),
-        ((("N", 3), ("height", 6), ("x:3", 5)), (3, 2, 6, 5)),
-        ((("x:0", 2), ("x:3", 4), ("z:2", 7)), (2, 2, 7, 4)),
-    ],
-)
-def test_free_dimensions_are_bound_and_what_follows_from_them_is_folded(
-    tmp_path: Path, dims: tuple[tuple[str, int], ...], shape: tuple[int, ...]
-) -> None:
-    path = tmp_path / "net.onnx"
-    path.write_bytes(free_model().SerializeToString())
-    form = NetworkForm(dims=dims)
-    network = load_network(path, form=form)
-    assert network.form == form
-    assert network.inputs["x"].shape == shape
-    assert network.inputs["z"].shape == (*shape[:3], 1)
-    assert [layer.name for layer in network.layers] == ["conv", "add", "flat"]
-    assert network.outputs["y"].shape == (shape[0], shape[1] * shape[2] * shape[3])
-    parted = partition(network, plan_for(network, {"conv": "a", "add": "b", "flat": "c"}))
-    assert {tensor for cut in parted.graph.cuts for tensor in cut.tensors} == {"x", "z", "a", "b", "y"}
-    parts = {name: part.data for name, part in submodels(network, parted.graph).items()}
-    assert verify(original_model(path, form=form), parted, parts, random_frame(network.inputs, 1)).ok
-
-
-@pytest.mark.parametrize(
-    ("dims", "code", "words"),
-    [
-        ((), "unbound_dimension", ("'x'", "dimension 2", "'height'")),
-        ((("height", 4),), "unbound_dimension", ("'x'", "dimension 3", "'x:3'")),
-        ((("width", 4),), "unknown_dimension", ("'width'", "'N'", "'height'", "'x:3'")),
-        ((("x:1", 2),), "unknown_dimension", ("'x:1'", "'height'")),
-        ((("height", 0), ("x:3", 5)), "unknown_dimension", ("'height'", "0")),
-        ((("height", -4), ("x:3", 5)), "unknown_dimension", ("'height'", "-4")),
-    ],
-)
-def test_sizes_that_lack_or_fit_nothing_are_named(
-    tmp_path: Path, dims: tuple[tuple[str, int], ...], code: str, words: tuple[str, ...]
-) -> None:
-    path = tmp_path / "net.onnx"
-    path.write_bytes(free_model().SerializeToString())
-    for take in (load_network, original_model):
-        with pytest.raises(NetworkError) as caught:
-            take(path, form=NetworkForm(dims=dims))
-        assert caught.value.code == code
-        assert [word for word in words if word not in caught.value.message] == []
 
 
 def test_a_weight_that_layers_share_is_shared_only_within_a_stage() -> None:
@@ -447,123 +376,6 @@ def test_a_mistake_in_or_between_large_layers_is_found(mistake: dict[str, int], 
     with pytest.raises(NetworkError, match=layer) as caught:
         load(large_layers(**mistake))
     assert caught.value.code in ("not_runnable", "invalid_network", "unresolved_shape")
-
-
-def typed(kind: onnx.TypeProto, name: str) -> onnx.ValueInfoProto:
-    return onnx.ValueInfoProto(name=name, type=kind)
-
-
-FLOATS = helper.make_tensor_type_proto(TensorProto.FLOAT, SHAPE)
-
-
-def training() -> onnx.ModelProto:
-    nodes = [node("Gradient", ["x"], ["y"], name="grad", domain="ai.onnx.preview.training", xs=["x"], y="x")]
-    return make_model(nodes, [X], [Y], domains=["ai.onnx.preview.training"])
-
-
-def boxes() -> onnx.ModelProto:
-    nodes = [node("NonMaxSuppression", ["boxes", "scores"], ["y"], name="nms")]
-    inputs = [value("boxes", (1, 8, 4)), value("scores", (1, 2, 8))]
-    return make_model(nodes, inputs, [helper.make_tensor_value_info("y", TensorProto.INT64, None)])
-
-
-def one_node(operator: str, weights: Sequence[TensorProto] = (), opset: int = 17, **attributes: Any) -> onnx.ModelProto:
-    nodes = [node(operator, ["x", *(t.name for t in weights)], ["y"], name="it", **attributes)]
-    return make_model(nodes, [X], [FREE], weights, opset=opset, ir=8 if opset < 21 else 10)
-
-
-def of_type(number: int, opset: int) -> onnx.ModelProto:
-    """A network that makes a tensor of a type inside."""
-    nodes = [
-        node("Cast", ["x"], ["t"], name="to", to=number),
-        node("Cast", ["t"], ["y"], name="back", to=TensorProto.FLOAT),
-    ]
-    return make_model(nodes, [X], [Y], opset=opset, ir=8 if opset < 19 else 9 if opset < 21 else 10)
-
-
-def sequence_inside() -> onnx.ModelProto:
-    nodes = [
-        node("SplitToSequence", ["x"], ["list"], name="split", axis=1),
-        node("ConcatFromSequence", ["list"], ["y"], name="join", axis=1),
-    ]
-    return make_model(nodes, [X], [FREE])
-
-
-def sparse_constant() -> onnx.ModelProto:
-    thin = helper.make_sparse_tensor(weight("v", np.ones(1, np.float32)), weight("i", np.array([3], np.int64)), [32])
-    nodes = [node("Constant", [], ["c"], name="thin", sparse_value=thin), node("Add", ["x", "c"], ["y"], name="sum")]
-    return make_model(nodes, [X], [FREE])
-
-
-def optional_input() -> onnx.ModelProto:
-    kind = helper.make_optional_type_proto(FLOATS)
-    nodes = [node("OptionalGetElement", ["x"], ["y"], name="get")]
-    return make_model(nodes, [typed(kind, "x")], [FREE])
-
-
-def sequence_input() -> onnx.ModelProto:
-    kind = helper.make_sequence_type_proto(FLOATS)
-    return make_model([node("ConcatFromSequence", ["x"], ["y"], name="join", axis=1)], [typed(kind, "x")], [FREE])
-
-
-REFUSED = {
-    "a sequence as input": (sequence_input, "unsupported_dtype", ("'x'", "sequence")),
-    "an optional value as input": (optional_input, "unsupported_dtype", ("'x'", "optional")),
-    "a sequence inside": (sequence_inside, "unsupported_dtype", ("'list'", "'split'", "sequence")),
-    "text inside": (lambda: of_type(TensorProto.STRING, 17), "unsupported_dtype", ("'t'", "'to'", "string")),
-    "eight-bit floats inside": (
-        lambda: of_type(TensorProto.FLOAT8E4M3FN, 19),
-        "unsupported_dtype",
-        ("'t'", "'to'", "float8e4m3fn"),
-    ),
-    "four-bit integers inside": (lambda: of_type(TensorProto.INT4, 21), "unsupported_dtype", ("'t'", "'to'", "int4")),
-    "bfloat16 as output": (
-        lambda: make_model(
-            [node("Cast", ["x"], ["y"], name="it", to=TensorProto.BFLOAT16)],
-            [X],
-            [value("y", SHAPE, TensorProto.BFLOAT16)],
-        ),
-        "unsupported_dtype",
-        ("'y'", "'it'", "bfloat16", "output"),
-    ),
-    "complex numbers inside": (
-        lambda: make_model(
-            [node("Cast", ["x"], ["y"], name="it", to=TensorProto.COMPLEX64)],
-            [X],
-            [value("y", SHAPE, TensorProto.COMPLEX64)],
-        ),
-        "unsupported_dtype",
-        ("'y'", "complex64"),
-    ),
-    "a node that trains": (training, "unsupported_domain", ("'grad'", "Gradient", "ai.onnx.preview.training")),
-    "a sparse constant": (sparse_constant, "unsupported_dtype", ("'thin'", "sparse")),
-    "boxes, as many as there are": (boxes, "unresolved_shape", ("'y'", "'nms'")),
-    "an operator of somebody's own": (
-        lambda: make_model([node("Trick", ["x"], ["y"], name="it", domain="our.lab")], [X], [Y], domains=["our.lab"]),
-        "unsupported_domain",
-        ("'it'", "'Trick'", "'our.lab'"),
-    ),
-    "a type for which the runtime has no convolution": (
-        lambda: make_model(
-            [node("Conv", ["x", "w"], ["y"], name="it")],
-            [value("x", SHAPE, TensorProto.DOUBLE)],
-            [helper.make_tensor_value_info("y", TensorProto.DOUBLE, None)],
-            [weight("w", array(300, 2, 3, 3, kind=np.float64))],
-        ),
-        "not_runnable",
-        ("Conv", "'it'"),
-    ),
-    "no layers": (lambda: make_model([node("Relu", ["x"], ["z"])], [X], [X]), "no_layers", ("no layers",)),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_taken_is_refused_by_name(case: str) -> None:
-    make, code, words = REFUSED[case]
-    with pytest.raises(NetworkError) as caught:
-        load(make())
-    assert (caught.value.code, "\n" in caught.value.message) == (code, False), caught.value.message
-    assert [word for word in words if word not in caught.value.message] == [], caught.value.message
 
 
 @pytest.mark.parametrize(("number", "opset"), [(TensorProto.INT4, 21), (TensorProto.FLOAT8E4M3FN, 19)])
