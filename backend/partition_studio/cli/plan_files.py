@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,11 @@ import typer
 
 from partition_studio.cli.model import read_bytes
 from partition_studio.cli.output import complaints, print_json, say
-from partition_studio.errors import BadInputError, ConflictError
+from partition_studio.errors import BadInputError, ConflictError, PlanError
 
 if TYPE_CHECKING:
     from partition_studio.graph.network import Network
+    from partition_studio.partition.formats.imported import Imported
     from partition_studio.partition.plan import Plan
 
 ModelArgument = Annotated[Path, typer.Argument(help="The network's ONNX file.", metavar="MODEL")]
@@ -22,6 +24,14 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="File to write; st
 SimplifyOption = Annotated[
     bool,
     typer.Option("--simplify/--no-simplify", help="Plan for the simplified network, where that is proven to be equal."),
+]
+ImportFormOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--simplify/--no-simplify",
+        help="Plan for the simplified network, or for that in the file. Left out: simplified, where that is proven "
+        "to be equal and has what the plan speaks of.",
+    ),
 ]
 DimOption = Annotated[
     list[str] | None, typer.Option("--dim", help="Size of a free dimension; may be given again.", metavar="NAME=SIZE")
@@ -89,6 +99,22 @@ def load_form(model: Path, simplify: bool, dims: list[str] | None) -> "Network":
         complaints.print(verdict.sentence, markup=False)
         simplified = verdict.passes
     return load_network(model, form=NetworkForm(simplified, tuple(sorted(sizes.items()))))
+
+
+def import_in_form(
+    model: Path, simplify: bool | None, dims: list[str] | None, read: "Callable[[Network], Imported]"
+) -> "Imported":
+    """Return what `read` makes of the network in the form that was asked for, or else in the one that it fits."""
+    network = load_form(model, simplify is not False, dims)
+    try:
+        return read(network)
+    except PlanError as error:
+        if simplify is not None or not network.form.simplified:
+            raise
+        reason = error.message
+    imported = read(load_form(model, False, dims))
+    note = f"The plan is for the network as it is in the file. Of the simplified one it was said: {reason}"
+    return replace(imported, notes=(*imported.notes, note))
 
 
 def _size(name: str, text: str) -> int:

@@ -9,12 +9,12 @@ from partition_studio.cli.output import JsonOption, print_json, say
 from partition_studio.cli.plan_files import (
     DeviceOption,
     DimOption,
+    ImportFormOption,
     ModelArgument,
     OutOption,
     PlanArgument,
-    SimplifyOption,
     give_plan,
-    load_form,
+    import_in_form,
     load_planned,
     names,
     pairs,
@@ -31,7 +31,7 @@ def import_autodice(
     platform: Annotated[Path | None, typer.Option(help="Its file of hosts, to check the mapping against.")] = None,
     device: DeviceOption = None,
     out: OutOption = None,
-    simplify: SimplifyOption = False,
+    simplify: ImportFormOption = None,
     dim: DimOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,7 +42,10 @@ def import_autodice(
 
     files = AutodiceFiles(read_text(mapping) or "", read_text(horizontal), read_text(platform))
     devices = pairs(device, "--device")
-    imported = read_files(load_form(model, simplify, dim), files, devices=devices, original=outline(model))
+    original = outline(model)
+    imported = import_in_form(
+        model, simplify, dim, lambda network: read_files(network, files, devices=devices, original=original)
+    )
     give_plan(imported.plan, out, as_json, imported.notes)
 
 
@@ -89,7 +92,7 @@ def import_map(
     map_file: Annotated[Path, typer.Option("--map", help="JSON object {node: device}.")],
     device: DeviceOption = None,
     out: OutOption = None,
-    simplify: SimplifyOption = False,
+    simplify: ImportFormOption = None,
     dim: DimOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,8 +101,10 @@ def import_map(
     from partition_studio.partition.formats.outline import outline
 
     text, devices = read_text(map_file) or "", pairs(device, "--device")
-    network = load_form(model, simplify, dim)
-    imported = read_map(network, text, devices=devices, original=outline(model).names)
+    original = outline(model).names
+    imported = import_in_form(
+        model, simplify, dim, lambda network: read_map(network, text, devices=devices, original=original)
+    )
     give_plan(imported.plan, out, as_json, imported.notes)
 
 
@@ -108,12 +113,12 @@ def import_cuts(
     cuts: Annotated[str, typer.Option(help="Tensors at which the network is cut, in order, with commas.")],
     devices: Annotated[str, typer.Option(help="The device of each part, with commas: one more than cuts.")],
     out: OutOption = None,
-    simplify: SimplifyOption = False,
+    simplify: ImportFormOption = None,
     dim: DimOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a plan of cuts: a part is all that its tensor depends on and no earlier part has; the last is the rest."""
     from partition_studio.partition.formats.cut_list import import_cuts as read_cuts
 
-    imported = read_cuts(load_form(model, simplify, dim), names(cuts), names(devices))
+    imported = import_in_form(model, simplify, dim, lambda network: read_cuts(network, names(cuts), names(devices)))
     give_plan(imported.plan, out, as_json, imported.notes)

@@ -53,7 +53,7 @@ def import_autodice(
     if files.platform is not None:
         check_keys(read_platform(files.platform), mapping)
     places, resources = _places(hosts, devices or {})
-    known = layers_by_their_names(network)
+    known = layers_by_their_names(network, original)
     folded = {plain(node.outputs[0]) for node in original.nodes if node.outputs} - set(known)
     holders = _holders(network, mapping, known, folded)
     _check_horizontal_names(network, horizontal, known, folded)

@@ -26,7 +26,7 @@ def export_autodice(network: Network, plan: Plan, *, original: Outline) -> Autod
     that cannot be applied, AutodiceError for what the files cannot say.
     """
     require_valid(network, plan)
-    names = {layer: name for name, layer in layers_by_their_names(network).items()}
+    names = {layer: name for name, layer in layers_by_their_names(network, original).items()}
     _check_placement(network, plan)
     for place in plan.places():
         _check_place(place, plan.resources.get(place))
@@ -37,7 +37,10 @@ def export_autodice(network: Network, plan: Plan, *, original: Outline) -> Autod
         mode, numbers = entry_of(network, sharding)
         horizontal[names[layer]] = [mode, numbers, list(sharding.devices)]
         homes[names[layer]] = list(dict.fromkeys(sharding.devices))
-    order = _with_folded(network, homes, original)
+    for made in network.layers:
+        # What simplification computed into a layer stays with it: the last such node makes the layer's output.
+        homes.setdefault(plain(made.outputs[0]), homes[names[made.name]][:1])
+    order = _with_folded(homes, original)
     mapping: dict[str, list[str]] = {place: [] for place in plan.places()}
     for name in order:
         for place in homes[name]:
@@ -91,7 +94,7 @@ def _only_layer(network: Network, plan: Plan, number: int) -> str:
     return layer
 
 
-def _with_folded(network: Network, homes: dict[str, list[str]], original: Outline) -> list[str]:
+def _with_folded(homes: dict[str, list[str]], original: Outline) -> list[str]:
     """Give every node of the file a home, that of its first reader, and return all names in the file's order."""
     readers: dict[str, list[RawNode]] = {}
     makers: dict[str, RawNode] = {}
@@ -111,8 +114,7 @@ def _with_folded(network: Network, homes: dict[str, list[str]], original: Outlin
             near = [makers[tensor] for tensor in node.inputs if tensor in makers]
             homes[plain(node.outputs[0])] = [_first_home(near, homes) or next(iter(homes.values()))[0]]
     in_file = [plain(node.outputs[0]) for node in original.nodes if node.outputs]
-    ours = [plain(layer.outputs[0]) for layer in network.layers]
-    return list(dict.fromkeys([*(name for name in in_file if name in homes), *ours]))
+    return list(dict.fromkeys([*(name for name in in_file if name in homes), *homes]))
 
 
 def _first_home(nodes: list[RawNode], homes: Mapping[str, list[str]]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.network import Network
+from partition_studio.partition.formats.outline import Outline
 
 _RESOURCE = re.compile(r"(?:(?:cpu|arm)(?P<cores>[0-9]*)|(?P<gpu>gpu[0-9]*))")
 _ALMOST = re.compile(r"(?:cpu|arm|gpu)[^a-zA-Z]")
@@ -53,11 +54,12 @@ def plain(tensor: str) -> str:
     return tensor.replace("/", "_")
 
 
-def layers_by_their_names(network: Network) -> Mapping[str, str]:
+def layers_by_their_names(network: Network, original: Outline) -> Mapping[str, str]:
     """Return our name of each layer by AutoDiCE's. Raises AutodiceError where two layers have one name there."""
     found: dict[str, str] = {}
+    made = {layer.outputs[0] for layer in network.layers}
     for layer in network.layers:
-        name = plain(layer.outputs[0])
+        name = plain(original.first_output(layer, made))
         if name in found:
             raise AutodiceError(
                 f"The layers {found[name]!r} and {layer.name!r} have the same name in AutoDiCE's files: {name!r}, "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.network import Layer, Network
-from partition_studio.partition.formats.imported import Imported, listed, suggestion
+from partition_studio.partition.formats.imported import Imported, listed, shown, suggestion
 from partition_studio.partition.plan import NetworkRef, Plan
 
 
@@ -58,7 +58,12 @@ def _maker(network: Network, tensor: str) -> Layer:
             f"{tensor!r} is a layer, not a tensor; it makes {listed(list(layer.outputs))}.", tensor=tensor
         )
     hint = suggestion(tensor, network.producers)
-    raise CutListError(f"The network {network.name!r} has no tensor {tensor!r}.{hint}", tensor=tensor)
+    step = "Name a tensor of the simplified network, or use the network as it is in the file."
+    raise CutListError(
+        f"The network {network.name!r} has no tensor {shown(tensor)}.{hint}",
+        next_step=step if network.form.simplified else None,
+        tensor=tensor,
+    )
 
 
 def _needed(network: Network, last: Layer) -> list[str]:
