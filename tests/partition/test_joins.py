@@ -27,6 +27,25 @@ def test_matching_output_and_input_channels_exchange_nothing(shares: list[float]
     assert traffic(parted) == {(f"d{index}", "d0"): [f"b.out#{index}"] for index in others}, "partial sums alone"
 
 
+@pytest.mark.parametrize("opset", [7, 9, 10, 13, 18, 23])
+def test_glue_is_written_as_each_opset_wants_it(opset: int) -> None:
+    builder = Builder(opset=opset)
+    t = builder.conv("a", builder.input("x", (1, 4, 8, 8)), (8, 4, 3, 3))
+    model = builder.model(builder.conv("b", builder.add("Relu", "relu", [t]), (5, 8, 3, 3)), ir=8 if opset < 19 else 10)
+    prove(model, lip("a"), lop("relu", shares=[1, 3]), lip("b", shares=[3, 1]))
+
+
+def test_half_precision_is_divided() -> None:
+    builder = Builder()
+    x = builder.input("x", (1, 4, 6, 6), onnx.TensorProto.FLOAT16)
+    held = [
+        builder.weight(f"w{i}", builder.generator.uniform(-1, 1, (6, 4 + 2 * i, 1, 1)).astype("f2")) for i in (0, 1)
+    ]
+    t = builder.add("Conv", "b", [builder.add("Conv", "a", [x, held[0]]), held[1]])
+    prove(builder.model(t), lop("a"), lip("b"))
+    prove(builder.model(t), lip("a"), lop("b"))
+
+
 def test_a_depthwise_convolution_between_them_changes_nothing() -> None:
     builder = Builder()
     t = builder.conv("a", builder.input("x", (1, 3, 8, 8)), (8, 3, 1, 1))

@@ -105,6 +105,43 @@ def test_a_layer_that_works_per_channel_stays_divided(name: str) -> None:
     assert set(crossing) - set(around) <= {f"{last}#0", f"{last}#1"}, "only the last layer's parts travel"
 
 
+NONE = np.zeros(0, np.float32)
+
+#: Forms of operators in older and newer opsets.
+FORMS: dict[str, tuple[int, Follow]] = {
+    "Pad 2": (9, unary("Pad", pads=[0, 0, 1, 1, 0, 0, 2, 1])),
+    "Softmax 1": (11, unary("Softmax", axis=3)),
+    "Slice 1": (9, unary("Slice", starts=[1], ends=[4], axes=[2])),
+    "Upsample 7": (7, unary("Upsample", scales=[1.0, 1.0, 2.0, 2.0])),
+    "Upsample 9": (9, lambda b, x: b.add("Upsample", "layer", [x, b.weight("s", np.array([1, 1, 2, 2], np.float32))])),
+    "Resize 10": (10, lambda b, x: b.add("Resize", "layer", [x, b.weight("s", np.array([1, 1, 2, 2], np.float32))])),
+    "Resize 11": (
+        11,
+        lambda b, x: b.add(
+            "Resize", "layer", [x, b.weight("r", NONE), b.weight("s", NONE), b.weight("n", np.array([1, 6, 9, 4]))]
+        ),
+    ),
+    "Resize 18": (18, lambda b, x: b.add("Resize", "layer", [x, "", "", b.weight("n", np.array([9, 4]))], axes=[2, 3])),
+    "ReduceMean 18": (18, lambda b, x: b.add("ReduceMean", "layer", [x, b.weight("n", np.array([2, 3]))], keepdims=0)),
+    "Squeeze 1": (11, lambda b, x: b.add("Squeeze", "layer", [b.add("GlobalMaxPool", "pool", [x])], axes=[2, 3])),
+    "Clip 6": (9, unary("Clip", min=-1.0, max=1.0)),
+    "Dropout 7": (7, unary("Dropout", ratio=0.4)),
+    "BatchNormalization 7": (7, lambda b, x: b.batch_norm("layer", x, 6)),
+    "GroupNormalization 21": (
+        21,
+        lambda b, x: b.add("GroupNormalization", "layer", [x, b.random("s", 6), b.random("b", 6)], num_groups=3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_older_and_newer_forms_of_operators_stay_divided(name: str) -> None:
+    opset, follow = FORMS[name]
+    model = after_convolution(follow, opset=opset)
+    parted = prove(model, lop(*(node.name for node in model.graph.node), shares=[1, 2]))
+    assert {"layer#0", "layer#1"} <= set(parted.network.layers_by_name)
+
+
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "plain": ((7, 12, 3, 3), {}),
     "strided and padded": ((7, 12, 3, 3), {"strides": [2, 1], "pads": [0, 1, 2, 1]}),

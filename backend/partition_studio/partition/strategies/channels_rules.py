@@ -97,6 +97,30 @@ def _normalise(work: ChannelWork, node: NodeProto, axis: int) -> Recipe:
     return Recipe(axis, inputs)
 
 
+def _group_normalise(work: ChannelWork, node: NodeProto, axis: int) -> Recipe:
+    """Each group is a layer of its own; scale and bias have an element per channel, before opset 21 per group."""
+    groups, channels = attribute_int(node, "num_groups", 1), work.shape(node.input[0])[1]
+    size = channels // groups
+    if axis != 1:
+        refuse(node, "its input is divided along another axis than that of its channels")
+
+    def of_groups(bounds: Bounds) -> Bounds:
+        if bounds[0] % size or bounds[1] % size:
+            refuse(node, f"it normalises {size} channels at a time, and a part ends between them")
+        return bounds[0] // size, bounds[1] // size
+
+    def inputs(bounds: Bounds) -> list[str]:
+        own = bounds if work.draft.opset >= 21 else of_groups(bounds)
+        vectors = [work.piece(name, Range(0, *own)) for name in node.input[1:]]
+        return [work.piece(node.input[0], Range(1, *bounds)), *vectors]
+
+    def attributes(bounds: Bounds) -> Mapping[str, Any]:
+        first, last = of_groups(bounds)
+        return {"num_groups": last - first}
+
+    return Recipe(axis, inputs, attributes)
+
+
 def _layer_normalise(work: ChannelWork, node: NodeProto, axis: int) -> Recipe:
     shape = work.shape(node.input[0])
     if axis >= attribute_int(node, "axis", -1) % len(shape):
@@ -257,6 +281,7 @@ def _constant(work: ChannelWork, node: NodeProto, place: int) -> list[int] | Non
 _BY_RULE: dict[Rule, str] = {
     _pool: "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool",
     _normalise: "BatchNormalization InstanceNormalization",
+    _group_normalise: "GroupNormalization",
     _layer_normalise: "LayerNormalization",
     _softmax: "Softmax LogSoftmax Hardmax",
     _reduce: "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
