@@ -122,6 +122,7 @@ def test_a_device_that_is_lost_is_named_and_the_others_end(bench: Bench, frames:
     assert bench.start("--stop").code == 0
 
 
+@pytest.mark.slow
 def test_what_a_killed_start_left_ends_by_itself(bench: Bench, frames: Path) -> None:
     started = bench.begin(frames, *FOREVER)
     until_running(started)
