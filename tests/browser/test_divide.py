@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from onnx import helper
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from partition_studio.cli.demo import DEMO_DEVICES, prepare
 from partition_studio.partition.plan import Plan, SpatialSharding
-from partition_studio.schemas import ModelOut, SavedPlanOut
+from partition_studio.schemas import ModelOut, PlanIn, SavedPlanOut
 from tests.browser.conftest import open_page, shoot
 from tests.core.networks import make_model, value
 from tests.studio import RunningStudio, wait_for
@@ -16,6 +18,22 @@ from tests.studio import RunningStudio, wait_for
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
+    with RunningStudio(tmp_path_factory.mktemp("studio"), prepare=prepare) as running:
+        yield running
+
+
+@pytest.fixture
+def demo(shared_demo: RunningStudio) -> RunningStudio:
+    """The demo's studio with its first plan; nothing is deployed."""
+    model = shared_demo.services.demo_model_id
+    assert model is not None
+    plan = shared_demo.services.plans.spread(model, list(DEMO_DEVICES))
+    shared_demo.services.plans.create(model, PlanIn(name="Demo", plan=plan))
+    return shared_demo
 
 
 def segments(page: Page, layer: str) -> Locator:
@@ -78,6 +96,8 @@ def test_a_convolution_divided_by_rows_runs_on_two_devices_and_gives_the_class(
     assert answers
     assert all(answer is not None and answer[1] == answer[2] for answer in answers), titles
 
+    page.get_by_test_id("stop-deployment").click()
+    expect(page.get_by_test_id("deploy-state")).to_have_text("stopped", timeout=PATIENCE_MS)
     page.get_by_test_id("undo").click()
     expect(segments(page, "conv1")).to_have_count(0)
     wait_for(lambda: saved_plan(demo).placement.get("conv1") == "board-1" or None, what="the saving of the undone plan")

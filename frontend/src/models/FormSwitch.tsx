@@ -18,21 +18,22 @@ export function describeDims(dims: ModelSummary["dims"]): string {
 type FormModel = Pick<ModelSummary, "id" | "name" | "simplified" | "simplifiable" | "simplification">;
 
 export function FormSwitch({ model }: { model: FormModel }) {
-  const [busy, setBusy] = useState(false);
+  // What was asked for is shown while the studio loads the network in that form.
+  const [asked, setAsked] = useState<boolean | null>(null);
   if (!model.simplifiable && !model.simplified) return null;
   const change = (simplified: boolean) => {
-    setBusy(true);
+    setAsked(simplified);
     call(client.PATCH("/api/models/{model_id}", { params: { path: { model_id: model.id } }, body: { simplified } }))
       .then(() => Promise.all(["models", "model"].map((key) => queryClient.invalidateQueries({ queryKey: [key] }))), tellProblem)
-      .finally(() => setBusy(false));
+      .finally(() => setAsked(null));
   };
   return (
     <Switch
       size="xs"
       className="form-switch"
       label="Simplified"
-      checked={model.simplified}
-      disabled={busy}
+      checked={asked ?? model.simplified}
+      disabled={asked !== null}
       onChange={(event) => change(event.currentTarget.checked)}
       title={describeForm(model)}
       aria-description={describeForm(model)}
