@@ -14,13 +14,13 @@ from partition_studio.graph.frames import random_frame
 from partition_studio.graph.load import load_network, original_model
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.graph.simplify import SimplificationFailedError, simplify
-from partition_studio.graph.simplify_check import choose_form, compare_forms
+from partition_studio.graph.simplify_check import MAX_LAYERS, choose_form, compare_forms
 from partition_studio.partition.extract import submodels
 from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import NetworkRef, Plan
 from partition_studio.partition.verify import verify
 
-from .networks import cnn_models, make_model, value, weight
+from .networks import cnn_models, make_model, relu_chain, value, weight
 
 node = helper.make_node
 SIMPLIFIED = NetworkForm(simplified=True)
@@ -123,6 +123,12 @@ def test_a_form_that_differs_does_not_pass_and_the_tensor_is_named(save: Save, t
     verdict = compare_forms(plain, load_network(wrong, form=SIMPLIFIED))
     assert (verdict.passes, verdict.reason) == (False, "differs")
     assert "'y'" in verdict.sentence
+
+
+def test_a_network_with_very_many_layers_is_not_tried(save: Save) -> None:
+    verdict = choose_form(save(relu_chain(MAX_LAYERS + 1)))
+    assert (verdict.passes, verdict.reason) == (False, "too_large")
+    assert str(MAX_LAYERS + 1) in verdict.sentence
 
 
 def test_quantised_weights_stay_quantised(save: Save) -> None:

@@ -25,6 +25,9 @@ from partition_studio.graph.runtime import Arrays, error_sentence, run_model, ru
 #: Above this, simplification is not tried: it holds some copies of all weights.
 MAX_WEIGHT_BYTES = 512 * 1024**2
 
+#: The same for layers: the library's time grows with their square where many are fused.
+MAX_LAYERS = 3000
+
 #: Inner tensors are compared as long as they take no more than this together; the outputs always are.
 MAX_INNER_BYTES = 512 * 1024**2
 
@@ -60,6 +63,12 @@ def choose_form(path: Path, *, dims: Mapping[str, int] | None = None) -> Simplif
     plain = load_network(path, form=NetworkForm(False, bound))
     if plain.weight_bytes > MAX_WEIGHT_BYTES:
         return too_large(plain.weight_bytes)
+    if len(plain.layers) > MAX_LAYERS:
+        return SimplifyVerdict(
+            False,
+            "too_large",
+            f"Not tried: it has {len(plain.layers)} layers, and simplification is for up to {MAX_LAYERS}.",
+        )
     try:
         simplified = load_network(path, form=NetworkForm(True, bound))
     except NetworkError as error:
