@@ -36,7 +36,7 @@ format: .venv/.dev-installed ## format and repair what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev-installed ## measure partitioned against whole networks on this machine
+bench: .venv/.dev-installed ## measure partitioned against whole networks, and splitting itself, on this machine
 	$(BIN)/python -m bench
 
 wheel: .venv/.studio-installed $(STATIC) ## one wheel with the browser part inside, in dist/

@@ -1,6 +1,7 @@
 """`python -m bench`: every benchmark, one after the other."""
 
-from bench import pipeline
+from bench import pipeline, split
 
 if __name__ == "__main__":
     pipeline.main()
+    split.main([])

@@ -319,6 +319,23 @@ HEADINGS = {
 }
 
 
+def write_files(folder: Path, model: bytes, form: Form, first: list[Row], every: list[Row], held_out: int) -> None:
+    """Write the network that one plan in tiles is made for, and all that was measured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "digits-fdsp.onnx").write_bytes(model)
+    document = {
+        "title": "Handwritten digits, retrained for independent tiles",
+        "labels": [str(digit) for digit in range(10)],
+        "preprocessing": asdict(PREPROCESSING),
+        "held_out_images": held_out,
+        "seed": SEED,
+        "tile_layers": run_of(form.end, layers_of(form)),
+        "first_blocks": [asdict(row) for row in first],
+        "all_blocks": [asdict(row) for row in every],
+    }
+    (folder / "digits-fdsp.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Retrain, measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -335,19 +352,7 @@ def main() -> None:
     for tiles in TILINGS:
         for step, (model, form) in retrain(weights, training, ALL_BLOCKS, [tiles]).items():
             every += measure("one for each tiling", step, model, form, [tiles], held_out)
-    model, form = shipped["quantised"]
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "digits-fdsp.onnx").write_bytes(model)
-    document = {
-        "title": "Handwritten digits, retrained for independent tiles",
-        "labels": [str(digit) for digit in range(10)],
-        "preprocessing": {key: value for key, value in asdict(PREPROCESSING).items()},
-        "held_out_images": len(held_out),
-        "seed": SEED,
-        "tile_layers": run_of(form.end, layers_of(form)),
-        "measured": [asdict(row) for row in (*first, *every)],
-    }
-    (options.out / "digits-fdsp.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_files(options.out, *shipped["quantised"], first, every, len(held_out))
     for rows in (first, every):
         print(f"tiles up to {rows[0].end}\n{table(rows)}\n")  # noqa: T201 - its output
 
