@@ -61,6 +61,51 @@ def test_a_malformed_plan_gets_one_sentence_that_says_where(document: object, wo
     assert "\n" not in caught.value.message
 
 
+DIVIDED = {"strategy": "output_channels", "layers": ["l0"], "devices": ["a", "b"]}
+
+
+def with_shard(**fields: object) -> dict[str, object]:
+    return {**GOOD, "version": 2, "shards": [{**DIVIDED, **fields}]}
+
+
+def test_a_plan_of_version_1_is_read_as_one_of_version_2() -> None:
+    plan = parse_plan(json.dumps(GOOD))
+    assert (plan.version, plan.shards, plan.resources) == (2, [], {})
+    assert parse_plan(json.dumps({**GOOD, "version": 2})) == plan
+
+
+def test_devices_of_parts_are_devices_of_the_plan() -> None:
+    plan = parse_plan(json.dumps(with_shard(devices=["pi", "b"])))
+    assert plan.devices() == ("pi", "b")
+    assert parse_plan(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (with_shard(strategy="diagonal"), "shards.0"),
+        (with_shard(layers=[]), "layers"),
+        (with_shard(devices=["a"]), "devices"),
+        (with_shard(devices=["a"] * 17), "devices"),
+        (with_shard(shares=[1]), "as many shares"),
+        (with_shard(shares=[1, 0]), "shares"),
+        (with_shard(shares=[1, -1]), "shares"),
+        (with_shard(unit="size"), "sizes must be given"),
+        (with_shard(unit="rows"), "unit"),
+        (with_shard(rows=[1, 1]), "rows"),
+        (with_shard(strategy="spatial", rows=[1, 1], columns=[1, 1]), "2 x 2 tiles need 4 devices"),
+        (with_shard(strategy="spatial_independent", rows=[1, 1], exchange_before=["l0"]), "exchange_before"),
+        ({**GOOD, "version": 2, "resources": {"gpu": {"device": "pi", "processor": "npu"}}}, "resources.gpu.processor"),
+        ({**GOOD, "version": 2, "resources": {"gpu": {}}}, "resources.gpu.device"),
+    ],
+)
+def test_a_malformed_division_or_resource_is_told_where_it_is(document: dict[str, object], words: str) -> None:
+    with pytest.raises(MalformedPlanError) as caught:
+        parse_plan(json.dumps(document))
+    assert words in caught.value.message
+    assert "\n" not in caught.value.message
+
+
 def test_a_good_plan_has_no_problem_and_says_what_it_costs() -> None:
     network = chain()
     report = check_plan(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "a"}))

@@ -70,8 +70,8 @@ def divided_out(network: Network, plan: Plan, division: Division) -> list[Divide
     """Describe every divided layer: the layers that it became, and where they run."""
     shards: dict[str, list[int]] = {}
     for shard in shards_out(network, plan):
-        for layer in shard.whole_layers:
-            shards.setdefault(layer, []).append(shard.index)
+        for name in shard.whole_layers:
+            shards.setdefault(name, []).append(shard.index)
     parts: dict[str, list[PartOut]] = {}
     for layer in division.network.layers:
         source = division.sources.get(layer.name)
