@@ -139,7 +139,7 @@ class Crew:
             {
                 "op": "become",
                 "role": role,
-                "run": f"{self.run}-{device}-{role}",
+                "run": f"{self.run}-{self._folder_name(device)}-{role}",
                 "release": release,
                 "package": self.package.digest,
                 "models": [model.sha256 for model in models],
@@ -152,6 +152,11 @@ class Crew:
             cores = f"{agent['cores']:g} core" + ("" if agent["cores"] == 1 else "s")
             self._say(f"{device}: ready ({facts['machine']}, Python {version}, {cores})")
         return channel
+
+    def _folder_name(self, device: str) -> str:
+        """Return a device's name as a file may be called; its number tells apart what is called the same then."""
+        safe = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in device[:40])
+        return f"{list(self._hosts).index(device)}-{safe}"
 
     def _install(self, channel: Channel, device: str, release: str, bundle: Optional[File]) -> None:
         message = {"op": "install", "release": release}
