@@ -235,6 +235,15 @@ def test_a_piece_that_spans_parts_is_made_once() -> None:
     assert network.producers["t0#0[1:2]"].inputs == ("t0#0",)
 
 
+def test_the_same_piece_of_a_layers_output_is_cut_off_once() -> None:
+    draft = channels_in_parts()
+    pieces = [draft.take("t0#1", [Range(2, 1, 3)], name) for name in ("p", "q")]
+    draft.add("Sum", pieces, {"s": draft.types["p"]}, name="sum")
+    draft.outputs = (*draft.outputs, "s")
+    shorten(draft)
+    assert draft.finish().layers_by_name["sum"].inputs == ("p",)
+
+
 def test_a_piece_of_a_piece_is_cut_off_once() -> None:
     draft = channels_in_parts()
     piece = draft.take("t0", [Range(1, 1, 5)], "p")

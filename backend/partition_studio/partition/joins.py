@@ -8,6 +8,7 @@ tiles. The rules, applied until nothing changes:
 - a piece of a join that lies in one part is a piece of the part, or the part itself;
 - a piece that spans several parts is a join of pieces of them;
 - a piece of a sum that is read in pieces alone is a sum of pieces;
+- two pieces that are the same are one, unless they are of a network's input, which every device gets by itself;
 - a join of joins along the same axis is one join;
 - two joins of the same parts are the same.
 """
@@ -51,12 +52,14 @@ class _Shortening:
         """Let one Slice take its piece from what its input is made of, if that is glue."""
         draft, piece = self._draft, node.output[0]
         maker = draft.maker(node.input[0])
-        if maker is None or maker.name not in draft.glue or piece in draft.outputs:
-            return
         cuts = _cuts(draft, node)
-        if cuts is None:
+        if maker is None or cuts is None or piece in draft.outputs:
             return
-        if maker.op_type == "Slice":
+        if maker.name not in draft.glue:
+            same = self._pieces.setdefault((node.input[0], cuts), piece)
+            if same != piece:
+                self._stand_in(piece, same)
+        elif maker.op_type == "Slice":
             inner = _cuts(draft, maker)
             if inner is not None:
                 draft.remove(node.name)
