@@ -11,7 +11,7 @@ from partition_studio.partition.draft import ShardError
 from tests.core.networks import load
 
 from .plans import explains
-from .tiles import Builder, divided, equal, independent, require_exact_pieces
+from .tiles import Builder, divided, equal, independent, require_exact_pieces, spatial
 
 PADS = {"pads": [1, 1, 1, 1]}
 
@@ -152,3 +152,17 @@ def test_branches_whose_tiles_do_not_meet_are_refused() -> None:
     b.add("Add", [one, other], name="sum")
     error = refusal(b, independent(b.names, [1, 1]))
     assert "do not meet at the layer 'sum'" in error.message
+
+
+def test_a_map_of_one_row_is_not_divided_into_rows() -> None:
+    b = Builder((1, 3, 1, 24))
+    b.conv(None, 3, 3, [1, 3], pads=[2, 1, 2, 1])
+    assert "'n0' reads a map of a single one of the rows" in refusal(b, independent(["n0"], [1, 1])).message
+
+
+def test_parts_of_exact_tiles_are_divided_into_independent_ones() -> None:
+    b = vgg()
+    parted, result = divided(b.model(), spatial(b.names, [1, 1]), independent(["n0#1", "n1#1"], columns=[1, 1]))
+    assert "t0#1#0" in parted.division.approximate
+    assert "t0#0" not in parted.division.approximate
+    result.require_equal()

@@ -53,20 +53,9 @@ def _borders(draft: Draft, tiled: TiledRun, place: int) -> dict[str, Borders]:
     sizes = {tensor: draft.shape(tensor)[axes[place]] for tensor, axes in tiled.axes.items()}
     inputs = [tensor for tensor in tiled.run.inputs if sizes.get(tensor, 1) > 1]
     if not inputs:
-        first = tiled.layers[0].name
-        raise ShardError(f"The run that begins at {first!r} reads a map of one of its {side.what} only.", layer=first)
+        raise _one_row_only(tiled.layers[0], side)
     largest = max(inputs, key=lambda tensor: sizes[tensor])
-    scales = {tensor: Fraction(sizes[tensor], sizes[largest]) for tensor in inputs}
-    for layer in tiled.layers:
-        for tensor in layer.view.outputs:
-            scales[tensor] = max(
-                (
-                    scales[t] * layer.border(index, tiled.axes[t][place]).scale
-                    for index, t in layer.reads()
-                    if t in scales
-                ),
-                key=lambda scale: scale.denominator,
-            )
+    scales = _scales(tiled, place, {tensor: Fraction(sizes[tensor], sizes[largest]) for tensor in inputs})
     step = lcm(*(scale.denominator for scale in scales.values()))
     first = next(layer.name for layer in tiled.layers if largest in layer.view.node.input)
     cuts = intervals(sizes[largest], side.numbers, unit=tiled.grid.unit, what=side.what, layer=first, step=step)
@@ -78,6 +67,30 @@ def _borders(draft: Draft, tiled: TiledRun, place: int) -> dict[str, Borders]:
             borders[tensor] = [0, *moved, sizes[tensor]]
             _check_none_empty(layer, side, borders[tensor], step)
     return borders
+
+
+def _scales(tiled: TiledRun, place: int, inputs: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    """Return how many rows of each tensor stand for one row of the largest input."""
+    scales = dict(inputs)
+    for layer in tiled.layers:
+        found = [
+            scales[tensor] * layer.border(index, tiled.axes[tensor][place]).scale
+            for index, tensor in layer.reads()
+            if tensor in scales
+        ]
+        if not found:
+            raise _one_row_only(layer, tiled.grid.sides[place])
+        # Branches that do not agree are refused where their borders do not meet.
+        scales.update(dict.fromkeys(layer.view.outputs, max(found, key=lambda scale: scale.denominator)))
+    return scales
+
+
+def _one_row_only(layer: Layer, side: Side) -> ShardError:
+    return ShardError(
+        f"The layer {layer.name!r} reads a map of a single one of the {side.what} that are to be divided.",
+        next_step=f"Do not divide its {side.what}, or divide other layers.",
+        layer=layer.name,
+    )
 
 
 def _moved(tiled: TiledRun, layer: Layer, borders: Mapping[str, Borders], place: int) -> Borders:

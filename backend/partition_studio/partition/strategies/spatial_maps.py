@@ -90,7 +90,7 @@ class Reshaping(Rule):
 
 
 class Blocks(Rule):
-    """DepthToSpace (`deep` False) or SpaceToDepth: squares of the map become channels, or come from them."""
+    """DepthToSpace or SpaceToDepth (`to_depth`): squares of the map become channels, or come from them."""
 
     def __init__(self, *, to_depth: bool) -> None:
         self._to_depth = to_depth
@@ -166,8 +166,8 @@ class Cutting(Rule):
         lists["axes"] = list(cuts)
         if view.opset < 10:
             return Step({0: tuple(source)}, (box,), {key: lists[key] for key in ("starts", "ends", "axes")})
-        order = [key for key in ("starts", "ends", "axes", "steps")]
-        arrays = {index + 1: np.array(lists[key], np.int64) for index, key in enumerate(order)}
+        order = ("starts", "ends", "axes", "steps")
+        arrays = {index: np.array(lists[key], np.int64) for index, key in enumerate(order, start=1)}
         return Step({0: tuple(source)}, (box,), constants=arrays)
 
     def _border(self, view: LayerView, index: int, axis: int) -> Affine:

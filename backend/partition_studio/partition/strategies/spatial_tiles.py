@@ -49,7 +49,8 @@ class Grid:
             places = [(*place, index) for place in places for index in range(len(side.numbers))]
         return places
 
-    def axes(self, rank: int) -> Axes:
+    @property
+    def axes(self) -> Axes:
         """Return the divided axes of a map `[batch, channels, rows, columns]`."""
         return tuple(2 + side.offset for side in self.sides)
 
@@ -115,7 +116,7 @@ def read_run(draft: Draft, run: Run, grid: Grid) -> TiledRun:
     """Find out what each layer of a run can do, from its inputs on. Raises ShardError where the run reads no map."""
     rank = max((len(draft.shape(tensor)) for tensor in run.inputs), default=0)
     _check_rank(run, grid, rank)
-    axes = {tensor: grid.axes(rank) for tensor in run.inputs if len(draft.shape(tensor)) == rank}
+    axes = {tensor: grid.axes for tensor in run.inputs if len(draft.shape(tensor)) == rank}
     layers = []
     for node in run.nodes:
         view = LayerView(draft, node)
@@ -129,7 +130,7 @@ def read_run(draft: Draft, run: Run, grid: Grid) -> TiledRun:
             axes.update((tensor, kept) for tensor in outputs)
         except IndivisibleError as error:
             layers.append(Layer(view, None, str(error)))
-            axes.update((t, grid.axes(rank)) for t in outputs if len(draft.shape(t)) == rank)
+            axes.update((t, grid.axes) for t in outputs if len(draft.shape(t)) == rank)
     return TiledRun(run, grid, tuple(layers), axes)
 
 
