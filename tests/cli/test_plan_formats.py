@@ -9,6 +9,7 @@ from partition_studio.graph.examples import example
 from partition_studio.graph.load import load_network
 from partition_studio.planner.spread import spread
 from tests.cli.conftest import Command
+from tests.formats.cnn import normalised_model
 
 DIGITS = example("digits").path
 NETWORK = load_network(DIGITS)
@@ -79,6 +80,19 @@ def test_a_map_and_cuts_become_plans(offline: Command, tmp_path: Path) -> None:
     assert (mapped.code, cut.code) == (0, 0), (mapped.err, cut.err)
     assert mapped.document == cut.document
     assert set(mapped.document["placement"].values()) == {"a", "b"}
+
+
+def test_an_import_that_the_simplified_network_cannot_follow_is_for_the_file_as_it_is(
+    offline: Command, tmp_path: Path
+) -> None:
+    model = tmp_path / "net.onnx"
+    model.write_bytes(normalised_model().SerializeToString())
+    words = ("plan", "import-cuts", model, "--cuts", "conv/1", "--devices", "a,b")
+    said = offline(*words)
+    assert said.code == 0, said.err
+    assert said.document["network"]["simplified"] is False
+    assert "no tensor 'conv/1'" in said.err
+    assert offline(*words, "--simplify").code == 2
 
 
 def test_layers_are_divided_and_the_parts_shown(offline: Command, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper
 
 from partition_studio.graph.load import load_network
-from partition_studio.graph.network import Network
+from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.formats.autodice import AutodiceFiles, import_autodice
 from partition_studio.partition.formats.imported import Imported
 from partition_studio.partition.formats.outline import Outline, outline
@@ -56,11 +56,30 @@ def loaded() -> tuple[Network, Outline]:
     return load_file(model())
 
 
-def load_file(document: onnx.ModelProto) -> tuple[Network, Outline]:
+def normalised_model(*node_names: str) -> onnx.ModelProto:
+    """Return two convolutions with a normalisation each, which simplification merges."""
+    shape = (1, 4, 6, 6)
+    random = np.random.default_rng(0)
+    scales = [weight(f"s{i}", np.abs(random.standard_normal(4)).astype(np.float32) + 0.5) for i in range(4)]
+    kernels = [weight(f"w{i}", random.standard_normal((4, 4, 3, 3)).astype(np.float32)) for i in range(2)]
+    normalise = ["s0", "s1", "s2", "s3"]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["conv/1"], pads=[1] * 4),
+        helper.make_node("BatchNormalization", ["conv/1", *normalise], ["norm/1"]),
+        helper.make_node("Relu", ["norm/1"], ["relu/1"]),
+        helper.make_node("Conv", ["relu/1", "w1"], ["conv/2"], pads=[1] * 4),
+        helper.make_node("BatchNormalization", ["conv/2", *normalise], ["y"]),
+    ]
+    for node, name in zip(nodes, node_names, strict=False):
+        node.name = name
+    return make_model(nodes, [value("x", shape)], [value("y", shape)], [*scales, *kernels])
+
+
+def load_file(document: onnx.ModelProto, *, simplified: bool = False) -> tuple[Network, Outline]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
         path.write_bytes(document.SerializeToString())
-        return load_network(path), outline(path)
+        return load_network(path, form=NetworkForm(simplified)), outline(path)
 
 
 def take(mapping: Any, horizontal: Any = None, platform: str | None = None, **devices: str) -> Imported:

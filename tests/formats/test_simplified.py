@@ -1,49 +1,24 @@
 """Other tools' files speak of the file's own nodes; simplification computes some of them into others."""
 
 import json
-import tempfile
 from functools import cache
-from pathlib import Path
 
-import numpy as np
 import pytest
-from onnx import helper
 
-from partition_studio.graph.load import load_network
-from partition_studio.graph.network import Network, NetworkForm
+from partition_studio.graph.network import Network
 from partition_studio.partition.formats.autodice import AutodiceFiles, import_autodice
 from partition_studio.partition.formats.autodice_export import export_autodice
 from partition_studio.partition.formats.cut_list import CutListError, import_cuts
 from partition_studio.partition.formats.device_map import import_map
-from partition_studio.partition.formats.outline import Outline, outline
-from tests.core.networks import make_model, value, weight
+from partition_studio.partition.formats.outline import Outline
+from tests.formats.cnn import load_file, normalised_model
 
 NAMES = ["conv_1", "norm_1", "relu_1", "conv_2", "y"]
-SHAPE = (1, 4, 6, 6)
 
 
 @cache
 def simplified(*node_names: str) -> tuple[Network, Outline]:
-    """Return a simplified network of two convolutions with a normalisation each, and its outline."""
-    random = np.random.default_rng(0)
-    scales = [weight(f"s{i}", np.abs(random.standard_normal(4)).astype(np.float32) + 0.5) for i in range(4)]
-    kernels = [weight(f"w{i}", random.standard_normal((4, 4, 3, 3)).astype(np.float32)) for i in range(2)]
-    normalise = ["s0", "s1", "s2", "s3"]
-    nodes = [
-        helper.make_node("Conv", ["x", "w0"], ["conv/1"], pads=[1] * 4),
-        helper.make_node("BatchNormalization", ["conv/1", *normalise], ["norm/1"]),
-        helper.make_node("Relu", ["norm/1"], ["relu/1"]),
-        helper.make_node("Conv", ["relu/1", "w1"], ["conv/2"], pads=[1] * 4),
-        helper.make_node("BatchNormalization", ["conv/2", *normalise], ["y"]),
-    ]
-    for node, name in zip(nodes, node_names, strict=False):
-        node.name = name
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "net.onnx"
-        model = make_model(nodes, [value("x", SHAPE)], [value("y", SHAPE)], [*scales, *kernels])
-        path.write_bytes(model.SerializeToString())
-        network = load_network(path, form=NetworkForm(simplified=True))
-        return network, outline(path)
+    return load_file(normalised_model(*node_names), simplified=True)
 
 
 @pytest.mark.parametrize("node_names", [(), ("a", "b", "c", "d", "e"), ("same",) * 5])
