@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from partition_studio.cli.model import read_bytes
 from partition_studio.cli.options import ChannelsOption, MeanOption, ScaleOption, StdOption
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
 from partition_studio.cli.plan import ModelArgument, PlanArgument
+from partition_studio.cli.plan_files import load_planned
 from partition_studio.cli.verify import (
     InputOption,
     LabelledOption,
@@ -61,15 +61,12 @@ def split(
     as_json: JsonOption = False,
 ) -> None:
     """Write the sub-models of a plan and verify that together they give the whole network's answer."""
-    from partition_studio.graph.load import load_network
     from partition_studio.partition.check import require_valid
     from partition_studio.partition.extract import Contents, submodels, write_submodels
-    from partition_studio.partition.plan import parse_plan
 
     if not verify and (input_file is not None or seed is not None or labelled is not None):
         raise typer.BadParameter("--input, --seed and --labelled are for verifying", param_hint="--no-verify")
-    document = parse_plan(read_bytes(plan))
-    report, partition = require_valid(load_network(model, form=document.network.form), document)
+    report, partition = require_valid(*load_planned(model, plan))
     proof = None
     if verify:
         proof = prove(

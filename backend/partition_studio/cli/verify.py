@@ -13,6 +13,7 @@ from partition_studio.cli.model import read_bytes
 from partition_studio.cli.options import ChannelsOption, MeanOption, ScaleOption, StdOption, preprocessing_from
 from partition_studio.cli.output import JsonOption, print_json, say, table
 from partition_studio.cli.plan import ModelArgument, PlanArgument
+from partition_studio.cli.plan_files import load_planned
 
 if TYPE_CHECKING:
     from partition_studio.graph.frames import Preprocessing
@@ -166,13 +167,10 @@ def verify(
 
     Exit code 2 when they differ by more than is allowed.
     """
-    from partition_studio.graph.load import load_network
     from partition_studio.partition.check import require_valid
     from partition_studio.partition.extract import Contents, submodels
-    from partition_studio.partition.plan import parse_plan
 
-    document = parse_plan(read_bytes(plan))
-    _, partition = require_valid(load_network(model, form=document.network.form), document)
+    _, partition = require_valid(*load_planned(model, plan))
     proof = prove(
         model,
         partition,

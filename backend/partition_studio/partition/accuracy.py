@@ -11,7 +11,7 @@ from partition_studio.graph.runtime import Arrays, open_session
 from partition_studio.partition.labelled import LabelledSet
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.stages import StageGraph
-from partition_studio.partition.verify import run_stages_on
+from partition_studio.partition.verify import Part, run_stages_on
 
 #: Tensors of the frames that go through the stages together take no more than about this.
 BATCH_BYTES = 256 * 2**20
@@ -45,7 +45,7 @@ class AccuracyChange:
 def accuracy_change(
     original: onnx.ModelProto | bytes,
     partition: Partition,
-    parts: Mapping[str, bytes],
+    parts: Mapping[str, Part],
     labelled: LabelledSet,
     *,
     threads: int = 1,
@@ -82,7 +82,7 @@ def _classes_of_whole(
     ]
 
 
-def _classes_of_parts(graph: StageGraph, parts: Mapping[str, bytes], labelled: LabelledSet, threads: int) -> list[int]:
+def _classes_of_parts(graph: StageGraph, parts: Mapping[str, Part], labelled: LabelledSet, threads: int) -> list[int]:
     highest = max(labelled.labels)
     called: list[int] = []
     for batch in _batches(graph, len(labelled.labels)):

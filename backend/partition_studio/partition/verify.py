@@ -15,6 +15,7 @@ the whole's tensor. What may differ, and how much:
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ from partition_studio.partition.partition import Partition
 from partition_studio.partition.stages import SINK, Stage, StageGraph
 
 Array = np.ndarray[Any, Any]
+
+#: A sub-model: the content of its file, or the file.
+Part = bytes | Path
 
 #: Largest allowed relative difference where layers are divided (`TOLERANCES` holds those of a placement): sums over
 #: input channels are added in another order.
@@ -145,7 +149,7 @@ def _sentence(first: TensorDifference) -> str:
 def verify(
     original: onnx.ModelProto | bytes,
     partition: Partition,
-    parts: Mapping[str, bytes],
+    parts: Mapping[str, Part],
     frame: Mapping[str, Array],
     *,
     threads: int = 1,
@@ -154,7 +158,7 @@ def verify(
 ) -> Verification:
     """Run the whole and the parts on one frame and compare every output and every tensor that crosses a cut.
 
-    `original` is the oracle (`graph.load.original_model`), `parts` the bytes of each stage's sub-model. The outputs
+    `original` is the oracle (`graph.load.original_model`), `parts` the sub-model of each stage. The outputs
     are compared with a plain run of the whole; the inner tensors with a second run that exposes them, as exposing
     keeps the runtime from fusing over them. A shard's tensor is compared with its piece of the whole's; partial sums,
     and what the original does not have (as within an inlined function), are not compared. Without `optimise`, neither
@@ -187,7 +191,7 @@ def stepped_tensors(network: Network) -> frozenset[str]:
 def _compare_all(
     whole: onnx.ModelProto,
     partition: Partition,
-    parts: Mapping[str, bytes],
+    parts: Mapping[str, Part],
     frame: Mapping[str, Array],
     threads: int,
     optimise: bool,
@@ -251,7 +255,7 @@ class _Tolerances:
 
 def run_stages_on(
     graph: StageGraph,
-    parts: Mapping[str, bytes],
+    parts: Mapping[str, Part],
     frames: Sequence[Mapping[str, Array]],
     *,
     threads: int = 1,
@@ -278,7 +282,7 @@ def run_stages_on(
 
 
 def _run_stage(
-    stage: Stage, part: bytes, values: Sequence[Mapping[str, Array]], threads: int, optimise: bool
+    stage: Stage, part: Part, values: Sequence[Mapping[str, Array]], threads: int, optimise: bool
 ) -> list[Arrays]:
     try:
         session = open_session(part, threads=threads, optimise=optimise)
