@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "@/api/client";
-import { sortFiles } from "@/models/useUpload";
+import { openDimension, sortFiles } from "@/models/useUpload";
 import { parseRoute } from "./router";
 
 describe("addresses", () => {
@@ -27,5 +27,17 @@ describe("dropped files", () => {
   });
   it("a lone file of another name is left to the studio to judge", () => {
     expect(sortFiles([file("a.bin")])).not.toBeInstanceOf(Problem);
+  });
+});
+
+describe("a network that leaves a size open", () => {
+  const problem = (code: string, message: string, details = {}) => new Problem({ code, message, next_step: "", details }, 422);
+  it.each([
+    [problem("unbound_dimension", "no fixed size", { symbol: "N" }), "N"],
+    [problem("unbound_dimension", "a.onnx: the input 'x' has no fixed size in dimension 2; give the size of 'x:2'."), "x:2"],
+    [problem("unbound_dimension", "The input 'x' has no shape."), null],
+    [problem("invalid_network", "give the size of 'x'"), null],
+  ])("%s", (told, symbol) => {
+    expect(openDimension(told)).toBe(symbol);
   });
 });
