@@ -86,7 +86,7 @@ def load_planned(model: Path, plan: Path) -> "tuple[Network, Plan]":
     return load_network(model, form=document.network.form), document
 
 
-def load_form(model: Path, simplify: bool, dims: list[str] | None) -> "Network":
+def load_form(model: Path, simplify: bool, dims: list[str] | None, *, tell: bool = True) -> "Network":
     """Return a network with sizes for its free dimensions; simplified if asked for and proven to be equal."""
     from partition_studio.graph.load import load_network
     from partition_studio.graph.network import NetworkForm
@@ -96,7 +96,8 @@ def load_form(model: Path, simplify: bool, dims: list[str] | None) -> "Network":
     simplified = False
     if simplify:
         verdict = choose_form(model, dims=sizes)
-        complaints.print(verdict.sentence, markup=False)
+        if tell:
+            complaints.print(verdict.sentence, markup=False)
         simplified = verdict.passes
     return load_network(model, form=NetworkForm(simplified, tuple(sorted(sizes.items()))))
 
@@ -105,9 +106,13 @@ def import_in_form(
     model: Path, simplify: bool | None, dims: list[str] | None, read: "Callable[[Network], Imported]"
 ) -> "Imported":
     """Return what `read` makes of the network in the form that was asked for, or else in the one that it fits."""
-    network = load_form(model, simplify is not False, dims)
+    network = load_form(model, simplify is not False, dims, tell=False)
     try:
-        return read(network)
+        imported = read(network)
+        if simplify and not network.form.simplified:
+            note = "The plan is for the network as it is in the file: it is not simplified."
+            return replace(imported, notes=(*imported.notes, note))
+        return imported
     except PlanError as error:
         if simplify is not None or not network.form.simplified:
             raise
