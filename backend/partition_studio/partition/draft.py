@@ -49,7 +49,7 @@ class Draft:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._constant = {id(node) for node in network.weight_nodes.values()}
+        self._place = {node.name: index for index, node in enumerate(network.nodes)}
         self.nodes: dict[str, NodeProto] = {node.name: node for node in network.nodes}
         self.types: dict[str, TensorType] = dict(network.tensors)
         self.weights: dict[str, Weight] = dict(network.weights)
@@ -96,6 +96,8 @@ class Draft:
         """Say whether a tensor is a weight, or made of weights alone."""
         if tensor in self.weights:
             return True
+        if tensor in self.types:
+            return False
         maker = self.maker(tensor)
         return maker is not None and all(self.is_constant(name) for name in node_reads(maker))
 
@@ -110,6 +112,13 @@ class Draft:
     def source(self, name: str) -> str:
         """Return the layer of the whole network that a node comes from."""
         return self.sources.get(name, name)
+
+    def place(self, name: str) -> int | None:
+        """Return the place, in the whole network's order, of the layer that a node comes from, if it is known.
+
+        No edge leads from a later place to an earlier one.
+        """
+        return self._place.get(self.source(name))
 
     def origin(self, tensor: str) -> Origin | None:
         """Return where a tensor lies in the whole network; None for what is no piece of it (partial sums)."""
@@ -358,7 +367,7 @@ class Draft:
 
     def _ranks(self, needed: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Rank nodes by the place of the layer that they come from, then by when they were added."""
-        place = {node.name: index for index, node in enumerate(self._network.nodes)}
+        place = self._place
         return {
             name: (place.get(self.source(name), len(place)), index)
             for index, name in enumerate(self.nodes)

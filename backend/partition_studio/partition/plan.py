@@ -64,7 +64,10 @@ class _Sharding(Document):
 
 class _Spatial(_Sharding):
     rows: Numbers = [1.0]
-    """A number for each row of tiles: its height on the run's output. `[1, 2]`: two tiles, the lower twice as high."""
+    """A number for each row of tiles: its height on the run's output (of independent tiles: on its input).
+
+    `[1, 2]`: two tiles, the lower twice as high.
+    """
     columns: Numbers = [1.0]
     """The same for widths. The tiles are dealt to `devices` row by row: `len(rows) * len(columns)` of them."""
 

@@ -97,7 +97,12 @@ def _check_connected(draft: Draft, nodes: Sequence[NodeProto]) -> None:
 
 
 def _check_convex(draft: Draft, members: dict[str, NodeProto]) -> None:
+    """Walk from the run along all edges that leave it; none may lead back. Behind its last layer nothing can."""
     outside: dict[str, str] = {}
+    places = [draft.place(name) for name in members]
+    last = max((place for place in places if place is not None), default=None)
+    if None in places:
+        last = None
     pending = [
         (reader.name, name)
         for name, node in members.items()
@@ -108,7 +113,8 @@ def _check_convex(draft: Draft, members: dict[str, NodeProto]) -> None:
     ]
     while pending:
         name, left = pending.pop()
-        if name in outside:
+        place = draft.place(name)
+        if name in outside or (last is not None and place is not None and place > last):
             continue
         outside[name] = left
         for tensor in draft.nodes[name].output:
