@@ -85,6 +85,7 @@ def test_a_convolution_divided_by_rows_runs_on_two_devices_and_gives_the_class(
 
     page.get_by_test_id("deploy").click()
     expect(page.get_by_test_id("deploy-state")).to_contain_text(re.compile("running", re.I), timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("deploy")).to_have_text("Deploy again")
     page.get_by_test_id("run-start").click()
     expect(page.get_by_test_id("result-class-0")).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_test_id("run-stop").click()

@@ -1188,7 +1188,9 @@ export interface components {
             layers: string[];
             /**
              * Rows
-             * @description A number for each row of tiles: its height on the run's output. `[1, 2]`: two tiles, the lower twice as high.
+             * @description A number for each row of tiles: its height on the run's output (of independent tiles: on its input).
+             *
+             *     `[1, 2]`: two tiles, the lower twice as high.
              * @default [
              *       1
              *     ]
@@ -1980,7 +1982,9 @@ export interface components {
             layers: string[];
             /**
              * Rows
-             * @description A number for each row of tiles: its height on the run's output. `[1, 2]`: two tiles, the lower twice as high.
+             * @description A number for each row of tiles: its height on the run's output (of independent tiles: on its input).
+             *
+             *     `[1, 2]`: two tiles, the lower twice as high.
              * @default [
              *       1
              *     ]

@@ -12,7 +12,8 @@ export const theme = createTheme({
   respectReducedMotion: true,
   components: {
     Tooltip: { defaultProps: { openDelay: 350, fz: "xs" } },
-    Modal: { defaultProps: { transitionProps: { duration: 120 } } },
+    // Its header is no landmark of the page.
+    Modal: { defaultProps: { transitionProps: { duration: 120 }, closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "presentation" } } } },
     Menu: { defaultProps: { shadow: "md", transitionProps: { duration: 80 } } },
   },
 });

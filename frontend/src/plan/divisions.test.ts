@@ -40,6 +40,12 @@ describe("divisions", () => {
     expect([...devicesOfPlan(plan)]).toEqual(["pi1", "pi2", "pi3"]);
   });
 
+  it("are the same however their fields are ordered", () => {
+    const rows = byRows(["a"], ["p", "q"]);
+    const turned = Object.fromEntries(Object.entries(rows).reverse()) as typeof rows;
+    expect(countDifferences(content({}, [rows]), content({}, [turned]))).toBe(0);
+  });
+
   it("differ where a share differs", () => {
     const [even, uneven] = [content({ b: "x" }, [byRows(["a"], ["p", "q"])]), content({ b: "x" }, [byRows(["a"], ["p", "q"], [1, 2])])];
     expect(whereabouts(even, "a")).not.toBe(whereabouts(uneven, "a"));

@@ -125,10 +125,17 @@ export function devicesOfPlan(content: Content): Set<string> {
   return new Set(places.map((place) => deviceOf(content, place)));
 }
 
+/** A sharding in one word; the order in which its fields were written says nothing. */
+function spelled(sharding: Sharding): string {
+  const { strategy, layers, devices, unit } = sharding;
+  const numbers = "rows" in sharding ? [sharding.rows, sharding.columns] : [sharding.shares];
+  return JSON.stringify([strategy, layers, devices, unit, numbers, "exchange_before" in sharding ? sharding.exchange_before : []]);
+}
+
 /** Where a layer is, in one comparable word: equal exactly when nothing about it differs. */
 export function whereabouts({ placement, shards }: Pick<Content, "placement" | "shards">, layer: string): string {
   const division = divisionsOf(shards).get(layer);
-  return division ? JSON.stringify(division.shardings.map((index) => shards[index])) : (placement[layer] ?? "");
+  return division ? division.shardings.flatMap((index) => shards[index] ?? []).map(spelled).join(" ") : (placement[layer] ?? "");
 }
 
 /** How many layers are placed or divided otherwise. */
