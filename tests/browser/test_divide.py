@@ -31,6 +31,9 @@ def demo(shared_demo: RunningStudio) -> RunningStudio:
     """The demo's studio with its first plan; nothing is deployed."""
     model = shared_demo.services.demo_model_id
     assert model is not None
+    # A page that is being closed may still save its plan: there must be none left to save it to.
+    for saved in shared_demo.services.plans.all(model):
+        shared_demo.services.plans.remove(saved.id)
     plan = shared_demo.services.plans.spread(model, list(DEMO_DEVICES))
     shared_demo.services.plans.create(model, PlanIn(name="Demo", plan=plan))
     return shared_demo
@@ -59,6 +62,14 @@ def split(page: Page, *layers: str, kind: str = "rows") -> None:
         page.get_by_test_id(f"split-device-{device}").check()
     page.get_by_test_id("split-device-board-3").uncheck()
     page.get_by_test_id("split-apply").click()
+
+
+@pytest.fixture(autouse=True)
+def closed_pages(browser: Browser) -> Iterator[None]:
+    """No page outlives its test: it would save its own plan of the shared studio."""
+    yield
+    for context in browser.contexts:
+        context.close()
 
 
 def open_editor(browser: Browser, studio: RunningStudio, **options: object) -> tuple[Page, list[str]]:
