@@ -190,7 +190,7 @@ def growth_rows(folder: Path, rounds: int) -> Iterator[Row]:
     for first, last in ((0, 2), (1, 2)):
         exponent = math.log(seconds[last] / seconds[first]) / math.log(GROWTH_NODES[last] / GROWTH_NODES[first])
         what = f"exponent of growth of processor time, {GROWTH_NODES[first]:,} to {GROWTH_NODES[last]:,} nodes"
-        yield Row("growth", what, f"{exponent:.2f}", exponent, 1.1)
+        yield Row("growth", what, f"{exponent:.2f}", exponent, 1.2)
 
 
 def weights_rows(folder: Path, _rounds: int) -> Iterator[Row]:
