@@ -40,6 +40,8 @@ def open_session(model: onnx.ModelProto | bytes | Path, *, threads: int = 1, opt
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # Weights that are computed as the session runs are never packed: without this, folding them would change sums.
+        options.add_session_config_entry("session.disable_prepacking", "1")
     data: bytes | str
     if isinstance(model, onnx.ModelProto):
         folder = next((entry.value for entry in model.metadata_props if entry.key == _FOLDER), None)
