@@ -27,6 +27,21 @@ def test_what_is_wrong_keeps_its_code_and_names_the_file(tmp_path: Path) -> None
     assert caught.value.code == "not_onnx"
 
 
+def test_what_a_free_dimension_is_called_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "free.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "free",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "rows", 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), file)
+    with pytest.raises(NetworkError) as caught:
+        vet(file, file.stat().st_size)
+    assert (caught.value.code, caught.value.details["symbol"]) == ("unbound_dimension", "rows")
+    vet(file, file.stat().st_size, {"rows": 8})
+
+
 def test_a_file_that_would_take_all_memory_is_refused_and_the_studio_lives(tmp_path: Path) -> None:
     shape = helper.make_tensor("shape", TensorProto.INT64, [2], [2**17, 2**17])
     graph = helper.make_graph(

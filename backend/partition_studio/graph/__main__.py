@@ -32,7 +32,12 @@ def main() -> None:
     try:
         load_network(options.file, form=NetworkForm(dims=tuple(sorted(options.dims.items()))))
     except StudioError as error:
-        told = {"code": error.code, "message": error.message, "next_step": error.next_step}
+        told = {
+            "code": error.code,
+            "message": error.message,
+            "next_step": error.next_step,
+            "details": dict(error.details),
+        }
         sys.stdout.write(json.dumps(told) + "\n")
         sys.exit(1)
     except MemoryError:

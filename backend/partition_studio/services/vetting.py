@@ -42,7 +42,7 @@ def vet(path: Path, size_bytes: int, dims: Mapping[str, int] | None = None) -> N
         return
     if done.returncode == 1 and done.stdout and len(done.stdout) <= MAX_VERDICT_BYTES:
         told = json.loads(done.stdout)
-        error = NetworkError(told["message"], next_step=told["next_step"], file=path.name)
+        error = NetworkError(told["message"], next_step=told["next_step"], **{"file": path.name, **told["details"]})
         error.code = told["code"]
         raise error
     how = "took too much memory" if done.returncode == 2 else f"ended by itself (status {done.returncode})"

@@ -35,11 +35,10 @@ export function sortFiles(files: readonly File[]): { model: File; data: File[] }
 }
 
 /** The name of the dimension whose size the studio wants to know; null when it complains of something else. */
-export function openDimension({ code, details, message }: Problem): string | null {
+export function openDimension({ code, details }: Problem): string | null {
   if (code !== "unbound_dimension") return null;
   const { symbol } = details;
-  // Files are first tried in a process of its own, whose answer is the sentence alone.
-  return typeof symbol === "string" ? symbol : (/give the size of '([^']+)'/.exec(message)?.[1] ?? null);
+  return typeof symbol === "string" ? symbol : null;
 }
 
 export function useUpload(): Upload {
