@@ -37,7 +37,8 @@ class ExampleNotFoundError(NotFoundError):
 class Example:
     """One network to start with. `trained` ones answer correctly; an `architecture` has random weights.
 
-    `approximate_bytes` is the size of the ONNX file that `build_example` returns.
+    `approximate_bytes` is the size of the ONNX file that `build_example` returns; `samples` the set of images that
+    come with it, if any.
     """
 
     id: str
@@ -45,11 +46,17 @@ class Example:
     kind: Literal["trained", "architecture"]
     file_name: str
     approximate_bytes: int
+    samples: str | None = None
 
     @property
     def path(self) -> Path:
         """Where the example's own file lies."""
         return (_OWN_FOLDER if self.kind == "trained" else _LIGHT_FOLDER) / self.file_name
+
+    @property
+    def sample_files(self) -> list[Path]:
+        """The images that come with it."""
+        return sorted((_OWN_FOLDER / f"{self.samples}-samples").glob("*.png")) if self.samples else []
 
     @property
     def available(self) -> bool:
@@ -58,7 +65,10 @@ class Example:
 
 
 EXAMPLES: tuple[Example, ...] = (
-    Example("digits", "Handwritten digits", "trained", "digits.onnx", 180_000),
+    Example("digits", "Handwritten digits", "trained", "digits.onnx", 180_000, "digits"),
+    Example(
+        "digits-fdsp", "Handwritten digits, for independent tiles", "trained", "digits-fdsp.onnx", 182_000, "digits"
+    ),
     Example("squeezenet", "SqueezeNet 1.0", "architecture", "light_squeezenet.onnx", 5_000_000),
     Example("shufflenet", "ShuffleNet", "architecture", "light_shufflenet.onnx", 5_800_000),
     Example("inception-v1", "Inception v1 (GoogLeNet)", "architecture", "light_inception_v1.onnx", 28_000_000),

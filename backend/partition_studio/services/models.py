@@ -330,7 +330,6 @@ class ModelService:
             return self._summary(present)
         facts = chosen.path.with_suffix(".json")
         about = json.loads(facts.read_text()) if chosen.kind == "trained" and facts.is_file() else {}
-        samples = chosen.path.with_name(f"{chosen.path.stem}-samples")
         return self.add(
             io.BytesIO(build_example(chosen.id)),
             file_name=f"{chosen.id}.onnx",
@@ -338,7 +337,7 @@ class ModelService:
             preprocessing=PreprocessingOut.model_validate(about["preprocessing"]) if about else None,
             labels=about.get("labels"),
             from_example=chosen,
-            samples={path.name: path.read_bytes() for path in sorted(samples.glob("*.png"))},
+            samples={path.name: path.read_bytes() for path in chosen.sample_files},
         )
 
     def _rows(self) -> Sequence[ModelRow]:
