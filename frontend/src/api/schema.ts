@@ -1855,7 +1855,7 @@ export interface components {
             id: string;
             /**
              * In Flight
-             * @description Frames that may be under way at once; 1: the parts run one after the other. None: as many as the pipeline takes.
+             * @description Frames that may be under way at once (1: the parts run one after the other), or None: all that fit.
              * @default null
              */
             in_flight: number | null;

@@ -1,0 +1,34 @@
+"""What every schema shares, and the form of errors."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from partition_studio.errors import StudioError
+
+
+class Schema(BaseModel):
+    """Frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", from_attributes=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class ProblemOut(Schema):
+    """An error for the person, as every failing request answers it (after RFC 9457)."""
+
+    code: str
+    """Stable name for programs, such as `unknown_host_key`."""
+    message: str
+    """What happened, and to which layer, device or file."""
+    next_step: str
+    """What to do about it."""
+    details: dict[str, object] = {}
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Return what a person is told of an error; one that is not of our family is a fault of ours."""
+        if not isinstance(error, StudioError):
+            error = StudioError(f"Something unexpected happened ({type(error).__name__})")
+        return cls(code=error.code, message=error.message, next_step=error.next_step, details=dict(error.details))

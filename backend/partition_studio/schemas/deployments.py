@@ -1,0 +1,93 @@
+"""Deployments and runs."""
+
+from datetime import datetime
+from typing import Literal
+
+from partition_studio.partition.plan import Plan
+from partition_studio.schemas.base import ProblemOut, Schema
+from partition_studio.schemas.plans import CutOut, StageOut
+
+
+class DeploymentIn(Schema):
+    """Put a plan onto its devices. A running deployment of the same model is replaced once the new one stands."""
+
+    model_id: str
+    plan: Plan
+
+
+DeviceStep = Literal["waiting", "connect", "check", "install", "push", "load", "verify", "start", "ready", "failed"]
+
+
+class DeviceProgressOut(Schema):
+    """How far one device has come with a deployment."""
+
+    device: str
+    step: DeviceStep
+    detail: str
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+    elapsed_s: float = 0
+    problem: ProblemOut | None = None
+
+
+class ClassScoreOut(Schema):
+    """A class and its score."""
+
+    index: int
+    label: str
+    score: float
+
+
+class FrameResultOut(Schema):
+    """What came out for one frame."""
+
+    frame: int
+    input_name: str
+    latency_s: float
+    classes: list[ClassScoreOut]
+    """Best first; empty where the network does not classify."""
+    outputs: dict[str, list[int]]
+    """Shape of each output."""
+
+
+class RunOut(Schema):
+    """Frames sent through a deployment."""
+
+    id: str
+    deployment_id: str
+    state: Literal["running", "finished", "stopped", "failed"]
+    source: Literal["samples", "files", "random"]
+    started_at: datetime
+    elapsed_s: float
+    in_flight: int | None = None
+    """Frames that may be under way at once (1: the parts run one after the other), or None: all that fit."""
+    submitted: int
+    delivered: int
+    lost: int
+    frames_per_s: float | None
+    """Over the last five seconds while running; over the whole run afterwards."""
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    problem: ProblemOut | None
+    recent: list[FrameResultOut]
+    """The newest results first; a bounded number."""
+
+
+class DeploymentOut(Schema):
+    """A plan on its devices."""
+
+    id: str
+    epoch: int
+    model_id: str
+    model_name: str
+    state: Literal["deploying", "running", "stopping", "stopped", "failed", "cancelled"]
+    plan: Plan
+    stages: list[StageOut]
+    cuts: list[CutOut]
+    devices: list[DeviceProgressOut]
+    created_at: datetime
+    deploy_s: float | None
+    """Seconds from the request to the first moment that frames could run."""
+    problem: ProblemOut | None
+    run: RunOut | None
+    """The run that is going on, or the last one."""
