@@ -51,7 +51,8 @@ class StageSpec(msgspec.Struct, frozen=True):
     """One sub-model that an agent runs.
 
     `digest` is the SHA-256 (hex) of the sub-model's file, which lies in the agent's model folder as `<digest>.onnx`.
-    `threads` is the number of intra-op threads; 0 lets the agent use its usable cores.
+    `threads` is the number of intra-op threads; 0 lets the agent use its usable cores. `cores` are those that it
+    computes on; empty leaves that to the device.
     """
 
     name: str
@@ -59,6 +60,7 @@ class StageSpec(msgspec.Struct, frozen=True):
     inputs: Tuple[TensorSpec, ...]
     outputs: Tuple[TensorSpec, ...]
     threads: int = 0
+    cores: Tuple[int, ...] = ()
 
 
 class LinkSpec(msgspec.Struct, frozen=True):

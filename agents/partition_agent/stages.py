@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterable, List, Set
 import numpy as np
 
 from partition_agent.codecs import CodecError, byte_size, dtype_of
+from partition_agent.cores import bound_to, missing_cores
 from partition_agent.protocol import StageSpec, TensorSpec
 from partition_agent.wire import Tensors
 
@@ -91,8 +92,18 @@ class Stage:
         # Threads that spin while they wait take the core from the network threads, and from other stages.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        missing = missing_cores(spec.cores)
+        if missing:
+            raise StageError(
+                "cores_missing",
+                spec.name,
+                f"the plan puts the stage {spec.name!r} on cores {', '.join(map(str, missing))} of the device, which "
+                "the agent may not use there: change the plan's `resources`",
+            )
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            # The session's own threads start here, and stay where this one is.
+            with bound_to(spec.cores):
+                self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise StageError(
                 "stage_not_loaded", spec.name, f"the stage {spec.name!r} cannot be loaded: {_first_line(error)}"
@@ -113,7 +124,8 @@ class Stage:
     def run(self, inputs: Tensors) -> Dict[str, "np.ndarray[Any, Any]"]:
         """Return the outputs for one frame. Raises RuntimeError, with a text for the person."""
         try:
-            arrays = self._session.run(self._outputs, dict(inputs))
+            with bound_to(self.spec.cores):
+                arrays = self._session.run(self._outputs, dict(inputs))
         except Exception as error:  # ONNX Runtime has no common base of its errors
             raise RuntimeError(f"the stage {self.spec.name!r} failed: {_first_line(error)}") from error
         outputs = {}

@@ -59,6 +59,7 @@ def build_manifest(graph: StageGraph, digests: Mapping[str, str], threads: Mappi
                     inputs=tuple(spec[name] for name in stage.inputs),
                     outputs=tuple(spec[name] for name in stage.outputs),
                     threads=len(stage.cores) or threads.get(device, 0),
+                    cores=stage.cores,
                 )
                 for stage in graph.stages
                 if stage.device == device
