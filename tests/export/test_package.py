@@ -13,11 +13,12 @@ from onnx import TensorProto, helper
 
 import partition_studio
 from partition_studio.errors import StudioError
-from partition_studio.export.errors import NotExportableError, PackageFolderError, UnknownPlatformError
+from partition_studio.export.errors import NotExportableError, UnknownPlatformError
 from partition_studio.export.package import Exported, export_package
 from partition_studio.export.wheels import targets_of
 from partition_studio.fleet.wheelhouse import WheelhouseCache
 from partition_studio.graph.load import load_network
+from partition_studio.partition.folder import OutputFolderError
 from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan
 from tests.cli.conftest import call
 from tests.core.networks import make_model, plan_for, relu_chain, value
@@ -75,7 +76,7 @@ def test_the_recorded_frame_has_the_whole_networks_answer(export: Export) -> Non
 def test_a_folder_with_other_things_is_left_alone(export: Export, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "letter.txt").write_text("mine")
-    with pytest.raises(PackageFolderError, match="not of an earlier export"):
+    with pytest.raises(OutputFolderError, match="not of an earlier run"):
         export(relu_chain(), CHAIN)
     assert [path.name for path in (tmp_path / "package").iterdir()] == ["letter.txt"]
 

@@ -1,13 +1,6 @@
 """What can go wrong with an export."""
 
-from partition_studio.errors import BadInputError, ConflictError, PlanError
-
-
-class PackageFolderError(ConflictError):
-    """The folder for the package cannot be written, or holds something else."""
-
-    code = "package_folder"
-    next_step = "Choose a new or empty folder, or one that an earlier export wrote."
+from partition_studio.errors import BadInputError, PlanError
 
 
 class UnknownPlatformError(BadInputError):

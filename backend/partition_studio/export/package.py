@@ -19,7 +19,6 @@ from partition_agent.protocol import TensorSpec
 from partition_studio.deployment.manifest import Manifest, build_manifest, tensor_spec
 from partition_studio.deployment.rollout import DEFAULT_DEVICE_TOLERANCE, DEVICE_TOLERANCE
 from partition_studio.export.errors import NotExportableError
-from partition_studio.export.folder import whole_folder
 from partition_studio.export.readme import readme
 from partition_studio.export.starter.arrays import is_storable
 from partition_studio.export.starter.package import EXPECTED, HOSTS, SUMS, VERSION
@@ -32,6 +31,7 @@ from partition_studio.graph.load import load_network, original_model
 from partition_studio.graph.network import Network
 from partition_studio.partition.check import require_valid
 from partition_studio.partition.extract import MANIFEST, write_submodels
+from partition_studio.partition.folder import whole_folder
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.submodel import Contents, require_deployable, submodels
@@ -90,13 +90,13 @@ def export_package(
 ) -> Exported:
     """Write the package of a plan, proven equal to the whole on a random frame: all of it or nothing.
 
-    Raises StudioError: of the network, of the plan, WheelhouseError, PartsDifferError, PackageFolderError.
+    Raises StudioError: of the network, of the plan, WheelhouseError, PartsDifferError, OutputFolderError.
     """
     network = load_network(model, form=plan.network.form)
     _, partition = require_valid(network, plan)
     _require_storable(network)
     # The folder is looked at before what takes long.
-    with whole_folder(out, DESCRIPTION) as work:
+    with whole_folder(out, _foreign) as work:
         say("proving that the parts equal the whole")
         parts = submodels(partition.network, partition.graph)
         require_deployable(parts)
@@ -133,6 +133,12 @@ def export_package(
         seed=seed,
         verification=verification,
     )
+
+
+def _foreign(folder: Path) -> str | None:
+    """Return something in a folder that no export wrote there."""
+    names = sorted(path.name for path in folder.iterdir())
+    return names[0] if names and DESCRIPTION not in names else None
 
 
 def _require_storable(network: Network) -> None:

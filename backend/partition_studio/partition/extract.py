@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -13,9 +10,9 @@ from pathlib import Path
 import onnx
 from onnx import StringStringEntryProto, TensorProto
 
-from partition_studio.errors import ConflictError
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import Weight
+from partition_studio.partition.folder import OutputFolderError, whole_folder
 from partition_studio.partition.stages import Stage, StageGraph
 from partition_studio.partition.submodel import Contents, SubModel, extract, require_deployable, submodel, submodels
 
@@ -45,13 +42,6 @@ _ALIGNMENT_BYTES = 4096
 _WRITERS = 2
 
 
-class OutputFolderError(ConflictError):
-    """The folder for the sub-models cannot be written, or holds something else."""
-
-    code = "output_folder"
-    next_step = "Choose a new or empty folder, or one that an earlier split wrote."
-
-
 def write_submodels(network: Network, graph: StageGraph, out_dir: Path) -> dict[str, Path]:
     """Write every stage as `<stage>.onnx`, and a manifest, into `out_dir`: all of it or nothing.
 
@@ -59,20 +49,9 @@ def write_submodels(network: Network, graph: StageGraph, out_dir: Path) -> dict[
     split wrote is replaced; one that holds anything else is refused (OutputFolderError). Returns the file of each
     stage. Raises NetworkChangedError where the network's file is not what it was.
     """
-    _check_replaceable(out_dir)
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
-    except OSError as error:
-        raise OutputFolderError(f"{out_dir} cannot be written: {error.strerror}.", folder=str(out_dir)) from error
-    try:
-        files = _write_files(network, graph, work)
-        work.chmod(0o755)
-        _swap(work, out_dir)
-    except OSError as error:
-        raise OutputFolderError(f"{out_dir} cannot be written: {error.strerror}.", folder=str(out_dir)) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with whole_folder(out_dir, _foreign) as folder:
+        files = _write_files(network, graph, folder)
+        folder.chmod(0o755)
     return {stage: out_dir / name for stage, name in files.items()}
 
 
@@ -151,31 +130,11 @@ def _write_constant(weight: Weight, name: str, folder: Path) -> dict[str, object
     return {"tensor": weight.name, "file": name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _swap(new: Path, out_dir: Path) -> None:
-    """Put `new` in the place of `out_dir`; what was there is gone only once the new folder stands."""
-    if not out_dir.exists():
-        os.replace(new, out_dir)
-        return
-    old = new.with_name(new.name + ".old")
-    os.replace(out_dir, old)
-    try:
-        os.replace(new, out_dir)
-    except OSError:
-        os.replace(old, out_dir)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _check_replaceable(out_dir: Path) -> None:
-    if not out_dir.exists():
-        return
-    if not out_dir.is_dir() or out_dir.is_symlink():
-        raise OutputFolderError(f"{out_dir} is not a folder.", folder=str(out_dir))
-    names = [path.name for path in out_dir.iterdir()]
+def _foreign(folder: Path) -> str | None:
+    """Return something in a folder that no split wrote there."""
+    names = sorted(path.name for path in folder.iterdir())
     models = [name for name in names if name.endswith((".onnx", ".onnx" + DATA_SUFFIX)) or _CONSTANT.fullmatch(name)]
-    foreign = [name for name in names if name != MANIFEST and name not in models]
-    if foreign or (models and not (out_dir / MANIFEST).is_file()):
-        raise OutputFolderError(
-            f"{out_dir} holds something that is not of an earlier split: {(foreign or models)[0]!r}.",
-            folder=str(out_dir),
-        )
+    others = [name for name in names if name != MANIFEST and name not in models]
+    if others or (models and MANIFEST not in names):
+        return (others or models)[0]
+    return None
