@@ -88,6 +88,9 @@ def _with_stand_ins(model: onnx.ModelProto, types: Mapping[str, RawType]) -> onn
             graph.input.append(helper.make_tensor_value_info(made, *types[made]))
         else:
             graph.node.append(node)
+    # As in a sub-model: without them, the runtime would fold from its own inference, which is wrong about some pools.
+    made_here = {name for node in graph.node for name in node.output}
+    graph.value_info.extend(value for value in model.graph.value_info if value.name in made_here)
     read = {name for node in graph.node for name in node_reads(node)}
     graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in read)
     return light

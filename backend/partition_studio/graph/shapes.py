@@ -11,6 +11,7 @@ from partition_studio.graph.errors import InvalidNetworkError
 from partition_studio.graph.loops import carried_types
 from partition_studio.graph.protobuf import DecodeError, EncodeError
 from partition_studio.graph.runtime import open_session, runtime_error_types
+from partition_studio.graph.windows import RuntimeSizes
 
 #: Element type number (or `NO_TENSOR`), and shape where it is fully known.
 RawType = tuple[int, tuple[int, ...] | None]
@@ -49,8 +50,42 @@ def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def infer_types(model: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
-    """Return what shape inference knows of every tensor. Raises InvalidNetworkError where it finds a contradiction."""
+    """Return what shape inference knows of every tensor; the runtime's word counts for more (`graph.windows`).
+
+    Raises InvalidNetworkError where it finds a contradiction.
+    """
+    sizes = RuntimeSizes(model)
+    stood_in: dict[str, tuple[int, ...]] = {}
+    types = _infer_with_loops(model, stood_in, file_name)
+    # A shape may follow from one before it: each turn settles at least the next.
+    for _ in sizes.nodes:
+        shapes = {name: dims for name, (_, dims) in types.items() if dims is not None}
+        made = {node.output[0]: sizes.of(node, shapes) for node in sizes.nodes}
+        settled = {name: dims for name, dims in made.items() if dims is not None and dims != shapes.get(name)}
+        if not settled:
+            break
+        stood_in |= settled
+        types = _infer_with_loops(model, stood_in, file_name)
+    return types
+
+
+def _infer_with_loops(
+    model: onnx.ModelProto, stood_in: Mapping[str, tuple[int, ...]], file_name: str
+) -> dict[str, RawType]:
+    """Infer, with nodes whose outputs have the given shape, by their first output, taken for inputs."""
     light = skeleton(model)
+    fixed: dict[str, RawType] = {}
+    if stood_in:
+        types = _infer(light, file_name)
+        for node in [node for node in light.graph.node if node.output and node.output[0] in stood_in]:
+            shape = stood_in[node.output[0]]
+            kind = types.get(node.input[0], (TensorProto.UNDEFINED, None))[0]
+            fixed.update((name, (types.get(name, (0, None))[0] or kind, shape)) for name in node.output if name)
+            light.graph.node.remove(node)
+        light.graph.input.extend(onnx.helper.make_tensor_value_info(name, *kind) for name, kind in fixed.items())
+        kept = [value for value in light.graph.output if value.name not in fixed]
+        del light.graph.output[:]
+        light.graph.output.extend(kept)
     types = _infer(light, file_name)
     known: dict[str, RawType] = {}
     while carried := carried_types(model, types):
@@ -107,12 +142,18 @@ _NUMBERS = {name: number for number, name in NUMPY_NAMES.items()}
 
 
 def forget_shapes(model: onnx.ModelProto) -> dict[str, RawType]:
-    """Remove every stored shape except those of the inputs, in place, and return what was declared."""
+    """Remove every stored shape except those of the inputs, in place, and return what was declared.
+
+    An input that is also an output has the input's.
+    """
     graph = model.graph
     declared = {value.name: static_shape(value) for value in (*graph.value_info, *graph.output)}
+    inputs = {value.name: value for value in graph.input}
     del graph.value_info[:]
     for value in graph.output:
-        if value.type.WhichOneof("value") == "tensor_type":
+        if value.name in inputs:
+            value.type.CopyFrom(inputs[value.name].type)
+        elif value.type.WhichOneof("value") == "tensor_type":
             value.type.tensor_type.ClearField("shape")
             if value.type.tensor_type.elem_type == TensorProto.UNDEFINED:
                 value.ClearField("type")
