@@ -129,6 +129,20 @@ def with_two_data_fields() -> bytes:
     return bytes(model.SerializeToString() + b"\x3a" + varint(len(head)) + head)
 
 
+def in_a_constant_twice() -> bytes:
+    """A constant's tensor in two pieces, each with data: protobuf merges them, and the last data counts."""
+    first = TensorProto(dims=LARGE.dims, data_type=1, raw_data=LARGE.raw_data[::-1]).SerializeToString()
+    second = TensorProto(raw_data=LARGE.raw_data).SerializeToString()
+    pieces = b"".join(b"\x2a" + varint(len(piece)) + piece for piece in (first, second))
+    attribute = b"\x0a\x05value" + pieces + b"\xa0\x01\x04"
+    constant = b"\x12\x01w\x22\x08Constant" + b"\x2a" + varint(len(attribute)) + attribute
+    model = with_weight(LARGE)
+    del model.graph.initializer[:]
+    graph = b"\x0a" + varint(len(constant)) + constant + model.graph.SerializeToString()
+    model.ClearField("graph")
+    return bytes(model.SerializeToString() + b"\x3a" + varint(len(graph)) + graph)
+
+
 def varint(number: int) -> bytes:
     encoded = b""
     while number > 0x7F:
@@ -148,6 +162,7 @@ LAYOUTS: dict[str, tuple[Callable[[], bytes], bool]] = {
         False,
     ),
     "in a constant": (lambda: in_constant(LARGE).SerializeToString(), True),
+    "in a constant, its data given twice": (in_a_constant_twice, False),
     "in two graphs": (in_two_graphs, True),
     "in two pieces": (with_two_data_fields, False),
     "small": (lambda: with_weight(weight("w", np.ones((40, 2), np.float32))).SerializeToString(), False),

@@ -28,6 +28,7 @@ _INSIDE: Mapping[str, Mapping[int, str]] = {
     _NODE: {5: _ATTRIBUTE},
     _ATTRIBUTE: {5: _TENSOR},
 }
+_ATTRIBUTE_TENSOR = 5
 
 #: Fields of TensorProto: where data may be, and which of them are raw little-endian elements of which type.
 _DATA_TYPE, _EXTERNAL_DATA, _DATA_LOCATION = 2, 13, 14
@@ -146,7 +147,13 @@ def _check_outline(window: _Window, size_bytes: int) -> None:
 def _light(window: _Window, kind: str, start: int, stop: int, mark: str) -> _Pieces:
     pieces: _Pieces = []
     copied = start
+    tensors = 0
     for field in window.fields(start, stop):
+        if kind == _ATTRIBUTE and field.number == _ATTRIBUTE_TENSOR:
+            tensors += 1
+            if tensors > 1:
+                # An attribute has one tensor: where it comes in pieces, protobuf merges them, data included.
+                return [_Copy(start, stop)]
         inner_kind = _INSIDE[kind].get(field.number)
         if inner_kind is None or field.wire != _LENGTH or field.stop - field.body <= HELD_BYTES or field.stop > stop:
             continue
