@@ -1,6 +1,7 @@
 """Weights in other files: taken from plain files in the network's folder, from nowhere else."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,35 @@ def test_large_external_weights_stay_in_their_file_and_one_that_changed_is_refus
     with pytest.raises(NetworkError, match=r"w\.bin") as caught:
         weight.array()
     assert caught.value.code == "network_changed"
+
+
+def test_a_file_that_was_rewritten_is_noticed_though_its_size_and_time_were_put_back(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"], name="sum")]
+    big = np.random.default_rng(0).standard_normal((1, 8, 32, 32)).astype(np.float32)
+    weights = [numpy_helper.from_array(big, name="w")]
+    (tmp_path / "first").mkdir()
+    path = tmp_path / "first" / "net.onnx"
+    path.write_bytes(make_model(nodes, [value("x", big.shape)], [value("y", big.shape)], weights).SerializeToString())
+    weight = load_network(path).weights["w"]
+    before = path.stat()
+    # A folder may be moved away and back: that is no change of what it holds.
+    os.rename(tmp_path / "first", tmp_path / "second")
+    os.rename(tmp_path / "second", tmp_path / "first")
+    assert np.array_equal(weight.array(), big)
+    deadline = time.monotonic() + 10
+    while path.stat().st_ctime_ns == before.st_ctime_ns and time.monotonic() < deadline:
+        path.write_bytes(path.read_bytes()[::-1])
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(NetworkError, match=r"net\.onnx") as caught:
+        weight.array()
+    assert caught.value.code == "network_changed"
+
+
+def test_the_weights_of_a_link_to_a_network_are_looked_for_beside_the_link(tmp_path: Path, folder: Path) -> None:
+    write_network(folder)
+    (tmp_path / "link.onnx").symlink_to("inside/net.onnx")
+    with pytest.raises(NetworkError, match=r"'w\.bin'.*link\.onnx is a link") as caught:
+        load_network(tmp_path / "link.onnx")
+    assert caught.value.code == "external_data_missing"
+    (tmp_path / "w.bin").write_bytes(VALUES.tobytes())
+    assert load_network(tmp_path / "link.onnx").weight_bytes == VALUES.nbytes

@@ -12,13 +12,14 @@ from partition_studio.graph.errors import NetworkChangedError
 #: No more than this is read from a file at once.
 CHUNK_BYTES = 1 << 20
 
-#: Device, inode, size in bytes, time of the last change in ns.
-Identity = tuple[int, int, int, int]
+#: Device, inode, size in bytes, time of the last change of the content and of the entry in ns. The second of these can
+#: be set by nobody; it stays as it is when a folder above is renamed.
+Identity = tuple[int, int, int, int, int]
 
 
 def identity_of(status: os.stat_result) -> Identity:
     """Return what tells whether a file is still the same, unchanged one."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def open_plain(path: Path, *, follow: bool) -> int:

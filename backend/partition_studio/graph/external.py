@@ -199,7 +199,9 @@ def _checked_file(tensor: TensorProto, path: Path, file: Path, location: str) ->
     except OSError as error:
         raise ExternalDataMissingError(
             f"{path.name}: the file {location!r}, which holds the weight {tensor.name!r}, cannot be read: "
-            f"{error.strerror}.",
+            f"{error.strerror}."
+            # Never where a link leads: its folder is not the one that was given.
+            + (f" {path.name} is a link; the weights are looked for beside it." if path.is_symlink() else ""),
             tensor=tensor.name,
             location=location,
         ) from error
