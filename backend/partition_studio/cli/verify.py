@@ -34,14 +34,22 @@ LabelledOption = Annotated[
 ]
 
 
+#: Files that hold the network's inputs themselves, not images.
+_TENSOR_FILES = (".npz", ".npy", ".pb")
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was found, and on which input; `accuracy` where labelled frames were given."""
+    """What was found, and on which input; `accuracy` where labelled frames were given.
+
+    `pixels_as_they_are`: nobody said how images become inputs, and images may have been read.
+    """
 
     shown_input: str
     result: "Verification"
     labelled: Path | None
     accuracy: "AccuracyChange | None"
+    pixels_as_they_are: bool
 
     def document(self) -> dict[str, Any]:
         """Return the result for programs; numbers that are not finite become null."""
@@ -77,6 +85,11 @@ class Proof:
                 "It is a quantised network: with the runtime's optimisation, which rounds elsewhere, outputs differ by "
                 f"{self.result.optimised_max_rel:.3g} of their largest value."
             )
+        if self.pixels_as_they_are:
+            say(
+                "Images were read as they are (RGB, 0 to 255): say with --channels, --scale, --mean and --std how the "
+                "network takes them."
+            )
         if self.accuracy is not None:
             change = self.accuracy
             say(
@@ -110,10 +123,14 @@ def prove(
     input_file: Path | None,
     seed: int | None,
     labelled: Path | None,
-    preprocessing: "Preprocessing",
+    preprocessing: "Preprocessing | None",
     exact: bool = False,
 ) -> Proof:
-    """Compare parts and whole on a frame, and on labelled frames where some are given."""
+    """Compare parts and whole on a frame, and on labelled frames where some are given.
+
+    Without `preprocessing`, images are read as the network of ours takes them, if it is one, else as they are.
+    """
+    from partition_studio.graph.examples import preprocessing_of_file
     from partition_studio.graph.frames import random_frame, read_frame
     from partition_studio.graph.load import original_model
     from partition_studio.partition.accuracy import accuracy_change
@@ -121,30 +138,33 @@ def prove(
     from partition_studio.partition.verify import verify
 
     inputs = partition.whole.inputs
+    known = preprocessing or preprocessing_of_file(partition.whole.digest)
     if input_file is not None:
-        frame = read_frame(read_bytes(input_file), input_file.name, inputs, preprocessing)
+        frame = read_frame(read_bytes(input_file), input_file.name, inputs, known)
         shown_input = str(input_file)
     else:
         seed = secrets.randbelow(2**31) if seed is None else seed
         frame = random_frame(inputs, seed)
         shown_input = f"random input (seed {seed})"
-    frames = None if labelled is None else read_labelled(labelled, inputs, preprocessing)
+    frames = None if labelled is None else read_labelled(labelled, inputs, known)
     original = original_model(model, form=partition.whole.form)
     result = verify(original, partition, parts, frame, optimise=not exact)
     change = None
     if frames is not None and result.ok:
         change = accuracy_change(original, partition, parts, frames)
-    return Proof(shown_input, result, labelled, change)
+    files = [path for path in (input_file, labelled) if path is not None]
+    images = any(path.suffix not in _TENSOR_FILES for path in files)
+    return Proof(shown_input, result, labelled, change, known is None and images)
 
 
 def preprocessing_of_options(
     channels: str | None, scale: float | None, mean: str | None, std: str | None
-) -> "Preprocessing":
-    """Return how images become inputs."""
-    from partition_studio.schemas import PreprocessingOut
+) -> "Preprocessing | None":
+    """Return how images become inputs, or None when nothing was said."""
     from partition_studio.services.models import preprocessing_of
 
-    return preprocessing_of(preprocessing_from(channels, scale, mean, std) or PreprocessingOut())
+    told = preprocessing_from(channels, scale, mean, std)
+    return None if told is None else preprocessing_of(told)
 
 
 def verify(

@@ -4,6 +4,8 @@ The latter have constant weights: every output is the same for every input, so t
 `randomise_weights` gives them weights with which two inputs give clearly different outputs.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
@@ -15,7 +17,7 @@ import onnx
 from onnx import NodeProto, numpy_helper
 
 from partition_studio.errors import NotFoundError
-from partition_studio.graph.frames import random_frame
+from partition_studio.graph.frames import Preprocessing, random_frame
 from partition_studio.graph.network import TensorType
 from partition_studio.graph.runtime import run_model
 
@@ -87,6 +89,16 @@ def example(example_id: str) -> Example:
         if candidate.id == example_id and candidate.available:
             return candidate
     raise ExampleNotFoundError(f"There is no example network {example_id!r}.", example=example_id)
+
+
+def preprocessing_of_file(digest: str) -> Preprocessing | None:
+    """Return how images become inputs of one of our own trained networks, by the SHA-256 of its file."""
+    for candidate in EXAMPLES:
+        ours = candidate.kind == "trained" and candidate.available
+        if ours and hashlib.sha256(candidate.path.read_bytes()).hexdigest() == digest:
+            told = json.loads(candidate.path.with_suffix(".json").read_text())["preprocessing"]
+            return Preprocessing(told["channel_order"], told["scale"], tuple(told["mean"]), tuple(told["std"]))
+    return None
 
 
 def build_example(example_id: str, *, seed: int = 0) -> bytes:
