@@ -9,7 +9,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from partition_studio.graph.frames import random_frame
@@ -18,7 +18,7 @@ from partition_studio.partition.accuracy import AccuracyChange, NoClassesError, 
 from partition_studio.partition.extract import submodels
 from partition_studio.partition.labelled import LabelledSetError, read_labelled
 from partition_studio.partition.partition import Partition, partition
-from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan
+from partition_studio.partition.plan import InputChannelSharding, NetworkRef, OutputChannelSharding, Plan
 from partition_studio.partition.verify import TensorDifference, run_stages_on, stepped_tensors, verify
 
 from .networks import cnn_models, load_both, make_model, plan_for, random_plan, relu_chain, value, weight
@@ -47,6 +47,25 @@ def test_without_optimisation_a_placement_is_equal_to_the_last_bit(
     result = verify(original, parted, parts_of(parted), random_frame(network.inputs, seed), optimise=False)
     assert [(d.tensor, d.max_abs) for d in result.per_tensor if d.max_abs] == []
     assert {d.tolerance for d in result.per_tensor} == {0.0}
+
+
+@pytest.mark.parametrize("optimise", [False, True])
+def test_float16_is_rounded_at_each_cut_and_so_is_what_is_made_of_it(optimise: bool) -> None:
+    generator = np.random.default_rng(3)
+    nodes, weights = [], []
+    for index in range(4):
+        kernel = (generator.standard_normal((8, 8, 3, 3)) / 8).astype(np.float16)
+        weights.append(numpy_helper.from_array(kernel, name=f"w{index}"))
+        source = f"t{index - 1}" if index else "x"
+        nodes.append(helper.make_node("Conv", [source, f"w{index}"], [f"t{index}"], name=f"c{index}", pads=[1] * 4))
+    nodes.append(helper.make_node("Cast", ["t3"], ["y"], name="out", to=TensorProto.FLOAT))
+    x, y = value("x", (1, 8, 9, 9), TensorProto.FLOAT16), value("y", (1, 8, 9, 9))
+    network, original = load_both(make_model(nodes, [x], [y], weights))
+    placement = {layer.name: f"d{number}" for number, layer in enumerate(network.layers)}
+    parted = partition(network, plan_for(network, placement))
+    result = verify(original, parted, parts_of(parted), random_frame(network.inputs, 0), optimise=optimise)
+    assert result.ok, result.first_difference
+    assert 0 < result.tolerance < 0.1
 
 
 def test_the_first_tensor_that_differs_is_named_not_the_last() -> None:
@@ -158,6 +177,25 @@ def test_a_quantised_network_is_proven_to_the_last_bit_whatever_the_runtime_fuse
         assert {d.max_abs for d in result.per_tensor} == {0.0}
         apart.append(result.optimised_max_rel)
     assert any(apart), "the runtime's fusing shows in none of the placements: this test proves nothing"
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.UINT8])
+def test_a_product_with_dequantised_weights_is_judged_without_what_the_runtime_makes_of_it(kind: int) -> None:
+    """The runtime turns it into one of its own that quantises the activations: the whole differs from itself."""
+    generator = np.random.default_rng(3)
+    kernel = helper.make_tensor("q", kind, (256, 61), generator.integers(0, 8, 256 * 61).tolist())
+    weights = [kernel, weight("s", generator.uniform(0.1, 1, 61).astype(np.float32))]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s"], ["w"], axis=1),
+        helper.make_node("MatMul", ["x", "w"], ["y"], name="product"),
+    ]
+    model = make_model(nodes, [value("x", (3, 256))], [value("y", (3, 61))], weights, opset=21, ir=10)
+    network, original = load_both(model)
+    sharding = InputChannelSharding(layers=["product"], devices=["a", "b"], unit="size", shares=[31, 225])
+    parted = partition(network, Plan(network=NetworkRef.of(network), placement={}, shards=[sharding]))
+    result = verify(original, parted, parts_of(parted), random_frame(network.inputs, 1))
+    assert result.ok and 0 < result.max_rel <= result.tolerance == 1e-4
+    assert result.optimised_max_rel is not None and result.optimised_max_rel > result.tolerance
 
 
 def test_one_weight_that_is_one_step_off_in_a_quantised_network_is_noticed() -> None:

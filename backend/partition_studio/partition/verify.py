@@ -6,9 +6,10 @@ the whole's tensor. What may differ, and how much:
 - A placement alone changes no arithmetic: without the runtime's optimisation it is equal to the last bit. With it,
   layers that the runtime would have fused stand on both sides of a cut, and additions come in another order.
 - Exact shards add sums in another order.
-- Behind a layer that quantises, a difference in the last place may become a step of the quantisation. Networks with
-  such layers are therefore judged without the runtime's optimisation, where a placement is equal to the last bit; how
-  far the optimised parts are from the optimised whole is told beside it.
+- Behind a layer that quantises, a difference in the last place may become a step of the quantisation; and a product
+  with dequantised weights is quantised by the runtime where it optimises. Networks with such layers are therefore
+  judged without its optimisation, where a placement is equal to the last bit; how far the optimised parts are from
+  the optimised whole is told beside it.
 - What a plan makes approximate on purpose may differ by any amount; it must still be of the right type and finite.
 """
 
@@ -166,7 +167,7 @@ def verify(
     One session is open at a time, and a tensor is kept until its last reader ran.
     """
     whole = original if isinstance(original, onnx.ModelProto) else onnx.ModelProto.FromString(original)
-    if not optimise or not stepped_tensors(partition.network):
+    if not optimise or not quantises(partition.network):
         return _compare_all(whole, partition, parts, frame, threads, optimise, on_stage)
     proof = _compare_all(whole, partition, parts, frame, threads, False, on_stage)
     as_run = _compare_all(whole, partition, parts, frame, threads, True, on_stage)
@@ -176,6 +177,18 @@ def verify(
 def is_divided(partition: Partition) -> bool:
     """Say whether a plan divides layers, not only places them."""
     return partition.network is not partition.whole
+
+
+def quantises(network: Network) -> bool:
+    """Say whether a network quantises, or the runtime does so where it optimises: products with dequantised weights."""
+    dequantised: set[str] = set()
+    for node in network.nodes:
+        is_weight = any(name in network.weight_nodes for name in node.output)
+        if is_weight and (node.op_type == "DequantizeLinear" or dequantised.intersection(node.input)):
+            dequantised.update(node.output)
+    products = (layer for layer in network.layers if layer.op_type in ("MatMul", "Gemm"))
+    fused = any(dequantised.intersection(network.nodes_by_layer[layer.name].input) for layer in products)
+    return fused or bool(stepped_tensors(network))
 
 
 def stepped_tensors(network: Network) -> frozenset[str]:
@@ -242,6 +255,11 @@ class _Tolerances:
         self._approximate = partition.division.approximate
         divided = is_divided(partition)
         self._by_dtype = SHARD_TOLERANCES if divided else TOLERANCES if optimise else {}
+        if any(kind.dtype == "float16" for kind in partition.network.tensors.values()):
+            # Processors compute float16 in float32 and round where a tensor leaves the runtime, so at every cut; what
+            # is made of such tensors, in whatever type, has no more digits than they have.
+            rounded = SHARD_TOLERANCES if divided else TOLERANCES
+            self._by_dtype = {name: max(rounded["float16"], most) for name, most in rounded.items()}
         self._stepped = stepped_tensors(partition.network) if divided else frozenset()
 
     def of(self, tensor: str, dtype: str) -> float:
