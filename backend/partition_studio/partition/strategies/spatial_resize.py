@@ -40,6 +40,7 @@ class Resizing(Rule):
 
     def _carry(self, view: LayerView, axes: Mapping[int, Axes]) -> Axes:
         kept = super()._carry(view, axes)
+        self._check_policy(view)
         for axis in kept:
             scale = self._scale(view, axis)
             if scale.exact == 1 and scale.size == scale.outputs:
@@ -47,14 +48,25 @@ class Resizing(Rule):
             self._check_modes(view, scale)
         return kept
 
+    def _check_policy(self, view: LayerView) -> None:
+        """A kept aspect ratio scales all axes alike and rounds their sizes: tiles know only the sizes."""
+        policy = view.attributes.get("keep_aspect_ratio_policy", "stretch")
+        if policy == "stretch" or self._inputs(view)[1] is None:
+            return
+        axes, shape, outputs = self._axes(view), view.shape(0), view.output_shape()
+        asked = [Fraction(int(number), shape[axis]) for number, axis in zip(self._numbers(view), axes, strict=True)]
+        common = min(asked) if policy == "not_larger" else max(asked)
+        if any(common * shape[axis] != outputs[axis] for axis in axes):
+            raise IndivisibleError(f"it keeps an aspect ratio ({policy}) by a scale that its sizes do not tell")
+
     def _check_modes(self, view: LayerView, scale: Scale) -> None:
         mode, coordinates = self._mode(view), self._coordinates(view)
         if coordinates not in ("asymmetric", *_SHIFTED_BY_HALF):
             raise IndivisibleError(f"its coordinates ({coordinates}) depend on the whole map's size")
         if coordinates == "half_pixel_symmetric" and scale.size * scale.exact != scale.outputs:
             raise IndivisibleError("its coordinates (half_pixel_symmetric) depend on the whole map's size")
-        if view.attributes.get("antialias", 0) and scale.exact < 1:
-            raise IndivisibleError("its antialiasing reaches far")
+        if view.attributes.get("antialias", 0):
+            raise IndivisibleError("its antialiasing weighs what lies at the map's border in another way")
         up, down = scale.exact.numerator, scale.exact.denominator
         if mode == "nearest" and not (down == 1 or (up == 1 and down & (down - 1) == 0)):
             raise IndivisibleError(f"the nearest element at a scale of {up}/{down} depends on rounding")
@@ -112,14 +124,25 @@ class Resizing(Rule):
                 source[axis], makes[axis] = self._piece(view, scale, box[axis], bounds[axis])
         attributes: dict[str, Any] = {}
         constants = {}
-        if self._coordinates(view) in _SHIFTED_BY_HALF[1:3]:
-            # These two differ from half_pixel only by the whole map's size.
-            attributes["coordinate_transformation_mode"] = "half_pixel"
+        if self._coordinates(view) == "pytorch_half_pixel":
+            attributes = self._without_size(view, makes)
         sizes = self._inputs(view)[1]
         if sizes is not None:
             constants[sizes] = np.array([makes[axis].stop - makes[axis].start for axis in self._axes(view)], np.int64)
             attributes["keep_aspect_ratio_policy"] = None
         return Step({0: tuple(source)}, (tuple(makes),), attributes, constants, keeps=tuple(wanted))
+
+    def _without_size(self, view: LayerView, makes: Sequence[Interval]) -> dict[str, Any]:
+        """Return the attributes of tiles of pytorch_half_pixel, where an axis of one output has coordinates of its own.
+
+        It is half_pixel on all others; an axis that is not divided may be such a one, and then no tile may be.
+        """
+        resized = [(made, s) for axis, made in enumerate(makes) if (s := self._scale(view, axis)).exact != 1]
+        if all(scale.outputs > 1 for _, scale in resized):
+            return {"coordinate_transformation_mode": "half_pixel"}
+        if any(made.length == 1 < scale.outputs for made, scale in resized):
+            raise IndivisibleError("a tile with one row or column has other coordinates (pytorch_half_pixel)")
+        return {}
 
     def _piece(self, view: LayerView, scale: Scale, wanted: Interval, bounds: Interval) -> tuple[Interval, Interval]:
         """Return which input makes which output, larger than `wanted` and aligned."""
