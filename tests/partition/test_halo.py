@@ -137,9 +137,14 @@ def _padded(rows: list[int], before: int, after: int, mode: str) -> list[int]:
 
 
 def test_same_padding_puts_the_odd_one_where_its_name_says() -> None:
-    assert same_padding(5, 3, 4, 2, upper=True) == (1, 2)
-    assert same_padding(5, 3, 4, 2, upper=False) == (2, 1)
-    assert same_padding(6, 3, 1, 2, upper=True) == (0, 0)
+    assert same_padding(5, 4, 2, upper=True) == (1, 2)
+    assert same_padding(5, 4, 2, upper=False) == (2, 1)
+
+
+def test_same_padding_of_a_stride_beyond_the_window_is_what_the_runtime_takes() -> None:
+    assert same_padding(6, 1, 2, upper=True) == same_padding(6, 1, 2, upper=False) == (0, -1)
+    assert same_padding(9, 1, 3, upper=True) == (-1, -1)
+    assert same_padding(9, 1, 3, upper=False) == (0, -2)
 
 
 def test_the_hull_of_a_box_and_nothing_is_the_box() -> None:

@@ -170,11 +170,14 @@ class TransposedWindow:
         return Piece(Interval(first, last + 1), before, max(0, after), wanted, max(0, -after))
 
 
-def same_padding(size: int, outputs: int, extent: int, stride: int, *, upper: bool) -> tuple[int, int]:
-    """Return the padding that ONNX's `SAME_UPPER` or `SAME_LOWER` stand for."""
-    total = max((outputs - 1) * stride + extent - size, 0)
-    small, large = total // 2, total - total // 2
-    return (small, large) if upper else (large, small)
+def same_padding(size: int, extent: int, stride: int, *, upper: bool) -> tuple[int, int]:
+    """Return the padding that ONNX Runtime takes `SAME_UPPER` or `SAME_LOWER` for.
+
+    Where the stride is larger than the window, they may be negative: windows begin inside, or the end is left out.
+    """
+    total = (ceil_div(size, stride) - 1) * stride + extent - size
+    before = int((total if upper else total + 1) / 2)  # Rounded towards zero, as the runtime does.
+    return before, total - before
 
 
 def mirrored_piece(wanted: Interval, size: int, before: int, after: int, reach: int) -> Piece:

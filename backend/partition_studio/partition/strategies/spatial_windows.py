@@ -33,7 +33,13 @@ class _Sliding(Rule):
             raise IndivisibleError("its second output counts places in the whole map")
         if view.attributes.get("channels_last", 0):
             raise IndivisibleError("its channels come last")
+        for axis in range(2, len(view.shape(self.data))):
+            self.window(view, axis)
         return kept
+
+    def window(self, view: LayerView, axis: int) -> Window | TransposedWindow:
+        """Return the window along one axis of the map. Raises IndivisibleError where it cannot be divided."""
+        raise NotImplementedError
 
     def _kernel(self, view: LayerView) -> list[int]:
         if self._weight is None:
@@ -69,14 +75,18 @@ class Sliding(_Sliding):
         size, outputs = view.shape(self.data)[axis], view.output_shape()[axis]
         auto = view.attributes.get("auto_pad", "NOTSET")
         if auto.startswith("SAME"):
-            extent = dilation * (kernel - 1) + 1
-            before, after = same_padding(size, outputs, extent, stride, upper=auto == "SAME_UPPER")
+            # The padding of the runtime's pools knows no dilation; its convolutions take none along with SAME.
+            reach = kernel if self._weight is None else dilation * (kernel - 1) + 1
+            before, after = same_padding(size, reach, stride, upper=auto == "SAME_UPPER")
+            if before < 0 or (after < 0 and dilation > 1):
+                raise IndivisibleError("its stride is so much larger than its kernel that its padding is negative")
+            after = max(after, 0)  # Less than a stride is left out there: no window more.
         elif auto == "VALID":
             before, after = 0, 0
         else:
             pads = view.ints("pads", [0] * 2 * rank)
             before, after = pads[place], pads[place + rank]
-        ceil = bool(view.attributes.get("ceil_mode", 0)) and auto == "NOTSET"
+        ceil = bool(view.attributes.get("ceil_mode", 0))
         return Window(size, outputs, kernel, stride, dilation, before, after, ceil)
 
     def _piece(self, view: LayerView, axis: int, wanted: Interval, bounds: Interval) -> Piece:
@@ -89,12 +99,6 @@ class Sliding(_Sliding):
             # No runtime takes a pool whose padding is not smaller than its kernel, which dilation may ask for here.
             raise IndivisibleError("it would need more padding at a tile's border than its kernel is wide")
         return piece
-
-    def _attributes(self, view: LayerView, pieces: Sequence[Piece]) -> dict[str, Any]:
-        changed = super()._attributes(view, pieces)
-        if view.attributes.get("auto_pad", "NOTSET") != "NOTSET" and "ceil_mode" in view.attributes:
-            changed["ceil_mode"] = None
-        return changed
 
     def _border(self, view: LayerView, index: int, axis: int) -> Affine:
         if index != self.data:
