@@ -97,6 +97,8 @@ class _Normalisation(Same):
     def _carry(self, view: LayerView, axes: Mapping[int, Axes]) -> Axes:
         if view.attributes.get("training_mode", 0) or len(view.outputs) > 1:
             raise IndivisibleError("it is in training mode")
+        if not view.attributes.get("spatial", 1):
+            raise IndivisibleError("it normalises each place of the map by itself")
         if min(axes.get(0, (2,))) < 2:
             raise IndivisibleError("the map lies along its channels")
         return super()._carry(view, axes)
