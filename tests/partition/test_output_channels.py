@@ -81,6 +81,7 @@ ALIKE: dict[str, Follow] = {
     "ReduceMax without the axes": unary("ReduceMax", axes=[-1, 2], keepdims=0),
     "Transpose": unary("Transpose", perm=[0, 2, 3, 1]),
     "Flatten": unary("Flatten"),
+    "Flatten counted from behind": unary("Flatten", axis=-3),
     "Reshape to a vector": lambda b, x: b.add("Reshape", "layer", [x, b.weight("n", np.array([1, -1]))]),
     "Reshape of the map": lambda b, x: b.add("Reshape", "layer", [x, b.weight("n", np.array([0, 6, 36]))]),
     "Squeeze": lambda b, x: b.add("Squeeze", "layer", [x, b.weight("n", np.array([0]))]),

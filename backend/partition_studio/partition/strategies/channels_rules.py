@@ -239,7 +239,8 @@ def _reshape(work: ChannelWork, node: NodeProto, axis: int) -> Recipe:
         return [*after[:own], (bounds[1] - bounds[0]) * scale[0] // scale[1], *after[own + 1 :]]
 
     if node.op_type == "Flatten":
-        cut = attribute_int(node, "axis", 1) % (len(before) + 1)
+        cut = attribute_int(node, "axis", 1)
+        cut += len(before) if cut < 0 else 0
         if (axis < cut) == (own == 0):
             return Recipe(own, _first(work, node, axis), scale=scale)
         refuse(node, "channels are no longer together in its result")
