@@ -122,6 +122,42 @@ def test_upsampled_and_skipped_branches_meet() -> None:
     result.require_equal()
 
 
+@pytest.mark.parametrize(("start", "step"), [(2, 3), (1, 2), (5, 1)])
+def test_every_tile_cuts_what_it_holds_itself(start: int, step: int) -> None:
+    b = Builder((1, 2, 24, 11))
+    b.add("Slice", None, *(b.const([n], np.int64) for n in (start, 23, 2, step)))
+    parted = equal(b.model(), independent(b.names, [1, 1]))
+    assert not parted.division.approximate
+
+
+def test_cuts_that_begin_at_different_rows_meet() -> None:
+    b = Builder((1, 2, 24, 12))
+    cuts = [b.add("Slice", ["x"], *(b.const([n], np.int64) for n in (at, 24, 2, 2))) for at in (0, 1)]
+    b.add("Concat", cuts, axis=1)
+    equal(b.model(), independent(b.names, [1, 1, 1]))
+
+
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool", "LpPool"])
+def test_a_pool_takes_the_padding_that_the_runtime_gives_it(operator: str) -> None:
+    b = Builder((1, 2, 14, 16), opset=22)
+    b.add(operator, kernel_shape=[1, 3], strides=[2, 3], dilations=[1, 2], ceil_mode=1, auto_pad="SAME_UPPER")
+    equal(b.model(), independent(b.names, [1, 1]))
+
+
+def test_a_transposed_convolution_beyond_its_reach_is_refused_by_name() -> None:
+    b = Builder((1, 4, 13, 8))
+    more = {"auto_pad": "SAME_UPPER", "output_shape": [14, 24], "strides": [1, 3]}
+    b.add("ConvTranspose", None, b.random(4, 3, 4, 2), name="up", **more)
+    assert refusal(b, independent(b.names, columns=[1, 1])).details["layer"] == "up"
+
+
+def test_a_tile_that_would_read_beyond_its_border_is_refused() -> None:
+    b = Builder((1, 2, 24, 8))
+    b.add("Pad", None, b.const([0, 0, 1, 0, 0, 0, 1, 0], np.int64))
+    b.add("SpaceToDepth", blocksize=2, name="deep")
+    assert "read beyond its own border" in refusal(b, independent(b.names, [1, 1])).message
+
+
 @pytest.mark.parametrize(
     ("sharding", "words"),
     [

@@ -100,8 +100,8 @@ class LayerView:
         return [name for name in self.node.output if name]
 
     def output_shape(self, index: int = 0) -> tuple[int, ...]:
-        """Return the shape of an output."""
-        return self.draft.shape(self.node.output[index])
+        """Return the shape of one of the outputs that are used."""
+        return self.draft.shape(self.outputs[index])
 
     def bounds(self, index: int, limits: Mapping[str, Box] | None) -> Box:
         """Return the box of an input that may be read: all of it, or what `limits` say."""
@@ -129,7 +129,14 @@ class Rule:
 
         Raises IndivisibleError where these boxes cannot be computed by themselves.
         """
-        return self._step(view, wanted, limits)
+        step = self._step(view, wanted, limits)
+        for index in range(len(view.node.input)) if limits else ():
+            if view.is_activation(index):
+                needed = step.reads.get(index) or full_box(view.shape(index))
+                within = zip(view.bounds(index, limits), needed, strict=True)
+                if not all(bounds.holds(place) for bounds, place in within):
+                    raise IndivisibleError("a tile of it would read beyond its own border, where nothing is padded")
+        return step
 
     def border(self, view: LayerView, index: int, axis: int) -> Affine:
         """Return how a border between tiles moves from an axis of input `index` to the same divided axis behind."""

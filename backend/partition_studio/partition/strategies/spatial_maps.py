@@ -171,8 +171,9 @@ class Cutting(Rule):
         return Step({0: tuple(source)}, (box,), constants=arrays)
 
     def _border(self, view: LayerView, index: int, axis: int) -> Affine:
+        """An element belongs to the tile that it is taken from: the border is rounded up."""
         start, _, step = self._places(view).get(axis, (0, 0, 1))
-        return Affine(Fraction(1, step), Fraction(-start, step))
+        return Affine(Fraction(1, step), Fraction(step - 1 - start, step))
 
 
 class Padding(Rule):

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from onnx import NodeProto
+
 from partition_studio.graph.network import TensorType
 from partition_studio.graph.weights import Range
 from partition_studio.partition.draft import Draft, ShardError, within
 from partition_studio.partition.halo import Affine, Box, Interval, full_box, hull, lengths
 from partition_studio.partition.plan import IndependentSharding, SpatialSharding
 from partition_studio.partition.run import Run
+from partition_studio.partition.strategies.channels_constants import cut_constant
 from partition_studio.partition.strategies.spatial_layers import Axes, IndivisibleError, LayerView, Rule, Step
 from partition_studio.partition.strategies.spatial_rules import rule_of
 
@@ -84,16 +87,22 @@ class Layer:
         try:
             return self.rule.step(self.view, wanted, limits)
         except IndivisibleError as error:
-            raise ShardError(
-                f"The layer {self.name!r} ({self.view.node.op_type}) cannot be divided into these tiles: {error}.",
-                next_step="Divide into fewer tiles, or leave this layer out of the run.",
-                layer=self.name,
-            ) from None
+            raise self._refusal(error) from None
 
     def border(self, index: int, axis: int) -> Affine:
-        """Return how borders between tiles move from an axis of one of its inputs to its outputs."""
+        """Return how borders between tiles move from an axis of one of its inputs to its outputs. Raises ShardError."""
         assert self.rule is not None
-        return self.rule.border(self.view, index, axis)
+        try:
+            return self.rule.border(self.view, index, axis)
+        except IndivisibleError as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: IndivisibleError) -> ShardError:
+        return ShardError(
+            f"The layer {self.name!r} ({self.view.node.op_type}) cannot be divided into these tiles: {error}.",
+            next_step="Divide into fewer tiles, or leave this layer out of the run.",
+            layer=self.name,
+        )
 
     def reads(self) -> Iterator[tuple[int, str]]:
         """Yield each activation among its inputs, with its index."""
@@ -243,9 +252,10 @@ class PartWriter:
                 crops.append((tensor, name, made, kept))
             else:
                 self._has(tensor, name, made)
-        self._draft.add_like(
+        copy = self._draft.add_like(
             node, inputs, outputs, name=self._named(layer.name), attributes=step.attributes, device=self._device
         )
+        _leave_out(copy, node)
         for tensor, name, made, kept in crops:
             cuts = [
                 Range(a, k.start - m.start, k.stop - m.start) for a, (k, m) in enumerate(zip(kept, made, strict=True))
@@ -259,19 +269,8 @@ class PartWriter:
         box = step.reads.get(index)
         if box is None or box == full_box(layer.view.shape(index)):
             return tensor
-        return self._constant(tensor, box)
-
-    def _constant(self, tensor: str, box: Box) -> str:
-        """Return a piece of a constant; where that is made of others, of its first one."""
         ranges = [Range(axis, place.start, place.stop) for axis, place in enumerate(box)]
-        if tensor in self._draft.weights:
-            return self._draft.weight_part(tensor, self._named(tensor), *ranges)
-        maker = self._draft.maker(tensor)
-        assert maker is not None
-        inputs = [self._constant(maker.input[0], box), *maker.input[1:]]
-        name = self._draft.fresh(self._named(tensor))
-        self._draft.add_like(maker, inputs, {name: None}, name=self._named(maker.name))
-        return name
+        return cut_constant(self._draft, tensor, ranges, self._named(tensor))
 
     def _has(self, tensor: str, name: str, box: Box) -> None:
         self._have[tensor] = (name, box)
@@ -291,6 +290,14 @@ class PartWriter:
 
     def _named(self, name: str) -> str:
         return f"{name}#{self._number}"
+
+
+def _leave_out(copy: NodeProto, node: NodeProto) -> None:
+    """Leave the outputs that `node` leaves out away from its copy too: the others keep their places."""
+    names = iter(list(copy.output))
+    places = [next(names) if tensor else "" for tensor in node.output]
+    del copy.output[:]
+    copy.output.extend(places)
 
 
 def write_parts(
