@@ -10,6 +10,7 @@ from onnx import helper
 from partition_studio.graph.frames import random_frame
 from partition_studio.partition.extract import submodels
 from partition_studio.partition.partition import partition
+from partition_studio.partition.plan import NetworkRef, Plan, SpatialSharding
 from partition_studio.partition.verify import verify
 
 from .networks import load, load_both, make_model, plan_for, value, weight
@@ -96,3 +97,21 @@ def test_pools_in_a_row_each_follow_from_the_runtimes_size_before() -> None:
     ]
     network = load(make_model(pools, [value("x", (1, 1, 21))], [value("y", None)]))
     assert [network.tensors[name].shape for name in ("p1", "p2", "y")] == [(1, 1, 11), (1, 1, 6), (1, 1, 4)]
+
+
+def test_a_transposed_constant_has_its_own_shape_also_in_a_divided_network() -> None:
+    """The multiply-accumulates of a transposed convolution follow from the shape of its kernel."""
+    kernel = helper.make_tensor("q", onnx.TensorProto.INT8, (4, 3, 3, 2), [1] * 72)
+    nodes = [
+        node("Relu", ["x"], ["a"], name="relu"),
+        node("DequantizeLinear", ["q", "scale"], ["d"]),
+        node("Transpose", ["d"], ["w"], perm=[3, 0, 1, 2]),
+        node("ConvTranspose", ["a", "w"], ["y"], name="up"),
+    ]
+    weights = [kernel, weight("scale", np.array(0.5, np.float32))]
+    network = load(make_model(nodes, [value("x", (1, 2, 6, 6))], [value("y", None)], weights))
+    sharding = SpatialSharding(layers=["relu"], devices=["a", "b"], rows=[1, 1], columns=[1])
+    plan = Plan(network=NetworkRef.of(network), placement={"up": "a"}, shards=[sharding])
+    divided = partition(network, plan).network
+    assert divided is not network
+    assert divided.layer("up").macs == network.layer("up").macs == 1 * 2 * 6 * 6 * 4 * 3 * 3

@@ -1,9 +1,9 @@
 """Element types and shapes of all tensors, inferred on a copy of the network without its large weights."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
-from onnx import TensorProto
+from onnx import NodeProto, TensorProto
 
 from partition_studio.graph.batch import static_shape
 from partition_studio.graph.dtypes import NUMPY_NAMES
@@ -11,6 +11,7 @@ from partition_studio.graph.errors import InvalidNetworkError
 from partition_studio.graph.loops import carried_types
 from partition_studio.graph.protobuf import DecodeError, EncodeError
 from partition_studio.graph.runtime import open_session, runtime_error_types
+from partition_studio.graph.weights import Weight
 from partition_studio.graph.windows import RuntimeSizes
 
 #: Element type number (or `NO_TENSOR`), and shape where it is fully known.
@@ -113,6 +114,28 @@ def _infer(light: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
         other = value.type.WhichOneof("value") not in ("tensor_type", None)
         types[value.name] = (NO_TENSOR, None) if other else static_shape(value)
     return types
+
+
+def shapes_of_constants(
+    nodes: Sequence[NodeProto], weights: Mapping[str, Weight], ir_version: int, opsets: Mapping[str, int]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes, where they can be told, of what nodes make that read only weights and each other."""
+    model = onnx.ModelProto(ir_version=ir_version)
+    model.opset_import.extend(onnx.helper.make_opsetid(*opset) for opset in opsets.items())
+    model.graph.name = "constants"
+    model.graph.node.extend(nodes)
+    for name in dict.fromkeys(name for node in nodes for name in node.input if name in weights):
+        weight = weights[name]
+        if weight.data_type == TensorProto.INT64 and weight.size_bytes <= _SMALL_BYTES:
+            model.graph.initializer.append(weight.tensor())
+        else:
+            model.graph.input.append(onnx.helper.make_tensor_value_info(name, weight.data_type, weight.dims))
+    try:
+        types = _infer(model, "constants")
+    except InvalidNetworkError:
+        return {}
+    made = {name for node in nodes for name in node.output}
+    return {name: dims for name, (_, dims) in types.items() if name in made and dims is not None}
 
 
 def ask_runtime_for_types(model: onnx.ModelProto, names: Iterable[str]) -> Mapping[str, RawType]:

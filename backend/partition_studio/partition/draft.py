@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from partition_studio.errors import PlanError
-from partition_studio.graph.index import index_network, weights_of
+from partition_studio.graph.index import index_network
 from partition_studio.graph.network import Network, TensorType
+from partition_studio.graph.shapes import shapes_of_constants
 from partition_studio.graph.walk import node_reads
 from partition_studio.graph.weights import Range, Weight
 
@@ -320,18 +321,21 @@ class Draft:
             inputs=self.inputs,
             outputs=self.outputs,
             weight_nodes=constant,
-            shapes={name: shape for name, shape in self._constant_shapes(constant).items()},
+            shapes=self._constant_shapes(constant),
             form=whole.form,
             constant_outputs=whole.constant_outputs,
         )
 
     def _constant_shapes(self, constant: Mapping[str, NodeProto]) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every tensor made of weights alone: dequantisation keeps that of its first input."""
+        """Return the shape of every tensor made of weights alone, where it can be told."""
+        nodes = list({node.name: node for node in constant.values()}.values())
         shapes: dict[str, tuple[int, ...]] = {}
-        for name, node in constant.items():
-            read = weights_of(node, self.weights, constant)
-            if read:
-                shapes[name] = self.weights[read[0]].dims
+        for node in nodes:
+            # Also that of the runtime's own domain, which the inference does not know.
+            if node.op_type == "DequantizeLinear" and node.input[0] in self.weights:
+                shapes[node.output[0]] = self.weights[node.input[0]].dims
+        if len(shapes) < len(constant):
+            shapes |= shapes_of_constants(nodes, self.weights, self._network.ir_version, self._network.opsets)
         return shapes
 
     def _sorted(self) -> list[NodeProto]:
