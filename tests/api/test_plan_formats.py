@@ -106,6 +106,9 @@ def test_layers_are_divided_and_a_refusal_names_the_layer_and_a_way(studio: Runn
     assert plan.shards[0].layers == [layer.name for layer in model.layers[:2]]
     report = check(studio, model, plan)
     assert [divided.layer for divided in report.divided] == plan.shards[0].layers
+    foreign = placed.model_copy(update={"network": placed.network.model_copy(update={"sha256": "0" * 64})})
+    with pytest.raises(StudioError, match="for another network"):
+        studio.client.post(path, Plan, ShardIn(plan=foreign, sharding=tiles))
     last = model.layers[-1].name
     many = OutputChannelSharding(layers=[last], devices=["a"] * 16)
     with pytest.raises(StudioError) as caught:

@@ -118,7 +118,15 @@ def test_layers_are_divided_and_the_parts_shown(offline: Command, tmp_path: Path
     ("options", "words"),
     [
         (("--strategy", "lop", "--layers", "nowhere", "--devices", "a,b"), "nowhere"),
-        (("--strategy", "diagonal", "--layers", LAYERS[CONV].name, "--devices", "a,b"), "diagonal"),
+        (("--strategy", "diagonal", "--layers", LAYERS[CONV].name, "--devices", "a,b"), "no strategy 'diagonal'"),
+        (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a"), "2 to 16 devices"),
+        (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--sizes", "36,0"), "above 0"),
+        (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--shares", "1,2,3"), "not 3"),
+        (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--unit", "rows"), "share or size"),
+        (
+            ("--strategy", "fdsp", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--exchange-before", "x"),
+            "only, not with",
+        ),
         (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--sizes", "1,1"), "sum to 2"),
         (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--rows", "1,1"), "spatial"),
         (("--strategy", "spatial", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--rows", "1,x"), "--rows"),
@@ -134,6 +142,27 @@ def test_a_division_that_cannot_be_is_told_and_not_written(
     assert said.code == 2
     assert words in said.err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("options", [("--layers", LAYERS[CONV].name), ("--layers", "nowhere")])
+def test_a_plan_for_another_network_is_not_divided(offline: Command, tmp_path: Path, options: tuple[str, ...]) -> None:
+    foreign = spread(NETWORK, ["a"])
+    foreign = foreign.model_copy(update={"network": foreign.network.model_copy(update={"sha256": "0" * 64})})
+    plan, out = written(tmp_path / "plan.json", foreign.to_json()), tmp_path / "out.json"
+    words = ("plan", "shard", DIGITS, plan, "--strategy", "lop", *options, "--devices", "a,b")
+    for said in (offline(*words, "--out", out), offline(*words)):
+        assert (said.code, said.out) == (2, "")
+        assert "for another network" in said.err
+    assert not out.exists()
+
+
+def test_what_was_written_is_told(offline: Command, tmp_path: Path) -> None:
+    plan, divided = tmp_path / "plan.json", tmp_path / "divided.json"
+    said = offline("plan", "spread", DIGITS, "--devices", "b,a", "--out", plan)
+    assert f"wrote {plan}: {len(LAYERS)} layers on b, a" in said.out
+    tiles = ("--strategy", "spatial", "--layers", LAYERS[CONV].name, "--devices", "c,a,b")
+    said = offline("plan", "shard", DIGITS, plan, *tiles, "--out", divided)
+    assert f"wrote {divided}: {LAYERS[CONV].name} divided by spatial into 3 parts on c, a, b" in said.out
 
 
 def test_a_file_that_is_wrong_leaves_what_was_there(offline: Command, mapping: Path, tmp_path: Path) -> None:

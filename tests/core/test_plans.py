@@ -17,7 +17,7 @@ from partition_studio.partition.check import (
     require_valid,
 )
 from partition_studio.partition.partition import partition
-from partition_studio.partition.plan import MalformedPlanError, NetworkRef, Plan, parse_plan
+from partition_studio.partition.plan import MalformedPlanError, NetworkRef, OutputChannelSharding, Plan, parse_plan
 
 from .networks import load, make_model, plan_for, relu_chain, value, weight
 
@@ -44,13 +44,16 @@ def test_a_plan_survives_its_json() -> None:
         ("{", "not JSON"),
         ("\x00", "not JSON"),
         (b"\xff\xfe", "not JSON"),
-        ("[]", "as a whole"),
-        ({**GOOD, "version": 3}, "'version'"),
-        ({**GOOD, "extra": 1}, "'extra'"),
-        ({**GOOD, "network": {"sha256": "abc", "name": "n"}}, "'network.sha256'"),
-        ({**GOOD, "network": None}, "'network'"),
-        ({**GOOD, "placement": {"l0": 3}}, "'placement.l0'"),
-        ({"version": 1, "network": GOOD["network"]}, "'placement'"),
+        ("[]", "the document must be an object, not []"),
+        ({**GOOD, "version": 3}, "`version` must be 2, not 3"),
+        ({**GOOD, "extra": 1}, "the document has an unknown field 'extra'"),
+        (
+            {**GOOD, "network": {"sha256": "abc", "name": "n"}},
+            "`sha256` of `network` must be 64 hexadecimal digits, not 'abc'",
+        ),
+        ({**GOOD, "network": None}, "`network` must be an object, not None"),
+        ({**GOOD, "placement": {"l0": 3}}, "'l0' in `placement` must be text, not 3"),
+        ({"version": 1, "network": GOOD["network"]}, "the document lacks the field 'placement'"),
     ],
 )
 def test_a_malformed_plan_gets_one_sentence_that_says_where(document: object, words: str) -> None:
@@ -83,20 +86,27 @@ def test_devices_of_parts_are_devices_of_the_plan() -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        (with_shard(strategy="diagonal"), "shards.0"),
-        (with_shard(layers=[]), "layers"),
-        (with_shard(devices=["a"]), "devices"),
-        (with_shard(devices=["a"] * 17), "devices"),
+        (with_shard(strategy="diagonal"), "entry 0 of `shards` has the strategy 'diagonal', which there is not"),
+        (with_shard(layers=[]), "`layers` of entry 0 of `shards` must have at least 1 entry, not 0"),
+        (with_shard(foo=1), "entry 0 of `shards` has an unknown field 'foo'"),
+        (with_shard(devices=["a"]), "`devices` of entry 0 of `shards` must have at least 2 entries, not 1"),
+        (with_shard(devices=["a"] * 17), "at most 16 entries, not 17"),
         (with_shard(shares=[1]), "as many shares"),
-        (with_shard(shares=[1, 0]), "shares"),
-        (with_shard(shares=[1, -1]), "shares"),
+        (with_shard(shares=[1, 0]), "entry 1 of `shares` of entry 0 of `shards` must be a number above 0, not 0"),
+        (with_shard(shares=[1, -1]), "must be a number above 0, not -1"),
         (with_shard(unit="size"), "sizes must be given"),
-        (with_shard(unit="rows"), "unit"),
-        (with_shard(rows=[1, 1]), "rows"),
+        (with_shard(unit="rows"), "`unit` of entry 0 of `shards` must be 'share' or 'size', not 'rows'"),
+        (with_shard(rows=[1, 1]), "has the field 'rows', which only a spatial strategy has"),
         (with_shard(strategy="spatial", rows=[1, 1], columns=[1, 1]), "2 x 2 tiles need 4 devices"),
-        (with_shard(strategy="spatial_independent", rows=[1, 1], exchange_before=["l0"]), "exchange_before"),
-        ({**GOOD, "version": 2, "resources": {"gpu": {"device": "pi", "processor": "npu"}}}, "resources.gpu.processor"),
-        ({**GOOD, "version": 2, "resources": {"gpu": {}}}, "resources.gpu.device"),
+        (
+            with_shard(strategy="spatial_independent", rows=[1, 1], exchange_before=["l0"]),
+            "only the strategy `spatial`",
+        ),
+        (
+            {**GOOD, "version": 2, "resources": {"gpu": {"device": "pi", "processor": "npu"}}},
+            "`processor` of 'gpu' in `resources` must be",
+        ),
+        ({**GOOD, "version": 2, "resources": {"gpu": {}}}, "'gpu' in `resources` lacks the field 'device'"),
     ],
 )
 def test_a_malformed_division_or_resource_is_told_where_it_is(document: dict[str, object], words: str) -> None:
@@ -165,6 +175,28 @@ def test_a_plan_for_another_file_is_refused() -> None:
     assert [p.code for p in report.errors] == ["other_network"]
     assert "'other'" in report.errors[0].message
     assert report.costs, "what it would cost is still told"
+
+
+def test_a_plan_for_another_file_is_told_before_its_divisions_are_tried() -> None:
+    network = chain()
+    entry = OutputChannelSharding(layers=["conv1"], devices=["a", "b"])
+    plan = Plan(network=NetworkRef(sha256=SHA, name="other"), placement={"fc": "a"}, shards=[entry])
+    report = check_plan(network, plan)
+    assert [problem.code for problem in report.problems] == ["other_network"]
+    with pytest.raises(InvalidPlanError, match="for another network: 'other'"):
+        require_valid(network, plan)
+
+
+def test_an_unknown_layer_of_a_division_gets_a_suggestion() -> None:
+    network = chain()
+    plan = plan_for(network, dict.fromkeys(["l0", "l1", "l2"], "a"))
+    report = check_plan(
+        network, plan.model_copy(update={"shards": [OutputChannelSharding(layers=["l9"], devices=["a", "b"])]})
+    )
+    (problem,) = report.problems
+    assert (problem.code, problem.layer) == ("bad_shard", "l9")
+    assert "no layer 'l9'" in problem.message
+    assert "Did you mean 'l" in problem.message
 
 
 def heavy() -> Network:

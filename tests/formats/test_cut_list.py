@@ -62,7 +62,7 @@ def test_a_device_may_come_twice() -> None:
 @pytest.mark.parametrize(
     ("cuts", "devices", "words"),
     [
-        (["tb"], ["p"], ["1 cuts make 2 parts", "not 1"]),
+        (["tb"], ["p"], ["1 cut makes 2 parts", "not 1"]),
         (["tb"], ["p", "q", "r"], ["not 3"]),
         (["nowhere"], ["p", "q"], ["no tensor 'nowhere'"]),
         (["tbb"], ["p", "q"], ["no tensor 'tbb'", "Did you mean 'tb'"]),

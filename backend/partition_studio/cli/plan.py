@@ -12,10 +12,10 @@ from partition_studio.cli.plan_files import (
     OutOption,
     PlanArgument,
     SimplifyOption,
+    give_plan,
     load_form,
     load_planned,
     names,
-    write_texts,
 )
 from partition_studio.schemas import PlanReportOut
 
@@ -79,7 +79,7 @@ def _sharding_text(sharding: "Sharding") -> str:
     if sharding.strategy == "output_channels" or sharding.strategy == "input_channels":
         how = f"{_numbers(sharding.shares)} channels" if sharding.shares else "equal channels"
     else:
-        how = f"{_numbers(sharding.rows)} rows x {_numbers(sharding.columns)} columns"
+        how = f"rows {_numbers(sharding.rows)}, columns {_numbers(sharding.columns)}"
     if sharding.strategy == "spatial" and sharding.exchange_before:
         how += f", halos exchanged before {', '.join(sharding.exchange_before)}"
     layers = sharding.layers
@@ -104,10 +104,7 @@ def spread(
     from partition_studio.planner.spread import spread as spread_layers
 
     plan: Plan = spread_layers(load_form(model, simplify, dim), names(devices))
-    if out is None:
-        typer.echo(plan.to_json(), nl=False)
-    else:
-        write_texts({out: plan.to_json()})
+    give_plan(plan, out, as_json=False)
 
 
 def print_report(report: PlanReportOut) -> None:

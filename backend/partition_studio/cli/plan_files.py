@@ -161,8 +161,13 @@ def _write_beside(path: Path, text: str) -> str:
     return beside
 
 
-def give_plan(plan: "Plan", out: Path | None, as_json: bool, notes: tuple[str, ...] = ()) -> None:
-    """Write a plan to a file, or to standard output; `notes` go where they do not mix with it."""
+def give_plan(
+    plan: "Plan", out: Path | None, as_json: bool, notes: tuple[str, ...] = (), *, what: str | None = None
+) -> None:
+    """Write a plan to a file, or to standard output; `notes` go where they do not mix with it.
+
+    `what` says what became of it; without, the layers are counted and the devices named.
+    """
     if out is None:
         for note in notes:
             complaints.print(note, markup=False)
@@ -175,4 +180,5 @@ def give_plan(plan: "Plan", out: Path | None, as_json: bool, notes: tuple[str, .
         return
     for note in notes:
         say(note)
-    say(f"wrote {out}: {layers} layers on {', '.join(plan.places())}")
+    counted = f"{layers} layer{'' if layers == 1 else 's'} on {', '.join(plan.places())}"
+    say(f"wrote {out}: {what or counted}")

@@ -17,6 +17,7 @@ from partition_studio.errors import PlanError
 from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.draft import ShardError
+from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
@@ -137,10 +138,15 @@ def require_valid(
 def _check(
     network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None
 ) -> tuple[PlanReport, Partition | None]:
-    problems = _network_problems(network, plan)
+    other = _other_network(network, plan)
+    if other is not None and plan.shards:
+        # What is wrong with dividing another network's layers leads away from what is wrong with the plan.
+        return PlanReport((other,), (), (), ()), None
+    problems = _block_problems(network, plan) if other is None else [other]
     try:
         division = divide(network, plan)
-    except ShardError as error:
+    except ShardError as fault:
+        error = named_shard_error(network, plan, fault)
         layer = error.details.get("layer")
         named = layer if isinstance(layer, str) else None
         problem = Problem(error.code, "error", error.message, layer=named, next_step=error.next_step)
@@ -176,13 +182,20 @@ def crowded_devices(
     return tuple(crowded)
 
 
-def _network_problems(network: Network, plan: Plan) -> list[Problem]:
+def require_network(network: Network, plan: Plan) -> None:
+    """Check that a plan is for this network, in this form. Raises InvalidPlanError."""
+    other = _other_network(network, plan)
+    if other is not None:
+        raise InvalidPlanError(other.message, next_step=other.next_step, problem=other.code)
+
+
+def _other_network(network: Network, plan: Plan) -> Problem | None:
     if plan.network.sha256 != network.digest:
         message = (
             f"The plan is for another network: {plan.network.name!r} ({plan.network.sha256[:12]}...), "
             f"not {network.name!r} ({network.digest[:12]}...)."
         )
-        return [Problem("other_network", "error", message)]
+        return Problem("other_network", "error", message, next_step="Use the network that the plan was made for.")
     if plan.network.form != network.form:
         message = (
             f"The plan is for another form of the network {network.name!r}: {_form(plan.network.form)}, "
@@ -192,8 +205,8 @@ def _network_problems(network: Network, plan: Plan) -> list[Problem]:
             "Use the network in the plan's form (`partition-studio model simplify MODEL`, `--undo` for the form in the "
             "file), or make the plan anew."
         )
-        return [Problem("other_form", "error", message, next_step=step)]
-    return _block_problems(network, plan)
+        return Problem("other_form", "error", message, next_step=step)
+    return None
 
 
 def _block_problems(network: Network, plan: Plan) -> list[Problem]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.network import Network, NetworkForm
+from partition_studio.partition.plan_faults import first_fault
 
 #: No plan is longer; a network of 50 000 layers fits well.
 MAX_PLAN_BYTES = 16 * 1024 * 1024
@@ -100,7 +101,7 @@ class _Channels(_Sharding):
     @model_validator(mode="after")
     def _one_share_a_device(self) -> Self:
         if self.shares and len(self.shares) != len(self.devices):
-            raise ValueError(f"{len(self.devices)} devices need as many shares, not {len(self.shares)}")
+            raise ValueError(f"{len(self.devices)} devices need as many shares, one each, not {len(self.shares)}")
         if self.unit == "size" and not self.shares:
             raise ValueError("sizes must be given for every device")
         return self
@@ -186,11 +187,10 @@ def parse_plan(data: bytes | str) -> Plan:
     try:
         return Plan.model_validate_json(data)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        first = problems[0]
-        place = ".".join(str(part) for part in first["loc"])
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        if first["type"] == "json_invalid":
-            raise MalformedPlanError(f"The plan is not JSON: {first['msg']}.") from error
-        at = f"at {place!r}" if place else "as a whole"
-        raise MalformedPlanError(f"The plan is wrong {at}: {first['msg']}{more}.", field=place) from error
+        kind = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if kind["type"] == "json_invalid":
+            raise MalformedPlanError(f"The plan is not JSON: {kind['msg']}.") from error
+        fault = first_fault(error, whole="the document")
+        raise MalformedPlanError(
+            f"The plan is wrong: {fault.sentence}.", next_step=fault.next_step, field=fault.field
+        ) from error

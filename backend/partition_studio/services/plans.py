@@ -106,7 +106,8 @@ class PlanService:
 
     def shard(self, model_id: str, request: ShardIn) -> Plan:
         """Return a plan with one more sharding."""
-        return add_sharding(self._models.network(model_id), request.plan, request.sharding, last=request.last)
+        network, path = self._models.network(model_id), self._models.path(model_id)
+        return add_sharding(network, request.plan, request.sharding, last=request.last, original=lambda: outline(path))
 
     def all(self, model_id: str) -> list[SavedPlanOut]:
         """List the saved plans of a model, newest first."""

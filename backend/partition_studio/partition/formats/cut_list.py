@@ -24,7 +24,8 @@ def import_cuts(network: Network, cuts: Sequence[str], devices: Sequence[str]) -
     """
     if len(devices) != len(cuts) + 1:
         raise CutListError(
-            f"{len(cuts)} cuts make {len(cuts) + 1} parts: that many devices are needed, not {len(devices)}."
+            f"{len(cuts)} {'cut makes' if len(cuts) == 1 else 'cuts make'} {len(cuts) + 1} part{'s' if cuts else ''}: "
+            f"that many devices are needed, not {len(devices)}."
         )
     placement: dict[str, str] = {}
     for number, tensor in enumerate(cuts):

@@ -1,6 +1,6 @@
 """What an ONNX file holds before anything is folded away: other tools' files speak of its own nodes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,23 @@ class Outline:
     def names(self) -> frozenset[str]:
         """Names of the nodes that have one."""
         return frozenset(node.name for node in self.nodes if node.name)
+
+    @cached_property
+    def layer_names(self) -> Mapping[str, RawNode]:
+        """The nodes by the names that their layers have when nothing is folded away."""
+        found: dict[str, RawNode] = {}
+        for node in self.nodes:
+            first = node.outputs[0] if node.outputs else ""
+            found.setdefault(node.name if node.name and node.name not in found else f"{node.op_type}_{first}", node)
+        return found
+
+    def heir(self, name: str, layers: Sequence[Layer]) -> str | None:
+        """Return the layer that does the work of a node that loading merged; None where none does."""
+        node = self.layer_names[name]
+        made = {layer.outputs[0] for layer in layers}
+        own = (layer.name for layer in layers if self.first_output(layer, made) in node.outputs)
+        taken_in = (layer.name for layer in layers if set(layer.outputs).intersection(node.outputs))
+        return next(own, None) or next(taken_in, None)
 
     @cached_property
     def _makers(self) -> Mapping[str, RawNode]:
