@@ -116,6 +116,31 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str, tuple[str, ...]]] =
         "not_runnable",
         ("Conv", "'it'"),
     ),
+    "the same, without a name": (
+        lambda: make_model(
+            [node("Conv", ["x", "w"], ["t"]), node("Cast", ["t"], ["y"], to=TensorProto.FLOAT)],
+            [value("x", SHAPE, TensorProto.DOUBLE)],
+            [FREE],
+            [weight("w", np.ones((3, 2, 3, 3)))],
+        ),
+        "not_runnable",
+        ("Conv", "'Conv_t'"),
+    ),
+    "the same, of weights alone": (
+        lambda: make_model(
+            [node("Conv", ["v", "w"], ["t"]), node("Add", ["x", "t"], ["y"])],
+            [value("x", (1, 3, 2, 2), TensorProto.DOUBLE)],
+            [helper.make_tensor_value_info("y", TensorProto.DOUBLE, None)],
+            [weight("v", np.ones(SHAPE)), weight("w", np.ones((3, 2, 3, 3)))],
+        ),
+        "not_runnable",
+        ("nameless Conv", "'t'"),
+    ),
+    "a nameless node without the inputs that it needs": (
+        lambda: make_model([node("Relu", ["x"], ["t"]), node("RoiAlign", [], ["y"])], [X], [FREE]),
+        "invalid_network",
+        ("nameless RoiAlign", "'y'"),
+    ),
     "no layers": (lambda: make_model([node("Relu", ["x"], ["z"])], [X], [X]), "no_layers", ("no layers",)),
 }
 

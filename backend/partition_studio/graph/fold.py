@@ -13,7 +13,7 @@ from partition_studio.graph.errors import NetworkTooLargeError, NotRunnableError
 from partition_studio.graph.external import take_in_all
 from partition_studio.graph.runtime import error_sentence, run_model, runtime_error_types
 from partition_studio.graph.shapes import RawType
-from partition_studio.graph.structure import describe
+from partition_studio.graph.structure import describe, with_node
 from partition_studio.graph.walk import node_reads, subgraphs
 
 #: Kept as nodes beside their weights: unfolded they take a quarter of the memory, and the runtime fuses them.
@@ -187,7 +187,7 @@ def _evaluate(
         values = run_model(part, {}, names, optimise=False)
     except runtime_error_types() as error:
         raise NotRunnableError(
-            f"{file_name}: the weights cannot be computed: {error_sentence(error)}", file=file_name
+            f"{file_name}: the weights cannot be computed: {with_node(error_sentence(error), nodes)}", file=file_name
         ) from error
     return [numpy_helper.from_array(np.asarray(values[name]), name=name) for name in names]
 

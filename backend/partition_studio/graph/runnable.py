@@ -18,6 +18,7 @@ from partition_studio.graph.cost import layer_macs
 from partition_studio.graph.errors import InvalidNetworkError, NotRunnableError, UnresolvedShapeError
 from partition_studio.graph.runtime import error_sentence, run_model, runtime_error_types, set_weights_folder
 from partition_studio.graph.shapes import RawType, skeleton
+from partition_studio.graph.structure import with_node
 from partition_studio.graph.walk import node_reads
 
 #: Layers with fewer multiply-accumulates are run.
@@ -45,7 +46,8 @@ def check_runnable(model: onnx.ModelProto, types: Mapping[str, RawType], folder:
         made = _try(light)
     except runtime_error_types() as error:
         raise NotRunnableError(
-            f"{file_name}: ONNX Runtime cannot run it: {error_sentence(error)}", file=file_name
+            f"{file_name}: ONNX Runtime cannot run it: {with_node(error_sentence(error), light.graph.node)}",
+            file=file_name,
         ) from error
     for name, shape in made.items():
         if shape != expected[name]:

@@ -11,6 +11,7 @@ from partition_studio.graph.errors import InvalidNetworkError
 from partition_studio.graph.loops import carried_types
 from partition_studio.graph.protobuf import DecodeError, EncodeError
 from partition_studio.graph.runtime import open_session, runtime_error_types
+from partition_studio.graph.structure import with_node
 from partition_studio.graph.weights import Weight
 from partition_studio.graph.windows import RuntimeSizes
 
@@ -103,7 +104,8 @@ def _infer(light: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
     try:
         inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
-        raise InvalidNetworkError(f"{file_name}: {_first_line(error)}", file=file_name) from error
+        sentence = with_node(_first_line(error), light.graph.node)
+        raise InvalidNetworkError(f"{file_name}: {sentence}", file=file_name) from error
     except (DecodeError, EncodeError, RuntimeError, ValueError) as error:
         raise InvalidNetworkError(
             f"{file_name}: the shapes cannot be inferred: {_first_line(error)}", file=file_name

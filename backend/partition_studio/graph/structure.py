@@ -1,7 +1,9 @@
 """Is it a graph at all: known operators, one maker for each tensor, no circle. Then in topological order."""
 
 import heapq
+import re
 from collections import Counter
+from collections.abc import Iterable
 
 import onnx
 from onnx import AttributeProto, NodeProto
@@ -33,6 +35,21 @@ def describe(node: NodeProto) -> str:
         return f"node {node.name!r}"
     first = next((name for name in node.output if name), "")
     return f"nameless {node.op_type} node that makes {first!r}"
+
+
+def with_node(sentence: str, nodes: Iterable[NodeProto]) -> str:
+    """Return what ONNX or the runtime says about a network, with the node where it names an operator alone."""
+    words = set(re.findall(r"[^\s'\"(),:\[\]]+", sentence))
+    meant = []
+    for node in nodes:
+        if node.name and (node.name in words or f"'{node.name}'" in sentence):
+            return sentence
+        if node.op_type in words:
+            meant.append(node)
+    if not meant:
+        return sentence
+    rest = f" or one of {len(meant) - 1} more" if len(meant) > 1 else ""
+    return f"{sentence.rstrip('.')} (the {describe(meant[0])}{rest})."
 
 
 def check_operators(model: onnx.ModelProto, file_name: str) -> None:
