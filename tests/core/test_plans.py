@@ -177,6 +177,15 @@ def test_a_plan_for_another_file_is_refused() -> None:
     assert report.costs, "what it would cost is still told"
 
 
+def test_an_unknown_device_with_a_name_of_autodice_is_told_what_to_do() -> None:
+    network = chain()
+    plan = plan_for(network, {"l0": "nx01_arm01", "l1": "pi", "l2": "board"})
+    problems = check_plan(network, plan, {"pi": DeviceLimits()}).problems
+    assert [problem.device for problem in problems] == ["nx01_arm01", "board"]
+    assert "--device nx01=NAME" in (problems[0].next_step or "")
+    assert problems[1].next_step is None
+
+
 def test_a_plan_for_another_file_is_told_before_its_divisions_are_tried() -> None:
     network = chain()
     entry = OutputChannelSharding(layers=["conv1"], devices=["a", "b"])

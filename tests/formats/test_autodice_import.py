@@ -83,10 +83,32 @@ def test_a_host_without_resource_is_a_device_by_its_own_or_the_given_name() -> N
     assert renamed.resources == {}
 
 
+def test_keys_of_one_host_that_became_devices_of_their_own_are_noted() -> None:
+    (note,) = take(GOOD).notes
+    assert note.startswith("'nx01_arm0123', 'nx01_gpu' name one host, 'nx01', but are 2 devices")
+    assert "--device nx01=NAME" in note
+    assert take(GOOD, nx01_gpu="server").notes == ()
+    assert take({"nx01_arm0": FRONT, "nx02_gpu": BACK}).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "noted"),
+    [
+        (("nx01_tpu", "nx02"), "'nx01_tpu'"),
+        (("nx01_cpu01", "nx01_foo"), "'nx01_foo'"),
+        (("nx01", "nx01_foo"), "'nx01_foo'"),
+        (("my_board", "alice_armstrong"), None),
+    ],
+)
+def test_an_ending_that_looks_like_a_resource_and_is_none_is_noted(keys: tuple[str, str], noted: str | None) -> None:
+    notes = take({keys[0]: FRONT, keys[1]: BACK}).notes
+    assert [note.split(" is taken for a host of its own")[0] for note in notes] == ([] if noted is None else [noted])
+
+
 def test_nodes_that_loading_folds_away_are_passed_over_and_counted() -> None:
-    plain = take(GOOD)
+    plain = take(GOOD, nx01="jetson")
     assert plain.notes == ()
-    listed = take({"nx01_arm0123": [*FRONT, *FOLDED], "nx01_gpu": [*FOLDED, *BACK]})
+    listed = take({"nx01_arm0123": [*FRONT, *FOLDED], "nx01_gpu": [*FOLDED, *BACK]}, nx01="jetson")
     assert listed.plan == plain.plan
     assert len(listed.notes) == 1
     assert listed.notes[0].startswith(f"{len(FOLDED)} nodes")
@@ -166,7 +188,7 @@ HALF = {"p": LAYERS, "q": ["net_conv1"]}
         (HALF, {"net_conv1": ["lop", [4, 8], "p"]}, ["'net_conv1'", "list of names"]),
         (HALF, {"net_conv1": ["lop", [4, 6, 8], ["p", "q"]]}, ["'net_conv1'", "3 numbers for 2 devices"]),
         (HALF, {"net_conv1": ["lop", [8], ["p"]]}, ["'net_conv1'", "into 1"]),
-        (HALF, {"net_conv1": ["lop", [5, 4], ["p", "q"]]}, ["[5, 4]", "'net_conv1'", "8 output channels", "'q'"]),
+        (HALF, {"net_conv1": ["lop", [5, 4], ["p", "q"]]}, ["[5, 4]", "'net_conv1'", "'q'", "cumulative ends"]),
         (HALF, {"net_conv1": ["lop", [8, 65535], ["p", "q"]]}, ["'net_conv1'", "after 'p' nothing is left"]),
         (HALF, {"net_conv1": ["lop", [65535, 8], ["p", "q"]]}, ["'net_conv1'", "after 'p' nothing is left"]),
         (HALF, {"net_conv1": ["lop", [3, 7], ["p", "q"]]}, ["7 of the 8 output channels", "'net_conv1'", "must be 8"]),
@@ -228,7 +250,7 @@ def test_a_device_cannot_take_the_name_of_a_resource() -> None:
 def test_a_platform_that_fits_is_taken() -> None:
     assert take(GOOD, platform=PLATFORM) == take(GOOD)
     assert take({"nx02": FRONT, "nx01": BACK}, platform=f"# boards\n\n{PLATFORM}").plan.resources == {}
-    assert take({"nx03_cpu7": LAYERS}, platform="nx03\n").plan.devices() == ("nx03_cpu7",)
+    assert take({"nx03_cpu7": LAYERS}, platform="nx03, arm\n").plan.devices() == ("nx03_cpu7",)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +262,8 @@ def test_a_platform_that_fits_is_taken() -> None:
         (GOOD, "", ["names no host"]),
         (GOOD, "nx01, arm, slots=0-5\nnx01, arm", ["'nx01' twice", "lines 1 and 2"]),
         (GOOD, "slots=0-5, arm", ["Line 1", "begin with a host"]),
+        (GOOD, "nx01, arm\nfoo bar baz", ["Line 2", "'foo bar baz'", "nx01, arm, slots=0-5"]),
+        (GOOD, "nx01, arm\n\nnonsense", ["Line 3", "says nothing of 'nonsense'"]),
         (GOOD, "nx01, arm, slots=five", ["Line 1", "nx01", "'five'"]),
         (GOOD, "nx01, arm, slots=5-0", ["Line 1", "'5-0'"]),
         (GOOD, "# comment\nnx01, arm, memory=4", ["Line 2", "nx01", "'memory=4'"]),

@@ -17,6 +17,7 @@ from partition_studio.errors import PlanError
 from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.draft import ShardError
+from partition_studio.partition.formats.autodice_names import host_of
 from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
@@ -249,12 +250,24 @@ def _placement_problems(
         for device, layer in first_layer.items():
             if device and device not in devices:
                 message = f"There is no device {device!r} (layer {layer!r} is placed on it).{_suggest(device, devices)}"
-                problems.append(Problem("unknown_device", "error", message, layer=layer, device=device))
+                step = _device_step(device)
+                problems.append(Problem("unknown_device", "error", message, layer=layer, device=device, next_step=step))
     for layer_name in names:
         if layer_name not in plan.placement and layer_name not in division.devices:
             message = f"The layer {layer_name!r} is not placed on any device."
             problems.append(Problem("unplaced_layer", "error", message, layer=layer_name))
     return problems
+
+
+def _device_step(device: str) -> str | None:
+    """Say what to do about an unknown device whose name is one of AutoDiCE's."""
+    host = host_of(device)
+    if host is None:
+        return None
+    return (
+        f"Say what it is here: import the files again with `--device {host}=NAME`, or give it a registered device in "
+        "the plan's `resources`."
+    )
 
 
 def _resource_problems(plan: Plan) -> list[Problem]:

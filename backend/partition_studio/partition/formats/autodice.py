@@ -14,6 +14,7 @@ from partition_studio.partition.formats.autodice_names import (
     layers_by_their_names,
     plain,
 )
+from partition_studio.partition.formats.autodice_notes import host_notes
 from partition_studio.partition.formats.autodice_platform import check_keys, read_platform
 from partition_studio.partition.formats.imported import (
     NAME_LENGTH,
@@ -71,7 +72,8 @@ def import_autodice(
         resources=resources,
     )
     _check_divisible(network, plan)
-    return Imported(plan, (folded_note(passed_over),) if passed_over else ())
+    folded_notes = (folded_note(passed_over),) if passed_over else ()
+    return Imported(plan, (*folded_notes, *host_notes(hosts, plan)))
 
 
 def _check_divisible(network: Network, plan: Plan) -> None:

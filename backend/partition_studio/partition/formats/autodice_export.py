@@ -1,4 +1,7 @@
-"""Writes a plan as AutoDiCE's files; reading them again gives the same placement, division and resources."""
+"""Writes a plan as AutoDiCE's files; reading them again gives the same placement, division and resources.
+
+A device that is called like a resource (`pi_cpu0`) comes back as one: the files have no other word for it.
+"""
 
 import json
 from collections.abc import Mapping

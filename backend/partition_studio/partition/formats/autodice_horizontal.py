@@ -28,6 +28,8 @@ MODES: Mapping[str, str] = {
 #: Products: their channels are on the last axis.
 _PRODUCTS = {"Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "QGemm"}
 
+_CUMULATIVE = " Those of `lop` are cumulative ends, not sizes: [48, 64] gives 48 and 16."
+
 _FORM = '["lop", [48, 65535], ["host1", "host2"]]'
 
 
@@ -106,7 +108,8 @@ def _sizes(name: str, mode: str, numbers: list[int], total: int, keys: list[str]
         if size < 1 or size > left or (size == left and len(sizes) < len(numbers) - 1):
             raise AutodiceError(
                 f"The numbers {numbers} do not divide {name!r}, which has {total} {what}: "
-                + (f"{key!r} would get none." if size < 1 else f"after {key!r} nothing is left."),
+                + (f"{key!r} would get none." if size < 1 else f"after {key!r} nothing is left.")
+                + (_CUMULATIVE if mode == "lop" and size < 1 else ""),
                 layer=name,
             )
         sizes.append(size)

@@ -49,6 +49,12 @@ def host_resource(key: str) -> HostResource:
     return HostResource(host, cores, "cpu")
 
 
+def host_of(name: str) -> str | None:
+    """Return the host that a name is a resource of, as `nx01_gpu` is of `nx01`; None for any other name."""
+    host, _, resource = name.rpartition("_")
+    return host if host and _RESOURCE.fullmatch(resource) else None
+
+
 def plain(tensor: str) -> str:
     """Return the name that AutoDiCE gives to what makes a tensor."""
     return tensor.replace("/", "_")

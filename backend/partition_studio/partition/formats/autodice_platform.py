@@ -5,8 +5,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from partition_studio.partition.formats.autodice_names import AutodiceError, host_resource
-from partition_studio.partition.formats.imported import suggestion
+from partition_studio.partition.formats.imported import shown, suggestion
 
+#: A host's name; one with blanks is a line that lacks its commas.
+_NAME = re.compile(r"[^\s=]+")
+_FORM = "`nx01, arm, slots=0-5, gpu=NVIDIAVolta (CUDA)`"
 _SLOTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
@@ -40,11 +43,15 @@ def read_platform(text: str) -> dict[str, Host]:
 
 def _host(number: int, words: list[str]) -> Host:
     name, *rest = words
-    if not name or "=" in name:
+    if not _NAME.fullmatch(name):
         raise AutodiceError(
-            f"Line {number} of the platform file does not begin with a host: it must be as in "
-            "`nx01, arm, slots=0-5, gpu=NVIDIAVolta (CUDA)`.",
+            f"Line {number} of the platform file does not begin with a host and a comma ({shown(name)}): it must be "
+            f"as in {_FORM}.",
             line=number,
+        )
+    if not rest:
+        raise AutodiceError(
+            f"Line {number} of the platform file says nothing of {shown(name)}: it must be as in {_FORM}.", line=number
         )
     facts: dict[str, str] = {}
     for word in rest:
