@@ -90,6 +90,30 @@ def test_pools_and_transposed_convolutions_have_the_size_that_the_runtime_makes(
     assert [(d.tensor, d.max_abs) for d in result.per_tensor] == [("a", 0.0), ("b", 0.0), ("c", 0.0), ("y", 0.0)]
 
 
+@pytest.mark.parametrize("optimise", [True, False])
+def test_a_size_that_the_network_asks_a_pool_for_is_the_runtimes(optimise: bool) -> None:
+    """The runtime itself, where it optimises, would fold the wrong size of the inference."""
+    pool: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [0, 1, 0, 1], "ceil_mode": 1}
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], name="conv", pads=[1] * 4),
+        node("MaxPool", ["a"], ["p"], name="pool", **pool),
+        node("Relu", ["p"], ["r"], name="relu"),
+        node("Shape", ["r"], ["size"]),
+        node("Gather", ["size", "three"], ["width"]),
+        node("Concat", ["rest", "width"], ["target"], axis=0),
+        node("Reshape", ["r", "target"], ["y"], name="reshape"),
+    ]
+    kernel = np.random.default_rng(1).standard_normal((2, 2, 3, 3)).astype(np.float32)
+    weights = [weight("w", kernel), weight("three", np.array([3])), weight("rest", np.array([-1]))]
+    network, original = load_both(make_model(nodes, [value("x", (1, 2, 8, 11))], [value("y", None)], weights))
+    assert network.outputs["y"].shape == (8, 6)
+    placement = {"conv": "a", "pool": "b", "relu": "c", "reshape": "d"}
+    parted = partition(network, plan_for(network, placement))
+    parts = {name: part.data for name, part in submodels(parted.network, parted.graph).items()}
+    result = verify(original, parted, parts, random_frame(network.inputs, 1), optimise=optimise)
+    assert result.ok and len(result.per_tensor) == 4
+
+
 def test_pools_in_a_row_each_follow_from_the_runtimes_size_before() -> None:
     pools = [
         node("MaxPool", [source], [made], name=made, kernel_shape=[2], strides=[2], pads=[1, 1], ceil_mode=1)

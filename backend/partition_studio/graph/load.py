@@ -31,7 +31,14 @@ from partition_studio.graph.prune import prune
 from partition_studio.graph.read import LoadLimits, RawNetwork, read_network
 from partition_studio.graph.runnable import check_runnable
 from partition_studio.graph.runtime import newest_versions, set_weights_folder
-from partition_studio.graph.shapes import NO_TENSOR, RawType, ask_runtime_for_types, forget_shapes, infer_types
+from partition_studio.graph.shapes import (
+    NO_TENSOR,
+    RawType,
+    ask_runtime_for_types,
+    declare_runtime_sizes,
+    forget_shapes,
+    infer_types,
+)
 from partition_studio.graph.simplify import simplify
 from partition_studio.graph.structure import check_names, check_operators, describe, sort_nodes
 from partition_studio.graph.walk import all_tensors
@@ -90,9 +97,10 @@ def load_network(path: Path, *, limits: LoadLimits | None = None, form: NetworkF
 def original_model(path: Path, *, limits: LoadLimits | None = None, form: NetworkForm | None = None) -> onnx.ModelProto:
     """Return the network as it stands in the file, with only its free dimensions bound.
 
-    It is the oracle: nothing that `load_network` does beyond that has touched it, simplification included. Its
-    weights are inside; only where they take more than `INLINE_BYTES`, it refers to the files, and ONNX Runtime reads
-    them there (`graph.runtime.open_session`).
+    It is the oracle: nothing that `load_network` does beyond that has touched it, simplification included; only where
+    ONNX's inference is wrong about a size, what the runtime makes is declared. Its weights are inside; only where they
+    take more than `INLINE_BYTES`, it refers to the files, and ONNX Runtime reads them there
+    (`graph.runtime.open_session`).
     """
     raw = read_network(path, limits or LoadLimits())
     model = raw.model
@@ -103,9 +111,11 @@ def original_model(path: Path, *, limits: LoadLimits | None = None, form: Networ
     stored_bytes = sum(stored_place(t, raw.files).length for t in all_tensors(model) if is_stored(t))
     if stored_bytes <= INLINE_BYTES:
         take_in_all(model, raw.files)
+        declare_runtime_sizes(model, path.name)
         return model
     constants_to_weights(model)
     take_in_attributes(model, raw.files)
+    declare_runtime_sizes(model, path.name)
     set_weights_folder(model, path.parent)
     return model
 

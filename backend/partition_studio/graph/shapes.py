@@ -56,7 +56,27 @@ def infer_types(model: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
 
     Raises InvalidNetworkError where it finds a contradiction.
     """
+    return _infer_as_runtime(model, RuntimeSizes(model), file_name)[0]
+
+
+def declare_runtime_sizes(model: onnx.ModelProto, file_name: str) -> None:
+    """Declare the sizes about which inference is wrong, in place: the runtime would fold its own from it."""
     sizes = RuntimeSizes(model)
+    if not sizes.nodes:
+        return
+    types, settled = _infer_as_runtime(model, sizes, file_name)
+    outputs = {value.name for value in model.graph.output}
+    wrong = {name for node in sizes.nodes if node.output[0] in settled for name in node.output if name} - outputs
+    kept = [value for value in model.graph.value_info if value.name not in wrong]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(kept)
+    model.graph.value_info.extend(onnx.helper.make_tensor_value_info(name, *types[name]) for name in sorted(wrong))
+
+
+def _infer_as_runtime(
+    model: onnx.ModelProto, sizes: RuntimeSizes, file_name: str
+) -> tuple[dict[str, RawType], dict[str, tuple[int, ...]]]:
+    """Return the types, and the shapes that the runtime settled, by the first output of each such node."""
     stood_in: dict[str, tuple[int, ...]] = {}
     types = _infer_with_loops(model, stood_in, file_name)
     # A shape may follow from one before it: each turn settles at least the next.
@@ -68,7 +88,7 @@ def infer_types(model: onnx.ModelProto, file_name: str) -> dict[str, RawType]:
             break
         stood_in |= settled
         types = _infer_with_loops(model, stood_in, file_name)
-    return types
+    return types, stood_in
 
 
 def _infer_with_loops(
