@@ -27,6 +27,8 @@ RESIZES = [
     ("nearest", "half_pixel", "floor", (0.5, 0.25)),
     ("nearest", "pytorch_half_pixel", "round_prefer_floor", (0.5, 2)),
     ("nearest", "tf_half_pixel_for_nn", "floor", (2, 2)),
+    ("nearest", "tf_half_pixel_for_nn", "round_prefer_ceil", (2, 1)),
+    ("linear", "tf_half_pixel_for_nn", "", (2, 0.5)),
     ("linear", "asymmetric", "", (2, 2)),
     ("linear", "half_pixel", "", (2, 3)),
     ("linear", "half_pixel", "", (1.5, 0.5)),

@@ -30,9 +30,10 @@ class Scale:
     exact: Fraction
     stored: float
 
-    def place(self, output: int, shift: Fraction) -> Fraction:
+    def place(self, output: int, coordinates: str) -> Fraction:
         """Return the place in the input of an output."""
-        return (output + shift) / self.exact - shift
+        half = Fraction(0 if coordinates == "asymmetric" else 1, 2)
+        return (output + half) / self.exact - (0 if coordinates == "tf_half_pixel_for_nn" else half)
 
 
 class Resizing(Rule):
@@ -149,8 +150,7 @@ class Resizing(Rule):
         reach = _REACH[self._mode(view)]
         if scale.exact == 1:
             return wanted, wanted
-        shift = Fraction(0) if self._coordinates(view) == "asymmetric" else Fraction(1, 2)
-        first, last = scale.place(wanted.start, shift), scale.place(wanted.stop - 1, shift)
+        first, last = (scale.place(output, self._coordinates(view)) for output in (wanted.start, wanted.stop - 1))
         grid = scale.exact.denominator
         if self._mode(view) == "nearest":
             start, stop = self._nearest(view, first), self._nearest(view, last) + 1
