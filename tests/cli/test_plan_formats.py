@@ -125,7 +125,7 @@ def test_layers_are_divided_and_the_parts_shown(offline: Command, tmp_path: Path
         (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--unit", "rows"), "share or size"),
         (
             ("--strategy", "fdsp", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--exchange-before", "x"),
-            "only, not with",
+            "halos are exchanged",
         ),
         (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--sizes", "1,1"), "sum to 2"),
         (("--strategy", "lop", "--layers", LAYERS[CONV].name, "--devices", "a,b", "--rows", "1,1"), "spatial"),

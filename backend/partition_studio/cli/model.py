@@ -101,6 +101,24 @@ def _size(word: str) -> tuple[str, int]:
     return name, int(text)
 
 
+def _check_source(source: str, examples: list[str]) -> None:
+    """Check that a word is a file, where it is no example. Raises BadInputError, which names the examples."""
+    if not Path(source).exists():
+        raise BadInputError(
+            f"{source} is no file and no example.",
+            next_step=f"Give an ONNX file, or one of the examples: {', '.join(examples)}.",
+            path=source,
+        )
+
+
+def _other_form(error: ConflictError, simplify: bool | None) -> ConflictError:
+    """Say how the form of a network is changed that is there already, where the person asked for one."""
+    if error.code == "model_exists" and simplify is not None:
+        undo = "" if simplify else " --undo"
+        error.next_step = f"Use the one that is there in that form: partition-studio model simplify MODEL{undo}."
+    return error
+
+
 @app.command("add")
 def add(
     source: Annotated[str, typer.Argument(help="An ONNX file, or the name of an example.", metavar="FILE|EXAMPLE")],
@@ -132,15 +150,19 @@ def add(
         if simplify is not None and simplify != model.simplified and (model.simplifiable or not simplify):
             model = client.patch(f"/api/models/{model.id}", ModelSummaryOut, ModelChangeIn(simplified=simplify))
     else:
-        model = add_file(
-            client,
-            Path(source),
-            name=name,
-            preprocessing=None if preprocessing is None else preprocessing.model_dump_json(),
-            labels=None if labels is None else read_bytes(labels).decode(errors="replace"),
-            simplify=simplify,
-            dims=dims,
-        )
+        _check_source(source, examples)
+        try:
+            model = add_file(
+                client,
+                Path(source),
+                name=name,
+                preprocessing=None if preprocessing is None else preprocessing.model_dump_json(),
+                labels=None if labels is None else read_bytes(labels).decode(errors="replace"),
+                simplify=simplify,
+                dims=dims,
+            )
+        except ConflictError as error:
+            raise _other_form(error, simplify) from error
     if as_json:
         print_json(model)
     else:

@@ -105,7 +105,8 @@ def _finite(number: float) -> float | None:
 
 def _sentence(result: "Verification", shown_input: str) -> str:
     differ = f"differ by at most {result.max_abs:.3g} absolutely, {result.max_rel:.3g} of their largest value"
-    counted = f"{len(result.per_tensor)} tensors were compared."
+    count = len(result.per_tensor)
+    counted = "1 tensor was compared." if count == 1 else f"{count} tensors were compared."
     if not result.ok:
         return f"The parts do not equal the whole on {shown_input}: outputs {differ}; {counted}"
     if result.approximate:
