@@ -9,6 +9,7 @@ from partition_studio.partition.between import layers_between
 from partition_studio.partition.check import InvalidPlanError, check_plan
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan, Sharding, SpatialSharding
+from partition_studio.partition.shares import intervals
 from tests.core.networks import load, make_model, value
 from tests.formats.cnn import LAYERS, layer_of, load_file, loaded, normalised_model, plan_of
 
@@ -148,3 +149,8 @@ def test_a_layer_that_is_divided_already_is_told_as_such(last: str | None) -> No
     once = add_sharding(network, plan_of(dict.fromkeys(LAYERS, "p")), lop(layer_of("net_conv1")))
     with pytest.raises(ShardError, match="divided"):
         add_sharding(network, once, lop(layer_of("net_conv1")), last=last)
+
+
+def test_a_single_row_is_spoken_of_as_one() -> None:
+    with pytest.raises(ShardError, match="has 1 row: it cannot be divided into 2 parts"):
+        intervals(1, [1, 1], unit="share", what="rows", layer="a")

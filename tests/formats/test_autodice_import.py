@@ -194,6 +194,7 @@ HALF = {"p": LAYERS, "q": ["net_conv1"]}
         (HALF, {"net_conv1": ["lop", [3, 7], ["p", "q"]]}, ["7 of the 8 output channels", "'net_conv1'", "must be 8"]),
         (HALF, {"net_conv1": ["height", [3, 6], ["p", "q"]]}, ["[3, 6]", "'net_conv1'", "8 rows"]),
         (HALF, {"net_conv1": ["height", [3, 4], ["p", "q"]]}, ["7 of the 8 rows", "'net_conv1'", "must be 5"]),
+        (HALF, {"net_conv1": ["height", [9, 9], ["p", "q"]]}, ["after 'p' nothing is left"]),
         (HALF, {"net_conv1": ["lop", [4, 8], ["p", "z"]]}, ["'net_conv1'", "'z'", "does not have"]),
         (HALF, {"net_conv9": ["lop", [4, 8], ["p", "q"]]}, ["no 'net_conv9'", "Did you mean", "'net_conv1'"]),
         (HALF, {"net_size": ["lop", [4, 8], ["p", "q"]]}, ["'net_size'", "when the network is loaded"]),

@@ -24,8 +24,9 @@ def intervals(
     steps = -(-total // step)
     if len(numbers) > steps:
         wide = f" in steps of {step}" if step > 1 else ""
+        counted = f"1 {what.removesuffix('s')}: it" if total == 1 else f"{total} {what}{wide}: they"
         raise ShardError(
-            f"The layer {layer!r} has {total} {what}{wide}: they cannot be divided into {len(numbers)} parts.",
+            f"The layer {layer!r} has {counted} cannot be divided into {len(numbers)} parts.",
             next_step=f"Divide it into at most {steps} parts." if steps > 1 else "Do not divide this layer that way.",
             layer=layer,
             most_parts=steps,

@@ -97,7 +97,7 @@ def _or(words: Sequence[str]) -> str:
 
 def _sizes(name: str, mode: str, numbers: list[int], total: int, keys: list[str]) -> list[int]:
     """Return the size of each part, of numbers that are cumulative ends (`lop`) or sizes; beyond the size: the rest."""
-    what = MODES[mode]
+    what = MODES[mode].removesuffix("s") if total == 1 else MODES[mode]
     sizes: list[int] = []
     given = 0
     for number, key in zip(numbers, keys, strict=True):
