@@ -182,14 +182,14 @@ def test_a_halo_that_swallows_the_tile_is_refused_with_the_most_that_work() -> N
     b = chain(9, (1, 3, 20, 20))
     error = refusal(b, spatial(b.names, [1, 1, 1]))
     assert "swallows" in error.message
-    assert (error.details["most_parts"], "at most 2 equal rows" in error.next_step) == (2, True)
+    assert (error.details["most_parts"], "into 2 equal rows" in error.next_step) == (2, True)
     equal(b.model(), spatial(b.names, [1, 1]))
 
 
 def test_unequal_shares_that_a_halo_swallows_are_refused_with_equal_ones_that_work() -> None:
     b = chain(6, (1, 3, 20, 20))
     error = refusal(b, spatial(b.names, [1, 9]))
-    assert "at most 2 equal rows" in error.next_step
+    assert "into 2 equal rows" in error.next_step
     equal(b.model(), spatial(b.names, [1, 1]))
 
 

@@ -180,7 +180,7 @@ def _check_halos(draft: Draft, tiled: TiledRun, group: Group, parts: Sequence[Pa
     most = _most_tiles(draft, tiled, group, place)
     first, last = group.layers[0].name, group.layers[-1].name
     size = draft.shape(tensor)[tiled.axes[tensor][place]]
-    fewer = f"Divide it into at most {most} equal {side.what}" if most > 1 else "Divide fewer layers at once"
+    fewer = f"Divide it into {most} equal {side.what}" if most > 1 else "Divide fewer layers at once"
     raise ShardError(
         f"The halo swallows the tile: for its piece of the run from {first!r} to {last!r}, part {number} needs all "
         f"{size} {side.what} of {tensor!r}, so that dividing saves nothing.",
