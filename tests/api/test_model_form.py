@@ -85,7 +85,7 @@ def code_of(act: Any, *arguments: Any, **fields: Any) -> str:
 def test_a_network_is_used_simplified_where_that_is_equal(studio: RunningStudio) -> None:
     model = add(studio)
     assert (model.simplified, model.simplifiable, model.layer_count) == (True, True, 4)
-    assert model.simplification.startswith("1 of 5 layers fall away")
+    assert model.simplification.startswith("1 of 5 layers falls away")
     shown = studio.client.get(f"/api/models/{model.id}", ModelOut)
     assert [layer.name for layer in shown.layers] == SIMPLIFIED
     assert [(block.kind, block.layers, block.parent) for block in shown.blocks] == [

@@ -109,7 +109,7 @@ def _compare(made: Arrays, whole: Arrays, fewer: int, layers: int) -> SimplifyVe
     return SimplifyVerdict(
         True,
         "equal",
-        f"{fewer} of {layers} layers fall away; {len(whole)} tensors were compared, the largest difference is "
+        f"{fewer} of {layers} layers {"falls" if fewer == 1 else "fall"} away; {len(whole)} tensors were compared, the largest difference is "
         f"{largest:.1e} of a tensor's largest value.",
         fewer,
     )
