@@ -109,8 +109,8 @@ def _compare(made: Arrays, whole: Arrays, fewer: int, layers: int) -> SimplifyVe
     return SimplifyVerdict(
         True,
         "equal",
-        f"{fewer} of {layers} layers {"falls" if fewer == 1 else "fall"} away; {len(whole)} tensors were compared, the largest difference is "
-        f"{largest:.1e} of a tensor's largest value.",
+        f"{fewer} of {layers} layers {'falls' if fewer == 1 else 'fall'} away; {len(whole)} tensors were compared, the "
+        f"largest difference is {largest:.1e} of a tensor's largest value.",
         fewer,
     )
 
