@@ -75,7 +75,7 @@ def test_wheel_holds_every_file_of_both_packages(wheel: Path) -> None:
         str(path.relative_to(package.parent))
         for package in PACKAGES
         for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(package).parts)
     }
     assert {"partition_studio/static/index.html", "partition_studio/graph/data/digits.onnx"} <= wanted
     assert {"partition_agent/protocol.py", "partition_agent/requirements.lock"} <= wanted
