@@ -301,7 +301,12 @@ class Rig:
 
 def run_all(door: FrontDoor, inputs: Sequence[Array]) -> list[Mapping[str, Array]]:
     futures = [door.submit({"x": array}, timeout_s=DEADLINE_S) for array in inputs]
-    return [future.result(DEADLINE_S).outputs for future in futures]
+    try:
+        return [future.result(DEADLINE_S).outputs for future in futures]
+    except TimeoutError:
+        # Where they are stuck is of more use than that they are.
+        done = [future.done() for future in futures]
+        raise AssertionError(f"frames do not come: done {done}, {door.stats()}") from None
 
 
 def assert_close(found: Array, expected: Array) -> None:

@@ -225,7 +225,8 @@ def test_twenty_five_cycles_leave_no_thread_descriptor_or_file(start: StartAgent
     for device in agents:
         # The pool of the calls' threads fills in the first cycles, and then it is done.
         assert threads[-1][device] <= threads[0][device] + 16
-        assert max(t[device] for t in threads[20:]) <= max(t[device] for t in threads[12:18])
+        # It may fill late on a busy machine; a leak would be a thread for every cycle.
+        assert max(t[device] for t in threads[20:]) < max(t[device] for t in threads[12:18]) + 4
         assert max(d[device] for d in descriptors[20:]) <= max(d[device] for d in descriptors[2:8])
 
 
