@@ -33,6 +33,7 @@ from partition_agent.protocol import (
     Hello,
     Prepare,
     Result,
+    Shutdown,
 )
 from partition_agent.stages import delete_models, model_digests
 from partition_agent.system import memory_limit_bytes, process_start_ticks, usable_cores
@@ -166,7 +167,7 @@ class Agent:
         if isinstance(request, Hello):
             return self._hello(request)
         if isinstance(request, Configure):
-            self._sampler.declare_power(request.idle_power_w, request.busy_power_w)
+            self._sampler.declare_power(request.power_model)
             return Done()
         try:
             if isinstance(request, Prepare):
@@ -175,9 +176,11 @@ class Agent:
                 await self._in_thread(functools.partial(self._deployments.connect, request))
             elif isinstance(request, End):
                 await self._in_thread(functools.partial(self._deployments.end, request))
-            else:
+            elif isinstance(request, Shutdown):
                 await self._in_thread(self._end_everything)
                 self._loop.call_soon(self._ending.set)
+            else:
+                return Failed("not_supported", f"this agent does not know {type(request).__name__}")
         except RefusedError as error:
             return error.failed
         return Done()

@@ -17,7 +17,7 @@ from typing import Dict, Optional, Tuple, Union
 
 import msgspec
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 #: First bytes of part 0 of every data message. The digit is the data format's version.
 MAGIC = b"PSD1"
@@ -93,17 +93,140 @@ class PeerAddress(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """Ask who is there. Answered with `AgentInfo`."""
+    """Ask who is there. Answered with `AgentInfo`.
+
+    `studio` names the studio that asks (random, kept in its data folder) and `studio_host` says to a person where it
+    runs. An agent serves one studio at a time: while another one holds it, everything but `Hello` is answered with
+    `Failed("held")`.
+    """
 
     protocol_version: int = PROTOCOL_VERSION
+    studio: str = ""
+    studio_host: str = ""
+
+
+class PowerModel(msgspec.Struct, frozen=True):
+    """`P = idle_w + (busy_w - idle_w) * u`, where u is the utilisation of the usable cores times their frequency.
+
+    `source` is `declared` (the person's figures) or `calibrated` (fitted to a meter); `residual_w` is then the largest
+    distance of a measured point from the line.
+    """
+
+    idle_w: float
+    busy_w: float
+    source: str = "declared"
+    residual_w: Optional[float] = None
+
+
+class MeterSpec(msgspec.Struct, frozen=True):
+    """A plug that measures the device at the wall, read over HTTP. `kind` is `shelly` or `tasmota`."""
+
+    kind: str
+    host: str
+    port: int = 80
+    user: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        """Hide the password from logs."""
+        return f"MeterSpec({self.kind!r}, {self.host!r}, {self.port})"
 
 
 class Configure(msgspec.Struct, frozen=True, tag="configure"):
-    """Tell the agent what the person declared about its device. Answered with `Done`."""
+    """Tell the agent what the person declared about its device. Answered with `Done`.
+
+    Replaces what was told before. `shunt_ohm` is the resistance of the shunt of an INA219 or INA226.
+    """
 
     device: str
-    idle_power_w: Optional[float] = None
-    busy_power_w: Optional[float] = None
+    power_model: Optional[PowerModel] = None
+    meter: Optional[MeterSpec] = None
+    shunt_ohm: Optional[float] = None
+
+
+class History(msgspec.Struct, frozen=True, tag="history"):
+    """Ask for samples that the studio has not seen, oldest first. Answered with `HistoryChunk`.
+
+    `ring` is the ring that `after` counts in; of another ring the agent sends from its oldest sample on. What was
+    answered for an `after` is known to have arrived, and may be thrown away.
+    """
+
+    ring: str
+    after: int
+    limit: int = 500
+
+
+class WeightFill(msgspec.Struct, frozen=True):
+    """Weights that the device makes up itself: `count` elements of `dtype`, normal with deviation `std`, at `offset`.
+
+    The time of a layer does not depend on its weights' values, and they are what makes a network large.
+    """
+
+    offset: int
+    count: int
+    dtype: str
+    std: float
+
+
+class Profile(msgspec.Struct, frozen=True, tag="profile"):
+    """Measure every layer of a sub-model on the device. Answered with `Profiled`; `JobProgress` events tell the steps.
+
+    `digest` is the sub-model's file among the agent's models; its large weights are external data at
+    `weights/<digest>.bin`, which the agent makes of `fills` and removes afterwards. `threads` 0 means the usable cores.
+    `budget_s` bounds the measuring itself.
+    """
+
+    job: str
+    digest: str
+    inputs: Tuple[TensorSpec, ...]
+    fills: Tuple[WeightFill, ...]
+    threads: int = 0
+    provider: str = "CPUExecutionProvider"
+    budget_s: float = 20.0
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Keep a share of the usable cores busy for some seconds, for the calibration of power. Answered with `Loaded`."""
+
+    job: str
+    level: float
+    seconds: float
+
+
+class LinkListen(msgspec.Struct, frozen=True, tag="link_listen"):
+    """Open a socket on `bind_host` for one link measurement by the peer with `peer_key`. Answered with `LinkListening`.
+
+    It closes after `seconds` or by `CancelJob`.
+    """
+
+    job: str
+    bind_host: str
+    peer_key: str
+    seconds: float = 30.0
+
+
+class LinkKey(msgspec.Struct, frozen=True, tag="link_key"):
+    """Make the key pair with which this agent will measure. Answered with `LinkKeyMade`."""
+
+    job: str
+
+
+class LinkMeasure(msgspec.Struct, frozen=True, tag="link_measure"):
+    """Measure round trips and both directions to a peer that listens. Answered with `LinkMeasured`.
+
+    Each direction takes at most `budget_s` and `max_bytes`.
+    """
+
+    job: str
+    peer: PeerAddress
+    budget_s: float = 1.0
+    max_bytes: int = 64 * 1024 * 1024
+
+
+class CancelJob(msgspec.Struct, frozen=True, tag="cancel_job"):
+    """End a `Profile`, `Load`, `LinkListen` or `LinkMeasure` that is under way. Answered with `Done`, always."""
+
+    job: str
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
@@ -148,7 +271,21 @@ class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """End every deployment, then the agent itself. Answered with `Done` before the process exits."""
 
 
-Request = Union[Hello, Configure, Prepare, Connect, End, Shutdown]
+Request = Union[
+    Hello,
+    Configure,
+    Prepare,
+    Connect,
+    End,
+    Shutdown,
+    History,
+    Profile,
+    Load,
+    LinkKey,
+    LinkListen,
+    LinkMeasure,
+    CancelJob,
+]
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -172,7 +309,11 @@ class DeploymentInfo(msgspec.Struct, frozen=True):
 
 
 class AgentInfo(msgspec.Struct, frozen=True, tag="agent_info"):
-    """Who the agent is. `incarnation` is new at every start, so that a restart is told from a reconnect."""
+    """Who the agent is. `incarnation` is new at every start, so that a restart is told from a reconnect.
+
+    `boot_id` is the kernel's, empty where it does not say. `ring` names the ring of samples on the device's disk.
+    `held_by` is the host of another studio that holds the agent now, or empty.
+    """
 
     protocol_version: int
     agent_version: str
@@ -185,6 +326,9 @@ class AgentInfo(msgspec.Struct, frozen=True, tag="agent_info"):
     memory_limit_bytes: int
     deployments: Tuple[DeploymentInfo, ...]
     models: Tuple[str, ...]
+    boot_id: str = ""
+    ring: str = ""
+    held_by: str = ""
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
@@ -207,7 +351,109 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     stage: Optional[str] = None
 
 
-Result = Union[AgentInfo, Prepared, Done, Failed]
+class LayerTime(msgspec.Struct, frozen=True):
+    """Time of one layer (or of one kernel that several layers were fused into), over the measured runs.
+
+    `layers` are ONNX node names of the sub-model; one name where nothing was fused. `spread_s` is the distance between
+    the quartiles. `output_bytes` is what it writes.
+    """
+
+    layers: Tuple[str, ...]
+    median_s: float
+    spread_s: float
+    runs: int
+    weight_bytes: int
+    output_bytes: int
+
+
+class PowerOfRun(msgspec.Struct, frozen=True):
+    """Mean power while the whole sub-model ran, and while nothing did, from one source."""
+
+    busy_w: float
+    idle_w: Optional[float]
+    source: str
+    scope: str
+    method: str
+    uncertainty: Optional[float]
+
+
+class Profiled(msgspec.Struct, frozen=True, tag="profiled"):
+    """What a sub-model takes on this device.
+
+    `layers` were measured one by one without fusion; `kernels` as the runtime really runs them. `run_s` is the median
+    of whole runs without a profiler, one after the other; where a quota stops the process now and then that is in it.
+    `session_s` is what a run of an almost empty model takes. `peak_bytes` is the process's peak while it ran.
+    `temperature_c` and `throttled` are of the end; a throttled profile is no measure of the device at its best.
+    """
+
+    layers: Tuple[LayerTime, ...]
+    kernels: Tuple[LayerTime, ...]
+    run_s: float
+    run_spread_s: float
+    runs: int
+    session_s: float
+    load_s: float
+    weight_bytes: int
+    peak_bytes: int
+    load_peak_bytes: int
+    power: Optional[PowerOfRun]
+    threads: int
+    provider: str
+    onnxruntime_version: str
+    temperature_c: Optional[float]
+    throttled: Tuple[str, ...]
+    warnings: Tuple[str, ...] = ()
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """What was seen while the cores were kept busy: utilisation as the power model counts it, and watts by scope."""
+
+    utilisation: Optional[float]
+    power: Tuple["PowerSample", ...]
+
+
+class LinkKeyMade(msgspec.Struct, frozen=True, tag="link_key_made"):
+    """The public key (Z85) with which this agent will measure."""
+
+    public_key: str
+
+
+class LinkListening(msgspec.Struct, frozen=True, tag="link_listening"):
+    """Where the peer is to connect, and with which key (Z85)."""
+
+    port: int
+    public_key: str
+
+
+class LinkFigures(msgspec.Struct, frozen=True):
+    """One direction: tensor bytes per second as frames would get them, and how much was sent in how long."""
+
+    bytes_per_s: float
+    sent_bytes: int
+    seconds: float
+
+
+class LinkMeasured(msgspec.Struct, frozen=True, tag="link_measured"):
+    """A link as its caller saw it. `rtt_s` is the median of small round trips, `rtt_min_s` the shortest."""
+
+    rtt_s: float
+    rtt_min_s: float
+    to_peer: LinkFigures
+    from_peer: LinkFigures
+
+
+Result = Union[
+    AgentInfo,
+    Prepared,
+    Done,
+    Failed,
+    "HistoryChunk",
+    Profiled,
+    Loaded,
+    LinkKeyMade,
+    LinkListening,
+    LinkMeasured,
+]
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
@@ -229,22 +475,70 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     step: str
 
 
-class PowerSample(msgspec.Struct, frozen=True):
-    """Power of the device now, and energy since the agent started.
+class JobProgress(msgspec.Struct, frozen=True, tag="job_progress"):
+    """How far a `Profile` or `Load` has come: `done` of `total` steps, and what it does now."""
 
-    `source`: which sensor or model (`rapl`, `hwmon`, `declared` ...). `scope`: what it covers (`package`, `board`,
-    `model` ...). `method`: `counter`, `sampled` or `estimated`. Only equal scopes may ever be added.
+    job: str
+    text: str
+    done: int
+    total: int
+
+
+class PowerSample(msgspec.Struct, frozen=True):
+    """Power of the device now, and energy since the agent started, from one source.
+
+    `source`: which sensor or model (`rapl`, `ina3221`, `shelly`, `declared` ...). `scope`: what it covers (`board`,
+    `module`, `package`, `rails`, `battery`, `wall`, `gpu`, `model`). `method`: `counter`, `sampled` or `estimated`.
+    `uncertainty` is the assumed relative error (0.05: 5 %), None where nobody states one. `coverage` is the share of
+    the time since the agent started of which `energy_j` tells. Different scopes are never added. Absent is None.
     """
 
-    power_w: float
-    energy_j: float
+    power_w: Optional[float]
+    energy_j: Optional[float]
     source: str
     scope: str
     method: str
+    uncertainty: Optional[float] = None
+    coverage: float = 1.0
+
+
+class ThermalSample(msgspec.Struct, frozen=True):
+    """Heat and what the device does about it. Names: `under_voltage`, `capped`, `throttled`, `soft_limit`.
+
+    `throttled` holds what is so now, `throttled_before` what was since boot. `frequency_ratio` is the present frequency
+    of the usable cores as a share of their highest.
+    """
+
+    temperature_c: Optional[float]
+    throttled: Tuple[str, ...]
+    throttled_before: Tuple[str, ...]
+    frequency_ratio: Optional[float]
+
+
+class MemorySample(msgspec.Struct, frozen=True):
+    """Memory of the agent and what bounds it, in bytes.
+
+    `pss_bytes` shares out what several processes map, `uss_bytes` is the agent's alone (None: the kernel does not
+    say). `peak_bytes` is the highest resident size, `cgroup_peak_bytes` that of its control group. `gpu_bytes` is what
+    the agent holds of a GPU's own memory; where `gpu_shares_memory` (Jetson) it is part of `rss_bytes`, not on top.
+    """
+
+    pss_bytes: Optional[int]
+    uss_bytes: Optional[int]
+    rss_bytes: int
+    peak_bytes: int
+    limit_bytes: int
+    cgroup_peak_bytes: Optional[int] = None
+    gpu_bytes: Optional[int] = None
+    gpu_shares_memory: bool = False
 
 
 class StageSample(msgspec.Struct, frozen=True):
-    """Running totals of one stage since it was loaded; a rate is the difference of two samples."""
+    """Running totals of one stage since it was loaded; a rate is the difference of two samples.
+
+    The model's own share of memory: `weight_bytes` (the sub-model's weights), `activation_bytes` (the largest set of
+    activations alive at once), `arena_bytes` (what loading and the first run added beyond them; None: not known).
+    """
 
     deployment: str
     epoch: int
@@ -254,6 +548,9 @@ class StageSample(msgspec.Struct, frozen=True):
     compute_s: float
     queue_wait_s: float
     queued: int
+    weight_bytes: int = 0
+    activation_bytes: Optional[int] = None
+    arena_bytes: Optional[int] = None
 
 
 class LinkSample(msgspec.Struct, frozen=True):
@@ -272,7 +569,9 @@ class Telemetry(msgspec.Struct, frozen=True, tag="telemetry"):
     """One sample, once a second. Missing means not measurable here; it is never 0 in its stead.
 
     `cpu_s` is the agent's CPU time since it started; `cpu_utilisation` that of all the usable cores, by anybody, over
-    the last interval (0 to 1). `dropped` counts data messages refused, by reason, since the agent started.
+    the last interval (0 to 1). `dropped` counts data messages refused, by reason, since the agent started. `power` has
+    one sample of each source, the one with the widest scope first. `ring` and `sequence` name the sample for good:
+    `sequence` counts on over restarts of the agent for as long as the ring on its disk lives.
     """
 
     incarnation: str
@@ -282,14 +581,22 @@ class Telemetry(msgspec.Struct, frozen=True, tag="telemetry"):
     cpu_s: float
     usable_cores: float
     cpu_utilisation: Optional[float]
-    memory_pss_bytes: Optional[int]
-    memory_rss_bytes: int
-    memory_peak_bytes: int
-    memory_limit_bytes: int
-    power: Optional[PowerSample]
+    memory: MemorySample
+    power: Tuple[PowerSample, ...]
+    thermal: Optional[ThermalSample]
     stages: Tuple[StageSample, ...]
     links: Tuple[LinkSample, ...]
     dropped: Dict[str, int]
+    ring: str = ""
+
+
+class HistoryChunk(msgspec.Struct, frozen=True, tag="history_chunk"):
+    """Samples of the ring, oldest first. `oldest` and `newest` are what it holds now (0 when it is empty)."""
+
+    ring: str
+    oldest: int
+    newest: int
+    samples: Tuple[Telemetry, ...]
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):
@@ -301,8 +608,8 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     stage: Optional[str] = None
 
 
-Event = Union[Progress, Telemetry, Fault]
-FromAgent = Union[Reply, Progress, Telemetry, Fault]
+Event = Union[Progress, JobProgress, Telemetry, Fault]
+FromAgent = Union[Reply, Progress, JobProgress, Telemetry, Fault]
 
 
 # --- the data plane --------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from partition_agent.power.selection import PowerMeter
-from partition_agent.protocol import LinkSample, PowerSample, StageSample, Telemetry
+from partition_agent.protocol import LinkSample, MemorySample, PowerModel, PowerSample, StageSample, Telemetry
 from partition_agent.system import ROOT, CpuMeter, memory_limit_bytes, process_memory, usable_cores
 
 INTERVAL_S = 1.0
@@ -47,10 +47,10 @@ class Sampler:
         self._stop.set()
         self._thread.join()
 
-    def declare_power(self, idle_w: Optional[float], busy_w: Optional[float]) -> None:
+    def declare_power(self, model: Optional[PowerModel]) -> None:
         """Take what the person declared of the device's consumption."""
         with self._lock:
-            self._power.declare(idle_w, busy_w)
+            self._power.declare(None if model is None else model.idle_w, None if model is None else model.busy_w)
 
     def sample(self) -> Telemetry:
         """Return one sample; utilisation is over the time since the last."""
@@ -70,11 +70,11 @@ class Sampler:
             cpu_s=times.user + times.system,
             usable_cores=usable_cores(self._affinity, self._root),
             cpu_utilisation=utilisation,
-            memory_pss_bytes=memory.pss_bytes,
-            memory_rss_bytes=memory.rss_bytes,
-            memory_peak_bytes=memory.peak_bytes,
-            memory_limit_bytes=memory_limit_bytes(self._root),
-            power=power,
+            memory=MemorySample(
+                memory.pss_bytes, None, memory.rss_bytes, memory.peak_bytes, memory_limit_bytes(self._root)
+            ),
+            power=() if power is None else (power,),
+            thermal=None,
             stages=tuple(stages),
             links=tuple(links),
             dropped=dropped,

@@ -26,6 +26,7 @@ from partition_agent.protocol import (
     Failed,
     Hello,
     PeerAddress,
+    PowerModel,
     Prepared,
     Progress,
     Reply,
@@ -227,15 +228,14 @@ def test_a_data_address_that_is_not_this_devices_is_said(agent: AgentProcess) ->
 
 def test_declared_watts_give_an_estimate_and_none_gives_nothing(agent: AgentProcess) -> None:
     sample = agent.control.telemetry()
-    if sample.power is not None:
+    if sample.power:
         pytest.skip("this machine has a power sensor")
-    assert agent.control.call(Configure("one", idle_power_w=2.0, busy_power_w=6.0)) == Done()
-    power = agent.control.telemetry().power
-    assert power is not None
+    assert agent.control.call(Configure("one", PowerModel(2.0, 6.0))) == Done()
+    (power,) = agent.control.telemetry().power
     assert (power.source, power.scope, power.method) == ("declared", "model", "estimated")
-    assert 2.0 <= power.power_w <= 6.0
+    assert power.power_w is not None and 2.0 <= power.power_w <= 6.0
     assert agent.control.call(Configure("one")) == Done()
-    assert agent.control.telemetry().power is None
+    assert agent.control.telemetry().power == ()
 
 
 def test_telemetry_counts_on_and_stays_within_bounds(agent: AgentProcess) -> None:
@@ -243,8 +243,9 @@ def test_telemetry_counts_on_and_stays_within_bounds(agent: AgentProcess) -> Non
     assert second.sequence > first.sequence and second.monotonic_s > first.monotonic_s
     assert second.incarnation == agent.state.incarnation
     assert second.cpu_utilisation is None or 0 <= second.cpu_utilisation <= 1
-    assert 0 < second.memory_rss_bytes <= second.memory_peak_bytes <= second.memory_limit_bytes
-    assert second.memory_pss_bytes is None or 0 < second.memory_pss_bytes <= second.memory_rss_bytes * 1.1
+    memory = second.memory
+    assert 0 < memory.rss_bytes <= memory.peak_bytes <= memory.limit_bytes
+    assert memory.pss_bytes is None or 0 < memory.pss_bytes <= memory.rss_bytes * 1.1
 
 
 def test_a_prepared_deployment_is_found_by_a_studio_that_comes_later(agent: AgentProcess) -> None:

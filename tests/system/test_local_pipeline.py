@@ -98,7 +98,7 @@ def test_live_figures_tell_frames_processor_memory_and_declared_power(desk: Desk
     power = live["a"].power
     assert power is not None
     assert (power.method, power.scope) == ("estimated", "model")
-    assert 2.0 <= power.power_w <= 6.0
+    assert power.power_w is not None and 2.0 <= power.power_w <= 6.0
     assert live["b"].power is None or live["b"].power.method != "estimated"
     for figures in live.values():
         assert figures.memory_bytes is not None

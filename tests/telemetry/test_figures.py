@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from partition_agent.protocol import LinkSample, PowerSample, StageSample, Telemetry
+from partition_agent.protocol import LinkSample, MemorySample, PowerSample, StageSample, Telemetry
 from partition_studio.telemetry.figures import device_live
 
 STAGE = StageSample("d", 1, "a-0", frames=100, lost=0, compute_s=5.0, queue_wait_s=1.0, queued=1)
@@ -16,11 +16,9 @@ BEFORE = Telemetry(
     cpu_s=10.0,
     usable_cores=2.0,
     cpu_utilisation=0.5,
-    memory_pss_bytes=90,
-    memory_rss_bytes=100,
-    memory_peak_bytes=110,
-    memory_limit_bytes=1000,
-    power=PowerSample(4.0, 30.0, "declared", "model", "estimated"),
+    memory=MemorySample(90, 80, 100, 110, 1000),
+    power=(PowerSample(4.0, 30.0, "declared", "model", "estimated"),),
+    thermal=None,
     stages=(STAGE,),
     links=(LINK,),
     dropped={},
@@ -29,7 +27,7 @@ NOW = msgspec.structs.replace(
     BEFORE,
     monotonic_s=52.0,
     cpu_s=11.0,
-    power=PowerSample(5.0, 40.0, "declared", "model", "estimated"),
+    power=(PowerSample(5.0, 40.0, "declared", "model", "estimated"),),
     stages=(msgspec.structs.replace(STAGE, frames=120, compute_s=6.0, queue_wait_s=1.5),),
     links=(msgspec.structs.replace(LINK, bytes_sent=5000, bytes_received=4500),),
 )
@@ -42,19 +40,18 @@ def test_rates_are_over_the_interval_between_the_samples() -> None:
     assert (live.sent_bytes_per_s, live.received_bytes_per_s) == (2000, 250)
     assert live.stages[0].compute_s == pytest.approx(0.05)
     assert live.stages[0].queue_wait_s == pytest.approx(0.025)
-    assert live.energy_per_frame_j == pytest.approx(0.5)
 
 
 def test_without_a_frame_there_is_no_time_per_frame() -> None:
     idle = msgspec.structs.replace(NOW, stages=(STAGE,))
     live = device_live("a", BEFORE, idle)
-    assert (live.frames_per_s, live.stages[0].compute_s, live.energy_per_frame_j) == (0, None, None)
+    assert (live.frames_per_s, live.stages[0].compute_s) == (0, None)
 
 
 @pytest.mark.parametrize("before", [None, msgspec.structs.replace(BEFORE, incarnation="older")])
 def test_the_first_sample_of_an_agent_has_no_rates(before: Telemetry | None) -> None:
     live = device_live("a", before, NOW)
-    assert (live.frames_per_s, live.sent_bytes_per_s, live.energy_per_frame_j) == (0, 0, None)
+    assert (live.frames_per_s, live.sent_bytes_per_s) == (0, 0)
     assert live.memory_bytes == 90
 
 
@@ -64,11 +61,11 @@ def test_a_new_epoch_of_a_stage_begins_at_nothing() -> None:
 
 
 def test_missing_power_stays_missing() -> None:
-    assert device_live("a", BEFORE, msgspec.structs.replace(NOW, power=None)).power is None
+    assert device_live("a", BEFORE, msgspec.structs.replace(NOW, power=())).power is None
 
 
 def test_a_method_that_is_not_known_is_not_taken_for_a_measurement() -> None:
-    odd = msgspec.structs.replace(NOW, power=PowerSample(5.0, 40.0, "x", "y", "precise, believe me"))
+    odd = msgspec.structs.replace(NOW, power=(PowerSample(5.0, 40.0, "x", "y", "precise, believe me"),))
     live = device_live("a", BEFORE, odd)
     assert live.power is not None
     assert live.power.method == "estimated"

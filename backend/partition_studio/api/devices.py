@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from partition_studio.api.deps import ServicesDep
-from partition_studio.schemas import DeviceIn, DeviceOut, LogOut
+from partition_studio.schemas import DeviceIn, DeviceOut, InventoryIn, InventoryOut, LogOut, SshHostOut
 
 router = APIRouter(tags=["devices"])
 
@@ -24,6 +24,18 @@ def add_device(services: ServicesDep, request: DeviceIn) -> DeviceOut:
     device's own, then ask again with `trusted_fingerprint`.
     """
     return services.devices.add(request)
+
+
+@router.post("/devices/inventory")
+def read_inventory(services: ServicesDep, request: InventoryIn) -> InventoryOut:
+    """Read an inventory file (YAML or Ansible's INI) and say what its hosts would be registered as."""
+    return services.devices.read_inventory(request)
+
+
+@router.get("/devices/ssh-hosts")
+def list_ssh_hosts(services: ServicesDep) -> list[SshHostOut]:
+    """List the hosts of the user's `~/.ssh/config` that can be registered by their alias."""
+    return services.devices.ssh_hosts()
 
 
 @router.post("/devices/{name}/check")

@@ -15,7 +15,7 @@ router = APIRouter(tags=["live"])
 @router.get("/live")
 def live_snapshot(services: ServicesDep) -> LiveSnapshotOut:
     """Get the newest figures of every device that reports."""
-    return LiveSnapshotOut(devices=services.live_figures())
+    return LiveSnapshotOut(devices=services.telemetry.live())
 
 
 @router.websocket("/live/ws")

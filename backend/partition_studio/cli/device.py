@@ -138,7 +138,7 @@ def check(
         print_json(device)
     else:
         _describe(device)
-    if device.state != "ready":
+    if device.state not in ("ready", "limited"):
         raise typer.Exit(1)
 
 

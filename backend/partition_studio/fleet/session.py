@@ -9,14 +9,27 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from partition_agent.protocol import AgentInfo, AgentState, Configure, End, Event, Hello, Request, Result, Shutdown
+from partition_agent.protocol import (
+    AgentInfo,
+    AgentState,
+    Configure,
+    End,
+    Event,
+    Hello,
+    JobProgress,
+    MeterSpec,
+    PowerModel,
+    Request,
+    Result,
+    Shutdown,
+)
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.address import LocalAddress, SshAddress
 from partition_studio.fleet.agent_client import AgentClient
@@ -58,8 +71,9 @@ class DeviceSpec:
     address: SshAddress | LocalAddress
     credentials: SshCredentials
     cpus: tuple[int, ...] = ()
-    idle_power_w: float | None = None
-    busy_power_w: float | None = None
+    power_model: PowerModel | None = None
+    meter: MeterSpec | None = None
+    shunt_ohm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +96,20 @@ class DeviceSession:
         on_event: Callable[[str, Event], None],
         on_lost: Callable[[str, str], None],
         on_ended: Callable[[str], None],
+        on_attached: Callable[[str, AgentInfo], None] = lambda _device, _info: None,
     ) -> None:
         """Take hold of a device.
 
-        `on_event` is told what the agent says, `on_lost` once that the agent is gone, `on_ended` that we ended it.
+        `on_event` is told what the agent says, `on_lost` once that the agent is gone, `on_ended` that we ended it,
+        `on_attached` (soon, in a thread of its own) that a conversation was opened.
         """
         self.spec = spec
         self._on_ended = on_ended
         self._files = files
         self._on_event = on_event
         self._on_lost = on_lost
+        self._on_attached = on_attached
+        self._job_listeners: dict[str, Callable[[JobProgress], None]] = {}
         self._lock = threading.RLock()
         self._connection: DeviceConnection | None = None
         self._check: DeviceCheck | None = None
@@ -202,14 +220,7 @@ class DeviceSession:
             info = agent.call(Hello(), CALL_S)
             if not isinstance(info, AgentInfo):
                 raise BadAnswerError(f"{connection.label}: the agent does not say who it is")
-            agent.call(
-                Configure(
-                    device=self.spec.name,
-                    idle_power_w=self.spec.idle_power_w,
-                    busy_power_w=self.spec.busy_power_w,
-                ),
-                CALL_S,
-            )
+            agent.call(self._configuration(), CALL_S)
         except BaseException:
             agent.close()
             raise
@@ -217,7 +228,20 @@ class DeviceSession:
         if conversation in self._broken:
             self._let_go()
             raise ConnectionLostError(f"the conversation with {connection.label} broke as it began")
+        threading.Thread(
+            target=self._on_attached, args=(self.spec.name, info), name=f"attached-{self.spec.name}", daemon=True
+        ).start()
         return info
+
+    def _configuration(self) -> Configure:
+        spec = self.spec
+        return Configure(device=spec.name, power_model=spec.power_model, meter=spec.meter, shunt_ohm=spec.shunt_ohm)
+
+    def configure(self, power_model: PowerModel | None, meter: MeterSpec | None, shunt_ohm: float | None) -> None:
+        """Take other power settings; a running agent is told at once, others when they start."""
+        self.spec = replace(self.spec, power_model=power_model, meter=meter, shunt_ohm=shunt_ohm)
+        if self._agent is not None:
+            self.call(self._configuration())
 
     def _let_go(self) -> None:
         """Close the conversation that counts."""
@@ -232,6 +256,15 @@ class DeviceSession:
         if agent is None:
             raise AgentUnreachableError(f"{self.spec.name}: no agent runs there")
         return agent.call(request, timeout_s)
+
+    @contextlib.contextmanager
+    def listening(self, job: str, on_progress: Callable[[JobProgress], None]) -> Iterator[None]:
+        """Hand the agent's reports of a job to `on_progress` meanwhile; it is called by the reading thread."""
+        self._job_listeners[job] = on_progress
+        try:
+            yield
+        finally:
+            self._job_listeners.pop(job, None)
 
     def push_model(
         self, holder: str, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck
@@ -326,6 +359,11 @@ class DeviceSession:
     # --- the agent's own voice (called by the client's reading thread) ------------------------------------------------
 
     def _event(self, event: Event) -> None:
+        if isinstance(event, JobProgress):
+            listener = self._job_listeners.get(event.job)
+            if listener is not None:
+                listener(event)
+            return
         self._on_event(self.spec.name, event)
 
     def _agent_closed(self, conversation: object, reason: DeviceError | None) -> None:

@@ -3,8 +3,11 @@
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas.base import ProblemOut, Schema
+from partition_studio.schemas.energy import EnergyOut
 from partition_studio.schemas.plans import CutOut, StageOut
 
 
@@ -69,6 +72,8 @@ class RunOut(Schema):
     latency_p50_s: float | None
     latency_p95_s: float | None
     problem: ProblemOut | None
+    energy: dict[str, EnergyOut] = Field(default_factory=dict)
+    """By device, from the first frame in to the last frame out; devices without a figure are left out."""
     recent: list[FrameResultOut]
     """The newest results first; a bounded number."""
 

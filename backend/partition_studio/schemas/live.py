@@ -1,23 +1,15 @@
 """Live messages over the WebSocket."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from partition_studio.schemas.base import Schema
 from partition_studio.schemas.deployments import DeploymentOut, RunOut
-from partition_studio.schemas.devices import DeviceOut
-
-
-class PowerOut(Schema):
-    """Power of a device, and where the figure comes from."""
-
-    power_w: float
-    energy_j: float
-    """Since the agent started."""
-    source: str
-    scope: str
-    method: Literal["counter", "sampled", "estimated"]
+from partition_studio.schemas.devices import DeviceOut, PowerMethod, PowerScope, ThermalOut
+from partition_studio.schemas.energy import EnergyOut, PowerOut
+from partition_studio.schemas.jobs import JobOut
 
 
 class StageLiveOut(Schema):
@@ -31,6 +23,10 @@ class StageLiveOut(Schema):
     queued: int
     frames: int
     lost: int
+    weight_bytes: int
+    activation_bytes: int | None
+    arena_bytes: int | None
+    """What loading and the first run added beyond weights and activations."""
 
 
 class DeviceLiveOut(Schema):
@@ -47,12 +43,22 @@ class DeviceLiveOut(Schema):
     usable_cores: float
     memory_bytes: int | None
     """The agent's proportional set size (PSS)."""
+    memory_unique_bytes: int | None
+    """Of it, what is the agent's alone (USS)."""
     memory_peak_bytes: int
     memory_limit_bytes: int
+    memory_model_bytes: int
+    """The models' own share: weights, activations and what loading added."""
+    gpu_memory_bytes: int | None
+    """On a Jetson this is part of `memory_bytes`, not on top."""
     received_bytes_per_s: float
     sent_bytes_per_s: float
     power: PowerOut | None
-    energy_per_frame_j: float | None
+    """The source with the widest scope."""
+    other_power: list[PowerOut]
+    energy: EnergyOut | None
+    """Over the last ten seconds or so, by `power`."""
+    thermal: ThermalOut | None
     stages: list[StageLiveOut]
     dropped: dict[str, int]
 
@@ -62,6 +68,26 @@ class DeviceLiveMessage(Schema):
 
     type: Literal["device_live"] = "device_live"
     live: DeviceLiveOut
+
+
+class JobMessage(Schema):
+    """A long task moved on or ended."""
+
+    type: Literal["job"] = "job"
+    job: JobOut
+
+
+class LinksMessage(Schema):
+    """Link figures changed: fetch them again."""
+
+    type: Literal["links"] = "links"
+
+
+class ProfilesMessage(Schema):
+    """The profiles of a device changed: fetch them again."""
+
+    type: Literal["profiles"] = "profiles"
+    device: str
 
 
 class DeviceMessage(Schema):
@@ -112,7 +138,10 @@ LiveMessage = Annotated[
     | DeploymentMessage
     | RunMessage
     | ModelsMessage
-    | PlansMessage,
+    | PlansMessage
+    | JobMessage
+    | LinksMessage
+    | ProfilesMessage,
     Field(discriminator="type"),
 ]
 
@@ -136,3 +165,28 @@ class StudioOut(Schema):
     version: str
     demo_model_id: str | None
     """Set when the studio was started by `partition-studio demo`: what to open first."""
+
+
+class HistoryPointOut(Schema):
+    """One moment of a device's history; a figure that was not measured is None."""
+
+    at: datetime
+    frames_per_s: float | None
+    cpu_utilisation: float | None
+    memory_bytes: int | None
+    power_w: float | None
+    temperature_c: float | None
+    throttled: bool
+
+
+class HistoryOut(Schema):
+    """A device's history. Where nothing was sampled there is a point whose figures are all None: a gap."""
+
+    device: str
+    step_s: float
+    points: list[HistoryPointOut]
+    power_source: str | None
+    power_scope: PowerScope | None
+    power_method: PowerMethod | None
+    missing_samples: int
+    """Samples that were taken and are lost (the ring on the device was full)."""

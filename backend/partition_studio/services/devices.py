@@ -2,18 +2,16 @@
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import func, select
 
-from partition_agent.protocol import Event
+from partition_agent.protocol import AgentInfo, Event, MeterSpec, PowerModel
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
 from partition_studio.fleet.address import LocalAddress, SshAddress, parse_address, parse_device_name
-from partition_studio.fleet.check import DeviceCheck, PythonFound
+from partition_studio.fleet.check import DeviceCheck
 from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles
 from partition_studio.fleet.ssh import trust_host_key
@@ -26,12 +24,18 @@ from partition_studio.schemas import (
     DeviceMessage,
     DeviceOut,
     DeviceRemovedMessage,
+    InventoryIn,
+    InventoryOut,
+    MeterOut,
+    PowerModelOut,
+    PowerSettingsOut,
     ProblemOut,
-    PythonOut,
+    SshHostOut,
 )
+from partition_studio.services.check_out import check_out
 from partition_studio.settings import DataDir
 from partition_studio.store.database import Database
-from partition_studio.store.tables import DeviceRow
+from partition_studio.store.tables import DeviceRow, Json
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
@@ -58,33 +62,6 @@ class DeviceBusyError(ConflictError):
     next_step = "Stop that deployment first."
 
 
-def _python_out(found: PythonFound) -> PythonOut:
-    return PythonOut(path=found.path, version=".".join(str(part) for part in found.version))
-
-
-def check_out(check: DeviceCheck, cpus: Sequence[int] | None, memory_bytes: int | None) -> DeviceCheckOut:
-    """Describe what a check found; `cpus` and `memory_bytes` are what the person allowed."""
-    facts = check.facts
-    cores = facts.cores or 0.0
-    libc = facts.libc if facts.libc_version is None else f"{facts.libc} {'.'.join(map(str, facts.libc_version))}"
-    return DeviceCheckOut(
-        verdict=check.verdict,
-        reasons=[reason.text for reason in check.reasons],
-        checked_at=datetime.now(UTC),
-        os=facts.os_release or facts.system,
-        architecture=facts.machine,
-        model=facts.model or None,
-        libc=libc,
-        python=None if check.python is None else _python_out(check.python),
-        # The same Python is found under several names; one of each version is told.
-        pythons=list({found.version: _python_out(found) for found in reversed(facts.pythons)}.values())[::-1],
-        usable_cores=min(cores, len(cpus)) if cpus else cores,
-        memory_bytes=min(size for size in (memory_bytes, facts.memory_total_bytes, sys.maxsize) if size is not None),
-        memory_available_bytes=facts.memory_available_bytes,
-        disk_free_bytes=facts.disk_free_bytes,
-    )
-
-
 class DeviceService:
     """Add, check, list and remove devices. Every call may block; thread-safe."""
 
@@ -97,14 +74,23 @@ class DeviceService:
         on_event: Callable[[str, Event], None],
         on_lost: Callable[[str, str], None],
         on_ended: Callable[[str], None],
+        on_attached: Callable[[str, AgentInfo], None],
         deployment_of: Callable[[str], str | None],
+        job_of: Callable[[str], str | None],
     ) -> None:
-        """Open the registry; `deployment_of` tells which active deployment a device takes part in."""
+        """Open the registry; `deployment_of` and `job_of` tell in which active one a device takes part.
+
+        `on_attached` is told each time that a conversation with an agent was opened.
+        """
         self._database = database
         self._hub = hub
         self._on_event = on_event
         self._on_lost = on_lost
         self._on_ended = on_ended
+        self._on_attached = on_attached
+        self._job_of = job_of
+        #: Passwords of the devices' meters; in memory only.
+        self._meter_passwords: dict[str, str] = {}
         self._deployment_of = deployment_of
         user_known_hosts = Path.home() / ".ssh" / "known_hosts"
         self._files = FleetFiles(
@@ -152,15 +138,14 @@ class DeviceService:
             key_file=request.key_file,
             cpus=request.cpus,
             memory_bytes=request.memory_bytes,
-            idle_power_w=request.idle_power_w,
-            busy_power_w=request.busy_power_w,
+            power=_declared(request),
             state="unknown",
             check=None,
             problem=None,
         )
         if isinstance(address, SshAddress) and request.trusted_fingerprint is not None:
             trust_host_key(address, request.trusted_fingerprint, self._files.host_keys)
-        device = self._open(_spec(row, request.password))
+        device = self._open(self._spec(row, request.password))
         try:
             _note(row, device.check())
             with self._lock, self._database.session() as session:
@@ -232,6 +217,55 @@ class DeviceService:
             if row.name in names:
                 self._hub.publish(DeviceMessage(device=self._out(row)))
 
+    def read_inventory(self, request: InventoryIn) -> InventoryOut:
+        """Say what the hosts of an inventory file would be registered as."""
+        raise NotImplementedError
+
+    def ssh_hosts(self) -> list[SshHostOut]:
+        """List the hosts of the user's `~/.ssh/config` that can be registered by their alias."""
+        raise NotImplementedError
+
+    # --- power settings (what they mean is `services.power`'s) -------------------------------------------------------
+
+    def power(self, name: str) -> Json:
+        """Return a device's power settings as they are kept: `meter`, `shunt_ohm`, `model`; never a password."""
+        return dict(self._row(name).power)
+
+    def set_power(self, name: str, power: Json, meter_password: str | None) -> DeviceOut:
+        """Keep power settings, and the meter's password in memory; a running agent takes them at once."""
+        with self._database.session() as session, session.begin():
+            row = session.get(DeviceRow, name)
+            if row is None:
+                raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
+            row.power = power
+        if meter_password is not None:
+            self._meter_passwords[name] = meter_password
+        device = self._sessions.get(name)
+        if device is not None:
+            spec = self._spec(row, self._passwords.get(name))
+            device.configure(spec.power_model, spec.meter, spec.shunt_ohm)
+        out = self._out(row)
+        self._hub.publish(DeviceMessage(device=out))
+        return out
+
+    def _spec(self, row: DeviceRow, password: str | None) -> DeviceSpec:
+        key_file = None if row.key_file is None else Path(row.key_file).expanduser()
+        settings = power_out(row.power, has_password=False)
+        meter, model = settings.meter, settings.model
+        return DeviceSpec(
+            name=row.name,
+            address=parse_address(row.address),
+            credentials=SshCredentials(key_file=key_file, password=password),
+            cpus=tuple(row.cpus or ()),
+            power_model=None
+            if model is None
+            else PowerModel(model.idle_w, model.busy_w, model.source, model.residual_w),
+            meter=None
+            if meter is None
+            else MeterSpec(meter.kind, meter.host, meter.port, meter.user, self._meter_passwords.get(row.name, "")),
+            shunt_ohm=settings.shunt_ohm,
+        )
+
     # --- sessions ----------------------------------------------------------------------------------------------------
 
     def session(self, name: str) -> DeviceSession:
@@ -239,7 +273,7 @@ class DeviceService:
         row = self._row(name)
         with self._lock:
             if name not in self._sessions:
-                self._sessions[name] = self._open(_spec(row, self._passwords.get(name)))
+                self._sessions[name] = self._open(self._spec(row, self._passwords.get(name)))
             return self._sessions[name]
 
     def close(self) -> None:
@@ -254,7 +288,14 @@ class DeviceService:
                 logger.warning("device_close_failed", extra={"device": device.spec.name, "reason": error.message})
 
     def _open(self, spec: DeviceSpec) -> DeviceSession:
-        return DeviceSession(spec, self._files, on_event=self._on_event, on_lost=self._on_lost, on_ended=self._on_ended)
+        return DeviceSession(
+            spec,
+            self._files,
+            on_event=self._on_event,
+            on_lost=self._on_lost,
+            on_ended=self._on_ended,
+            on_attached=self._on_attached,
+        )
 
     def _rows(self) -> Sequence[DeviceRow]:
         with self._database.session() as session:
@@ -279,10 +320,10 @@ class DeviceService:
                 "problem": row.problem,
                 "cpus": row.cpus,
                 "memory_bytes": row.memory_bytes,
-                "idle_power_w": row.idle_power_w,
-                "busy_power_w": row.busy_power_w,
+                "power": power_out(row.power, has_password=row.name in self._meter_passwords),
                 "agent_running": device is not None and device.agent_running,
                 "deployment_id": self._deployment_of(row.name),
+                "job_id": self._job_of(row.name),
             }
         )
 
@@ -302,15 +343,22 @@ def _check_request(request: DeviceIn) -> None:
             raise BadInputError(f"This machine's usable cores are {sorted(usable)}, not {request.cpus}")
 
 
-def _spec(row: DeviceRow, password: str | None) -> DeviceSpec:
-    key_file = None if row.key_file is None else Path(row.key_file).expanduser()
-    return DeviceSpec(
-        name=row.name,
-        address=parse_address(row.address),
-        credentials=SshCredentials(key_file=key_file, password=password),
-        cpus=tuple(row.cpus or ()),
-        idle_power_w=row.idle_power_w,
-        busy_power_w=row.busy_power_w,
+def _declared(request: DeviceIn) -> Json:
+    """Return the power settings of a device that is registered."""
+    if request.idle_power_w is None or request.busy_power_w is None:
+        return {}
+    return {"model": {"idle_w": request.idle_power_w, "busy_w": request.busy_power_w, "source": "declared"}}
+
+
+def power_out(power: Json, *, has_password: bool) -> PowerSettingsOut:
+    """Tell the power settings as they are kept; `has_password` is of the meter."""
+    meter, model = power.get("meter"), power.get("model")
+    return PowerSettingsOut(
+        meter=None if meter is None else MeterOut(**meter, has_password=has_password),
+        shunt_ohm=power.get("shunt_ohm"),
+        model=None
+        if model is None
+        else PowerModelOut.model_validate({"residual_w": None, "calibrated_at": None, **model}),
     )
 
 

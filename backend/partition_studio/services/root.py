@@ -2,20 +2,22 @@
 
 import fcntl
 import logging
-import threading
 from typing import IO
 
 from partition_agent.protocol import Event, Fault, Progress, Telemetry
 from partition_studio.errors import StudioUnavailableError
-from partition_studio.schemas import DeviceLiveMessage, DeviceLiveOut
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.devices import DeviceService
+from partition_studio.services.jobs import JobService
+from partition_studio.services.links import LinkService
 from partition_studio.services.models import ModelService
 from partition_studio.services.plans import PlanService
+from partition_studio.services.power import PowerService
+from partition_studio.services.profiles import ProfileService
 from partition_studio.services.runs import RunService
+from partition_studio.services.telemetry import TelemetryService
 from partition_studio.settings import DataDir
 from partition_studio.store.database import open_in
-from partition_studio.telemetry.figures import device_live
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class Services:
         self._lock_file = _lock(data_dir)
         self._database = open_in(data_dir.path)
         self.hub = LiveHub()
+        self.jobs = JobService(self.hub)
+        self.telemetry = TelemetryService(self._database, self.hub)
         self.deployments = DeploymentService(self._database, self.hub)
         self.models = ModelService(data_dir.path, self._database, self.hub, self.deployments.active_of)
         self.devices = DeviceService(
@@ -45,24 +49,24 @@ class Services:
             self.hub,
             on_event=self._on_event,
             on_lost=self._on_lost,
-            on_ended=self._forget_figures,
+            on_ended=self.telemetry.forget_live,
             deployment_of=self.deployments.active_on,
+            on_attached=self.telemetry.attached,
+            job_of=self.jobs.of_device,
         )
         self.deployments.attach(self.models, self.devices)
         self.plans = PlanService(self._database, self.hub, self.models, self.devices)
         self.runs = RunService(self._database, self.hub, self.models, self.deployments)
-        self._figures_lock = threading.Lock()
-        self._last_sample: dict[str, Telemetry] = {}
-        self._figures: dict[str, DeviceLiveOut] = {}
+        self.power = PowerService(self._database, self.hub, self.devices, self.jobs)
+        self.profiles = ProfileService(
+            self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
+        )
+        self.links = LinkService(self._database, self.hub, self.devices, self.jobs)
         self.deployments.resume_running()
-
-    def live_figures(self) -> list[DeviceLiveOut]:
-        """Return the newest figures of every device that reports."""
-        with self._figures_lock:
-            return list(self._figures.values())
 
     def close(self) -> None:
         """End everything that this studio began, and let go of the data folder."""
+        self.jobs.close()
         self.deployments.close()
         self.devices.close()
         self._database.close()
@@ -71,23 +75,14 @@ class Services:
     def _on_event(self, device: str, event: Event) -> None:
         match event:
             case Telemetry():
-                with self._figures_lock:
-                    live = device_live(device, self._last_sample.get(device), event)
-                    self._last_sample[device] = event
-                    self._figures[device] = live
-                self.hub.publish(DeviceLiveMessage(live=live))
+                self.telemetry.take(device, event)
             case Progress():
                 self.deployments.each_active(lambda live: live.stage_progress(device, event))
             case Fault():
                 logger.warning("agent_fault", extra={"device": device, "code": event.code, "reason": event.message})
 
-    def _forget_figures(self, device: str) -> None:
-        with self._figures_lock:
-            self._figures.pop(device, None)
-            self._last_sample.pop(device, None)
-
     def _on_lost(self, device: str, reason: str) -> None:
-        self._forget_figures(device)
+        self.telemetry.forget_live(device)
         self.deployments.device_lost(device, reason)
         self.devices.tell([device])
 

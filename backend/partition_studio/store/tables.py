@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -80,8 +80,8 @@ class DeviceRow(Base):
     key_file: Mapped[str | None] = mapped_column(Text)
     cpus: Mapped[list[int] | None] = mapped_column(JSON)
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    idle_power_w: Mapped[float | None]
-    busy_power_w: Mapped[float | None]
+    power: Mapped[Json] = mapped_column(JSON)
+    """Power settings without any password: `meter`, `shunt_ohm`, `model`."""
     state: Mapped[str] = mapped_column(String(12))
     check: Mapped[Json | None] = mapped_column("last_check", JSON)
     problem: Mapped[Json | None] = mapped_column(JSON)
@@ -109,3 +109,61 @@ class RunRow(Base):
     deployment_id: Mapped[str] = mapped_column(String(16), index=True)
     document: Mapped[Json] = mapped_column(JSON)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TelemetryRow(Base):
+    """One sample of a device, at the studio's time. `ring` and `sequence` are the agent's: nothing is kept twice."""
+
+    __tablename__ = "telemetry"
+
+    device: Mapped[str] = mapped_column(String(63), primary_key=True)
+    ring: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at_s: Mapped[float] = mapped_column(index=True)
+    """Unix time by the studio's clock."""
+    incarnation: Mapped[str] = mapped_column(String(32))
+    figures: Mapped[Json] = mapped_column(JSON)
+
+
+class ProfileRow(Base):
+    """What the layers of a network take on a device; one for each set of conditions, the newest."""
+
+    __tablename__ = "profiles"
+    __table_args__ = (UniqueConstraint("device", "network_digest", "runtime", "threads", "provider"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(String(63), index=True)
+    model_id: Mapped[str] = mapped_column(String(12))
+    network_digest: Mapped[str] = mapped_column(String(64))
+    runtime: Mapped[str] = mapped_column(String(40))
+    threads: Mapped[int]
+    provider: Mapped[str] = mapped_column(String(60))
+    document: Mapped[Json] = mapped_column(JSON)
+    measured_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class LinkProfileRow(Base):
+    """The newest figures of one direction between two devices, by method."""
+
+    __tablename__ = "link_profiles"
+
+    source: Mapped[str] = mapped_column(String(63), primary_key=True)
+    target: Mapped[str] = mapped_column(String(63), primary_key=True)
+    method: Mapped[str] = mapped_column(String(12), primary_key=True)
+    bytes_per_s: Mapped[float]
+    rtt_s: Mapped[float | None]
+    rtt_min_s: Mapped[float | None]
+    measured_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MeterReadingRow(Base):
+    """A reading of a meter's counter that the person typed."""
+
+    __tablename__ = "meter_readings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device: Mapped[str] = mapped_column(String(63), index=True)
+    energy_j: Mapped[float]
+    read_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    frames: Mapped[int | None] = mapped_column(BigInteger)
+    """Frames that left the device between the reading before and this one, as far as is known."""

@@ -4,21 +4,32 @@ from collections.abc import Mapping
 from typing import Literal
 
 from partition_agent.protocol import PowerSample, StageSample, Telemetry
-from partition_studio.schemas import DeviceLiveOut, PowerOut, StageLiveOut
+from partition_studio.schemas import DeviceLiveOut, PowerOut, PowerScope, StageLiveOut
 
 METHODS: Mapping[str, Literal["counter", "sampled", "estimated"]] = {"counter": "counter", "sampled": "sampled"}
 
 
-def _power(sample: PowerSample | None) -> PowerOut | None:
-    if sample is None:
-        return None
+SCOPES: Mapping[str, PowerScope] = {
+    "board": "board",
+    "module": "module",
+    "package": "package",
+    "rails": "rails",
+    "battery": "battery",
+    "wall": "wall",
+    "gpu": "gpu",
+}
+
+
+def power_of(sample: PowerSample) -> PowerOut:
+    """Describe a power sample. A device may say what it likes: what we do not know is no measurement."""
     return PowerOut(
         power_w=sample.power_w,
         energy_j=sample.energy_j,
         source=sample.source,
-        scope=sample.scope,
-        # A device may say what it likes; a method that we do not know is no measurement.
+        scope=SCOPES.get(sample.scope, "model"),
         method=METHODS.get(sample.method, "estimated"),
+        uncertainty=sample.uncertainty,
+        coverage=min(max(sample.coverage, 0.0), 1.0),
     )
 
 
@@ -37,6 +48,9 @@ def _stage(before: StageSample | None, now: StageSample, interval_s: float) -> S
         queued=now.queued,
         frames=now.frames,
         lost=now.lost,
+        weight_bytes=now.weight_bytes,
+        activation_bytes=now.activation_bytes,
+        arena_bytes=now.arena_bytes,
     )
 
 
@@ -58,10 +72,7 @@ def device_live(device: str, before: Telemetry | None, now: Telemetry) -> Device
         received += max(link.bytes_received - (old.bytes_received if old else 0), 0)
         sent += max(link.bytes_sent - (old.bytes_sent if old else 0), 0)
     frames_per_s = max((stage.frames_per_s for stage in stages), default=0.0)
-    power = _power(now.power)
-    energy_per_frame_j = None
-    if before is not None and before.power is not None and power is not None and frames_per_s > 0:
-        energy_per_frame_j = max(power.energy_j - before.power.energy_j, 0.0) / (frames_per_s * interval_s)
+    powers = [power_of(sample) for sample in now.power]
     return DeviceLiveOut(
         device=device,
         unix_s=now.unix_s,
@@ -69,13 +80,20 @@ def device_live(device: str, before: Telemetry | None, now: Telemetry) -> Device
         cpu_utilisation=now.cpu_utilisation,
         agent_cores=(now.cpu_s - before.cpu_s) / interval_s if before is not None else 0.0,
         usable_cores=now.usable_cores,
-        memory_bytes=now.memory_pss_bytes,
-        memory_peak_bytes=now.memory_peak_bytes,
-        memory_limit_bytes=now.memory_limit_bytes,
+        memory_bytes=now.memory.pss_bytes,
+        memory_unique_bytes=now.memory.uss_bytes,
+        memory_peak_bytes=now.memory.peak_bytes,
+        memory_limit_bytes=now.memory.limit_bytes,
+        memory_model_bytes=sum(
+            stage.weight_bytes + (stage.activation_bytes or 0) + (stage.arena_bytes or 0) for stage in now.stages
+        ),
+        gpu_memory_bytes=now.memory.gpu_bytes,
         received_bytes_per_s=received / interval_s,
         sent_bytes_per_s=sent / interval_s,
-        power=power,
-        energy_per_frame_j=energy_per_frame_j,
+        power=powers[0] if powers else None,
+        other_power=powers[1:],
+        energy=None,
+        thermal=None,
         stages=stages,
         dropped=dict(now.dropped),
     )

@@ -13,10 +13,13 @@ from partition_studio.schemas import (
     DeviceLiveMessage,
     DeviceMessage,
     DeviceRemovedMessage,
+    JobMessage,
+    LinksMessage,
     LiveEnvelope,
     LiveMessage,
     ModelsMessage,
     PlansMessage,
+    ProfilesMessage,
     RunMessage,
 )
 
@@ -41,6 +44,12 @@ def message_key(message: LiveMessage) -> tuple[str, str]:
             return ("models", "")
         case PlansMessage(model_id=model_id):
             return ("plans", model_id)
+        case JobMessage(job=job):
+            return ("job", job.id)
+        case LinksMessage():
+            return ("links", "")
+        case ProfilesMessage(device=device):
+            return ("profiles", device)
 
 
 class Subscription:

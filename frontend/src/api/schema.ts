@@ -64,6 +64,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/deployments/{deployment_id}/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Predict Stages
+         * @description Compare each stage's time, predicted from the profiles, with what the deployment's devices measured.
+         */
+        get: operations["predict_stages_api_deployments__deployment_id__predictions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deployments/{deployment_id}/runs": {
         parameters: {
             query?: never;
@@ -151,6 +171,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/devices/{name}/calibration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Calibrate
+         * @description Fit the device's power model by running it at some levels, or keep it at one level for a while.
+         */
+        post: operations["calibrate_api_devices__name__calibration_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices/{name}/check": {
         parameters: {
             query?: never;
@@ -171,6 +211,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/devices/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read History
+         * @description Read what a device did over the last `seconds`, in at most `points` points; gaps are points without figures.
+         */
+        get: operations["read_history_api_devices__name__history_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices/{name}/log": {
         parameters: {
             query?: never;
@@ -183,6 +243,110 @@ export interface paths {
          * @description Read the last lines of the device's agent log.
          */
         get: operations["read_log_api_devices__name__log_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{name}/meter-readings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Readings
+         * @description List the meter readings that were typed, newest first.
+         */
+        get: operations["list_readings_api_devices__name__meter_readings_get"];
+        put?: never;
+        /**
+         * Add Reading
+         * @description File a meter reading; the answer tells the energy since the one before.
+         */
+        post: operations["add_reading_api_devices__name__meter_readings_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{name}/power": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Power
+         * @description Say how a device's power is known beside its own sensors; a running agent takes it at once.
+         */
+        put: operations["set_power_api_devices__name__power_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{name}/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Profile
+         * @description Measure the layers of a model on a device; one that was measured under the same conditions is done at once.
+         */
+        post: operations["start_profile_api_devices__name__profiles_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/inventory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read Inventory
+         * @description Read an inventory file (YAML or Ansible's INI) and say what its hosts would be registered as.
+         */
+        post: operations["read_inventory_api_devices_inventory_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/ssh-hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Ssh Hosts
+         * @description List the hosts of the user's `~/.ssh/config` that can be registered by their alias.
+         */
+        get: operations["list_ssh_hosts_api_devices_ssh_hosts_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -225,6 +389,90 @@ export interface paths {
          * @description Add an example network.
          */
         post: operations["add_example_api_examples__example_id__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Jobs
+         * @description List the jobs, newest first.
+         */
+        get: operations["list_jobs_api_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Job
+         * @description Show a job.
+         */
+        get: operations["show_job_api_jobs__job_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{job_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Job
+         * @description Ask a job to end; one that has ended stays as it is.
+         */
+        post: operations["cancel_job_api_jobs__job_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Links
+         * @description List the newest figures of every direction.
+         */
+        get: operations["list_links_api_links_get"];
+        put?: never;
+        /**
+         * Measure Links
+         * @description Measure bandwidth and round trips between every pair, both directions, one pair after the other.
+         */
+        post: operations["measure_links_api_links_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -511,6 +759,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Profiles
+         * @description List the profiles, newest first.
+         */
+        get: operations["list_profiles_api_profiles_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/profiles/{profile_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Profile
+         * @description Show a profile with its layers and fused kernels.
+         */
+        get: operations["show_profile_api_profiles__profile_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Profile
+         * @description Forget a profile.
+         */
+        delete: operations["delete_profile_api_profiles__profile_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -595,6 +887,31 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AcceleratorOut
+         * @description A GPU, NPU or the like.
+         */
+        AcceleratorOut: {
+            /** Detail */
+            detail: string;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * AdminStepOut
+         * @description One command that an administrator may run to open a sensor; the studio never runs it.
+         */
+        AdminStepOut: {
+            /** Command */
+            command: string;
+            /**
+             * Exposes
+             * @description What becomes readable by whom, and what that may reveal.
+             */
+            exposes: string;
+        };
         /**
          * AutodiceIn
          * @description AutoDiCE's files, as text.
@@ -712,6 +1029,48 @@ export interface components {
             source: "samples" | "files" | "random";
         };
         /**
+         * CalibrationIn
+         * @description Calibrate the power model by running the device at some levels.
+         *
+         *     The watts come from its meter or sensor, or `typed_w` holds them by level (`{"0": 2.7, "1": 6.4}`), as the person
+         *     read them while a first call with `hold_level` kept the device at each level.
+         */
+        CalibrationIn: {
+            /**
+             * Hold Level
+             * @description Only keep the device at this level for `seconds`, and store nothing: the person reads the meter meanwhile.
+             */
+            hold_level?: number | null;
+            /** Levels */
+            levels?: number[];
+            /**
+             * Seconds
+             * @default 20
+             */
+            seconds: number;
+            /**
+             * Typed W
+             * @description Watts by level, typed by the person; nothing is run then.
+             */
+            typed_w?: {
+                [key: string]: number;
+            } | null;
+        };
+        /**
+         * CalibrationPointOut
+         * @description One level of a calibration: utilisation 0 to 1, watts, and where the watts come from (`typed` or a source).
+         */
+        CalibrationPointOut: {
+            /** Level */
+            level: number;
+            /** Power W */
+            power_w: number;
+            /** Source */
+            source: string;
+            /** Utilisation */
+            utilisation: number;
+        };
+        /**
          * ClassScoreOut
          * @description A class and its score.
          */
@@ -819,15 +1178,36 @@ export interface components {
          * @description What a device is and can do, as found by its last check.
          */
         DeviceCheckOut: {
+            /** Accelerators */
+            accelerators: components["schemas"]["AcceleratorOut"][];
+            /** Addresses */
+            addresses: string[];
+            /** Affinity Cores */
+            affinity_cores: number | null;
             /** Architecture */
             architecture: string;
+            /** Bits */
+            bits: number | null;
             /**
              * Checked At
              * Format: date-time
              */
             checked_at: string;
+            /**
+             * Clock Offset S
+             * @description The device's clock minus the studio's.
+             */
+            clock_offset_s: number | null;
+            /** Clock Uncertainty S */
+            clock_uncertainty_s: number | null;
+            /** Cpu Flags Missing */
+            cpu_flags_missing: string[];
             /** Disk Free Bytes */
             disk_free_bytes: number | null;
+            /** Has Sftp */
+            has_sftp: boolean | null;
+            /** Kernel */
+            kernel: string | null;
             /** Libc */
             libc: string | null;
             /** Memory Available Bytes */
@@ -837,23 +1217,55 @@ export interface components {
              * @description Usable memory: the control group's limit where there is one, else the machine's.
              */
             memory_bytes: number;
+            /** Memory Cgroup Bytes */
+            memory_cgroup_bytes: number | null;
+            /** Memory Physical Bytes */
+            memory_physical_bytes: number | null;
             /** Model */
             model: string | null;
+            /**
+             * Onnxruntime
+             * @description The newest ONNX Runtime that the device can run.
+             */
+            onnxruntime: string | null;
             /** Os */
             os: string;
+            /** Power Sources */
+            power_sources: components["schemas"]["PowerSourceOut"][];
+            /** Providers */
+            providers: components["schemas"]["ProviderOut"][];
             /** @description The one that the agent would use. */
             python: components["schemas"]["PythonOut"] | null;
             /** Pythons */
             pythons: components["schemas"]["PythonOut"][];
+            /**
+             * Quota Cores
+             * @description Cores that the control group's quota allows; None without a quota.
+             */
+            quota_cores: number | null;
             /** Reasons */
-            reasons: string[];
+            reasons: components["schemas"]["ReasonOut"][];
+            /**
+             * Restart Note
+             * @description Why it does, or does not, and what would change that.
+             */
+            restart_note: string;
+            /** Restarts After Reboot */
+            restarts_after_reboot: boolean;
+            /**
+             * Starts By
+             * @description How the agent is started there.
+             * @enum {string}
+             */
+            starts_by: "systemd" | "detached";
+            thermal: components["schemas"]["ThermalOut"] | null;
             /** Usable Cores */
             usable_cores: number;
             /**
              * Verdict
              * @enum {string}
              */
-            verdict: "ready" | "cannot";
+            verdict: "ready" | "limited" | "cannot";
         };
         /**
          * DeviceCostOut
@@ -892,7 +1304,7 @@ export interface components {
         DeviceIn: {
             /**
              * Address
-             * @description `ssh://user@host[:port]`, or `local:` for a process on the studio's own machine.
+             * @description `ssh://user@host[:port]`, `ssh://ALIAS` for a host of the user's `~/.ssh/config`, or `local:`.
              */
             address: string;
             /** Busy Power W */
@@ -905,8 +1317,14 @@ export interface components {
             /** Idle Power W */
             idle_power_w?: number | null;
             /**
+             * Keep Password
+             * @description Keep the password in the system's keyring, where there is one.
+             * @default false
+             */
+            keep_password: boolean;
+            /**
              * Key File
-             * @description Private key on the studio's machine. Without it: the ssh-agent and the user's usual keys.
+             * @description Private key on the studio's machine. Without it: `~/.ssh/config`, the ssh-agent and the user's usual keys.
              */
             key_file?: string | null;
             /**
@@ -918,7 +1336,7 @@ export interface components {
             name: string;
             /**
              * Password
-             * @description Kept in memory until the studio ends; written nowhere.
+             * @description Kept in memory until the studio ends; written nowhere, unless `keep_password`.
              */
             password?: string | null;
             /**
@@ -960,13 +1378,18 @@ export interface components {
             dropped: {
                 [key: string]: number;
             };
-            /** Energy Per Frame J */
-            energy_per_frame_j: number | null;
+            /** @description Over the last ten seconds or so, by `power`. */
+            energy: components["schemas"]["EnergyOut"] | null;
             /**
              * Frames Per S
              * @description Frames that left its last stage.
              */
             frames_per_s: number;
+            /**
+             * Gpu Memory Bytes
+             * @description On a Jetson this is part of `memory_bytes`, not on top.
+             */
+            gpu_memory_bytes: number | null;
             /**
              * Memory Bytes
              * @description The agent's proportional set size (PSS).
@@ -974,8 +1397,21 @@ export interface components {
             memory_bytes: number | null;
             /** Memory Limit Bytes */
             memory_limit_bytes: number;
+            /**
+             * Memory Model Bytes
+             * @description The models' own share: weights, activations and what loading added.
+             */
+            memory_model_bytes: number;
             /** Memory Peak Bytes */
             memory_peak_bytes: number;
+            /**
+             * Memory Unique Bytes
+             * @description Of it, what is the agent's alone (USS).
+             */
+            memory_unique_bytes: number | null;
+            /** Other Power */
+            other_power: components["schemas"]["PowerOut"][];
+            /** @description The source with the widest scope. */
             power: components["schemas"]["PowerOut"] | null;
             /** Received Bytes Per S */
             received_bytes_per_s: number;
@@ -983,6 +1419,7 @@ export interface components {
             sent_bytes_per_s: number;
             /** Stages */
             stages: components["schemas"]["StageLiveOut"][];
+            thermal: components["schemas"]["ThermalOut"] | null;
             /** Unix S */
             unix_s: number;
             /** Usable Cores */
@@ -1005,12 +1442,13 @@ export interface components {
          * @description A registered device.
          */
         DeviceOut: {
-            /** Address */
+            /**
+             * Address
+             * @description As the person gave it.
+             */
             address: string;
             /** Agent Running */
             agent_running: boolean;
-            /** Busy Power W */
-            busy_power_w: number | null;
             check: components["schemas"]["DeviceCheckOut"] | null;
             /** Cpus */
             cpus: number[] | null;
@@ -1019,13 +1457,24 @@ export interface components {
              * @description The deployment that it takes part in now.
              */
             deployment_id: string | null;
-            /** Idle Power W */
-            idle_power_w: number | null;
+            /**
+             * Job Id
+             * @description The job (profile, links, calibration) that it takes part in now.
+             * @default null
+             */
+            job_id: string | null;
             /**
              * Kind
              * @enum {string}
              */
             kind: "ssh" | "local";
+            /**
+             * Login Kept
+             * @description Where its password is kept, if it has one.
+             * @default no
+             * @enum {string}
+             */
+            login_kept: "no" | "memory" | "keyring";
             /**
              * Memory Bytes
              * @description Memory that the person allowed.
@@ -1033,13 +1482,26 @@ export interface components {
             memory_bytes: number | null;
             /** Name */
             name: string;
+            power: components["schemas"]["PowerSettingsOut"];
             /** @description Why it is not ready. */
             problem: components["schemas"]["ProblemOut"] | null;
+            /**
+             * Reached As
+             * @description `user@host:port` after `~/.ssh/config`, with the jump hosts, where that differs.
+             * @default null
+             */
+            reached_as: string | null;
+            /**
+             * Release
+             * @description The release of the agent that is installed, as far as is known.
+             * @default null
+             */
+            release: string | null;
             /**
              * State
              * @enum {string}
              */
-            state: "unknown" | "ready" | "cannot" | "unreachable";
+            state: "unknown" | "ready" | "limited" | "cannot" | "unreachable";
         };
         /**
          * DeviceProgressOut
@@ -1102,6 +1564,45 @@ export interface components {
             shards: number[];
         };
         /**
+         * EnergyOut
+         * @description Energy of a device over a window of frames.
+         */
+        EnergyOut: {
+            /** Coverage */
+            coverage: number;
+            /** Frames */
+            frames: number;
+            /** Gross J */
+            gross_j: number;
+            /** Gross Per Frame J */
+            gross_per_frame_j: number | null;
+            /** Idle W */
+            idle_w: number | null;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "counter" | "sampled" | "estimated";
+            /**
+             * Net J
+             * @description Without what the device takes when idle; None when that is not known.
+             */
+            net_j: number | null;
+            /** Net Per Frame J */
+            net_per_frame_j: number | null;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "board" | "module" | "package" | "rails" | "battery" | "wall" | "gpu" | "model";
+            /** Source */
+            source: string;
+            /** Uncertainty */
+            uncertainty: number | null;
+            /** Window S */
+            window_s: number;
+        };
+        /**
          * ExampleOut
          * @description A network that the studio can make on request.
          */
@@ -1145,6 +1646,52 @@ export interface components {
             outputs: {
                 [key: string]: number[];
             };
+        };
+        /**
+         * HistoryOut
+         * @description A device's history. Where nothing was sampled there is a point whose figures are all None: a gap.
+         */
+        HistoryOut: {
+            /** Device */
+            device: string;
+            /**
+             * Missing Samples
+             * @description Samples that were taken and are lost (the ring on the device was full).
+             */
+            missing_samples: number;
+            /** Points */
+            points: components["schemas"]["HistoryPointOut"][];
+            /** Power Method */
+            power_method: ("counter" | "sampled" | "estimated") | null;
+            /** Power Scope */
+            power_scope: ("board" | "module" | "package" | "rails" | "battery" | "wall" | "gpu" | "model") | null;
+            /** Power Source */
+            power_source: string | null;
+            /** Step S */
+            step_s: number;
+        };
+        /**
+         * HistoryPointOut
+         * @description One moment of a device's history; a figure that was not measured is None.
+         */
+        HistoryPointOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Cpu Utilisation */
+            cpu_utilisation: number | null;
+            /** Frames Per S */
+            frames_per_s: number | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Power W */
+            power_w: number | null;
+            /** Temperature C */
+            temperature_c: number | null;
+            /** Throttled */
+            throttled: boolean;
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -1244,6 +1791,114 @@ export interface components {
             unit: "share" | "size";
         };
         /**
+         * InventoryEntryOut
+         * @description One host of an inventory: what to register, or why it cannot be.
+         */
+        InventoryEntryOut: {
+            device: components["schemas"]["DeviceIn"] | null;
+            /** Group */
+            group: string | null;
+            /** Name */
+            name: string;
+            problem: components["schemas"]["ProblemOut"] | null;
+            /**
+             * Registered
+             * @description A device of that name is registered already.
+             */
+            registered: boolean;
+        };
+        /**
+         * InventoryIn
+         * @description An inventory file's text, to see what it holds before anything is registered.
+         */
+        InventoryIn: {
+            /**
+             * Format
+             * @description Told by the text itself when left out.
+             */
+            format?: ("yaml" | "ini") | null;
+            /** Text */
+            text: string;
+        };
+        /**
+         * InventoryOut
+         * @description The hosts of an inventory file, in its order, and what of the file was not used.
+         */
+        InventoryOut: {
+            /** Entries */
+            entries: components["schemas"]["InventoryEntryOut"][];
+            /** Ignored */
+            ignored: string[];
+        };
+        /**
+         * JobMessage
+         * @description A long task moved on or ended.
+         */
+        JobMessage: {
+            job: components["schemas"]["JobOut"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "job";
+        };
+        /**
+         * JobOut
+         * @description A long task. While it runs, `done` of `total` (None: not known) tells how far it is.
+         */
+        JobOut: {
+            /** Devices */
+            devices: string[];
+            /** Done */
+            done: number;
+            /** Ended At */
+            ended_at: string | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "profile" | "links" | "calibration";
+            /** Model Id */
+            model_id: string | null;
+            problem: components["schemas"]["ProblemOut"] | null;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "running" | "done" | "failed" | "cancelled";
+            /** Step */
+            step: string;
+            /** Title */
+            title: string;
+            /** Total */
+            total: number | null;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * KernelProfileOut
+         * @description Layers that the runtime runs as one, measured together.
+         */
+        KernelProfileOut: {
+            /** Energy J */
+            energy_j: number | null;
+            /** Layers */
+            layers: string[];
+            /** Median S */
+            median_s: number;
+            /** Runs */
+            runs: number;
+            /** Spread S */
+            spread_s: number;
+        };
+        /**
          * LayerOut
          * @description One ONNX node.
          */
@@ -1281,12 +1936,125 @@ export interface components {
             weight_bytes: number;
         };
         /**
+         * LayerProfileOut
+         * @description One layer, measured alone.
+         */
+        LayerProfileOut: {
+            /**
+             * Energy J
+             * @description Its share of the run's energy by time; None without a sensor or meter.
+             */
+            energy_j: number | null;
+            /** Layer */
+            layer: string;
+            /** Median S */
+            median_s: number;
+            /** Output Bytes */
+            output_bytes: number;
+            /** Runs */
+            runs: number;
+            /**
+             * Spread S
+             * @description Distance between the quartiles.
+             */
+            spread_s: number;
+            /** Weight Bytes */
+            weight_bytes: number;
+        };
+        /**
+         * LinkFailureOut
+         * @description A pair that could not be measured.
+         */
+        LinkFailureOut: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Reason */
+            reason: string;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+        };
+        /**
+         * LinkProfileOut
+         * @description One direction of a link. `studio` is a name like any device's.
+         */
+        LinkProfileOut: {
+            /**
+             * Bytes Per S
+             * @description Tensor bytes per second, encryption included in the time.
+             */
+            bytes_per_s: number;
+            /**
+             * Measured At
+             * Format: date-time
+             */
+            measured_at: string;
+            /**
+             * Method
+             * @description `traffic`: seen in frames that passed; a lower bound.
+             * @enum {string}
+             */
+            method: "measured" | "background" | "traffic";
+            /** Rtt Min S */
+            rtt_min_s: number | null;
+            /** Rtt S */
+            rtt_s: number | null;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+        };
+        /**
+         * LinksIn
+         * @description Measure the links between some devices (all when left out).
+         */
+        LinksIn: {
+            /** Devices */
+            devices?: string[] | null;
+            /**
+             * Seconds
+             * @description How long each direction may take.
+             * @default 1
+             */
+            seconds: number;
+        };
+        /**
+         * LinksMessage
+         * @description Link figures changed: fetch them again.
+         */
+        LinksMessage: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "links";
+        };
+        /**
+         * LinksOut
+         * @description The newest figures of every direction that was measured, and the pairs that could not be.
+         */
+        LinksOut: {
+            /**
+             * Background Every S
+             * @description How often they are measured in the background; None: not at all.
+             */
+            background_every_s: number | null;
+            /** Failures */
+            failures: components["schemas"]["LinkFailureOut"][];
+            /** Links */
+            links: components["schemas"]["LinkProfileOut"][];
+        };
+        /**
          * LiveEnvelope
          * @description One WebSocket text. `sequence` grows by one; on a gap, fetch `/api/live` and the lists again.
          */
         LiveEnvelope: {
             /** Message */
-            message: components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"];
+            message: components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"] | components["schemas"]["JobMessage"] | components["schemas"]["LinksMessage"] | components["schemas"]["ProfilesMessage"];
             /** Sequence */
             sequence: number;
         };
@@ -1307,6 +2075,91 @@ export interface components {
             device: string;
             /** Lines */
             lines: string[];
+        };
+        /**
+         * MeterIn
+         * @description A plug that measures the device at the wall.
+         */
+        MeterIn: {
+            /** Host */
+            host: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "shelly" | "tasmota";
+            /**
+             * Password
+             * @description Kept in memory until the studio ends; None keeps the one that was given before.
+             */
+            password?: string | null;
+            /**
+             * Port
+             * @default 80
+             */
+            port: number;
+            /**
+             * User
+             * @default
+             */
+            user: string;
+        };
+        /**
+         * MeterOut
+         * @description A plug that measures the device at the wall; its password is never shown.
+         */
+        MeterOut: {
+            /** Has Password */
+            has_password: boolean;
+            /** Host */
+            host: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "shelly" | "tasmota";
+            /** Port */
+            port: number;
+            /** User */
+            user: string;
+        };
+        /**
+         * MeterReadingIn
+         * @description A reading of a meter's counter, typed by the person.
+         */
+        MeterReadingIn: {
+            /** Energy J */
+            energy_j: number;
+            /**
+             * Read At
+             * @description Now when left out.
+             */
+            read_at?: string | null;
+        };
+        /**
+         * MeterReadingOut
+         * @description A reading, and what happened since the one before; the figures are None at the first.
+         */
+        MeterReadingOut: {
+            /** Energy J */
+            energy_j: number;
+            /** Energy Per Frame J */
+            energy_per_frame_j: number | null;
+            /** Frames */
+            frames: number | null;
+            /** Id */
+            id: number;
+            /** Mean Power W */
+            mean_power_w: number | null;
+            /**
+             * Read At
+             * Format: date-time
+             */
+            read_at: string;
+            /** Since Energy J */
+            since_energy_j: number | null;
+            /** Since S */
+            since_s: number | null;
         };
         /**
          * ModelChangeIn
@@ -1709,26 +2562,116 @@ export interface components {
             type: "plans";
         };
         /**
+         * PowerModelOut
+         * @description `idle_w + (busy_w - idle_w) * u`; `residual_w` is the largest distance of a measured point from the line.
+         */
+        PowerModelOut: {
+            /** Busy W */
+            busy_w: number;
+            /** Calibrated At */
+            calibrated_at: string | null;
+            /** Idle W */
+            idle_w: number;
+            /** Points */
+            points?: components["schemas"]["CalibrationPointOut"][];
+            /** Residual W */
+            residual_w: number | null;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "declared" | "calibrated";
+        };
+        /**
          * PowerOut
-         * @description Power of a device, and where the figure comes from.
+         * @description Power of a device from one source, and where the figure comes from. Figures of different scopes never add.
          */
         PowerOut: {
+            /**
+             * Coverage
+             * @description Share of the time since the agent started of which `energy_j` tells.
+             */
+            coverage: number;
             /**
              * Energy J
              * @description Since the agent started.
              */
-            energy_j: number;
+            energy_j: number | null;
             /**
              * Method
              * @enum {string}
              */
             method: "counter" | "sampled" | "estimated";
             /** Power W */
-            power_w: number;
-            /** Scope */
-            scope: string;
+            power_w: number | null;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "board" | "module" | "package" | "rails" | "battery" | "wall" | "gpu" | "model";
             /** Source */
             source: string;
+            /**
+             * Uncertainty
+             * @description Assumed relative error (0.05: 5 %).
+             */
+            uncertainty: number | null;
+        };
+        /**
+         * PowerSettingsIn
+         * @description How a device's power is known beside its own sensors. Replaces what was set before.
+         */
+        PowerSettingsIn: {
+            /** Busy Power W */
+            busy_power_w?: number | null;
+            /** Idle Power W */
+            idle_power_w?: number | null;
+            /**
+             * Keep Calibration
+             * @description Keep the calibrated model; without it (or with declared watts) it is forgotten.
+             * @default true
+             */
+            keep_calibration: boolean;
+            meter?: components["schemas"]["MeterIn"] | null;
+            /**
+             * Shunt Ohm
+             * @description Resistance of the shunt of an INA219 or INA226 of the device.
+             */
+            shunt_ohm?: number | null;
+        };
+        /**
+         * PowerSettingsOut
+         * @description How a device's power is known beside its own sensors.
+         */
+        PowerSettingsOut: {
+            meter: components["schemas"]["MeterOut"] | null;
+            model: components["schemas"]["PowerModelOut"] | null;
+            /** Shunt Ohm */
+            shunt_ohm: number | null;
+        };
+        /**
+         * PowerSourceOut
+         * @description A power source of a device, used or not.
+         */
+        PowerSourceOut: {
+            /** @default null */
+            admin_step: components["schemas"]["AdminStepOut"] | null;
+            /** Detail */
+            detail: string;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "counter" | "sampled" | "estimated";
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "board" | "module" | "package" | "rails" | "battery" | "wall" | "gpu" | "model";
+            /** Source */
+            source: string;
+            /** Usable */
+            usable: boolean;
         };
         /**
          * PreprocessingOut
@@ -1790,14 +2733,252 @@ export interface components {
             next_step: string;
         };
         /**
+         * ProfileEnergyOut
+         * @description Energy of one run of the whole network, and where the figure comes from.
+         */
+        ProfileEnergyOut: {
+            /** Gross J */
+            gross_j: number;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "counter" | "sampled" | "estimated";
+            /**
+             * Net J
+             * @description Without what the device takes when idle.
+             */
+            net_j: number | null;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "board" | "module" | "package" | "rails" | "battery" | "wall" | "gpu" | "model";
+            /** Source */
+            source: string;
+            /** Uncertainty */
+            uncertainty: number | null;
+        };
+        /**
+         * ProfileIn
+         * @description Measure the layers of a model on a device.
+         */
+        ProfileIn: {
+            /**
+             * Again
+             * @description Measure anew even when the same was measured before.
+             * @default false
+             */
+            again: boolean;
+            /** Model Id */
+            model_id: string;
+            /**
+             * Threads
+             * @description 0: the device's usable cores.
+             * @default 0
+             */
+            threads: number;
+        };
+        /**
+         * ProfileOut
+         * @description One profile.
+         */
+        ProfileOut: {
+            /** Device */
+            device: string;
+            /**
+             * Duration S
+             * @description How long the measuring took.
+             */
+            duration_s: number;
+            energy: components["schemas"]["ProfileEnergyOut"] | null;
+            /** Id */
+            id: number;
+            /** Kernels */
+            kernels: components["schemas"]["KernelProfileOut"][];
+            /**
+             * Kernels S
+             * @description Sum of the fused kernels.
+             */
+            kernels_s: number;
+            /** Layers */
+            layers: components["schemas"]["LayerProfileOut"][];
+            /**
+             * Layers S
+             * @description Sum of the layers measured alone.
+             */
+            layers_s: number;
+            /**
+             * Measured At
+             * Format: date-time
+             */
+            measured_at: string;
+            /** Model Id */
+            model_id: string;
+            /** Model Name */
+            model_name: string;
+            /** Network Digest */
+            network_digest: string;
+            /** Onnxruntime */
+            onnxruntime: string;
+            /** Peak Bytes */
+            peak_bytes: number;
+            /**
+             * Pieces
+             * @description Into how many pieces the network was cut to fit the device's memory.
+             */
+            pieces: number;
+            /** Provider */
+            provider: string;
+            /**
+             * Run S
+             * @description Median of the whole network in one go (or the sum of its pieces where it does not fit the device).
+             */
+            run_s: number;
+            /** Run Spread S */
+            run_spread_s: number;
+            /** Temperature C */
+            temperature_c: number | null;
+            /** Threads */
+            threads: number;
+            /** Throttled */
+            throttled: string[];
+            /** Warnings */
+            warnings: string[];
+            /** Weight Bytes */
+            weight_bytes: number;
+        };
+        /**
+         * ProfilesMessage
+         * @description The profiles of a device changed: fetch them again.
+         */
+        ProfilesMessage: {
+            /** Device */
+            device: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "profiles";
+        };
+        /**
+         * ProfileSummaryOut
+         * @description One profile, without its layers.
+         */
+        ProfileSummaryOut: {
+            /** Device */
+            device: string;
+            /**
+             * Duration S
+             * @description How long the measuring took.
+             */
+            duration_s: number;
+            energy: components["schemas"]["ProfileEnergyOut"] | null;
+            /** Id */
+            id: number;
+            /**
+             * Kernels S
+             * @description Sum of the fused kernels.
+             */
+            kernels_s: number;
+            /**
+             * Layers S
+             * @description Sum of the layers measured alone.
+             */
+            layers_s: number;
+            /**
+             * Measured At
+             * Format: date-time
+             */
+            measured_at: string;
+            /** Model Id */
+            model_id: string;
+            /** Model Name */
+            model_name: string;
+            /** Network Digest */
+            network_digest: string;
+            /** Onnxruntime */
+            onnxruntime: string;
+            /** Peak Bytes */
+            peak_bytes: number;
+            /**
+             * Pieces
+             * @description Into how many pieces the network was cut to fit the device's memory.
+             */
+            pieces: number;
+            /** Provider */
+            provider: string;
+            /**
+             * Run S
+             * @description Median of the whole network in one go (or the sum of its pieces where it does not fit the device).
+             */
+            run_s: number;
+            /** Run Spread S */
+            run_spread_s: number;
+            /** Temperature C */
+            temperature_c: number | null;
+            /** Threads */
+            threads: number;
+            /** Throttled */
+            throttled: string[];
+            /** Warnings */
+            warnings: string[];
+            /** Weight Bytes */
+            weight_bytes: number;
+        };
+        /**
+         * ProviderOut
+         * @description An execution provider of ONNX Runtime, and whether it would work on the device.
+         */
+        ProviderOut: {
+            /** Name */
+            name: string;
+            /** Why */
+            why: string;
+            /** Works */
+            works: boolean;
+        };
+        /**
          * PythonOut
          * @description A Python found on a device.
          */
         PythonOut: {
             /** Path */
             path: string;
+            /**
+             * Usable
+             * @default true
+             */
+            usable: boolean;
             /** Version */
             version: string;
+            /**
+             * Why
+             * @description Why the agent cannot use it; empty when it can.
+             * @default
+             */
+            why: string;
+        };
+        /**
+         * ReasonOut
+         * @description Something that the verdict rests on.
+         */
+        ReasonOut: {
+            /** Code */
+            code: string;
+            /**
+             * Next Step
+             * @description What to do about it; empty where nothing is to be done.
+             */
+            next_step: string;
+            /**
+             * Severity
+             * @description `cannot`: the agent cannot run. `limit`: it can, but less than one would expect. `note`: good to know.
+             * @enum {string}
+             */
+            severity: "cannot" | "limit" | "note";
+            /** Text */
+            text: string;
         };
         /**
          * Resource
@@ -1846,6 +3027,13 @@ export interface components {
             deployment_id: string;
             /** Elapsed S */
             elapsed_s: number;
+            /**
+             * Energy
+             * @description By device, from the first frame in to the last frame out; devices without a figure are left out.
+             */
+            energy?: {
+                [key: string]: components["schemas"]["EnergyOut"];
+            };
             /**
              * Frames Per S
              * @description Over the last five seconds while running; over the whole run afterwards.
@@ -2012,10 +3200,33 @@ export interface components {
             devices: string[];
         };
         /**
+         * SshHostOut
+         * @description A host of the user's `~/.ssh/config` that can be registered by its alias.
+         */
+        SshHostOut: {
+            /** Alias */
+            alias: string;
+            /** Host */
+            host: string;
+            /** Jump */
+            jump: string | null;
+            /** Port */
+            port: number;
+            /** User */
+            user: string | null;
+        };
+        /**
          * StageLiveOut
          * @description What one stage did during the last interval.
          */
         StageLiveOut: {
+            /** Activation Bytes */
+            activation_bytes: number | null;
+            /**
+             * Arena Bytes
+             * @description What loading and the first run added beyond weights and activations.
+             */
+            arena_bytes: number | null;
             /**
              * Compute S
              * @description Mean per frame; absent when no frame passed.
@@ -2033,6 +3244,8 @@ export interface components {
             queued: number;
             /** Stage */
             stage: string;
+            /** Weight Bytes */
+            weight_bytes: number;
         };
         /**
          * StageOut
@@ -2045,6 +3258,27 @@ export interface components {
             layers: string[];
             /** Name */
             name: string;
+        };
+        /**
+         * StagePredictionOut
+         * @description Time of one stage of a plan on its device, predicted from the profile, beside what was measured.
+         */
+        StagePredictionOut: {
+            /** Device */
+            device: string;
+            /** Measured S */
+            measured_s: number | null;
+            /**
+             * Predicted S
+             * @description None where there is no profile of this model on the device.
+             */
+            predicted_s: number | null;
+            /** Profile Id */
+            profile_id: number | null;
+            /** Stage */
+            stage: string;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * StudioOut
@@ -2072,6 +3306,20 @@ export interface components {
             shape: number[];
             /** Size Bytes */
             size_bytes: number;
+        };
+        /**
+         * ThermalOut
+         * @description Heat and throttling. Names: `under_voltage`, `capped`, `throttled`, `soft_limit`.
+         */
+        ThermalOut: {
+            /** Frequency Ratio */
+            frequency_ratio: number | null;
+            /** Temperature C */
+            temperature_c: number | null;
+            /** Throttled */
+            throttled: string[];
+            /** Throttled Before */
+            throttled_before: string[];
         };
         /** ValidationError */
         ValidationError: {
@@ -2197,6 +3445,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeploymentOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    predict_stages_api_deployments__deployment_id__predictions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StagePredictionOut"][];
                 };
             };
             /** @description Validation Error */
@@ -2358,6 +3637,41 @@ export interface operations {
             };
         };
     };
+    calibrate_api_devices__name__calibration_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalibrationIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     check_device_api_devices__name__check_post: {
         parameters: {
             query?: never;
@@ -2376,6 +3690,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeviceOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_history_api_devices__name__history_get: {
+        parameters: {
+            query?: {
+                points?: number;
+                seconds?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryOut"];
                 };
             };
             /** @description Validation Error */
@@ -2422,6 +3770,195 @@ export interface operations {
             };
         };
     };
+    list_readings_api_devices__name__meter_readings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeterReadingOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    add_reading_api_devices__name__meter_readings_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeterReadingIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeterReadingOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    set_power_api_devices__name__power_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PowerSettingsIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PowerSettingsOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    start_profile_api_devices__name__profiles_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    read_inventory_api_devices_inventory_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InventoryIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_ssh_hosts_api_devices_ssh_hosts_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshHostOut"][];
+                };
+            };
+        };
+    };
     list_examples_api_examples_get: {
         parameters: {
             query?: never;
@@ -2460,6 +3997,141 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelSummaryOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_jobs_api_jobs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"][];
+                };
+            };
+        };
+    };
+    show_job_api_jobs__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    cancel_job_api_jobs__job_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_links_api_links_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinksOut"];
+                };
+            };
+        };
+    };
+    measure_links_api_links_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinksIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
                 };
             };
             /** @description Validation Error */
@@ -3023,6 +4695,98 @@ export interface operations {
             header?: never;
             path: {
                 plan_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    list_profiles_api_profiles_get: {
+        parameters: {
+            query?: {
+                device?: string | null;
+                model_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileSummaryOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_profile_api_profiles__profile_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    delete_profile_api_profiles__profile_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                profile_id: number;
             };
             cookie?: never;
         };
