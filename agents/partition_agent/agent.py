@@ -13,17 +13,21 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Optional, Tuple
+from typing import IO, Any, Callable, Dict, Optional, Tuple
 
 import msgspec
 
 from partition_agent.control import ControlServer
 from partition_agent.deployments import Deployments, RefusedError
+from partition_agent.link_probe import LinkProber
+from partition_agent.load import LoadMaker
+from partition_agent.profiler import Profiler
 from partition_agent.protocol import (
     PROTOCOL_VERSION,
     AgentInfo,
     AgentState,
     Call,
+    CancelJob,
     Configure,
     Connect,
     Done,
@@ -31,9 +35,14 @@ from partition_agent.protocol import (
     Event,
     Failed,
     Hello,
+    History,
+    LinkKey,
+    LinkListen,
+    LinkMeasure,
+    Load,
     Prepare,
+    Profile,
     Result,
-    Shutdown,
 )
 from partition_agent.stages import delete_models, model_digests
 from partition_agent.system import memory_limit_bytes, process_start_ticks, usable_cores
@@ -135,6 +144,19 @@ class Agent:
         cores = usable_cores(self._affinity)
         self._deployments = Deployments(folder.models, max(int(cores), 1), self._publish_soon)
         self._sampler = Sampler(self._incarnation, self._affinity, self._deployments.samples, self._publish_soon)
+        profiler = Profiler(folder.models, self._publish_soon)
+        load_maker = LoadMaker(self._sampler, self._publish_soon)
+        link_prober = LinkProber()
+        self._jobs = (profiler, load_maker, link_prober)
+        #: What is carried out by one blocking call.
+        self._blocking: Dict[type, Callable[[Any], Result]] = {
+            History: self._sampler.history,
+            Profile: profiler.profile,
+            Load: load_maker.load,
+            LinkKey: link_prober.key,
+            LinkListen: link_prober.listen,
+            LinkMeasure: link_prober.measure,
+        }
         self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="call")
         self._preparing = 0
         self._token = secrets.token_urlsafe(32)
@@ -176,11 +198,15 @@ class Agent:
                 await self._in_thread(functools.partial(self._deployments.connect, request))
             elif isinstance(request, End):
                 await self._in_thread(functools.partial(self._deployments.end, request))
-            elif isinstance(request, Shutdown):
+            elif isinstance(request, CancelJob):
+                for jobs in self._jobs:
+                    await self._in_thread(functools.partial(jobs.cancel, request.job))
+            elif type(request) in self._blocking:
+                result: Result = await self._in_thread(functools.partial(self._blocking[type(request)], request))
+                return result
+            else:
                 await self._in_thread(self._end_everything)
                 self._loop.call_soon(self._ending.set)
-            else:
-                return Failed("not_supported", f"this agent does not know {type(request).__name__}")
         except RefusedError as error:
             return error.failed
         return Done()
@@ -220,6 +246,8 @@ class Agent:
 
     def _end_everything(self) -> None:
         """Runs in a thread of the pool."""
+        for jobs in self._jobs:
+            jobs.close()
         self._deployments.end_all()
         self._sampler.stop()
         delete_models(self._folder.models, model_digests(self._folder.models))

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from partition_agent.power.selection import PowerMeter
-from partition_agent.protocol import LinkSample, MemorySample, PowerModel, PowerSample, StageSample, Telemetry
+from partition_agent.protocol import (
+    History,
+    HistoryChunk,
+    LinkSample,
+    MemorySample,
+    PowerModel,
+    PowerSample,
+    StageSample,
+    Telemetry,
+)
 from partition_agent.system import ROOT, CpuMeter, memory_limit_bytes, process_memory, usable_cores
 
 INTERVAL_S = 1.0
@@ -51,6 +60,10 @@ class Sampler:
         """Take what the person declared of the device's consumption."""
         with self._lock:
             self._power.declare(None if model is None else model.idle_w, None if model is None else model.busy_w)
+
+    def history(self, request: History) -> HistoryChunk:
+        """Return samples that the studio has not seen."""
+        return HistoryChunk(request.ring, 0, 0, ())
 
     def sample(self) -> Telemetry:
         """Return one sample; utilisation is over the time since the last."""
