@@ -8,8 +8,7 @@ import type { DeviceEstimate } from "@/plan/estimate";
 import { DeviceSign } from "./DeviceSign";
 import { markClass } from "./marks";
 import type { DeviceMark } from "./palette";
-
-export const STATE_WORDS: Record<Device["state"], string> = { unknown: "not checked", ready: "ready", cannot: "cannot run", unreachable: "unreachable" };
+import { STATE_WORDS } from "./words";
 
 export interface DeviceActions {
   check: (name: string) => void;

@@ -43,6 +43,7 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
     const body: DeviceIn = {
       name: name.trim(),
       address,
+      keep_password: false,
       key_file: kind === "ssh" ? orNull(keyFile) : null,
       password: kind === "ssh" && password !== "" ? password : null,
       trusted_fingerprint: trusted,

@@ -10,11 +10,11 @@ import { formatBytes, plural } from "@/app/format";
 import { Header } from "@/app/Header";
 import { ProblemCard } from "@/app/ProblemCard";
 import { useDeviceDialogs } from "./actions";
-import { STATE_WORDS } from "./DeviceCard";
 import { DeviceForm } from "./DeviceForm";
 import { DeviceSign } from "./DeviceSign";
 import { setMarks } from "./marks";
 import { marksOf, type DeviceMark } from "./palette";
+import { STATE_WORDS } from "./words";
 
 export function DevicesPage() {
   const { data, error, isPending, refetch } = useQuery(devicesQuery);
@@ -68,8 +68,8 @@ interface DeviceRowProps {
   actions: { check: (name: string) => void; remove: (name: string) => void; showLog: (name: string) => void; showCharts: (name: string) => void };
 }
 
-function facts({ check, idle_power_w, busy_power_w }: Device): [string, string][] {
-  const watts: [string, string][] = busy_power_w === null ? [] : [["Declared power", `${idle_power_w ?? 0} to ${busy_power_w}\u202fW`]];
+function facts({ check, power }: Device): [string, string][] {
+  const watts: [string, string][] = power.model === null ? [] : [["Power model", `${power.model.idle_w} to ${power.model.busy_w}\u202fW`]];
   if (!check) return watts;
   const newest = check.pythons[0];
   return [
@@ -125,7 +125,7 @@ function DeviceRow({ device, mark, busy, actions }: DeviceRowProps) {
       {check?.verdict === "cannot" && (
         <ul className="reasons">
           {check.reasons.map((reason) => (
-            <li key={reason}>{reason}</li>
+            <li key={reason.code + reason.text}>{reason.text}</li>
           ))}
         </ul>
       )}

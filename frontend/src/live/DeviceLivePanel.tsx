@@ -1,7 +1,8 @@
 /** Live figures of one device on its card: four numbers with a minute of history each. */
 import { formatBytes, formatFps, formatPercent } from "@/app/format";
+import { describeEnergy, formatWatts, shortProvenance } from "@/power/words";
 import { Chart } from "./Chart";
-import { describeEnergy, describeLinks, describeTimes } from "./flow";
+import { describeLinks, describeTimes } from "./flow";
 import { STALE_AFTER_MS, useLive, useNow, type Latest } from "./store";
 import type { Metric } from "./series";
 
@@ -11,7 +12,7 @@ export function formatMetric(metric: Metric, value: number): string {
   if (metric === "fps") return formatFps(value);
   if (metric === "cpu") return formatPercent(value);
   if (metric === "memory") return formatBytes(value);
-  return `${value.toFixed(value < 10 ? 2 : 1)}\u202fW`;
+  return formatWatts(value);
 }
 
 function Figure({ device, metric, latest, note }: { device: string; metric: Metric; latest: number | null; note: string | null }) {
@@ -30,7 +31,7 @@ function Figure({ device, metric, latest, note }: { device: string; metric: Metr
 /** Where a power figure comes from, in words. */
 export function powerNote({ live }: Latest): string {
   if (!live.power) return "no sensor";
-  return live.power.method === "estimated" ? "estimated" : live.power.source;
+  return shortProvenance(live.power);
 }
 
 export function DeviceLivePanel({ device }: { device: string }) {
@@ -53,7 +54,7 @@ export function DeviceLivePanel({ device }: { device: string }) {
       <Figure device={device} metric="memory" latest={live.memory_bytes} note={null} />
       <Figure device={device} metric="power" latest={live.power?.power_w ?? null} note={powerNote(latest)} />
       <p className="live-flow" data-testid={`flow-${device}`}>
-        {[describeTimes(live), describeLinks(live), describeEnergy(live)].filter((text) => text !== null).map((text) => (
+        {[describeTimes(live), describeLinks(live), describeEnergy(live.energy)].filter((text) => text !== null).map((text) => (
           <span key={text.split(" ")[0]}>{text}</span>
         ))}
       </p>

@@ -1,4 +1,4 @@
-/** How frames flow through a device, in words: its stages' times per frame, its links' rates, its energy per frame. Pure. */
+/** How frames flow through a device, in words: its stages' times per frame, its links' rates. Pure. */
 import type { DeviceLive } from "@/api/types";
 import { formatDuration, formatRate } from "@/app/format";
 
@@ -19,10 +19,4 @@ export function describeTimes({ stages }: DeviceLive): string | null {
 
 export function describeLinks(live: DeviceLive): string {
   return `in ${formatRate(live.received_bytes_per_s)} · out ${formatRate(live.sent_bytes_per_s)}`;
-}
-
-export function describeEnergy({ energy_per_frame_j, power }: DeviceLive): string | null {
-  if (energy_per_frame_j == null || !power) return null;
-  const amount = energy_per_frame_j < 0.1 ? `${(energy_per_frame_j * 1000).toFixed(1)}\u202fmJ` : `${energy_per_frame_j.toFixed(2)}\u202fJ`;
-  return `${amount} per frame${power.method === "estimated" ? ", estimated" : ""}`;
 }

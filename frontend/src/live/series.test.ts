@@ -1,11 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceLive } from "@/api/types";
+import { liveSample, powerSample } from "./samples";
 import { Series } from "./series";
 
 const sample = (unix_s: number, power_w: number | null = null): DeviceLive => ({
-  device: "pi1", unix_s, frames_per_s: unix_s, cpu_utilisation: null, agent_cores: 0, usable_cores: 1, memory_bytes: 5,
-  memory_peak_bytes: 5, memory_limit_bytes: 10, received_bytes_per_s: 0, sent_bytes_per_s: 0, energy_per_frame_j: null, stages: [], dropped: {},
-  power: power_w === null ? null : { power_w, energy_j: 0, source: "declared", scope: "device", method: "estimated" },
+  ...liveSample, device: "pi1", unix_s, frames_per_s: unix_s, cpu_utilisation: null, power: power_w === null ? null : { ...powerSample, power_w },
 });
 
 describe("series", () => {

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { energySample, powerSample } from "@/live/samples";
+import { coverageNote, describeEnergy, describeProvenance, describeWindow, formatJoules, formatWatts, joulesOr, wattsOr } from "./words";
+
+const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
+
+describe("watts and joules", () => {
+  it.each([[0, "0.00 W"], [0.05, "50 mW"], [5.123, "5.12 W"], [12.34, "12.3 W"], [250, "250 W"]])("%d watts", (watts, text) => {
+    expect(plain(formatWatts(watts))).toBe(text);
+  });
+  it.each([[0, "0 J"], [0.000_5, "500 µJ"], [0.0123, "12.3 mJ"], [0.25, "0.25 J"], [1500, "1500 J"], [36_000, "36.0 kJ"]])("%d joules", (joules, text) => {
+    expect(plain(formatJoules(joules))).toBe(text);
+  });
+  it("an absent figure is a dash, never 0", () => {
+    expect([wattsOr(null), joulesOr(undefined)]).toEqual(["–", "–"]);
+    expect(wattsOr(0)).not.toBe("–");
+  });
+});
+
+describe("where a figure comes from", () => {
+  it("names source, scope, method and uncertainty", () => {
+    expect(plain(describeProvenance({ ...powerSample, source: "rapl", scope: "package", method: "counter", uncertainty: 0.05 }))).toBe("rapl · processor package · energy counter · ±5 %");
+  });
+  it("tells the coverage only where something is missing", () => {
+    expect(coverageNote(1)).toBeNull();
+    expect(plain(coverageNote(0.5))).toBe("covers 50 % of the time");
+    expect(plain(coverageNote(0.998))).toBe("covers 99.8 % of the time");
+    expect(plain(describeProvenance({ ...powerSample, coverage: 0.5 }))).toContain("covers 50 %");
+  });
+  it("says that an estimate is one, gross and net, and invents no energy", () => {
+    expect(plain(describeEnergy(energySample))).toBe("0.25 J per frame est. · net 0.10 J");
+    expect(plain(describeEnergy({ ...energySample, method: "counter", net_per_frame_j: null }))).toBe("0.25 J per frame · net –");
+    expect(describeEnergy({ ...energySample, gross_per_frame_j: null })).toBeNull();
+    expect(describeEnergy(null)).toBeNull();
+    expect(plain(describeWindow(energySample))).toBe("40 frames in 3.0 s");
+  });
+});
