@@ -189,7 +189,7 @@ class Agent:
         if isinstance(request, Hello):
             return self._hello(request)
         if isinstance(request, Configure):
-            self._sampler.declare_power(request.power_model)
+            self._sampler.configure(request)
             return Done()
         try:
             if isinstance(request, Prepare):

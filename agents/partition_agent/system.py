@@ -31,6 +31,11 @@ def read_int(path: Path) -> Optional[int]:
         return None
 
 
+def board_model(root: Path = ROOT) -> str:
+    """Return what the board's device tree calls it, empty where there is none."""
+    return (read_text(root / "proc/device-tree/model") or "").strip("\0 \n")
+
+
 def _cgroup_folders(root: Path, controller: str) -> List[Path]:
     """Return this process's folders of a controller, its own first, then those around it; version 2, then 1."""
     groups = dict.fromkeys(_cgroup_lines(root))

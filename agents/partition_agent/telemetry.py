@@ -4,15 +4,17 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
-from partition_agent.power.selection import PowerMeter
+from partition_agent.power.meter import PowerMeter
+from partition_agent.power.model import ModelSpec
+from partition_agent.power.plug import PlugSpec
 from partition_agent.protocol import (
+    Configure,
     History,
     HistoryChunk,
     LinkSample,
     MemorySample,
-    PowerModel,
     PowerSample,
     StageSample,
     Telemetry,
@@ -20,9 +22,6 @@ from partition_agent.protocol import (
 from partition_agent.system import ROOT, CpuMeter, memory_limit_bytes, process_memory, usable_cores
 
 INTERVAL_S = 1.0
-
-#: Sensors that show only the power of the moment are read more often than they are told of.
-POWER_INTERVAL_S = 0.1
 
 Totals = Tuple[List[StageSample], List[LinkSample], Dict[str, int]]
 
@@ -41,8 +40,7 @@ class Sampler:
         self._incarnation, self._affinity, self._root = incarnation, affinity, root
         self._totals, self._publish = totals, publish
         self._cpu = CpuMeter(affinity, root)
-        self._lock = threading.Lock()
-        self._power = PowerMeter(root)
+        self._power = PowerMeter(time.monotonic(), root)
         self._sequence = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
@@ -56,10 +54,18 @@ class Sampler:
         self._stop.set()
         self._thread.join()
 
-    def declare_power(self, model: Optional[PowerModel]) -> None:
-        """Take what the person declared of the device's consumption."""
-        with self._lock:
-            self._power.declare(None if model is None else model.idle_w, None if model is None else model.busy_w)
+    def configure(self, request: Configure) -> None:
+        """Take what the person declared of the device's consumption; it replaces what was declared before."""
+        model, meter = request.power_model, request.meter
+        self._power.configure(
+            None if model is None else ModelSpec(model.idle_w, model.busy_w, model.source, model.residual_w),
+            None if meter is None else PlugSpec(meter.kind, meter.host, meter.port, meter.user, meter.password),
+            request.shunt_ohm,
+        )
+
+    def power(self) -> Tuple[PowerSample, ...]:
+        """Return the newest figure of every source; from any thread."""
+        return tuple(PowerSample(*figure) for figure in self._power.figures(time.monotonic(), mark=False))
 
     def history(self, request: History) -> HistoryChunk:
         """Return samples that the studio has not seen."""
@@ -69,8 +75,8 @@ class Sampler:
         """Return one sample; utilisation is over the time since the last."""
         now_s = time.monotonic()
         utilisation = self._cpu.utilisation(now_s)
-        with self._lock:
-            power: Optional[PowerSample] = self._power.update(now_s, utilisation)
+        self._power.update(now_s, utilisation)
+        power = tuple(PowerSample(*figure) for figure in self._power.figures(now_s))
         memory = process_memory(self._root)
         stages, links, dropped = self._totals()
         self._sequence += 1
@@ -86,7 +92,7 @@ class Sampler:
             memory=MemorySample(
                 memory.pss_bytes, None, memory.rss_bytes, memory.peak_bytes, memory_limit_bytes(self._root)
             ),
-            power=() if power is None else (power,),
+            power=power,
             thermal=None,
             stages=tuple(stages),
             links=tuple(links),
@@ -94,15 +100,16 @@ class Sampler:
         )
 
     def _run(self) -> None:
-        next_s = time.monotonic() + INTERVAL_S
-        while not self._stop.wait(max(min(next_s - time.monotonic(), self._pause_s()), 0.0)):
-            if time.monotonic() >= next_s:
+        self._power.open()
+        try:
+            next_s = time.monotonic() + INTERVAL_S
+            while not self._stop.wait(max(min(next_s - time.monotonic(), self._power.interval_s), 0.0)):
+                now_s = time.monotonic()
+                if now_s < next_s:
+                    self._power.update(now_s)
+                    continue
                 self._publish(self.sample())
                 # After a pause of the whole machine there is one sample, not one for each second missed.
                 next_s = max(next_s + INTERVAL_S, time.monotonic())
-            else:
-                with self._lock:
-                    self._power.update(time.monotonic(), None)
-
-    def _pause_s(self) -> float:
-        return POWER_INTERVAL_S if self._power.is_sampled else INTERVAL_S
+        finally:
+            self._power.close()

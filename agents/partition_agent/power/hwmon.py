@@ -1,56 +1,128 @@
-"""Generic hardware monitors: an energy counter before an averaged power before one of the moment."""
+"""Generic hardware monitors: an energy counter before an averaged power before one of the moment.
+
+What a monitor covers only its driver can tell: a processor's package, a GPU, the whole machine; where that is not known
+it is one of the board's rails, and no more is claimed.
+"""
 
 from pathlib import Path
-from typing import List, Optional
+from typing import Iterable, List, NamedTuple, Optional
 
-from partition_agent.power.reader import PowerReader, Reading
-from partition_agent.system import read_int, read_text
+from partition_agent.power import ina2xx
+from partition_agent.power.admin import open_file
+from partition_agent.power.files import PROBE_S, NumberFile, may_not_read, moving
+from partition_agent.power.reader import Finding, PowerReader, Reading, found
+from partition_agent.system import board_model, read_text
 
-#: Drivers whose readings are of something else than this device's consumption: a battery, a supply's negotiation, the
-#: rails that `jetson` knows how to add.
-_NOT_THESE = frozenset({"ina3221", "BAT0", "BAT1", "ucsi_source_psy_USBC000:001", "nvme"})
+_SCOPES = {
+    "fam15h_power": "package",
+    "k10temp": "package",
+    "zenpower": "package",
+    "amd_energy": "package",
+    "amdgpu": "gpu",
+    "radeon": "gpu",
+    "nouveau": "gpu",
+    "i915": "gpu",
+    "xe": "gpu",
+    # ACPI's meter of the whole machine calls itself so.
+    "power_meter": "board",
+}
+
+#: What is read by others, or is no consumption of this device: a negotiated supply, a drive.
+_NOT_THESE = ("ina3221", "BAT", "ucsi", "nvme")
+
+_KINDS = (("energy", "energy*_input"), ("power", "power*_average"), ("power", "power*_input"))
+
+#: No board has more that would be worth a line each.
+_MOST = 8
 
 
-class _HwmonEnergy:
-    method = "counter"
+class Hwmon(PowerReader):
+    """One channel, in microwatts or microjoules."""
 
-    def __init__(self, path: Path, source: str, scope: str) -> None:
-        self._path, self.source, self.scope = path, source, scope
+    def __init__(self, channel: "_Channel", source: str) -> None:
+        self.source, self.scope = source, channel.scope
+        self._file = channel.file
+        if channel.kind == "energy":
+            self.method, self.interval_s, self.max_gap_s = "counter", 1.0, float("inf")
 
     def read(self, utilisation: Optional[float]) -> Optional[Reading]:
-        """Return the counter."""
+        """Return the power now, or the counter."""
         del utilisation
-        value = read_int(self._path)
-        return None if value is None else Reading(None, value / 1e6)
+        value = self._file.read()
+        if value is None:
+            return None
+        return Reading(None, value / 1e6) if self.method == "counter" else Reading(value / 1e6)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
-class _HwmonPower:
-    method = "sampled"
+class _Channel(NamedTuple):
+    driver: str
+    label: str
+    kind: str
+    file: NumberFile
 
-    def __init__(self, path: Path, source: str, scope: str) -> None:
-        self._path, self.source, self.scope = path, source, scope
+    @property
+    def scope(self) -> str:
+        return _SCOPES.get(self.driver, "rails")
 
-    def read(self, utilisation: Optional[float]) -> Optional[Reading]:
-        """Return the power now."""
-        del utilisation
-        value = read_int(self._path)
-        return None if value is None else Reading(value / 1e6, None)
-
-
-def _readable(root: Path, pattern: str) -> List[Path]:
-    folders = [path for path in sorted((root / "sys/class/hwmon").glob("hwmon*")) if _driver(path) not in _NOT_THESE]
-    return [path for folder in folders for path in sorted(folder.glob(pattern)) if (read_int(path) or 0) > 0]
+    @property
+    def method(self) -> str:
+        return "counter" if self.kind == "energy" else "sampled"
 
 
 def _driver(folder: Path) -> str:
-    return read_text(folder / "name") or folder.name
+    return read_text(folder / "name") or read_text(folder / "device/name") or folder.name
 
 
-def probe(root: Path) -> Optional[PowerReader]:
-    """Return a reader of the best monitor that shows anything, or None. What it covers only its label can tell."""
-    for pattern, kind in (("energy*_input", "energy"), ("power*_average", "power"), ("power*_input", "power")):
-        for path in _readable(root, pattern):
-            label = read_text(path.with_name(path.name.rpartition("_")[0] + "_label")) or _driver(path.parent)
-            source = f"hwmon:{_driver(path.parent)}"
-            return _HwmonEnergy(path, source, label) if kind == "energy" else _HwmonPower(path, source, label)
-    return None
+def _channels(root: Path) -> Iterable[_Channel]:
+    """Yield the best kind of channel of each monitor."""
+    supplies = {path.name.replace("-", "_") for path in (root / "sys/class/power_supply").glob("*")}
+    others = (*ina2xx.DRIVERS, "ina238") if "Thor" in board_model(root) else ina2xx.DRIVERS
+    for folder in sorted((root / "sys/class/hwmon").glob("hwmon*")):
+        driver = _driver(folder)
+        if driver in others or driver.startswith(_NOT_THESE) or driver.replace("-", "_") in supplies:
+            continue
+        for kind, pattern in _KINDS:
+            paths = sorted(folder.glob(pattern))
+            for path in paths:
+                label = read_text(path.with_name(path.name.rpartition("_")[0] + "_label")) or ""
+                # A core is a part of its socket.
+                if not (driver == "amd_energy" and not label.startswith("Esocket")):
+                    yield _Channel(driver, label, kind, NumberFile(path))
+            if paths:
+                break
+
+
+def find(root: Path, probe_s: float = PROBE_S) -> List[Finding]:
+    """Return the channels of the monitors; nothing is added up, for nobody knows which contains which."""
+    channels = list(_channels(root))[:_MOST]
+    moved = moving([c.file for c in channels if c.kind == "energy" and c.file.read() is not None], probe_s)
+    drivers = [channel.driver for channel in channels]
+    return [
+        _finding(
+            c, f"hwmon:{c.driver}" + (f":{c.label or c.file.path.name}" if drivers.count(c.driver) > 1 else ""), moved
+        )
+        for c in channels
+    ]
+
+
+def _finding(channel: _Channel, source: str, moved: List[NumberFile]) -> Finding:
+    name = f"{channel.file.path.name} of {channel.driver}" + (f" ({channel.label})" if channel.label else "")
+    unusable = Finding(source, channel.scope, channel.method, f"{name} cannot be read")
+    value = channel.file.read()
+    if value is None:
+        if not may_not_read(channel.file.path):
+            return unusable
+        command, exposes = open_file(channel.file.path)
+        detail = f"{name} may be read by the administrator only"
+        return unusable._replace(detail=detail, admin_command=command, admin_exposes=exposes)
+    if channel.kind == "energy" and channel.file not in moved:
+        channel.file.close()
+        return unusable._replace(detail=f"{name} never moves")
+    if channel.kind == "power" and value <= 0:
+        channel.file.close()
+        return unusable._replace(detail=f"{name} shows no power")
+    return found(Hwmon(channel, source), name)

@@ -1,57 +1,96 @@
-"""Energy counters of Intel and AMD processor packages (powercap). They cover the package, not the board.
+"""Energy counters of Intel and AMD processors (powercap). A package is not the board; `psys` is, where it exists.
 
-Since Linux 5.10 only root may read them, unless the administrator allowed it; then there is nothing here.
+Subzones are no addition: `core` is a part of its package. Since Linux 5.10 only root may read the counters, unless the
+administrator allowed it (CVE-2020-8694).
 """
 
-import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Sequence
 
-from partition_agent.power.reader import PowerReader, Reading
+from partition_agent.power.admin import open_rapl
+from partition_agent.power.files import PROBE_S, NumberFile, may_not_read, moving
+from partition_agent.power.reader import Finding, PowerReader, Reading, found
 from partition_agent.system import read_int, read_text
 
-#: How long a counter is watched before it is believed not to move. It moves every millisecond where it works.
-_PROBE_S = 0.2
+#: No package draws more: so long can two wraps not pass unseen.
+_MOST_W = 1000.0
 
 
 class _Zone(NamedTuple):
-    path: Path
+    name: str
+    counter: NumberFile
     range_uj: int
 
 
-class _Rapl:
-    source, scope, method = "rapl", "package", "counter"
+class Rapl(PowerReader):
+    """The sum of some zones' counters; each starts again at its range."""
 
-    def __init__(self, zones: List[_Zone]) -> None:
+    method = "counter"
+    interval_s = 1.0
+
+    def __init__(self, zones: Sequence[_Zone], source: str, scope: str) -> None:
+        self.source, self.scope = source, scope
+        self.max_gap_s = max(10.0, min(zone.range_uj for zone in zones) / 1e6 / _MOST_W)
         self._zones = zones
-        self._last: Dict[Path, int] = {}
+        self._last_uj: List[Optional[int]] = [None] * len(zones)
         self._total_uj = 0
 
     def read(self, utilisation: Optional[float]) -> Optional[Reading]:
-        """Return the energy since the first reading; each counter starts again at its range."""
+        """Return the energy since the first reading."""
         del utilisation
-        for zone in self._zones:
-            value = read_int(zone.path / "energy_uj")
-            if value is None:
-                return None
-            step = value - self._last.get(zone.path, value)
-            self._total_uj += step if step >= 0 else step + zone.range_uj
-            self._last[zone.path] = value
+        values = [zone.counter.read() for zone in self._zones]
+        if any(value is None for value in values):
+            return None
+        for index, value in enumerate(values):
+            last = self._last_uj[index]
+            step_uj = 0 if last is None or value is None else value - last
+            self._total_uj += step_uj if step_uj >= 0 else step_uj + self._zones[index].range_uj
+        self._last_uj = values
         return Reading(None, self._total_uj / 1e6)
 
+    def close(self) -> None:
+        """Close the counters."""
+        for zone in self._zones:
+            zone.counter.close()
 
-def probe(root: Path, probe_s: float = _PROBE_S) -> Optional[PowerReader]:
-    """Return a reader of the package counters, or None: no such counter, not readable, or one that never moves."""
-    zones = []
+
+def find(root: Path, probe_s: float = PROBE_S) -> List[Finding]:
+    """Return the processor packages together, and the whole platform where the processor counts it."""
+    packages: List[Path] = []
+    platforms: List[Path] = []
     for path in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):
-        is_package = path.name.count(":") == 1 and (read_text(path / "name") or "").startswith("package")
+        name = read_text(path / "name") or ""
+        if path.name.count(":") == 1 and name.startswith("package"):
+            packages.append(path)
+        elif path.name.count(":") == 1 and name == "psys":
+            platforms.append(path)
+    findings = []
+    if platforms:
+        findings.append(_finding(root, platforms[:1], "rapl-psys", "board", probe_s))
+    if packages:
+        findings.append(_finding(root, packages, "rapl", "package", probe_s))
+    return findings
+
+
+def _finding(root: Path, paths: Sequence[Path], source: str, scope: str, probe_s: float) -> Finding:
+    def unusable(detail: str) -> Finding:
+        return Finding(source, scope, "counter", detail)
+
+    if any(may_not_read(path / name) for path in paths for name in ("energy_uj", "max_energy_range_uj")):
+        command, exposes = open_rapl(root)
+        closed = unusable("the energy counters may be read by the administrator only (kernel 5.10 and later)")
+        return closed._replace(admin_command=command, admin_exposes=exposes)
+    zones = []
+    for path in paths:
         range_uj = read_int(path / "max_energy_range_uj")
-        if is_package and range_uj and read_int(path / "energy_uj") is not None:
-            zones.append(_Zone(path, range_uj))
-    before = {zone.path: read_int(zone.path / "energy_uj") for zone in zones}
-    deadline_s = time.monotonic() + probe_s
-    moved: List[_Zone] = []
-    while zones and len(moved) < len(zones) and time.monotonic() < deadline_s:
-        time.sleep(probe_s / 20)
-        moved = [zone for zone in zones if read_int(zone.path / "energy_uj") != before[zone.path]]
-    return _Rapl(moved) if moved else None
+        counter = NumberFile(path / "energy_uj")
+        if not range_uj or range_uj < 0 or counter.read() is None:
+            return unusable(f"the counter in {path.name} cannot be read")
+        zones.append(_Zone(read_text(path / "name") or path.name, counter, range_uj))
+    moved = moving([zone.counter for zone in zones], probe_s)
+    if len(moved) < len(zones):
+        for zone in zones:
+            zone.counter.close()
+        still = ", ".join(zone.name for zone in zones if zone.counter not in moved)
+        return unusable(f"the counter never moves ({still}): usual in a virtual machine")
+    return found(Rapl(zones, source, scope), f"energy counters of {', '.join(zone.name for zone in zones)}")
