@@ -1,0 +1,181 @@
+"""Sessions of ONNX Runtime as stages have them, and how long their runs take."""
+
+import json
+import os
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from partition_agent.codecs import dtype_of
+from partition_agent.profiler_graph import Graph, read_graph
+from partition_agent.profiler_kernels import Times, kernel_times, quartiles
+from partition_agent.protocol import TensorSpec
+
+#: An ONNX model that hands one number on: what a run of it takes is what the runtime itself takes.
+ALMOST_EMPTY = (
+    b'\x08\x07\x12\x00:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04'
+    b"\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+
+#: Where a quota stops the process now and then, only windows much longer than its period (0.1 s) tell.
+WINDOW_S = 0.5
+MIN_WINDOWS = 3
+MIN_RUNS = 5
+
+_SEED = 20240501
+
+
+class NotRunnableError(Exception):
+    """The runtime does not take the model; the text is the runtime's own, for the person."""
+
+
+class Measured(NamedTuple):
+    """Seconds of one run: median, distance between the quartiles, and of how many runs."""
+
+    median_s: float
+    spread_s: float
+    runs: int
+
+
+class Session:
+    """A model in the runtime, with the options of a stage, and inputs for it."""
+
+    def __init__(
+        self,
+        model: "str | bytes",
+        inputs: Sequence[TensorSpec],
+        threads: int,
+        provider: str,
+        *,
+        optimised: bool = True,
+        trace: Optional[Path] = None,
+        optimised_model: Optional[Path] = None,
+    ) -> None:
+        """Load it. With `trace`, the runtime's profiler writes there. Raises NotRunnableError."""
+        import onnxruntime
+
+        level = onnxruntime.GraphOptimizationLevel
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Made-up weights may let activations die away, and numbers next to zero are slow on some processors.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        options.log_severity_level = 4
+        if trace is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(trace)
+        if optimised_model is not None:
+            _keep_graph(options, optimised_model)
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=[provider])
+        except Exception as error:  # ONNX Runtime has no common base of its errors
+            raise NotRunnableError(_first_line(error)) from error
+        self.provider: str = self._session.get_providers()[0]
+        generator = np.random.default_rng(_SEED)
+        self._feeds = {spec.name: _values(spec, generator) for spec in inputs}
+
+    def run(self) -> float:
+        """Run once; return the seconds. Raises NotRunnableError."""
+        begin_s = time.perf_counter()
+        try:
+            self._session.run(None, self._feeds)
+        except Exception as error:  # ONNX Runtime has no common base of its errors
+            raise NotRunnableError(_first_line(error)) from error
+        return time.perf_counter() - begin_s
+
+    def end_trace(self) -> List[Dict[str, Any]]:
+        """Return the profiler's events and delete its file; runs after this are not traced."""
+        path = Path(self._session.end_profiling())
+        events: List[Dict[str, Any]] = json.loads(path.read_bytes())
+        path.unlink()
+        return events
+
+
+def _keep_graph(options: Any, path: Path) -> None:
+    """Have the optimised graph written to `path`, without its weights: those go nowhere."""
+    nowhere = path.with_name("nowhere")
+    if not nowhere.is_symlink():
+        os.symlink(os.devnull, str(nowhere))
+    options.optimized_model_filepath = str(path)
+    prefix = "session.optimized_model_external_initializers_"
+    options.add_session_config_entry(prefix + "file_name", nowhere.name)
+    options.add_session_config_entry(prefix + "min_size_in_bytes", "256")
+
+
+def _values(spec: TensorSpec, generator: np.random.Generator) -> "np.ndarray[Any, Any]":
+    dtype = dtype_of(spec.dtype)
+    if dtype.kind == "f":
+        return generator.standard_normal(spec.shape, dtype=np.float32).astype(dtype)
+    if dtype.kind == "b":
+        return np.zeros(spec.shape, dtype)
+    # Indices and sizes are small numbers; 1 is valid where 0 or a random one may not be.
+    return np.ones(spec.shape, dtype)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:600] if lines else type(error).__name__
+
+
+def warm_up(run: Callable[[], float], limit_s: float) -> float:
+    """Run until the runs take about the same; return the seconds of one."""
+    spent_s, times = 0.0, []  # type: Tuple[float, List[float]]
+    while len(times) < 2 or (spent_s < limit_s and len(times) < 50):
+        times.append(run())
+        spent_s += times[-1]
+        best_s = min(times)
+        if len(times) >= 3 and max(times[-2:]) < best_s * 1.1 and spent_s > 0.05:
+            break
+    return median(times[1:])
+
+
+def sustained(run: Callable[[], float], seconds_s: float, *, limited: bool) -> Measured:
+    """Measure runs one after the other for about `seconds_s`.
+
+    Where a quota limits the processor time, what counts is the mean of windows, the pauses between runs included.
+    """
+    values: List[float] = []
+    runs = 0
+    begin_s = time.perf_counter()
+    while len(values) < (MIN_WINDOWS if limited else MIN_RUNS) or time.perf_counter() - begin_s < seconds_s:
+        if not limited:
+            values.append(run())
+            runs += 1
+            continue
+        window_s, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - window_s < WINDOW_S:
+            run()
+            count += 1
+        values.append((time.perf_counter() - window_s) / count)
+        runs += count
+    lower, upper = quartiles(values)
+    return Measured(median(values), upper - lower, runs)
+
+
+def traced(session: Session, budget_s: float, most: int) -> Tuple[Dict[str, Times], int]:
+    """Return the times of all kernels in some runs under the profiler, without the first, and the runs' number."""
+    begin_s, runs = time.perf_counter(), 0
+    while runs < MIN_RUNS + 1 or (runs < most and time.perf_counter() - begin_s < budget_s):
+        session.run()
+        runs += 1
+    times = kernel_times(session.end_trace(), runs)
+    # The first run takes memory, and finds no weights in the caches.
+    kept = {
+        name: value._replace(seconds=value.seconds[1:] if len(value.seconds) > 1 else value.seconds)
+        for name, value in times.items()
+    }
+    return kept, runs - 1
+
+
+def graph_of(path: Path) -> Graph:
+    """Return the graph of a model's file. Raises NotRunnableError."""
+    try:
+        return read_graph(path.read_bytes())
+    except ValueError as error:
+        raise NotRunnableError(f"{path.name}: {error}") from error
