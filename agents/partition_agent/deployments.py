@@ -12,13 +12,13 @@ from partition_agent.protocol import (
     DeploymentInfo,
     End,
     Event,
-    Failed,
     LinkSample,
     Prepare,
     Prepared,
     Progress,
     StageSample,
 )
+from partition_agent.refusal import RefusedError as RefusedError
 from partition_agent.runner import Runner
 from partition_agent.sockets import SocketError
 from partition_agent.stages import (
@@ -33,14 +33,6 @@ from partition_agent.stages import (
 logger = logging.getLogger(__name__)
 
 Key = Tuple[str, int]
-
-
-class RefusedError(Exception):
-    """A request that is not carried out; `failed` is the answer to it."""
-
-    def __init__(self, code: str, message: str, stage: Optional[str] = None) -> None:
-        super().__init__(message)
-        self.failed = Failed(code, message, stage)
 
 
 class _Entry:

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import zmq
 
@@ -143,9 +143,9 @@ class DataPlane:
         self._post(lambda: self._send(target, frame, [self._lost(target, frame, reason)]))
 
     def grant(self, link: str, count: int, *, reset: bool = False) -> None:
-        """Allow the producer of a link more frames."""
+        """Allow the producer of a link more frames; with `reset` in answer to `link_opened`."""
         target = self._links[link]
-        message = CreditMessage(self._deployment, self._epoch, link, count, reset)
+        message = CreditMessage(self._deployment, self._epoch, link, count, reset, target.asked_at if reset else None)
         self._post(lambda: self._transmit(target, [pack(message)]))
 
     def totals(self) -> Mapping[str, LinkTotals]:
@@ -226,6 +226,7 @@ class DataPlane:
                 for event in outbound.events():
                     self._connection_changed(outbound, event)
         self._try_again()
+        self._ask_again()
         for outbound in list(self._outbound.values()):
             if outbound.socket in ready:
                 self._take(outbound.socket, outbound.peer.device)
@@ -288,6 +289,7 @@ class DataPlane:
         elif isinstance(message, LostMessage):
             self._handler.loss_arrived(link.spec.id, message.frame, message.reason[:MAX_REASON])
         elif isinstance(message, OpenMessage):
+            link.asked_at = message.at
             self._handler.link_opened(link.spec.id)
         else:
             self._credit(link, message)
@@ -295,9 +297,9 @@ class DataPlane:
     def _credit(self, link: LinkState, message: CreditMessage) -> None:
         if not 0 <= message.count <= link.spec.window:
             raise WireError("bad_credit")
+        now_s = time.monotonic()
         if not message.reset:
-            for _ in range(min(message.count, len(link.unacknowledged))):
-                link.unacknowledged.popleft()
+            link.allow(message.count, now_s)
             self._handler.credited(link.spec.id, message.count, None)
             return
         if link.other == STUDIO_PEER:
@@ -305,10 +307,12 @@ class DataPlane:
             # now takes places of its new window; it grants one for every message, also for what it has seen.
             since = link.sent - len(link.unacknowledged)
             self._report_broken(link)
+            link.limit = since + message.count
+        elif message.at is None or not 0 <= message.at <= link.sent:
+            raise WireError("bad_credit")
         else:
-            since = link.opened_at
-            while len(link.unacknowledged) > link.spec.window - message.count + link.sent - since:
-                link.unacknowledged.popleft()
+            since = message.at
+            link.allow_since(since, message.count, now_s)
         self._handler.credited(link.spec.id, message.count, since)
         self._flush(link)
 
@@ -359,9 +363,11 @@ class DataPlane:
     def _patience_ms(self) -> Optional[int]:
         if self._orders:
             return 0
-        if not self._refusals:
+        moments = [at_s for at_s, _ in self._refusals.values()]
+        moments += [link.ask_again_s for link in self._starved()]
+        if not moments:
             return None
-        wait_s = min(at_s for at_s, _ in self._refusals.values()) - time.monotonic()
+        wait_s = min(moments) - time.monotonic()
         return int(min(max(wait_s, 0.0) * 1e3 + 1, 60_000))
 
     def _try_again(self) -> None:
@@ -388,11 +394,30 @@ class DataPlane:
         for link in self._links.values():
             if link.other == device and link.is_producer:
                 self._report_broken(link)
-                link.opened_at = link.sent
-                self._transmit(link, [pack(OpenMessage(self._deployment, self._epoch, link.spec.id))])
+                self._ask(link)
                 self._flush(link)
-            elif link.other == device:
+            elif link.other == device and self._device == STUDIO_PEER:
+                # Nobody asks us, for nobody connects to us. Between devices the producer asks, over its own connection:
+                # what was said here to one that had sent already would be taken for more than was seen of it.
                 self._handler.link_opened(link.spec.id)
+
+    def _ask(self, link: LinkState) -> None:
+        at = link.asked(time.monotonic())
+        self._transmit(link, [pack(OpenMessage(self._deployment, self._epoch, link.spec.id, at))])
+
+    def _ask_again(self) -> None:
+        now_s = time.monotonic()
+        for link in self._starved():
+            if link.ask_again_s <= now_s:
+                self._ask(link)
+
+    def _starved(self) -> Iterator[LinkState]:
+        """The links that begin here and cannot go on; those to the studio are opened by it alone."""
+        for link in self._links.values():
+            if link.is_producer and link.other != STUDIO_PEER and link.is_starved:
+                outbound = self._outbound.get(link.other)
+                if outbound is not None and outbound.connected:
+                    yield link
 
     def _report_broken(self, link: LinkState) -> None:
         for frame in link.unacknowledged:

@@ -626,21 +626,30 @@ class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OpenMessage(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Producer to consumer: this link is here; grant credit."""
+    """Producer to consumer: this link is here; grant credit. `at` counts the messages sent on the link so far.
+
+    It may be said again at any time; the answer is the true credit then.
+    """
 
     deployment: str
     epoch: int
     link: str
+    at: Optional[int] = None
 
 
 class CreditMessage(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """Consumer to producer: `count` more frames may be sent. With `reset`, `count` replaces what was held."""
+    """Consumer to producer: `count` more frames may be sent.
+
+    With `reset`, `count` replaces what was held: that many beyond the first `at` (that of the `OpenMessage` which this
+    answers; None: nobody asked).
+    """
 
     deployment: str
     epoch: int
     link: str
     count: int
     reset: bool = False
+    at: Optional[int] = None
 
 
 class FrameMessage(msgspec.Struct, frozen=True, array_like=True, tag=3):

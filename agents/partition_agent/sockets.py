@@ -1,5 +1,6 @@
 """The encrypted sockets of one deployment: who may come in, and the connections out."""
 
+import itertools
 from typing import Any, Dict, List, Optional, Tuple
 
 import zmq
@@ -12,10 +13,14 @@ from partition_agent.protocol import PeerAddress
 HEARTBEAT_EVERY_MS = 2_000
 HEARTBEAT_TIMEOUT_MS = 10_000
 
+#: A handshake that takes longer is given up, and the connection is made anew.
+HANDSHAKE_MS = 10_000
+
 RECONNECT_MS = 50
 RECONNECT_MAX_MS = 2_000
 
 _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
+_numbers = itertools.count()
 _MONITORED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 
@@ -67,6 +72,7 @@ def _common(socket: "zmq.Socket[bytes]", queue: int, largest_part: int) -> None:
     socket.setsockopt(zmq.MAXMSGSIZE, largest_part)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_EVERY_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.IPV6, 1)
 
 
@@ -108,7 +114,8 @@ class Outbound:
             self.socket.curve_serverkey = peer.public_key.encode()
             self.socket.curve_secretkey = keys.secret
             self.socket.curve_publickey = keys.public.encode()
-            self.monitor = self.socket.get_monitor_socket(_MONITORED)
+            # A name of its own: the default one is made of a descriptor, which the next socket may get.
+            self.monitor = self.socket.get_monitor_socket(_MONITORED, f"inproc://monitor-{next(_numbers)}")
             self.socket.connect(tcp_address(peer.host, str(peer.port)))
         except (zmq.ZMQError, ValueError, UnicodeError) as error:
             self.close()
