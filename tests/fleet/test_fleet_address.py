@@ -1,12 +1,10 @@
 """Addresses, device names and texts that people and devices give."""
 
-import getpass
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition_studio.fleet.address import LocalAddress, SshAddress, parse_address, parse_device_name
+from partition_studio.fleet.address import LocalAddress, SshDestination, parse_address, parse_device_name
 from partition_studio.fleet.errors import AddressError
 from partition_studio.fleet.text import clean_text
 
@@ -14,17 +12,17 @@ from partition_studio.fleet.text import clean_text
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("ssh://edge@board", SshAddress("edge", "board")),
-        ("ssh://edge@Board.Lan:2222", SshAddress("edge", "board.lan", 2222)),
-        ("ssh://board", SshAddress(getpass.getuser(), "board")),
-        ("ssh://pi@192.168.1.7:22", SshAddress("pi", "192.168.1.7")),
-        ("ssh://pi@[2001:db8::7]:22", SshAddress("pi", "2001:db8::7")),
-        ("ssh://pi@[2001:db8::7]", SshAddress("pi", "2001:db8::7")),
-        ("ssh://pi@127.0.0.1:65535/", SshAddress("pi", "127.0.0.1", 65535)),
+        ("ssh://edge@board", SshDestination("edge", "board")),
+        ("ssh://edge@Board.Lan:2222", SshDestination("edge", "Board.Lan", 2222)),
+        ("ssh://board", SshDestination(None, "board")),
+        ("ssh://pi@192.168.1.7:22", SshDestination("pi", "192.168.1.7", 22)),
+        ("ssh://pi@[2001:db8::7]:22", SshDestination("pi", "2001:db8::7", 22)),
+        ("ssh://pi@[2001:db8::7]", SshDestination("pi", "2001:db8::7")),
+        ("ssh://pi@127.0.0.1:65535/", SshDestination("pi", "127.0.0.1", 65535)),
         ("local:", LocalAddress()),
     ],
 )
-def test_plain_addresses_are_read(text: str, address: SshAddress | LocalAddress) -> None:
+def test_plain_addresses_say_what_was_typed_and_no_more(text: str, address: SshDestination | LocalAddress) -> None:
     assert parse_address(text) == address
 
 
@@ -67,6 +65,12 @@ def test_plain_addresses_are_read(text: str, address: SshAddress | LocalAddress)
         "ssh://edge@[fe80::1%eth0]",
         "ssh://edge@[ff02::1]",
         "ssh://edge@[::ffff:169.254.169.254]",
+        "ssh://edge@[64:ff9b::a9fe:a9fe]",
+        "ssh://edge@[2002:a9fe:a9fe::1]",
+        "ssh://edge@[fd00:ec2::254]",
+        "ssh://edge@100.100.100.200",
+        "ssh://edge@0.1.2.3",
+        "ssh://edge@240.0.0.1",
         "ssh://edge@2001:db8::7",
         "local",
         "local:x",

@@ -17,23 +17,52 @@ _SSH = re.compile(r"ssh://(?:(?P<user>[^@/]*)@)?(?P<host>\[[^\]]*\]|[^:/@\[\]]*)
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+#: Beside 169.254.169.254, which is link-local.
+_METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
+
+
+@dataclass(frozen=True, slots=True)
+class SshDestination:
+    """A device as the person typed it. What is None is left to `~/.ssh/config`, where `host` may be an alias."""
+
+    user: str | None
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        user = "" if self.user is None else f"{self.user}@"
+        port = "" if self.port is None else f":{self.port}"
+        return f"ssh://{user}{_bracketed(self.host)}{port}"
+
 
 @dataclass(frozen=True, slots=True)
 class SshAddress:
-    """A device that is reached by SSH. `host` is a name or an IP address without brackets, in lower case."""
+    """Where an SSH server is. `host` is a name or an IP address without brackets, in lower case.
+
+    `key_alias` is the name of its host key where `~/.ssh/config` gives it another one than the host's (HostKeyAlias).
+    """
 
     user: str
     host: str
     port: int = DEFAULT_SSH_PORT
+    key_alias: str | None = None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ssh://{self.short}"
+
+    @property
+    def short(self) -> str:
+        """`user@host:port`, the port where it is not the usual one."""
         port = "" if self.port == DEFAULT_SSH_PORT else f":{self.port}"
-        return f"ssh://{self.user}@{host}{port}"
+        return f"{self.user}@{_bracketed(self.host)}{port}"
 
     @property
     def known_hosts_name(self) -> str:
         """The name under which OpenSSH files this host's key."""
+        if self.key_alias is not None:
+            return self.key_alias
         return self.host if self.port == DEFAULT_SSH_PORT else f"[{self.host}]:{self.port}"
 
 
@@ -45,7 +74,7 @@ class LocalAddress:
         return "local:"
 
 
-Address = SshAddress | LocalAddress
+Address = SshDestination | LocalAddress
 
 
 def parse_device_name(text: str) -> str:
@@ -66,18 +95,36 @@ def parse_device_name(text: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """Return what `ssh://[user@]host[:port]` or `local:` says; without a user, the present one.
+    """Return what `ssh://[user@]host[:port]` or `local:` says.
 
     Raises AddressError that names the part at fault.
     """
-    if text == "local:":
-        return LocalAddress()
+    return LocalAddress() if text == "local:" else parse_destination(text)
+
+
+def parse_destination(text: str) -> SshDestination:
+    """Return what `ssh://[user@]host[:port]` says, and no more than it says.
+
+    Raises AddressError that names the part at fault.
+    """
     match = _SSH.fullmatch(text)
     if match is None:
         raise AddressError(f"{text[:120]!r} is no device address")
-    return SshAddress(
-        user=_parse_user(match["user"], text), host=_parse_host(match["host"], text), port=_parse_port(match["port"])
+    return SshDestination(
+        user=None if match["user"] is None else parse_user(match["user"], text),
+        host=_parse_host(match["host"], text),
+        port=None if match["port"] is None else parse_port(match["port"]),
     )
+
+
+def present_user() -> str:
+    """Return the name of whom the studio runs as: who logs in where nobody else is named."""
+    return getpass.getuser()
+
+
+def check_meter_host(host: str) -> str:
+    """Return the name or IP address of a plug when it may have it. Raises AddressError."""
+    return _parse_host(host, host)
 
 
 def refusal_of_ip(ip: IpAddress) -> str | None:
@@ -85,9 +132,11 @@ def refusal_of_ip(ip: IpAddress) -> str | None:
 
     Called again with what a name resolves to, so that a name cannot lead to where an address may not.
     """
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    if mapped is not None:
-        return refusal_of_ip(mapped)
+    inner = _ipv4_within(ip)
+    if inner is not None:
+        return refusal_of_ip(inner)
+    if ip in _METADATA:
+        return "the metadata service of a cloud"
     if ip.is_unspecified:
         return "the unspecified address"
     if ip.is_multicast:
@@ -96,12 +145,26 @@ def refusal_of_ip(ip: IpAddress) -> str | None:
         return "a link-local address"
     if ip == ipaddress.IPv4Address("255.255.255.255"):
         return "the broadcast address"
+    if isinstance(ip, ipaddress.IPv4Address) and (ip in _THIS_NETWORK or ip.is_reserved):
+        return "a reserved address"
     return None
 
 
-def _parse_user(user: str | None, text: str) -> str:
-    if user is None:
-        return getpass.getuser()
+def _ipv4_within(ip: IpAddress) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that this IPv6 address leads to: mapped, by 6to4 or by NAT64."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return None
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def parse_user(user: str, text: str) -> str:
+    """Return `user`, found in `text`, when it can log in. Raises AddressError."""
     if not _USER.fullmatch(user):
         raise AddressError(f"The user {user[:80]!r} in {text[:120]!r} cannot be used")
     return user
@@ -116,7 +179,7 @@ def _parse_host(host: str, text: str) -> str:
     if labels[-1].isdigit():
         # Resolvers read 2130706433, 0177.1 and the like as addresses: only the plain form may pass.
         return _checked_ip(host, text)
-    return host.lower()
+    return host
 
 
 def _checked_ip(host: str, text: str) -> str:
@@ -132,9 +195,8 @@ def _checked_ip(host: str, text: str) -> str:
     return str(ip)
 
 
-def _parse_port(port: str | None) -> int:
-    if port is None:
-        return DEFAULT_SSH_PORT
+def parse_port(port: str) -> int:
+    """Return the port that a text says. Raises AddressError."""
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
         raise AddressError(f"The port {port[:20]!r} is not a number from 1 to 65535")
     return int(port)

@@ -1,6 +1,6 @@
 """What can go wrong with a device, by what the person can do about it."""
 
-from partition_studio.errors import BadInputError, DeviceError
+from partition_studio.errors import BadInputError, ConflictError, DeviceError
 
 
 class AddressError(BadInputError):
@@ -8,6 +8,20 @@ class AddressError(BadInputError):
 
     code = "bad_address"
     next_step = "Write the address as ssh://user@host, ssh://user@host:port or local:."
+
+
+class ForbiddenAddressError(AddressError, DeviceError):
+    """A name leads to an address that no device may have."""
+
+    code = "forbidden_address"
+    next_step = "Correct what that name stands for (DNS, /etc/hosts, ~/.ssh/config), or give the device's own address."
+
+
+class SshConfigError(AddressError, DeviceError):
+    """What `~/.ssh/config` says of a device cannot be followed."""
+
+    code = "ssh_config"
+    next_step = "Correct that entry of ~/.ssh/config, or give the whole address: ssh://user@host:port."
 
 
 class UnreachableError(DeviceError):
@@ -50,6 +64,27 @@ class ChangedHostKeyError(DeviceError):
 
     code = "changed_host_key"
     next_step = "If you reinstalled the device, remove the old key and trust the new one; otherwise do not connect."
+
+
+class PasswordNeededError(AuthFailedError):
+    """The device was registered with a password, which was kept in memory only and is gone with the last studio."""
+
+    code = "password_needed"
+    next_step = "Give it again (`partition-studio device password NAME`), or add your public key to the device."
+
+
+class DeviceHeldError(DeviceError, ConflictError):
+    """Another studio uses the device."""
+
+    code = "device_held"
+    next_step = "Stop the deployment or remove the device there, or wait until that studio has ended."
+
+
+class DeviceLeavingError(DeviceError, ConflictError):
+    """The device is being removed."""
+
+    code = "device_leaving"
+    next_step = "Choose another device, or add it again once it is removed."
 
 
 class ConnectionLostError(DeviceError):
@@ -159,3 +194,10 @@ class AgentFaultError(DeviceError):
     def __init__(self, message: str, *, fault_code: str, stage: str | None = None) -> None:
         super().__init__(message, stage=stage)
         self.code = fault_code
+
+
+def at_jump_host(error: DeviceError, hop: object, target: object) -> None:
+    """Say in an error that it happened at a jump host, on the way to another device."""
+    error.message = f"On the way to {target}, at the jump host: {error.message}"
+    error.args = (error.message,)
+    error.details = {**error.details, "address": str(hop), "jump_host": True}

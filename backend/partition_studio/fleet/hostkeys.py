@@ -6,13 +6,14 @@ a person confirms by `trust`; a device that shows another key than before is ref
 
 import base64
 import binascii
+import copy
 import fnmatch
 import hashlib
 import hmac
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +49,24 @@ class KnownKey:
 class HostKeys:
     """The known host keys of a studio. May be used from several threads."""
 
-    def __init__(self, own_file: Path, user_file: Path | None = None) -> None:
-        """Read `own_file`, which the studio writes (0600), and `user_file`, which it never writes."""
+    def __init__(self, own_file: Path, user_file: Path | None = None, system_file: Path | None = None) -> None:
+        """Read `own_file`, which the studio writes (0600), and the user's and the system's, which it never writes."""
         self._own_file = own_file
-        self._user_file = user_file
+        self._user_files: tuple[Path, ...] = () if user_file is None else (user_file,)
+        self._system_files = () if system_file is None else (system_file,)
         self._lock = threading.Lock()
+
+    def beside(self, user_files: Sequence[Path] | None) -> "HostKeys":
+        """Return the same keys, beside other files of the user's (UserKnownHostsFile); None leaves the usual one."""
+        if user_files is None:
+            return self
+        other = copy.copy(self)
+        other._user_files = tuple(user_files)
+        return other
 
     def known(self, address: SshAddress) -> list[KnownKey]:
         """Return the keys that are known for this address, the studio's own first."""
-        files = [self._own_file] if self._user_file is None else [self._own_file, self._user_file]
+        files = [self._own_file, *self._user_files, *self._system_files]
         return [known for file in files for known in _keys_in(file, address.known_hosts_name)]
 
     def verify(self, address: SshAddress, presented: HostKey) -> None:
@@ -128,6 +138,29 @@ class HostKeys:
             raise
 
 
+class Confirmation:
+    """A fingerprint that a person confirmed, for one way to a device: it is filed once, where it belongs."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self._fingerprint = fingerprint.strip()
+        self._met = False
+
+    def verify(self, keys: HostKeys, address: SshAddress, presented: HostKey, *, is_jump_host: bool) -> None:
+        """Return when `presented` is known, or is what the person confirmed; then it is filed.
+
+        Raises UnknownHostKeyError where the confirmed one may belong to another host of the way, else what
+        `HostKeys.verify` and `HostKeys.trust` raise.
+        """
+        matches = hmac.compare_digest(presented.fingerprint.encode(), self._fingerprint.encode())
+        try:
+            keys.verify(address, presented)
+        except UnknownHostKeyError:
+            if not matches and (is_jump_host or self._met):
+                raise
+            keys.trust(address, presented, self._fingerprint)
+        self._met = self._met or matches
+
+
 def _changed(address: SshAddress, presented: HostKey, known: KnownKey, what: str) -> ChangedHostKeyError:
     return ChangedHostKeyError(
         f"{address} {what}: known {known.key.fingerprint} ({known.key.key_type}), "
@@ -147,7 +180,8 @@ def _read_lines(file: Path) -> list[str]:
     try:
         with file.open("rb") as stream:
             return stream.read(_MAX_FILE_BYTES).decode("utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError):
+        # Nothing is known from a file that nobody can read: the key is asked about, never taken.
         return []
 
 

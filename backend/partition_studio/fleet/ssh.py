@@ -1,6 +1,5 @@
 """A device reached by SSH: one verified connection, with a channel for each command, upload and stream."""
 
-import errno
 import ipaddress
 import logging
 import shlex
@@ -8,63 +7,43 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import BinaryIO
 
 import paramiko
-from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
+from paramiko.ssh_exception import ChannelException, SSHException
 
+from partition_studio.errors import DeviceError
 from partition_studio.fleet import ssh_channel
-from partition_studio.fleet.address import SshAddress, refusal_of_ip
+from partition_studio.fleet.address import SshAddress
 from partition_studio.fleet.connection import BytesProgress, Completed, checked_remote_path
-from partition_studio.fleet.errors import (
-    AddressError,
-    AgentUnreachableError,
-    ConnectionLostError,
-    NoBannerError,
-    SshIncompatibleError,
-    UnreachableError,
-)
-from partition_studio.fleet.hostkeys import HostKey, HostKeys
+from partition_studio.fleet.errors import AgentUnreachableError, ConnectionLostError, at_jump_host
+from partition_studio.fleet.hostkeys import Confirmation, HostKey, HostKeys
 from partition_studio.fleet.progress import CancelCheck
 from partition_studio.fleet.ssh_auth import SshCredentials, authenticate
+from partition_studio.fleet.ssh_config import Hop, Route
+from partition_studio.fleet.ssh_greeting import SshTimeouts, greet, hang_up, presented_key
 from partition_studio.fleet.text import clean_text
 
+__all__ = ["SshConnection", "SshTimeouts", "connect_route", "connect_ssh", "fetch_host_key", "trust_host_key"]
+
 logger = logging.getLogger(__name__)
-
-#: paramiko logs with a traceback what it also raises; what it raises is translated here, so its log stays out of ours.
-_PARAMIKO_LOG = f"{__name__}.paramiko"
-
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-_KEY_TYPES = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SshTimeouts:
-    """How long each step may take. A device that takes connections but hangs is noticed after `banner_s`."""
-
-    connect_s: float = 5.0
-    banner_s: float = 4.0
-    handshake_s: float = 10.0
-    auth_s: float = 15.0
-    channel_s: float = 10.0
-    ping_interval_s: float = 5.0
-    ping_deadline_s: float = 15.0
 
 
 class SshConnection:
     """An SSH connection whose host key was verified and whose user is logged in; a `DeviceConnection`."""
 
-    def __init__(self, address: SshAddress, transport: paramiko.Transport, timeouts: SshTimeouts) -> None:
+    def __init__(
+        self,
+        address: SshAddress,
+        transport: paramiko.Transport,
+        timeouts: SshTimeouts,
+        jumps: Sequence[paramiko.Transport] = (),
+    ) -> None:
+        """Take hold of a transport, and of those of the jump hosts that carry it."""
         self._address = address
         self._transport = transport
+        self._jumps = tuple(jumps)
         self._timeouts = timeouts
         self._closing = threading.Event()
         self._last_sign_s = time.monotonic()
@@ -137,7 +116,7 @@ class SshConnection:
     def close(self) -> None:
         """End the connection and every stream of it."""
         self._closing.set()
-        _hang_up(self._transport)
+        self._hang_up()
         if threading.current_thread() is not self._heartbeat:
             self._heartbeat.join(timeout=5)
 
@@ -188,7 +167,12 @@ class SshConnection:
             if answered.wait(left_s):
                 return
         logger.warning("device_froze", extra={"address": self.label, "silent_s": self._timeouts.ping_deadline_s})
-        _hang_up(self._transport)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        # The jump hosts from the outside in: what hangs is then cut off with its carrier, not waited for.
+        for transport in (*self._jumps, self._transport):
+            hang_up(transport)
 
 
 def connect_ssh(
@@ -199,15 +183,72 @@ def connect_ssh(
     Raises UnreachableError, NoBannerError, SshIncompatibleError, UnknownHostKeyError, ChangedHostKeyError,
     AuthFailedError or ConnectionLostError.
     """
+    return connect_route(Route((), Hop(address)), credentials, host_keys, timeouts=timeouts)
+
+
+def connect_route(
+    route: Route,
+    credentials: SshCredentials,
+    host_keys: HostKeys,
+    *,
+    trusted_fingerprint: str | None = None,
+    timeouts: SshTimeouts | None = None,
+) -> SshConnection:
+    """Connect to a device through its jump hosts; every host key on the way is verified before anything is said.
+
+    `trusted_fingerprint` is what the person has confirmed: the first unknown key on the way that has it is filed.
+    Raises what `connect_ssh` raises; what happened at a jump host says so and has its address in `details`.
+    """
     limits = timeouts or SshTimeouts()
-    transport = _greet(address, host_keys, limits)
+    confirmed = None if trusted_fingerprint is None else Confirmation(trusted_fingerprint)
+    transports: list[paramiko.Transport] = []
     try:
-        host_keys.verify(address, _presented(transport, address))
-        authenticate(transport, address, credentials)
-        return SshConnection(address, transport, limits)
+        for hop in route.hops:
+            is_target = hop is route.target
+            try:
+                carrier = transports[-1] if transports else None
+                transports.append(_log_in(hop, carrier, is_target, credentials, host_keys, confirmed, limits))
+            except DeviceError as error:
+                if not is_target:
+                    at_jump_host(error, hop.address, route.target.address)
+                raise
+        return SshConnection(route.target.address, transports[-1], limits, transports[:-1])
     except BaseException:
-        _hang_up(transport)
+        for transport in transports:
+            hang_up(transport)
         raise
+
+
+def _log_in(
+    hop: Hop,
+    carrier: paramiko.Transport | None,
+    is_target: bool,
+    credentials: SshCredentials,
+    host_keys: HostKeys,
+    confirmed: Confirmation | None,
+    timeouts: SshTimeouts,
+) -> paramiko.Transport:
+    keys = host_keys.beside(hop.known_hosts)
+    transport = greet(hop.address, keys, timeouts, carrier)
+    try:
+        presented = presented_key(transport, hop.address)
+        if confirmed is None:
+            keys.verify(hop.address, presented)
+        else:
+            confirmed.verify(keys, hop.address, presented, is_jump_host=not is_target)
+        authenticate(
+            transport,
+            hop.address,
+            replace(
+                credentials if is_target else credentials.for_jump_host(),
+                identity_files=hop.key_files,
+                identities_only=hop.identities_only,
+            ),
+        )
+    except BaseException:
+        hang_up(transport)
+        raise
+    return transport
 
 
 def fetch_host_key(address: SshAddress, host_keys: HostKeys, timeouts: SshTimeouts | None = None) -> HostKey:
@@ -215,11 +256,11 @@ def fetch_host_key(address: SshAddress, host_keys: HostKeys, timeouts: SshTimeou
 
     Raises UnreachableError, NoBannerError or SshIncompatibleError.
     """
-    transport = _greet(address, host_keys, timeouts or SshTimeouts())
+    transport = greet(address, host_keys, timeouts or SshTimeouts())
     try:
-        return _presented(transport, address)
+        return presented_key(transport, address)
     finally:
-        _hang_up(transport)
+        hang_up(transport)
 
 
 def trust_host_key(
@@ -232,108 +273,6 @@ def trust_host_key(
     presented = fetch_host_key(address, host_keys, timeouts)
     host_keys.trust(address, presented, fingerprint)
     return presented
-
-
-def _greet(address: SshAddress, host_keys: HostKeys, timeouts: SshTimeouts) -> paramiko.Transport:
-    """Return a transport whose keys were exchanged."""
-    sock = _connect_tcp(address, timeouts)
-    try:
-        transport = paramiko.Transport(sock)
-    except BaseException:
-        sock.close()
-        raise
-    logging.getLogger(_PARAMIKO_LOG).setLevel(logging.CRITICAL + 1)
-    transport.set_log_channel(_PARAMIKO_LOG)
-    transport.daemon = True
-    transport.banner_timeout = timeouts.banner_s
-    transport.handshake_timeout = timeouts.handshake_s
-    transport.auth_timeout = timeouts.auth_s
-    transport.channel_timeout = timeouts.channel_s
-    options = transport.get_security_options()
-    options.ciphers = _CIPHERS
-    options.key_types = _key_types(address, host_keys)
-    options.compression = ("none",)
-    try:
-        transport.start_client(timeout=timeouts.banner_s + timeouts.handshake_s)
-        if not transport.initial_kex_done:
-            raise SSHException("the key exchange did not end in time")
-    except IncompatiblePeer as error:
-        _hang_up(transport)
-        raise SshIncompatibleError(
-            f"{address}: no algorithm in common with its SSH server ({clean_text(str(error), limit=200)})"
-        ) from error
-    except (SSHException, EOFError, OSError) as error:
-        greeted = bool(transport.remote_version)
-        _hang_up(transport)
-        reason = clean_text(str(error), limit=200) or type(error).__name__
-        if greeted and transport.remote_version.startswith("SSH-"):
-            raise ConnectionLostError(f"{address} hung up during the key exchange ({reason})") from error
-        raise NoBannerError(f"{address} takes the connection, but no SSH server greets ({reason})") from error
-    return transport
-
-
-def _key_types(address: SshAddress, host_keys: HostKeys) -> tuple[str, ...]:
-    """Put the types of the known keys first: else a server's new type looks like a changed key."""
-    known = {entry.key.key_type for entry in host_keys.known(address) if not entry.revoked}
-    if "ssh-rsa" in known:
-        known |= {"rsa-sha2-512", "rsa-sha2-256"}
-    return tuple(sorted(_KEY_TYPES, key=lambda key_type: key_type not in known))
-
-
-def _presented(transport: paramiko.Transport, address: SshAddress) -> HostKey:
-    try:
-        key = transport.get_remote_server_key()
-    except SSHException as error:
-        raise ConnectionLostError(f"{address} hung up after the key exchange") from error
-    return HostKey(key.get_name(), key.asbytes())
-
-
-def _connect_tcp(address: SshAddress, timeouts: SshTimeouts) -> socket.socket:
-    """Return a TCP connection to the first address that takes it, with the system's own watch over dead peers."""
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UnreachableError(
-            f"{address}: the name {address.host!r} is unknown ({error.strerror})", reason="name_unknown"
-        ) from error
-    deadline = time.monotonic() + timeouts.connect_s
-    failure: OSError | None = None
-    for family, kind, protocol, _, sockaddr in found:
-        ip = ipaddress.ip_address(str(sockaddr[0]))
-        refusal = refusal_of_ip(ip)
-        if refusal is not None:
-            raise AddressError(f"{address} leads to {ip}, {refusal}: no device can have it")
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(max(0.1, deadline - time.monotonic()))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeouts.ping_deadline_s * 1000))
-            sock.connect(sockaddr)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise _unreachable(address, failure, timeouts) from failure
-
-
-def _unreachable(address: SshAddress, failure: OSError | None, timeouts: SshTimeouts) -> UnreachableError:
-    if isinstance(failure, ConnectionRefusedError):
-        return UnreachableError(f"{address}: nothing listens on port {address.port}", reason="refused")
-    if isinstance(failure, TimeoutError):
-        return UnreachableError(f"{address} did not answer within {timeouts.connect_s:g} s", reason="timeout")
-    if failure is not None and failure.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH}:
-        return UnreachableError(f"{address}: there is no route to it", reason="no_route")
-    return UnreachableError(f"{address} cannot be reached ({failure})", reason="other")
-
-
-def _hang_up(transport: paramiko.Transport) -> None:
-    transport.close()
-    # The transport's thread closes the socket as well, but only when it wakes up: close it now, whatever hangs.
-    transport.sock.close()
-    if transport.is_alive() and threading.current_thread() is not transport:
-        transport.join(timeout=2)
 
 
 def _ip_of(text: str) -> str:

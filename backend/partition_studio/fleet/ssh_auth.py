@@ -1,6 +1,8 @@
 """Proving to a device who we are: key file, ssh-agent, the user's default keys, and last a password."""
 
-from collections.abc import Callable, Iterator
+import base64
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,20 +19,28 @@ _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 #: OpenSSH hangs up after six attempts (MaxAuthTries); one stays for the password.
 _MAX_KEYS_OFFERED = 5
+_MAX_KEY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class SshCredentials:
     """How to log in.
 
-    With `key_file`, only that key (and then the password) is tried; without, the ssh-agent's keys and the default ones
-    of `ssh_dir`. The password is held in memory for the call, and never shown.
+    With `key_file`, only that key (and then the password) is tried; without, the keys that `~/.ssh/config` names
+    (`identity_files`), those of the ssh-agent unless `identities_only`, and where no file was named the default ones of
+    `ssh_dir`. The ssh-agent is never forwarded. The password is held in memory for the call, and never shown.
     """
 
     key_file: Path | None = None
     password: str | None = field(default=None, repr=False)
     use_agent: bool = True
     ssh_dir: Path | None = field(default_factory=lambda: Path.home() / ".ssh")
+    identity_files: tuple[Path, ...] = ()
+    identities_only: bool = False
+
+    def for_jump_host(self) -> "SshCredentials":
+        """Return what may be shown to a jump host: neither the device's key file nor its password."""
+        return SshCredentials(use_agent=self.use_agent, ssh_dir=self.ssh_dir)
 
 
 def authenticate(transport: paramiko.Transport, address: SshAddress, credentials: SshCredentials) -> None:
@@ -94,26 +104,73 @@ def _try(transport: paramiko.Transport, address: SshAddress, attempt: Callable[[
 
 
 def _keys(address: SshAddress, credentials: SshCredentials) -> Iterator[tuple[str, paramiko.PKey]]:
-    if credentials.key_file is not None:
-        yield str(credentials.key_file), _load_key(address, credentials.key_file)
-        return
-    if credentials.use_agent:
+    """Yield each key to offer, once, with the name under which the person knows it."""
+    with contextlib.ExitStack() as held:
+        agent_keys = _agent_keys(held) if credentials.use_agent else {}
+        if credentials.key_file is not None:
+            yield str(credentials.key_file), _named_key(address, credentials.key_file, agent_keys)
+            return
+        seen: set[bytes] = set()
+        for name, key in _found_keys(address, credentials, agent_keys):
+            if key.asbytes() not in seen:
+                seen.add(key.asbytes())
+                yield name, key
+
+
+def _found_keys(
+    address: SshAddress, credentials: SshCredentials, agent_keys: Mapping[bytes, paramiko.PKey]
+) -> Iterator[tuple[str, paramiko.PKey]]:
+    files = list(credentials.identity_files)
+    if not files and credentials.ssh_dir is not None:
+        files = [credentials.ssh_dir / name for name in _DEFAULT_KEYS]
+    if credentials.identity_files:
+        yield from _readable(address, files, agent_keys)
+    if not credentials.identities_only:
+        for number, key in enumerate(agent_keys.values(), 1):
+            yield f"ssh-agent key {number}", key
+    if not credentials.identity_files:
+        yield from _readable(address, files, agent_keys)
+
+
+def _readable(
+    address: SshAddress, files: Iterable[Path], agent_keys: Mapping[bytes, paramiko.PKey]
+) -> Iterator[tuple[str, paramiko.PKey]]:
+    for path in files:
+        # A key that the person did not name here may be missing, or have a passphrase that only the agent knows.
+        with contextlib.suppress(AuthFailedError):
+            yield str(path), _named_key(address, path, agent_keys)
+
+
+def _agent_keys(held: contextlib.ExitStack) -> dict[bytes, paramiko.PKey]:
+    try:
         agent = paramiko.Agent()
-        try:
-            for number, agent_key in enumerate(agent.get_keys(), 1):
-                yield f"ssh-agent key {number}", agent_key
-        finally:
-            agent.close()
-    if credentials.ssh_dir is not None:
-        for name in _DEFAULT_KEYS:
-            path = credentials.ssh_dir / name
-            if path.is_file():
-                try:
-                    key = _load_key(address, path)
-                except AuthFailedError:
-                    # A default key with a passphrase is the agent's business; the person did not name it.
-                    continue
-                yield str(path), key
+    except (SSHException, OSError):
+        # An agent that is not there, or answers nonsense, has no keys.
+        return {}
+    held.callback(agent.close)
+    return {key.asbytes(): key for key in agent.get_keys()}
+
+
+def _named_key(address: SshAddress, path: Path, agent_keys: Mapping[bytes, paramiko.PKey]) -> paramiko.PKey:
+    """Return a key by its file; one that only the agent can use, by its public half beside it."""
+    try:
+        return _load_key(address, path)
+    except AuthFailedError:
+        public = path if path.suffix == ".pub" else path.with_name(path.name + ".pub")
+        blob = _public_blob(public)
+        if blob in agent_keys:
+            return agent_keys[blob]
+        raise
+
+
+def _public_blob(path: Path) -> bytes:
+    """Return the bytes of a public key file, empty when it is none."""
+    try:
+        with path.open("rb") as file:
+            words = file.read(_MAX_KEY_BYTES).split()
+        return base64.b64decode(words[1], validate=True) if len(words) > 1 else b""
+    except (OSError, ValueError):
+        return b""
 
 
 def _load_key(address: SshAddress, path: Path) -> paramiko.PKey:
