@@ -19,6 +19,7 @@ import msgspec
 
 from partition_agent.control import ControlServer
 from partition_agent.deployments import Deployments, RefusedError
+from partition_agent.lease import Lease, Visitor
 from partition_agent.link_probe import LinkProber
 from partition_agent.load import LoadMaker
 from partition_agent.profiler import Profiler
@@ -43,6 +44,7 @@ from partition_agent.protocol import (
     Prepare,
     Profile,
     Result,
+    Telemetry,
 )
 from partition_agent.stages import delete_models, model_digests
 from partition_agent.system import memory_limit_bytes, process_start_ticks, usable_cores
@@ -143,9 +145,9 @@ class Agent:
         self._affinity = sorted(os.sched_getaffinity(0))
         cores = usable_cores(self._affinity)
         self._deployments = Deployments(folder.models, max(int(cores), 1), self._publish_soon)
-        self._sampler = Sampler(self._incarnation, self._affinity, self._deployments.samples, self._publish_soon)
-        profiler = Profiler(folder.models, self._publish_soon)
-        load_maker = LoadMaker(self._sampler, self._publish_soon)
+        self._profiler = profiler = Profiler(folder.models, self._publish_soon)
+        self._sampler = Sampler(self._incarnation, self._affinity, self._deployments.samples, self._publish_sample)
+        self._load_maker = load_maker = LoadMaker(self._affinity, self._publish_soon)
         link_prober = LinkProber()
         self._jobs = (profiler, load_maker, link_prober)
         #: What is carried out by one blocking call.
@@ -160,7 +162,8 @@ class Agent:
         self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="call")
         self._preparing = 0
         self._token = secrets.token_urlsafe(32)
-        self._control = ControlServer(self._token, self._answer)
+        self._lease = Lease(lambda: bool(self._deployments.infos()))
+        self._control = ControlServer(self._token, self._answer, self._lease.left)
 
     async def run(self) -> None:
         """Live until told to end, by a call, a signal or the parent's end; then leave nothing behind."""
@@ -184,10 +187,13 @@ class Agent:
             self._folder.release()
             logger.info("agent_ended")
 
-    async def _answer(self, call: Call) -> Result:
+    async def _answer(self, call: Call, visitor: Visitor) -> Result:
         request = call.request
         if isinstance(request, Hello):
-            return self._hello(request)
+            return self._hello(request, visitor)
+        holder = self._lease.held_by(visitor)
+        if holder is not None:
+            return Failed("held", f"the device is in use by the studio on {holder}")
         if isinstance(request, Configure):
             self._sampler.configure(request)
             return Done()
@@ -211,12 +217,13 @@ class Agent:
             return error.failed
         return Done()
 
-    def _hello(self, request: Hello) -> Result:
+    def _hello(self, request: Hello, visitor: Visitor) -> Result:
         if request.protocol_version != PROTOCOL_VERSION:
             return Failed(
                 "protocol_version",
                 f"the agent speaks protocol {PROTOCOL_VERSION}, the studio {request.protocol_version}",
             )
+        self._lease.hello(visitor, request.studio, request.studio_host)
         return AgentInfo(
             protocol_version=PROTOCOL_VERSION,
             agent_version=agent_version(),
@@ -229,6 +236,7 @@ class Agent:
             memory_limit_bytes=memory_limit_bytes(),
             deployments=self._deployments.infos(),
             models=self._folder.digests(),
+            held_by=self._lease.held_by(visitor) or "",
         )
 
     async def _prepare(self, request: Prepare) -> Result:
@@ -251,6 +259,12 @@ class Agent:
         self._deployments.end_all()
         self._sampler.stop()
         delete_models(self._folder.models, model_digests(self._folder.models))
+
+    def _publish_sample(self, sample: Telemetry) -> None:
+        """Runs in the sampler's thread."""
+        self._profiler.note(sample)
+        self._load_maker.note(sample)
+        self._publish_soon(sample)
 
     def _publish_soon(self, event: Event) -> None:
         """Hand an event to the loop; from any thread."""
