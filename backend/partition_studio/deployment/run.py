@@ -19,13 +19,16 @@ import numpy.typing as npt
 from partition_studio.deployment.errors import OutputsNotKeptError
 from partition_studio.deployment.front_door import FrameLostError, FrameResult, FrontDoor, NoCreditError
 from partition_studio.errors import StudioError
-from partition_studio.schemas import ClassScoreOut, FrameResultOut, ProblemOut, RunOut
+from partition_studio.schemas import ClassScoreOut, EnergyOut, FrameResultOut, ProblemOut, RunOut
 
 logger = logging.getLogger(__name__)
 
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 RunSource = Literal["samples", "files", "random"]
 RunState = Literal["running", "finished", "stopped", "failed"]
+
+#: Tells the energy of each device, of the first and last moment (Unix time) and the number of frames in between.
+EnergyMeter = Callable[[float, float, int], Mapping[str, EnergyOut]]
 
 #: Newest results that a run shows.
 KEPT_RESULTS = 24
@@ -72,12 +75,14 @@ class Run:
         constants: Tensors,
         classify: Callable[[Tensors], list[ClassScoreOut]],
         on_change: Callable[["Run"], None],
+        energy: EnergyMeter = lambda _begin_s, _end_s, _frames: {},
     ) -> None:
         """Prepare a run.
 
         `in_flight` is how many frames may be under way at once: 1 runs the parts one after the other, None lets the
         pipeline take what it can. `passthrough` names the outputs that are inputs of the network, with that input's
-        name; `constants` are the outputs that are the same for every frame.
+        name; `constants` are the outputs that are the same for every frame. `energy` may take a moment: the devices
+        have to tell of the end first.
         """
         self.id = run_id
         self.deployment_id = deployment_id
@@ -95,6 +100,11 @@ class Run:
         self._constants = constants
         self._classify = classify
         self._on_change = on_change
+        self._measure_energy = energy
+        self._energy: Mapping[str, EnergyOut] = {}
+        #: When the first frame went in and the last came out (Unix time).
+        self._first_in_s: float | None = None
+        self._last_out_s: float | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._ended = threading.Event()
@@ -163,6 +173,7 @@ class Run:
         while not self._stop.is_set() and not self._time_is_up():
             if self._room is not None and not self._room.acquire(timeout=0.2):
                 continue
+            begun_s = time.time()
             try:
                 future = self._front_door.submit(frame.inputs, timeout_s=0.2)
             except NoCreditError:
@@ -170,6 +181,7 @@ class Run:
                 continue
             with self._lock:
                 self._submitted += 1
+                self._first_in_s = begun_s if self._first_in_s is None else self._first_in_s
                 self._pending.add(future)
             future.add_done_callback(lambda done: self._arrived(number, frame, done))
             return True
@@ -203,6 +215,7 @@ class Run:
             self._delivered += 1
             self._latencies_s.append(future.result().latency_s)
             self._arrivals_s.append(time.monotonic())
+            self._last_out_s = time.time()
         try:
             self._show(number, frame, future.result())
         except Exception as failure:
@@ -244,6 +257,9 @@ class Run:
             # The inputs are as large as all else together, and nobody needs them any more.
             self._frames = ()
             self._end_s = time.monotonic()
+        energy = self._energy_of_it()
+        with self._lock:
+            self._energy = energy
             if self._problem is not None:
                 self._state = "failed"
             elif self._stop.is_set():
@@ -252,6 +268,15 @@ class Run:
                 self._state = "finished"
         self._ended.set()
         self._on_change(self)
+
+    def _energy_of_it(self) -> Mapping[str, EnergyOut]:
+        if self._problem is not None or self._first_in_s is None or self._last_out_s is None:
+            return {}
+        try:
+            return self._measure_energy(self._first_in_s, self._last_out_s, self._delivered)
+        except Exception:  # the run's own figures are worth more than this one
+            logger.exception("energy_failed", extra={"run_id": self.id})
+            return {}
 
     def _report(self) -> None:
         while not self._ended.wait(REPORT_EVERY_S):
@@ -285,6 +310,7 @@ class Run:
                 latency_p50_s=None if latencies_s is None else float(np.percentile(latencies_s, 50)),
                 latency_p95_s=None if latencies_s is None else float(np.percentile(latencies_s, 95)),
                 problem=self._problem,
+                energy=dict(self._energy),
                 recent=list(self._recent),
             )
 

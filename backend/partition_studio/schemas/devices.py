@@ -262,6 +262,8 @@ class MeterReadingIn(Schema):
     energy_j: float = Field(ge=0)
     read_at: datetime | None = None
     """Now when left out."""
+    reset: bool = False
+    """The meter was set back or changed: it may stand lower than before, and nothing is said of the time between."""
 
 
 class MeterReadingOut(Schema):

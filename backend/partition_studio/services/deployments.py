@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from partition_agent.protocol import End
@@ -29,8 +29,11 @@ from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
 
-#: Ended deployments that are listed.
+#: Deployments that are listed; of those that have ended, as many of the newest are kept.
 LISTED = 50
+
+#: What has ended and may be forgotten.
+ENDED = ("stopped", "failed", "cancelled")
 
 
 class DeploymentService:
@@ -257,6 +260,9 @@ class DeploymentService:
                     created_at=deployment.created_at,
                 )
             )
+            ended = select(DeploymentRow.id).where(DeploymentRow.state.in_(ENDED))
+            old = ended.order_by(DeploymentRow.created_at.desc()).offset(LISTED)
+            session.execute(delete(DeploymentRow).where(DeploymentRow.id.in_(list(session.scalars(old)))))
 
     def _next_epoch(self, model_id: str) -> int:
         with self._database.session() as session:

@@ -54,10 +54,11 @@ class Services:
             on_attached=self.telemetry.attached,
             job_of=self.jobs.of_device,
         )
+        self.telemetry.attach(self.devices, self.jobs.of_device)
         self.deployments.attach(self.models, self.devices)
         self.plans = PlanService(self._database, self.hub, self.models, self.devices)
-        self.runs = RunService(self._database, self.hub, self.models, self.deployments)
-        self.power = PowerService(self._database, self.hub, self.devices, self.jobs)
+        self.runs = RunService(self._database, self.hub, self.models, self.deployments, self.telemetry)
+        self.power = PowerService(self._database, self.devices, self.jobs, self.telemetry)
         self.profiles = ProfileService(
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
         )
@@ -69,6 +70,7 @@ class Services:
         self.jobs.close()
         self.deployments.close()
         self.devices.close()
+        self.telemetry.close()
         self._database.close()
         self._lock_file.close()
 

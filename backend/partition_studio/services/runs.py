@@ -4,6 +4,8 @@ import secrets
 import threading
 from collections.abc import Sequence
 
+from sqlalchemy import delete, select
+
 from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
 from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
 from partition_studio.errors import BadInputError
@@ -12,6 +14,7 @@ from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.schemas import ClassScoreOut, RunMessage, RunOut
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.models import ModelService
+from partition_studio.services.telemetry import TelemetryService
 from partition_studio.store.database import Database
 from partition_studio.store.tables import RunRow
 from partition_studio.telemetry.live import LiveHub
@@ -24,6 +27,9 @@ MAX_RUN_BYTES = 512 * 1024**2
 
 #: Runs kept in memory, with their outputs.
 KEPT_RUNS = 8
+
+#: Ended runs whose figures are kept on disk.
+STORED_RUNS = 200
 
 #: Classes shown for a frame.
 SHOWN_CLASSES = 5
@@ -39,11 +45,19 @@ class NoSamplesError(BadInputError):
 class RunService:
     """Start, follow and stop runs. Thread-safe."""
 
-    def __init__(self, database: Database, hub: LiveHub, models: ModelService, deployments: DeploymentService) -> None:
+    def __init__(
+        self,
+        database: Database,
+        hub: LiveHub,
+        models: ModelService,
+        deployments: DeploymentService,
+        telemetry: TelemetryService,
+    ) -> None:
         self._database = database
         self._hub = hub
         self._models = models
         self._deployments = deployments
+        self._telemetry = telemetry
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -94,6 +108,9 @@ class RunService:
                 constants=deployment.constant_outputs(),
                 classify=classify,
                 on_change=self._changed,
+                energy=lambda begin_s, end_s, frames: self._telemetry.energy(
+                    deployment.devices, begin_s, end_s, frames
+                ),
             )
             deployment.run = run
             self._runs[run.id] = run
@@ -165,3 +182,5 @@ class RunService:
                         started_at=run.started_at,
                     )
                 )
+                old = select(RunRow.id).order_by(RunRow.started_at.desc()).offset(STORED_RUNS)
+                session.execute(delete(RunRow).where(RunRow.id.in_(list(session.scalars(old)))))

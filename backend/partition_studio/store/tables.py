@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -115,6 +115,7 @@ class TelemetryRow(Base):
     """One sample of a device, at the studio's time. `ring` and `sequence` are the agent's: nothing is kept twice."""
 
     __tablename__ = "telemetry"
+    __table_args__ = (Index("ix_telemetry_device", "device", "at_s"),)
 
     device: Mapped[str] = mapped_column(String(63), primary_key=True)
     ring: Mapped[str] = mapped_column(String(32), primary_key=True)

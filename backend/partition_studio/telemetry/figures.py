@@ -1,12 +1,20 @@
 """From two samples of an agent's running totals to the figures that a person reads. Pure."""
 
 from collections.abc import Mapping
-from typing import Literal
 
-from partition_agent.protocol import PowerSample, StageSample, Telemetry
-from partition_studio.schemas import DeviceLiveOut, PowerOut, PowerScope, StageLiveOut
+from partition_agent.protocol import PowerSample, StageSample, Telemetry, ThermalSample
+from partition_studio.schemas import (
+    DeviceLiveOut,
+    EnergyOut,
+    PowerMethod,
+    PowerOut,
+    PowerScope,
+    StageLiveOut,
+    ThermalOut,
+)
+from partition_studio.telemetry.energy import MIN_COVERAGE, Spent
 
-METHODS: Mapping[str, Literal["counter", "sampled", "estimated"]] = {"counter": "counter", "sampled": "sampled"}
+METHODS: Mapping[str, PowerMethod] = {"counter": "counter", "sampled": "sampled"}
 
 
 SCOPES: Mapping[str, PowerScope] = {
@@ -20,16 +28,60 @@ SCOPES: Mapping[str, PowerScope] = {
 }
 
 
+def scope_of(name: str) -> PowerScope:
+    """Return what a source covers. A device may say what it likes: what we do not know is no measurement."""
+    return SCOPES.get(name, "model")
+
+
+def method_of(name: str) -> PowerMethod:
+    """Return how a source comes to its figures; what we do not know is no measurement."""
+    return METHODS.get(name, "estimated")
+
+
 def power_of(sample: PowerSample) -> PowerOut:
-    """Describe a power sample. A device may say what it likes: what we do not know is no measurement."""
+    """Describe a power sample."""
     return PowerOut(
         power_w=sample.power_w,
         energy_j=sample.energy_j,
         source=sample.source,
-        scope=SCOPES.get(sample.scope, "model"),
-        method=METHODS.get(sample.method, "estimated"),
+        scope=scope_of(sample.scope),
+        method=method_of(sample.method),
         uncertainty=sample.uncertainty,
         coverage=min(max(sample.coverage, 0.0), 1.0),
+    )
+
+
+def thermal_of(sample: ThermalSample) -> ThermalOut:
+    """Describe heat and throttling."""
+    return ThermalOut(
+        temperature_c=sample.temperature_c,
+        throttled=list(sample.throttled),
+        throttled_before=list(sample.throttled_before),
+        frequency_ratio=sample.frequency_ratio,
+    )
+
+
+def energy_of(spent: Spent, power: PowerSample, *, frames: int, idle_w: float | None) -> EnergyOut:
+    """Describe the energy of a window of `frames` frames, of which `power` is the newest sample of its source.
+
+    Where the source tells of too little of the window, what a frame took is not known.
+    """
+    net_j = None if idle_w is None else spent.energy_j - idle_w * spent.covered_s
+    coverage = min(spent.coverage, power.coverage)
+    told = frames if coverage >= MIN_COVERAGE else 0
+    return EnergyOut(
+        gross_j=spent.energy_j,
+        net_j=net_j,
+        idle_w=idle_w,
+        gross_per_frame_j=spent.energy_j / told if told else None,
+        net_per_frame_j=net_j / told if told and net_j is not None else None,
+        window_s=spent.window_s,
+        frames=frames,
+        source=power.source,
+        scope=scope_of(power.scope),
+        method=method_of(power.method),
+        uncertainty=power.uncertainty,
+        coverage=coverage,
     )
 
 
@@ -38,8 +90,8 @@ def _stage(before: StageSample | None, now: StageSample, interval_s: float) -> S
         frames, compute_s, wait_s = now.frames, now.compute_s, now.queue_wait_s
     else:
         frames = now.frames - before.frames
-        compute_s = now.compute_s - before.compute_s
-        wait_s = now.queue_wait_s - before.queue_wait_s
+        compute_s = max(now.compute_s - before.compute_s, 0.0)
+        wait_s = max(now.queue_wait_s - before.queue_wait_s, 0.0)
     return StageLiveOut(
         stage=now.stage,
         frames_per_s=frames / interval_s,
@@ -54,8 +106,10 @@ def _stage(before: StageSample | None, now: StageSample, interval_s: float) -> S
     )
 
 
-def device_live(device: str, before: Telemetry | None, now: Telemetry) -> DeviceLiveOut:
-    """Return the figures of the interval between two samples of one agent.
+def device_live(
+    device: str, before: Telemetry | None, now: Telemetry, energy: EnergyOut | None = None
+) -> DeviceLiveOut:
+    """Return the figures of the interval between two samples of one agent, and what is known of the last ten seconds.
 
     `before` is None for the first sample, and is ignored when it is of another incarnation of the agent: then the rates
     are over the time since the agent started, which is not known, and are given as 0.
@@ -78,7 +132,7 @@ def device_live(device: str, before: Telemetry | None, now: Telemetry) -> Device
         unix_s=now.unix_s,
         frames_per_s=frames_per_s,
         cpu_utilisation=now.cpu_utilisation,
-        agent_cores=(now.cpu_s - before.cpu_s) / interval_s if before is not None else 0.0,
+        agent_cores=max(now.cpu_s - before.cpu_s, 0.0) / interval_s if before is not None else 0.0,
         usable_cores=now.usable_cores,
         memory_bytes=now.memory.pss_bytes,
         memory_unique_bytes=now.memory.uss_bytes,
@@ -92,8 +146,8 @@ def device_live(device: str, before: Telemetry | None, now: Telemetry) -> Device
         sent_bytes_per_s=sent / interval_s,
         power=powers[0] if powers else None,
         other_power=powers[1:],
-        energy=None,
-        thermal=None,
+        energy=energy,
+        thermal=None if now.thermal is None else thermal_of(now.thermal),
         stages=stages,
         dropped=dict(now.dropped),
     )

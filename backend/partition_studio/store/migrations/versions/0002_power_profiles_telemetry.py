@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device", "ring", "sequence", name=op.f("pk_telemetry")),
     )
     op.create_index(op.f("ix_telemetry_at_s"), "telemetry", ["at_s"])
+    op.create_index(op.f("ix_telemetry_device"), "telemetry", ["device", "at_s"])
     op.create_table(
         "profiles",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -1,0 +1,112 @@
+"""What is known of one device that reports: its clock, its newest figures, its energy. Pure; the caller's lock."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from partition_agent.protocol import Telemetry
+from partition_studio.schemas import DeviceLiveOut, EnergyOut
+from partition_studio.telemetry.clock import DeviceClock
+from partition_studio.telemetry.energy import IDLE_CORES, EnergyWindow, IdleWatch, Series
+from partition_studio.telemetry.figures import device_live, energy_of
+from partition_studio.telemetry.history import frames_between, frames_out
+
+#: The live figure of energy is over this much, and over no less than `MIN_WINDOW_S`.
+LIVE_WINDOW_S = 10.0
+MIN_WINDOW_S = 1.0
+
+#: A device that says more than `RATE_PER_S` for long says what nobody asked for.
+RATE_PER_S = 4.0
+BURST = 120.0
+
+#: Sources whose figures are the person's model itself.
+MODEL_SOURCES = frozenset({"declared", "calibrated"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    at_s: float
+    frames: int
+
+
+class ReportingDevice:
+    """One device, as far as its samples tell."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.live: DeviceLiveOut | None = None
+        self.clock: DeviceClock | None = None
+        #: What the model says that the device takes when idle; None without a model.
+        self.model_idle_w: float | None = None
+        self._last: Telemetry | None = None
+        self._energy = EnergyWindow()
+        self._idle = IdleWatch()
+        self._frames = 0
+        self._counts: deque[_Count] = deque(maxlen=64)
+        self._allowance, self._heard_s = BURST, 0.0
+
+    def may_speak(self, now_s: float) -> bool:
+        """Whether a sample may be taken, or the device has said too much of late."""
+        self._allowance = min(BURST, self._allowance + max(now_s - self._heard_s, 0.0) * RATE_PER_S)
+        self._heard_s = now_s
+        if self._allowance < 1.0:
+            return False
+        self._allowance -= 1.0
+        return True
+
+    def take(self, sample: Telemetry, now_s: float, *, busy: bool) -> float:
+        """Take a cleaned sample that came at `now_s`; return when it was taken, in the studio's time.
+
+        `busy` says that a job of ours keeps the device from being idle.
+        """
+        last = self._last
+        if self.clock is None or self.clock.incarnation != sample.incarnation:
+            self.clock = DeviceClock(sample.incarnation)
+            self._counts.clear()
+            last = None
+        at_s = self.clock.arrived(sample.monotonic_s, sample.unix_s, now_s)
+        if last is not None and sample.monotonic_s <= last.monotonic_s:
+            # What came late, or is made up, tells nothing of now.
+            return at_s
+        if last is not None:
+            self._frames += frames_between(frames_out(last), frames_out(sample))
+            span_s = sample.monotonic_s - last.monotonic_s
+            busy = busy or (sample.cpu_s - last.cpu_s) / span_s > IDLE_CORES
+        self._counts.append(_Count(sample.monotonic_s, self._frames))
+        if sample.power:
+            power = sample.power[0]
+            series = Series(sample.incarnation, power.source, power.scope, power.method)
+            self._energy.add(series, sample.monotonic_s, power.power_w, power.energy_j)
+            self._idle.add(series, sample.monotonic_s, power.power_w, self._frames, busy=busy)
+        self.live = device_live(self.device, self._last, sample, self._live_energy(sample))
+        self._last = sample
+        return at_s
+
+    def heard_until(self, at_s: float) -> bool:
+        """Whether power is known up to a moment of the studio's time; True where no power is told at all."""
+        newest_s = self._energy.newest_s
+        if self._last is None or not self._last.power or self.clock is None or newest_s is None:
+            return True
+        return newest_s >= self.clock.monotonic(at_s)
+
+    def energy(self, begin_s: float, end_s: float, frames: int) -> EnergyOut | None:
+        """Return the energy between two moments of the studio's time; None where too little is known to say."""
+        if self.clock is None:
+            return None
+        return self._energy_of(self.clock.monotonic(begin_s), self.clock.monotonic(end_s), frames, self._last)
+
+    def _live_energy(self, sample: Telemetry) -> EnergyOut | None:
+        begin = next((c for c in self._counts if c.at_s >= sample.monotonic_s - LIVE_WINDOW_S - 0.5), None)
+        if begin is None:
+            return None
+        return self._energy_of(begin.at_s, sample.monotonic_s, self._frames - begin.frames, sample)
+
+    def _energy_of(self, begin_s: float, end_s: float, frames: int, sample: Telemetry | None) -> EnergyOut | None:
+        if sample is None or not sample.power or end_s - begin_s < MIN_WINDOW_S:
+            return None
+        power, series = sample.power[0], self._energy.series
+        spent = self._energy.spent(begin_s, end_s)
+        if spent is None or series != Series(sample.incarnation, power.source, power.scope, power.method):
+            return None
+        is_model = power.source in MODEL_SOURCES and power.method == "estimated"
+        idle_w = self.model_idle_w if is_model else self._idle.idle_w
+        return energy_of(spent, power, frames=frames, idle_w=idle_w)
