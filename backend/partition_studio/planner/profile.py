@@ -1,0 +1,126 @@
+"""Profiles: what the layers of a network take on one device, under conditions that are part of its key."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from partition_studio.graph.network import Network
+
+#: Version of the document; older ones are measured anew.
+FORMAT = 1
+
+
+class ProfileKey(msgspec.Struct, frozen=True):
+    """Conditions under which a profile holds. `network_digest` tells file and form (see `network_digest`)."""
+
+    network_digest: str
+    device: str
+    runtime: str
+    threads: int
+    provider: str
+
+
+class LayerFigures(msgspec.Struct, frozen=True):
+    """One layer, measured alone: without fusion with its neighbours."""
+
+    layer: str
+    median_s: float
+    spread_s: float
+    runs: int
+    weight_bytes: int
+    output_bytes: int
+
+
+class KernelFigures(msgspec.Struct, frozen=True):
+    """Layers that the runtime runs as one, in topological order."""
+
+    layers: tuple[str, ...]
+    median_s: float
+    spread_s: float
+    runs: int
+
+
+class PowerFigures(msgspec.Struct, frozen=True):
+    """Energy of one run of the whole network, by one source; `net_j` is without what the device takes when idle."""
+
+    gross_j: float
+    net_j: float | None
+    source: str
+    scope: str
+    method: str
+    uncertainty: float | None
+
+
+class Profile(msgspec.Struct, frozen=True, dict=True):
+    """What a network takes on a device.
+
+    `run_s` is a whole run, sustained (the sum of the pieces where the network was measured in several); `session_s`
+    what a run of an almost empty model takes, and is part of `run_s`. `kernels` add up to `run_s` less `session_s`.
+    `peak_bytes` and `load_peak_bytes` are of the process that measured, the runtime included.
+    """
+
+    key: ProfileKey
+    layers: tuple[LayerFigures, ...]
+    kernels: tuple[KernelFigures, ...]
+    run_s: float
+    run_spread_s: float
+    runs: int
+    session_s: float
+    load_s: float
+    weight_bytes: int
+    peak_bytes: int
+    load_peak_bytes: int
+    power: PowerFigures | None
+    temperature_c: float | None
+    throttled: tuple[str, ...]
+    warnings: tuple[str, ...]
+    pieces: int
+    duration_s: float
+    format: int = FORMAT
+
+    @property
+    def layers_s(self) -> float:
+        """Sum of the layers measured alone."""
+        return sum(layer.median_s for layer in self.layers)
+
+    @property
+    def kernels_s(self) -> float:
+        """Sum of the fused kernels."""
+        return sum(kernel.median_s for kernel in self.kernels)
+
+    @cached_property
+    def alone_s(self) -> dict[str, float]:
+        """Seconds of each layer measured alone."""
+        return {layer.layer: layer.median_s for layer in self.layers}
+
+
+def network_digest(network: Network) -> str:
+    """Return what identifies a network's file and the form that it was loaded in: 64 hex digits."""
+    form = network.form
+    if not form.simplified and not form.dims:
+        return network.digest
+    told = json.dumps([network.digest, form.simplified, sorted(form.dims)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def profile_to_json(profile: Profile) -> dict[str, object]:
+    """Return a profile as plain JSON values."""
+    document: dict[str, object] = msgspec.to_builtins(profile)
+    return document
+
+
+def profile_of_json(document: object) -> Profile | None:
+    """Return the profile of a document, or None for one of another format."""
+    try:
+        profile = msgspec.convert(document, Profile)
+    except msgspec.ValidationError:
+        return None
+    return profile if profile.format == FORMAT else None
+
+
+def slowest(figures: Sequence[LayerFigures], count: int) -> list[LayerFigures]:
+    """Return the layers that take longest, the slowest first."""
+    return sorted(figures, key=lambda layer: -layer.median_s)[:count]
