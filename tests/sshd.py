@@ -23,6 +23,9 @@ from partition_studio.fleet.ssh_auth import SshCredentials
 
 START_DEADLINE_S = 10.0
 
+#: What would set something up on the machine that the tests run on, outside of the home folder; here it refuses.
+SYSTEM_TOOLS = ("systemctl", "loginctl", "crontab")
+
 
 def find_sshd() -> str | None:
     """Return the server's program, which must be called by its full path."""
@@ -46,6 +49,7 @@ class SshServer:
     def __init__(self, folder: Path, *, before: str = "", key_type: str = "ed25519", passwords: bool = False) -> None:
         self.folder = folder
         self.home = folder / "home"
+        self.tools = folder / "tools"
         self.port = free_port()
         self.key_file = folder / "id_client"
         self._host_key = folder / "host_key"
@@ -85,6 +89,12 @@ class SshServer:
             file.unlink(missing_ok=True)
         _keygen(self._host_key, self._key_type)
 
+    def put_tool(self, name: str, script: str) -> None:
+        """Have commands find this shell script as the program `name`."""
+        file = self.tools / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+
     def set_before(self, before: str) -> None:
         """Change what runs ahead of every command."""
         self._before = before
@@ -102,6 +112,10 @@ class SshServer:
             # The privilege separation folder that a packaged sshd expects; service managers make it at boot.
             Path("/run/sshd").mkdir(exist_ok=True)
         shutil.copy(self.key_file.with_suffix(".pub"), self.folder / "authorized_keys")
+        self.tools.mkdir(exist_ok=True)
+        for name in SYSTEM_TOOLS:
+            if not (self.tools / name).exists():
+                self.put_tool(name, "exit 1")
         self._write_wrapper()
         config = self.folder / "sshd_config"
         config.write_text(self._config())
@@ -186,7 +200,8 @@ class SshServer:
         home = shlex.quote(str(self.home))
         wrapper = self.folder / "wrapper.sh"
         wrapper.write_text(
-            f"export HOME={home} PATH=/usr/local/bin:/usr/bin:/bin\nunset XDG_RUNTIME_DIR\ncd {home}\n{self._before}\n"
+            f"export HOME={home} PATH={shlex.quote(str(self.tools))}:/usr/local/bin:/usr/bin:/bin\n"
+            f"unset XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_DATA_HOME\ncd {home}\n{self._before}\n"
             'exec sh -c "$SSH_ORIGINAL_COMMAND"\n'
         )
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +40,7 @@ from partition_studio.partition.verify import Verification, verify
 DESCRIPTION = "package.json"
 
 #: What runs on the person's machine, and on a host before the agent does: copied into the package's `lib`.
-_STUDIO_MODULES = ("fleet/device_script.py",)
+_STUDIO_MODULES = ("fleet/device_files.py", "fleet/device_packages.py")
 _AGENT_MODULES = ("__init__.py", "standalone_stream.py")
 
 _START = '''#!/usr/bin/env python3
@@ -216,7 +215,7 @@ def _tolerances(document: Mapping[str, Any], verification: Verification) -> dict
 def _write_agent(work: Path) -> dict[str, Any]:
     folder = work / "agent"
     folder.mkdir()
-    wheel, requirements = build_agent_wheel(), _without_pip(read_agent_lock().text)
+    wheel, requirements = build_agent_wheel(), read_agent_lock().text
     (folder / wheel.name).write_bytes(wheel.data)
     (folder / "requirements.lock").write_text(requirements, encoding="utf-8")
     wheel_digest = hashlib.sha256(wheel.data).hexdigest()
@@ -228,21 +227,16 @@ def _write_agent(work: Path) -> dict[str, Any]:
     }
 
 
-def _without_pip(lock: str) -> str:
-    """Return a lock without pip, which a host that fetches packages has."""
-    return re.sub(r"^pip==.*(?:\n[ \t].*)*\n", "", lock, flags=re.MULTILINE)
-
-
 def _write_wheels(work: Path, target: Target, wheelhouses: WheelhouseCache, say: Say) -> dict[str, Any]:
     def progress(report: Progress) -> None:
         say(report.text)
 
-    wheelhouse = wheelhouses.get(target, progress, never_cancelled)
+    bundle = wheelhouses.bundle(wheelhouses.get(target, progress, never_cancelled))
     path = work / "wheels" / f"{target.key}.tar"
     path.parent.mkdir(exist_ok=True)
-    shutil.copyfile(wheelhouse.bundle, path)
+    shutil.copyfile(bundle.path, path)
     return {
-        **_file(work, path, wheelhouse.bundle_sha256),
+        **_file(work, path, bundle.sha256),
         "python": list(target.python[:2]),
         "architecture": target.architecture,
         "glibc": list(target.glibc),

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import msgspec
 
 from partition_agent.protocol import PROTOCOL_VERSION, AgentState
+from partition_studio.fleet.autostart import Autostart, AutostartKind, autostart_plan, look_autostart
 from partition_studio.fleet.connection import DeviceConnection
 from partition_studio.fleet.device_python import call_device
 from partition_studio.fleet.errors import AgentStartError
 from partition_studio.fleet.install import Installed
+from partition_studio.fleet.local import LocalConnection
 from partition_studio.fleet.text import clean_text
 
 START_DEADLINE_S = 30.0
@@ -21,6 +23,7 @@ _OVERHEAD_S = 30.0
 class _Started(msgspec.Struct):
     state: AgentState
     started: bool
+    autostart: AutostartKind
 
 
 class _Found(msgspec.Struct):
@@ -41,10 +44,13 @@ def start_agent(
     *,
     cpus: Sequence[int] = (),
     parent_pid: int | None = None,
+    memory_bytes: int | None = None,
     deadline_s: float = START_DEADLINE_S,
 ) -> AgentState:
     """Start the agent, detached from everything, and return how to reach it; one that runs already is returned as is.
 
+    On an SSH device it is started so that it comes back after a reboot, where the device allows that: see `autostart`.
+    `memory_bytes` is the most that it may take, where systemd holds it to that.
     Raises AgentStartError with the last lines of its log when it does not come up within `deadline_s`.
     """
     command = [installed.python, "-m", "partition_agent", "--data-dir", installed.data_dir]
@@ -57,7 +63,18 @@ def start_agent(
         "command": command,
         "python_path": installed.site_dir or "",
         "deadline_s": deadline_s,
+        "autostart": None,
     }
+    if parent_pid is None and not isinstance(connection, LocalConnection):
+        facts, decided = look_autostart(connection, installed.python, installed.data_dir)
+        arguments["autostart"] = autostart_plan(
+            decided,
+            facts,
+            data_dir=installed.data_dir,
+            site_dir=installed.site_dir or "",
+            command=command,
+            memory_bytes=memory_bytes,
+        )
     answer = call_device(
         connection, installed.python, "start", arguments, answer=_Started, timeout_s=deadline_s + _OVERHEAD_S
     )
@@ -68,6 +85,13 @@ def start_agent(
             next_step="Stop that agent (`partition-studio device remove NAME` does), then try again.",
         )
     return answer.state
+
+
+def autostart_of(connection: DeviceConnection, installed: Installed) -> Autostart:
+    """Return what starts the agent of a device, or would: for the person to see. Nothing is changed."""
+    if isinstance(connection, LocalConnection):
+        return Autostart("none", False, "it is a part of the studio, and starts when it is needed")
+    return look_autostart(connection, installed.python, installed.data_dir)[1]
 
 
 def find_running(connection: DeviceConnection, installed: Installed) -> AgentState | None:

@@ -2,10 +2,10 @@
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tarfile
@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from partition_studio.fleet.agent_wheel import build_agent_wheel
 from partition_studio.fleet.errors import OperationCancelledError, WheelhouseError
@@ -28,15 +29,30 @@ _POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class WheelFile:
+    """One wheel on the studio. `unpacked_bytes` is what it takes on a device, `sha256` (hex) its name there."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    unpacked_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wheelhouse:
-    """What is sent to a device: one tar of wheels. `digest` (SHA-256, hex) names the release that it makes."""
+    """What a device needs. `digest` (SHA-256, hex) names the release that the wheels make; the agent's own is last."""
 
     target: Target
     digest: str
-    bundle: Path
-    bundle_sha256: str
-    bundle_bytes: int
-    unpacked_bytes: int
+    wheels: tuple[WheelFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The wheels of a wheelhouse in one tar, for those who copy by hand."""
+
+    path: Path
+    sha256: str
 
 
 class WheelhouseCache:
@@ -57,8 +73,47 @@ class WheelhouseCache:
         with self._guard:
             turn = self._building.setdefault(target.key, threading.Lock())
         with _held(turn, cancelled):
-            wheels = self._wheels(target, progress, cancelled)
-            return self._bundle(target, wheels)
+            fetched = self._wheels(target, progress, cancelled)
+            wheels = (*_described(fetched), self._agent_wheel())
+        digests = " ".join(wheel.sha256 for wheel in wheels)
+        return Wheelhouse(target, hashlib.sha256(f"2 {target.key} {digests}".encode()).hexdigest(), wheels)
+
+    def bundle(self, wheelhouse: Wheelhouse) -> Bundle:
+        """Return the wheels in one tar, the same bytes whenever it is made."""
+        path = self._folder / "bundles" / wheelhouse.target.key / f"{wheelhouse.digest[:12]}.tar"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _written(path) as file:
+                _write_tar(file, wheelhouse.wheels)
+            for old in path.parent.glob("*.tar"):
+                if old != path:
+                    # Whoever is copying it has it open; nobody needs it any more.
+                    old.unlink(missing_ok=True)
+        with path.open("rb") as file:
+            return Bundle(path, hashlib.file_digest(file, "sha256").hexdigest())
+
+    @property
+    def sender(self) -> str:
+        """A name for this cache, which devices use to tell apart what different studios send."""
+        path = self._folder / "sender"
+        if not path.is_file():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with _written(path) as file:
+                file.write(secrets.token_hex(6).encode())
+        return path.read_text(encoding="ascii")
+
+    def _agent_wheel(self) -> WheelFile:
+        agent = build_agent_wheel()
+        sha256 = hashlib.sha256(agent.data).hexdigest()
+        path = self._folder / "agent" / agent.name
+        if not (path.is_file() and path.read_bytes() == agent.data):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _written(path) as file:
+                file.write(agent.data)
+            for old in path.parent.glob("*.whl"):
+                if old != path:
+                    old.unlink(missing_ok=True)
+        return WheelFile(path, sha256, len(agent.data), _unpacked_bytes(path))
 
     def _wheels(self, target: Target, progress: ProgressCallback, cancelled: CancelCheck) -> list[Path]:
         folder = self._folder / "wheels" / f"{self._lock_file.digest[:12]}-{target.key}"
@@ -98,43 +153,53 @@ class WheelhouseCache:
                 finally:
                     process.kill()
         if process.returncode != 0:
-            raise WheelhouseError(
-                f"The packages for {target.key} could not be fetched: {_errors_of_pip(log)}", target=target.key
-            )
+            reason = errors_of_pip(log.read_text(errors="replace"), target)
+            raise WheelhouseError(f"The packages for {target.key} could not be fetched: {reason}", target=target.key)
 
-    def _bundle(self, target: Target, wheels: list[Path]) -> Wheelhouse:
-        agent = build_agent_wheel()
-        release = hashlib.sha256(f"1 {target.key} {self._lock_file.digest} {agent.name}".encode()).hexdigest()
-        bundle = self._folder / "bundles" / target.key / f"{release[:12]}.tar"
-        facts = bundle.with_suffix(".json")
-        if not (bundle.is_file() and facts.is_file()):
-            bundle.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=bundle.parent, prefix=".bundle-")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    unpacked = _write_tar(file, wheels, agent.name, agent.data)
-                with open(temporary, "rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                os.replace(temporary, bundle)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            known = {"sha256": sha256, "unpacked_bytes": unpacked}
-            facts.with_suffix(".tmp").write_text(json.dumps(known))
-            os.replace(facts.with_suffix(".tmp"), facts)
-            for old in bundle.parent.glob("*.tar"):
-                if old != bundle:
-                    # Whoever is sending it has it open; nobody needs it any more.
-                    old.unlink(missing_ok=True)
-        known = json.loads(facts.read_text())
-        return Wheelhouse(
-            target, release, bundle, str(known["sha256"]), bundle.stat().st_size, int(known["unpacked_bytes"])
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that is there whole or not at all."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _described(paths: list[Path]) -> list[WheelFile]:
+    """Return what is to be known of wheels; noted beside them, for hashing takes longer than all the rest."""
+    if not paths:
+        return []
+    notes = paths[0].parent / "wheels.json"
+    if not notes.is_file():
+        found = {path.name: [_sha256(path), _unpacked_bytes(path)] for path in paths}
+        with _written(notes) as file:
+            file.write(json.dumps(found).encode())
+    known = json.loads(notes.read_text())
+    return [WheelFile(path, str(known[path.name][0]), path.stat().st_size, int(known[path.name][1])) for path in paths]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def errors_of_pip(said: str, target: Target) -> str:
+    """Return what pip calls errors, without the long lists of versions that it saw, and what the person can do."""
+    text = clean_text(said, keep_lines=True)
+    missing = re.search(r"No matching distribution found for ([\w.-]+)==(\S+)", text)
+    if missing is not None:
+        python = ".".join(str(part) for part in target.python[:2])
+        glibc = ".".join(str(part) for part in target.glibc)
+        return (
+            f"there is no package of {missing[1]} {missing[2]} for Python {python} with glibc {glibc} on "
+            f"{target.architecture}; install a newer system, or another CPython on the device (an older one goes with "
+            "an older glibc)"
         )
-
-
-def _errors_of_pip(log: Path) -> str:
-    """Return what pip calls errors, without the long lists of versions that it saw."""
-    text = clean_text(log.read_text(errors="replace"), keep_lines=True)
     errors = [line.removeprefix("ERROR: ") for line in text.splitlines() if line.startswith("ERROR: ")]
     return re.sub(r" \(from versions:[^)]*\)", "", "; ".join(errors or text.splitlines()[-3:]))[:600]
 
@@ -175,21 +240,12 @@ def _watch(
             progress(Progress("wheels", f"fetching {count} packages for {target.key}, {there} there, {elapsed:.0f} s"))
 
 
-def _write_tar(file: io.BufferedWriter, wheels: list[Path], agent_name: str, agent_data: bytes) -> int:
-    """Write the wheels in order, with nothing in the tar that differs from one making to the next.
-
-    Returns the number of bytes that they take unpacked.
-    """
-    unpacked = 0
+def _write_tar(file: BinaryIO, wheels: tuple[WheelFile, ...]) -> None:
+    """Write the wheels in order, with nothing in the tar that differs from one making to the next."""
     with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for wheel in wheels:
-            with wheel.open("rb") as source:
-                tar.addfile(_entry(wheel.name, wheel.stat().st_size), source)
-            if not wheel.name.startswith("pip-"):
-                unpacked += _unpacked_bytes(wheel)
-        tar.addfile(_entry(agent_name, len(agent_data)), io.BytesIO(agent_data))
-        unpacked += _unpacked_bytes(io.BytesIO(agent_data))
-    return unpacked
+            with wheel.path.open("rb") as source:
+                tar.addfile(_entry(wheel.path.name, wheel.size_bytes), source)
 
 
 def _entry(name: str, size: int) -> tarfile.TarInfo:
@@ -199,6 +255,6 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
     return entry
 
 
-def _unpacked_bytes(wheel: Path | io.BytesIO) -> int:
+def _unpacked_bytes(wheel: Path) -> int:
     with zipfile.ZipFile(wheel) as archive:
         return sum(member.file_size for member in archive.infolist())

@@ -23,7 +23,7 @@ import time
 from typing import IO, Any, Dict, List, Optional
 
 from partition_agent.standalone_stream import Message, Stream, StreamError, own_stream
-from partition_studio.fleet import device_script
+from partition_studio.fleet import device_files, device_packages
 
 FOLDER = ".partition-studio-export"
 
@@ -121,7 +121,7 @@ def begin(base: Base, message: Message) -> Message:
             shutil.rmtree(os.path.join(base.path, name), ignore_errors=True)
     status = os.statvfs(base.path)
     return {
-        "installed": message["release"] in device_script.releases(base.path),
+        "installed": message["release"] in device_packages.releases(base.path),
         "missing": [digest for digest in message["models"] if digest_of(base.model(digest)) != digest],
         "free_bytes": status.f_bavail * status.f_frsize,
     }
@@ -149,10 +149,10 @@ def put(base: Base, stream: Stream, message: Message, length: int) -> Message:
         try:
             stream.take(length, write)
         except BaseException:
-            device_script.remove(target + ".part")
+            device_files.remove(target + ".part")
             raise
     if failure or found.hexdigest() != digest:
-        device_script.remove(target + ".part")
+        device_files.remove(target + ".part")
         raise failure[0] if failure else HostProblemError("bad_transfer", f"{name} did not arrive as it was sent")
     os.replace(target + ".part", target)
     return {}
@@ -162,7 +162,7 @@ def install(base: Base, message: Message) -> Message:
     """Unpack the agent's packages: from the bundle that was sent, or from this host's own package index."""
     release = message["release"]
     if message.get("bundle"):
-        device_script.install(base.path, release, os.path.join(base.incoming(), message["bundle"]))
+        device_packages.install_bundle(base.path, release, os.path.join(base.incoming(), message["bundle"]))
     else:
         from_index(base, release, message["wheel"], message["requirements"])
     return {}
@@ -212,7 +212,7 @@ def process_of(folder: str) -> Optional[Dict[str, Any]]:
     try:
         with open(os.path.join(folder, "process.json")) as file:
             record: Dict[str, Any] = json.load(file)
-        alive = device_script.start_ticks(int(record["pid"])) == int(record["start_ticks"])
+        alive = device_files.start_ticks(int(record["pid"])) == int(record["start_ticks"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if alive else None
@@ -235,12 +235,12 @@ def stop(base: Base, package: str) -> Message:
 def end_process(pid: int, ticks: int) -> None:
     """Ask one process to end, then make it."""
     for number, patience_s in ((signal.SIGTERM, END_GRACE_S), (signal.SIGKILL, END_GRACE_S)):
-        if device_script.start_ticks(pid) != ticks:
+        if device_files.start_ticks(pid) != ticks:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         deadline = time.monotonic() + patience_s
-        while device_script.start_ticks(pid) == ticks and time.monotonic() < deadline:
+        while device_files.start_ticks(pid) == ticks and time.monotonic() < deadline:
             time.sleep(0.02)
 
 
@@ -272,7 +272,7 @@ def become(base: Base, message: Message, stream: Stream) -> None:
     folder = os.path.join(base.path, "runs", os.path.basename(message["run"]))
     os.makedirs(os.path.join(folder, "models"), mode=0o700)
     # The process stays the same one. Without the lock, another connection might take the folder for one that is left.
-    record = {"pid": os.getpid(), "start_ticks": device_script.start_ticks(os.getpid()), "package": message["package"]}
+    record = {"pid": os.getpid(), "start_ticks": device_files.start_ticks(os.getpid()), "package": message["package"]}
     with open(os.path.join(folder, "process.json"), "w") as file:
         json.dump(record, file)
     shutil.rmtree(base.incoming(), ignore_errors=True)
@@ -285,7 +285,7 @@ def become(base: Base, message: Message, stream: Stream) -> None:
             shutil.copyfile(base.model(digest), place)
     base.unlock()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    environment.update(device_script.NO_TELEMETRY)
+    environment.update(device_files.NO_TELEMETRY)
     environment.update(
         PYTHONPATH=os.path.join(base.release(message["release"]), "site"),
         PYTHONNOUSERSITE="1",
@@ -331,10 +331,10 @@ def main(digest: str) -> None:
                 break
             try:
                 answer = carry_out(base, stream, *received)
-            except (HostProblemError, device_script.DeviceProblemError) as problem:
+            except (HostProblemError, device_files.DeviceProblemError) as problem:
                 answer = {"error": problem.code, "message": str(problem)}
             except OSError as problem:
-                code = "disk_full" if problem.errno in device_script.FULL else "host_file"
+                code = "disk_full" if problem.errno in device_files.FULL else "host_file"
                 answer = {"error": code, "message": str(problem)}
             stream.write(answer)
     except (StreamError, BrokenPipeError) as error:

@@ -1,0 +1,73 @@
+# ruff: noqa: UP006, UP035, UP045 - this file runs on the device, on Python 3.8.
+"""What the programs that run on a device share: problems that the studio understands, locks, files, processes.
+
+See `device_script`.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from typing import Iterator, List, Optional
+
+MARK = "partition-studio: "
+#: ONNX Runtime's wheels otherwise send usage events and file an identifier in the user's home, before any call of ours.
+#: The first name is that of the releases, the second that of some in between.
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "ORT_TELEMETRY_DISABLED": "1"}
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DeviceProblemError(Exception):
+    """Something that the studio turns into one of its errors by `code`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextlib.contextmanager
+def locked(base: str) -> Iterator[None]:
+    """Let one command at a time change BASE."""
+    os.makedirs(base, mode=0o700, exist_ok=True)
+    with open(os.path.join(base, ".lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def remove(path: str) -> None:
+    """Remove a file or link that may be gone already."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder as far as that is possible; it may be gone already."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def names_in(folder: str) -> List[str]:
+    """Return the names in a folder that may not be there."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def start_ticks(pid: int) -> Optional[int]:
+    """Return when a living process started, in clock ticks since boot; None when it is gone or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def agent_environment(site: str, cache: str) -> "dict[str, str]":
+    """Return what an agent's environment must have beside the user's own; `site` is empty for a local device."""
+    environment = {"PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": cache}
+    environment.update(NO_TELEMETRY)
+    if site:
+        environment.update(PYTHONPATH=site, PYTHONNOUSERSITE="1")
+    return environment
