@@ -47,7 +47,7 @@ from partition_agent.protocol import (
     Telemetry,
 )
 from partition_agent.stages import delete_models, model_digests
-from partition_agent.system import memory_limit_bytes, process_start_ticks, usable_cores
+from partition_agent.system import boot_id, memory_limit_bytes, process_start_ticks, usable_cores
 from partition_agent.telemetry import Sampler
 
 logger = logging.getLogger(__name__)
@@ -102,6 +102,7 @@ class DataFolder:
         path.chmod(0o700)
         self.state = path / "agent.json"
         self.models = path / "models"
+        self.telemetry = path / "telemetry"
         self.models.mkdir(mode=0o700, exist_ok=True)
         self._lock: IO[str] = open(path / "agent.lock", "w", encoding="ascii")  # noqa: SIM115 - held while we live
         try:
@@ -146,7 +147,8 @@ class Agent:
         cores = usable_cores(self._affinity)
         self._deployments = Deployments(folder.models, max(int(cores), 1), self._publish_soon)
         self._profiler = profiler = Profiler(folder.models, self._publish_soon)
-        self._sampler = Sampler(self._incarnation, self._affinity, self._deployments.samples, self._publish_sample)
+        totals, telemetry = self._deployments.samples, folder.telemetry
+        self._sampler = Sampler(self._incarnation, self._affinity, totals, self._publish_sample, ring_dir=telemetry)
         self._load_maker = load_maker = LoadMaker(self._affinity, self._publish_soon)
         link_prober = LinkProber()
         self._jobs = (profiler, load_maker, link_prober)
@@ -236,6 +238,8 @@ class Agent:
             memory_limit_bytes=memory_limit_bytes(),
             deployments=self._deployments.infos(),
             models=self._folder.digests(),
+            boot_id=boot_id(),
+            ring=self._sampler.ring,
             held_by=self._lease.held_by(visitor) or "",
         )
 

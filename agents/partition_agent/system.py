@@ -129,10 +129,13 @@ class CpuMeter:
         self._limited = self._quota is not None and self._quota < len(self._affinity)
         self._cores = core_times(root)
         self._cgroup_s, self._at_s = cgroup_cpu_s(root), time.monotonic()
+        #: How busy each usable core was between the last two calls, 0 to 1, by anybody.
+        self.busy: Dict[int, float] = {}
 
     def utilisation(self, now_s: float) -> Optional[float]:
         """Return the share of the usable cores' time that was used since the last call, 0 to 1; None if unknown."""
-        share = self._of_quota(now_s) if self._limited else self._of_cores()
+        of_cores = self._of_cores()
+        share = self._of_quota(now_s) if self._limited else of_cores
         return None if share is None else min(max(share, 0.0), 1.0)
 
     def _of_quota(self, now_s: float) -> Optional[float]:
@@ -146,15 +149,21 @@ class CpuMeter:
     def _of_cores(self) -> Optional[float]:
         before, self._cores = self._cores, core_times(self._root)
         mine = [core for core in self._affinity if core in before and core in self._cores]
-        busy = sum(self._cores[core][0] - before[core][0] for core in mine)
-        total = sum(self._cores[core][1] - before[core][1] for core in mine)
-        return busy / total if total > 0 else None
+        busy = {core: self._cores[core][0] - before[core][0] for core in mine}
+        total = {core: self._cores[core][1] - before[core][1] for core in mine}
+        self.busy = {core: busy[core] / total[core] for core in mine if total[core] > 0}
+        whole = sum(total.values())
+        return sum(busy.values()) / whole if whole > 0 else None
 
 
 class ProcessMemory(NamedTuple):
-    """Memory of this process in bytes; `pss` shares out what several processes map (None: the kernel is too old)."""
+    """Memory of this process in bytes.
+
+    `pss` shares out what several processes map, `uss` is what no other maps (None: the kernel is too old).
+    """
 
     pss_bytes: Optional[int]
+    uss_bytes: Optional[int]
     rss_bytes: int
     peak_bytes: int
 
@@ -163,7 +172,57 @@ def process_memory(root: Path = ROOT) -> ProcessMemory:
     """Return the memory of this process."""
     status = _kilobytes(root / "proc/self/status")
     rollup = _kilobytes(root / "proc/self/smaps_rollup")
-    return ProcessMemory(rollup.get("Pss"), status.get("VmRSS", 0), status.get("VmHWM", 0))
+    own = [value for name, value in rollup.items() if name.startswith("Private_")]
+    return ProcessMemory(rollup.get("Pss"), sum(own) if own else None, status.get("VmRSS", 0), status.get("VmHWM", 0))
+
+
+def anonymous_bytes(root: Path = ROOT) -> Optional[int]:
+    """Return how much memory of this process no file is behind; None where the kernel does not say."""
+    return _kilobytes(root / "proc/self/status").get("RssAnon")
+
+
+def cgroup_peak_bytes(root: Path = ROOT) -> Optional[int]:
+    """Return the highest memory use of this process's control group, the page cache in it; None if unknown."""
+    for folder in _cgroup_folders(root, "memory"):
+        for name in ("memory.peak", "memory.max_usage_in_bytes"):
+            value = read_int(folder / name)
+            if value is not None:
+                return value
+    return None
+
+
+def gpu_shares_memory(root: Path = ROOT) -> bool:
+    """Return whether the GPU works in the same memory as the processor (NVIDIA Tegra, as on a Jetson)."""
+    return (root / "etc/nv_tegra_release").exists() or "nvidia,tegra" in (
+        read_text(root / "proc/device-tree/compatible") or ""
+    )
+
+
+def boot_id(root: Path = ROOT) -> str:
+    """Return what the kernel calls this run of itself, empty where it does not say."""
+    return read_text(root / "proc/sys/kernel/random/boot_id") or ""
+
+
+class MemoryMeter:
+    """Memory of this process; what is expensive to ask is asked more rarely the longer it takes."""
+
+    #: The kernel walks every page for PSS: no more than this share of the time goes into it.
+    _SHARE = 0.005
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._memory: Optional[ProcessMemory] = None
+        self._next_s = 0.0
+
+    def read(self, now_s: float) -> ProcessMemory:
+        """Return the memory now; PSS and USS may be older by some seconds in a large process."""
+        if self._memory is None or now_s >= self._next_s:
+            begin_s = time.thread_time()
+            self._memory = process_memory(self._root)
+            self._next_s = now_s + (time.thread_time() - begin_s) / self._SHARE
+            return self._memory
+        status = _kilobytes(self._root / "proc/self/status")
+        return self._memory._replace(rss_bytes=status.get("VmRSS", 0), peak_bytes=status.get("VmHWM", 0))
 
 
 def _kilobytes(path: Path) -> Dict[str, int]:

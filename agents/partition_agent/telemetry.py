@@ -4,11 +4,12 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from partition_agent.power.meter import PowerMeter
 from partition_agent.power.model import ModelSpec
 from partition_agent.power.plug import PlugSpec
+from partition_agent.power.thermal import ThermalMeter
 from partition_agent.protocol import (
     Configure,
     History,
@@ -18,16 +19,50 @@ from partition_agent.protocol import (
     PowerSample,
     StageSample,
     Telemetry,
+    ThermalSample,
 )
-from partition_agent.system import ROOT, CpuMeter, memory_limit_bytes, process_memory, usable_cores
+from partition_agent.system import (
+    ROOT,
+    CpuMeter,
+    MemoryMeter,
+    boot_id,
+    cgroup_peak_bytes,
+    gpu_shares_memory,
+    memory_limit_bytes,
+    usable_cores,
+)
+from partition_agent.telemetry_ring import Ring
 
 INTERVAL_S = 1.0
+
+#: Limits change rarely, and asking for them goes through every control group around.
+_LIMITS_EVERY_S = 10.0
+
+#: No answer to `History` has more samples.
+MAX_HISTORY = 1000
 
 Totals = Tuple[List[StageSample], List[LinkSample], Dict[str, int]]
 
 
+class _Limits:
+    """What the device allows this process, looked up once in a while."""
+
+    def __init__(self, affinity: Sequence[int], root: Path) -> None:
+        self._affinity, self._root = affinity, root
+        self._next_s = 0.0
+        self.cores = 0.0
+        self.memory_bytes = 0
+        self.shares_gpu = gpu_shares_memory(root)
+
+    def refresh(self, now_s: float) -> None:
+        if now_s >= self._next_s:
+            self._next_s = now_s + _LIMITS_EVERY_S
+            self.cores = usable_cores(self._affinity, self._root)
+            self.memory_bytes = memory_limit_bytes(self._root)
+
+
 class Sampler:
-    """Takes samples in a thread of its own and hands each to `publish`."""
+    """Takes samples in a thread of its own, keeps them in a ring on the disk and hands each to `publish`."""
 
     def __init__(
         self,
@@ -36,23 +71,37 @@ class Sampler:
         totals: Callable[[], Totals],
         publish: Callable[[Telemetry], None],
         root: Path = ROOT,
+        ring_dir: Optional[Path] = None,
     ) -> None:
-        self._incarnation, self._affinity, self._root = incarnation, affinity, root
+        """`ring_dir` is where samples are kept for a studio that is away; without it, in memory."""
+        self._incarnation, self._root = incarnation, root
         self._totals, self._publish = totals, publish
         self._cpu = CpuMeter(affinity, root)
+        self._limits = _Limits(affinity, root)
+        self._memory = MemoryMeter(root)
+        self._thermal = ThermalMeter(affinity, root)
         self._power = PowerMeter(time.monotonic(), root)
-        self._sequence = 0
+        self._ring = Ring(ring_dir, boot_id(root))
+        self._sequence = self._ring.next_sequence - 1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
 
+    @property
+    def ring(self) -> str:
+        """The name of the ring of samples on the device's disk."""
+        return self._ring.name
+
     def start(self) -> None:
         """Begin."""
+        self._ring.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End; waits for the thread."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._ring.close()
 
     def configure(self, request: Configure) -> None:
         """Take what the person declared of the device's consumption; it replaces what was declared before."""
@@ -63,41 +112,52 @@ class Sampler:
             request.shunt_ohm,
         )
 
-    def power(self) -> Tuple[PowerSample, ...]:
-        """Return the newest figure of every source; from any thread."""
-        return tuple(PowerSample(*figure) for figure in self._power.figures(time.monotonic(), mark=False))
-
     def history(self, request: History) -> HistoryChunk:
         """Return samples that the studio has not seen."""
-        return HistoryChunk(request.ring, 0, 0, ())
+        limit = min(max(request.limit, 1), MAX_HISTORY)
+        oldest, newest, samples = self._ring.after(request.ring, request.after, limit)
+        return HistoryChunk(self._ring.name, oldest, newest, samples)
 
     def sample(self) -> Telemetry:
-        """Return one sample; utilisation is over the time since the last."""
+        """Take one sample and keep it; utilisation is over the time since the last. Of one thread."""
         now_s = time.monotonic()
+        self._limits.refresh(now_s)
         utilisation = self._cpu.utilisation(now_s)
-        self._power.update(now_s, utilisation)
-        power = tuple(PowerSample(*figure) for figure in self._power.figures(now_s))
-        memory = process_memory(self._root)
+        heat = self._thermal.read(self._cpu.busy)
+        ratio = heat.frequency_ratio if heat is not None else None
+        load = None if utilisation is None else utilisation * (1.0 if ratio is None else ratio)
+        self._power.update(now_s, load)
+        memory = self._memory.read(now_s)
         stages, links, dropped = self._totals()
         self._sequence += 1
         times = os.times()
-        return Telemetry(
+        sample = Telemetry(
             incarnation=self._incarnation,
             sequence=self._sequence,
             monotonic_s=now_s,
             unix_s=time.time(),
             cpu_s=times.user + times.system,
-            usable_cores=usable_cores(self._affinity, self._root),
+            usable_cores=self._limits.cores,
             cpu_utilisation=utilisation,
             memory=MemorySample(
-                memory.pss_bytes, None, memory.rss_bytes, memory.peak_bytes, memory_limit_bytes(self._root)
+                pss_bytes=memory.pss_bytes,
+                uss_bytes=memory.uss_bytes,
+                rss_bytes=memory.rss_bytes,
+                peak_bytes=memory.peak_bytes,
+                limit_bytes=self._limits.memory_bytes,
+                cgroup_peak_bytes=cgroup_peak_bytes(self._root),
+                gpu_bytes=self._power.gpu_process_bytes(),
+                gpu_shares_memory=self._limits.shares_gpu,
             ),
-            power=power,
-            thermal=None,
+            power=tuple(PowerSample(*figure) for figure in self._power.figures(now_s)),
+            thermal=None if heat is None else ThermalSample(*heat),
             stages=tuple(stages),
             links=tuple(links),
             dropped=dropped,
+            ring=self._ring.name,
         )
+        self._ring.append(sample, now_s)
+        return sample
 
     def _run(self) -> None:
         self._power.open()
@@ -113,3 +173,4 @@ class Sampler:
                 next_s = max(next_s + INTERVAL_S, time.monotonic())
         finally:
             self._power.close()
+            self._thermal.close()

@@ -80,15 +80,14 @@ class Account:
         before_w = point.power_w if reader.method == "estimated" else last.power_w
         return (point.power_w + before_w) / 2 * span_s
 
-    def figure(self, reader: PowerReader, now_s: float, *, mark: bool = True) -> Figure:
-        """Return what is known; with `mark`, the next figure's mean power begins here."""
+    def figure(self, reader: PowerReader, now_s: float) -> Figure:
+        """Return what is known; the next figure's mean power begins here."""
         age_s = self._started_s - now_s if self._last is None else now_s - self._last.at_s
         power_w = self._power_w if 0 <= age_s <= max(reader.max_gap_s, reader.interval_s * 2) else None
         span_s = self._covered_s - self._mark_s
         if power_w is not None and reader.method == "sampled" and span_s > 0:
             power_w = (self._energy_j - self._mark_j) / span_s
-        if mark:
-            self._mark_j, self._mark_s = self._energy_j, self._covered_s
+        self._mark_j, self._mark_s = self._energy_j, self._covered_s
         elapsed_s = now_s - self._started_s
         coverage = min(self._covered_s / elapsed_s, 1.0) if elapsed_s > 0 else 0.0
         return Figure(power_w, self._energy_j if self.has_read else None, coverage)

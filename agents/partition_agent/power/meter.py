@@ -45,7 +45,7 @@ class PowerMeter:
     ) -> None:
         self._started_s, self._root, self._find = started_s, root, find
         self._lock = threading.Lock()
-        self._opened = self._closed = False
+        self._opened = False
         self._own: List[_Entry] = []
         self._shunted: List[_Entry] = []
         self._model: Optional[_Entry] = None
@@ -91,10 +91,10 @@ class PowerMeter:
                     entry.next_s = now_s + entry.reader.interval_s * 0.9
                     entry.account.take(entry.reader, entry.reader.read(None), now_s)
 
-    def figures(self, now_s: float, *, mark: bool = True) -> List[PowerFigure]:
+    def figures(self, now_s: float) -> List[PowerFigure]:
         """Return the figures of every source that ever told something: those that do now first, the widest first."""
         with self._lock:
-            figures = [self._figure(entry, now_s, mark) for entry in self._entries()]
+            figures = [self._figure(entry, now_s) for entry in self._entries()]
         told = [figure for figure in figures if figure.energy_j is not None or figure.scope == "wall"]
         return sorted(told, key=lambda figure: (figure.power_w is None, _ORDER.index(figure.scope)))
 
@@ -136,9 +136,9 @@ class PowerMeter:
             self._shunted = [self._entry(finding.reader) for finding in findings if finding.reader is not None]
 
     @staticmethod
-    def _figure(entry: _Entry, now_s: float, mark: bool) -> PowerFigure:
+    def _figure(entry: _Entry, now_s: float) -> PowerFigure:
         reader = entry.reader
-        power_w, energy_j, coverage = entry.account.figure(reader, now_s, mark=mark)
+        power_w, energy_j, coverage = entry.account.figure(reader, now_s)
         return PowerFigure(
             power_w, energy_j, reader.source, reader.scope, reader.method, reader.uncertainty(power_w), coverage
         )

@@ -2,16 +2,44 @@
 
 import threading
 import time
-from typing import Optional
+from typing import Any, Callable, Optional, Tuple
 
 from partition_agent.power.reader import PowerReader, Reading
 
 
-class PolledReader(PowerReader):
-    """Asks about once a second; `read` returns the newest answer at once.
+class Poller:
+    """Asks again and again in a thread that begins with the first `newest`: what is only listed costs nothing."""
 
-    The thread starts with the first `read`, so that a source that is only listed costs nothing.
-    """
+    def __init__(self, name: str, ask: Callable[[], Any], pause_s: Callable[[bool], float]) -> None:
+        """`ask` returns None where there is no answer; `pause_s` tells, by whether there was one, how long to wait."""
+        self._name, self._ask, self._pause_s = name, ask, pause_s
+        self._newest: Optional[Tuple[float, Any]] = None
+        self._stop = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+
+    def newest(self) -> Optional[Tuple[float, Any]]:
+        """Return the newest answer and the monotonic time that it is of; at once."""
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        return self._newest
+
+    def close(self) -> None:
+        """End the thread; one that waits for an answer ends after it."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            begin_s = time.monotonic()
+            answer = self._ask()
+            if answer is not None:
+                # It is of some moment in between.
+                self._newest = ((begin_s + time.monotonic()) / 2, answer)
+            self._stop.wait(max(begin_s + self._pause_s(answer is not None) - time.monotonic(), 0.1))
+
+
+class PolledReader(PowerReader):
+    """Asks about once a second; `read` returns the newest answer at once."""
 
     interval_s = 1.0
     max_gap_s = 3.5
@@ -19,9 +47,7 @@ class PolledReader(PowerReader):
     stale_s = 3.5
 
     def __init__(self) -> None:
-        self._newest: Optional[Reading] = None
-        self._stop = threading.Event()
-        self._thread: Optional[threading.Thread] = None
+        self._poller = Poller(f"power {self.source}", self.ask, self.pause_s)
 
     def ask(self) -> Optional[Reading]:
         """Return what the source says now, or None when it does not answer; may block for some seconds."""
@@ -35,24 +61,12 @@ class PolledReader(PowerReader):
     def read(self, utilisation: Optional[float]) -> Optional[Reading]:
         """Return the newest answer, unless it is old."""
         del utilisation
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=f"power {self.source}", daemon=True)
-            self._thread.start()
-        newest = self._newest
-        if newest is None or newest.at_s is None or time.monotonic() - newest.at_s > self.stale_s:
+        newest = self._poller.newest()
+        if newest is None or time.monotonic() - newest[0] > self.stale_s:
             return None
-        return newest
+        reading: Reading = newest[1]
+        return reading._replace(at_s=newest[0])
 
     def close(self) -> None:
-        """End the thread; one that waits for an answer ends after it."""
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            begin_s = time.monotonic()
-            reading = self.ask()
-            if reading is not None:
-                # The answer is of some moment in between.
-                end_s = time.monotonic()
-                self._newest = reading._replace(at_s=(begin_s + end_s) / 2)
-            self._stop.wait(max(begin_s + self.pause_s(reading is not None) - time.monotonic(), 0.1))
+        """End the thread."""
+        self._poller.close()
