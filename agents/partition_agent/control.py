@@ -11,6 +11,7 @@ import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from partition_agent.lease import Visitor
 from partition_agent.protocol import MAX_CONTROL_BYTES, Call, Event, Failed, Reply, Result, Telemetry
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,9 @@ MAX_CONNECTIONS = 16
 
 _CLOSE_S = 2.0
 
-Answer = Callable[[Call], Awaitable[Result]]
+#: Answers a call; the visitor is the same for every call of one connection.
+Answer = Callable[[Call, Visitor], Awaitable[Result]]
+Left = Callable[[Visitor], None]
 
 
 class _OnlyId(msgspec.Struct):
@@ -66,9 +69,10 @@ class ControlServer:
     All methods belong to the event loop's thread.
     """
 
-    def __init__(self, token: str, answer: Answer) -> None:
+    def __init__(self, token: str, answer: Answer, left: Left) -> None:
         self._token = token
         self._answer = answer
+        self._left = left
         self._decoder = msgspec.json.Decoder(Call)
         self._outboxes: Set[Tuple[Outbox, ServerConnection]] = set()
         self._server: Optional[Server] = None
@@ -123,7 +127,7 @@ class ControlServer:
         return None
 
     async def _converse(self, connection: ServerConnection) -> None:
-        outbox = Outbox()
+        outbox, visitor = Outbox(), Visitor()
         entry = (outbox, connection)
         self._outboxes.add(entry)
         calls: Set[asyncio.Task[None]] = set()
@@ -137,13 +141,14 @@ class ControlServer:
                     await connection.close(1002, "no such message")
                     return
                 if isinstance(call, Call):
-                    task = asyncio.ensure_future(self._carry_out(call, outbox, connection))
+                    task = asyncio.ensure_future(self._carry_out(call, visitor, outbox, connection))
                     calls.add(task)
                     task.add_done_callback(calls.discard)
         except ConnectionClosed:
             return
         finally:
             self._outboxes.discard(entry)
+            self._left(visitor)
             sender.cancel()
 
     def _read(self, text: Union[str, bytes], outbox: Outbox, connection: ServerConnection) -> Union[Call, int, None]:
@@ -158,9 +163,9 @@ class ControlServer:
             self._put(outbox, connection, Reply(number, Failed("bad_request", f"the request cannot be read: {error}")))
             return number
 
-    async def _carry_out(self, call: Call, outbox: Outbox, connection: ServerConnection) -> None:
+    async def _carry_out(self, call: Call, visitor: Visitor, outbox: Outbox, connection: ServerConnection) -> None:
         try:
-            result = await self._answer(call)
+            result = await self._answer(call, visitor)
         except Exception as error:
             # The boundary of a call: whatever happens, the studio gets an answer and the agent goes on.
             logger.exception("call_failed", extra={"request": type(call.request).__name__})

@@ -107,5 +107,6 @@ class DeviceLink:
             raise PasswordNeededError(
                 f"{spec.name}: its password was kept in memory only, and is gone since the studio was restarted "
                 f"({error.message})",
-                **error.details,
+                device=spec.name,
+                reason=error.details.get("reason"),
             ) from error

@@ -27,6 +27,7 @@ class DeviceSpec:
     address: SshDestination | SshAddress | LocalAddress
     credentials: SshCredentials
     cpus: tuple[int, ...] = ()
+    memory_bytes: int | None = None
     power_model: PowerModel | None = None
     meter: MeterSpec | None = None
     shunt_ohm: float | None = None

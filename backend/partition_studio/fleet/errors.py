@@ -80,6 +80,13 @@ class DeviceHeldError(DeviceError, ConflictError):
     next_step = "Stop the deployment or remove the device there, or wait until that studio has ended."
 
 
+class DeviceInUseError(DeviceError, ConflictError):
+    """Somebody needs the device's agent."""
+
+    code = "device_in_use"
+    next_step = "Stop what runs there first."
+
+
 class DeviceLeavingError(DeviceError, ConflictError):
     """The device is being removed."""
 
@@ -201,3 +208,16 @@ def at_jump_host(error: DeviceError, hop: object, target: object) -> None:
     error.message = f"On the way to {target}, at the jump host: {error.message}"
     error.args = (error.message,)
     error.details = {**error.details, "address": str(hop), "jump_host": True}
+
+
+def is_final(error: DeviceError) -> bool:
+    """Return whether trying again cannot help, or could do harm: refused logins lock accounts, false keys warn."""
+    return isinstance(
+        error,
+        AuthFailedError
+        | UnknownHostKeyError
+        | ChangedHostKeyError
+        | DeviceHeldError
+        | DeviceLeavingError
+        | AddressError,
+    )

@@ -1,0 +1,64 @@
+"""Which studio an agent serves: one at a time.
+
+The first that says `Hello` with its id owns the agent. It is free again when that studio has not been connected for
+`RELEASE_S` and left no deployment: a studio may die, and finds what it runs again when it is back.
+"""
+
+import time
+from typing import Callable, Optional
+
+#: How long a studio that went away without a word, and left nothing, keeps the agent.
+RELEASE_S = 30.0
+
+
+class Visitor:
+    """One connection, and the studio that speaks there; without an id until it has said `Hello`."""
+
+    def __init__(self) -> None:
+        self.studio = ""
+
+
+class Lease:
+    """Who owns the agent. All methods belong to one thread."""
+
+    def __init__(self, has_deployments: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        self._has_deployments = has_deployments
+        self._clock = clock
+        self._owner = ""
+        self._host = ""
+        self._connections = 0
+        self._left_s = 0.0
+
+    def hello(self, visitor: Visitor, studio: str, host: str) -> None:
+        """Note who speaks; the first with an id becomes the owner."""
+        self.left(visitor)
+        visitor.studio = studio
+        if not studio:
+            return
+        if not self._is_owned():
+            self._owner, self._connections = studio, 0
+        if studio == self._owner:
+            self._connections += 1
+            self._host = host[:200]
+
+    def left(self, visitor: Visitor) -> None:
+        """Note that a connection has ended."""
+        if visitor.studio and visitor.studio == self._owner:
+            self._connections -= 1
+            self._left_s = self._clock()
+        visitor.studio = ""
+
+    def held_by(self, visitor: Visitor) -> Optional[str]:
+        """Return where another studio runs that owns the agent; None when this one may use it."""
+        if not self._is_owned() or visitor.studio == self._owner:
+            return None
+        return self._host or "another machine"
+
+    def _is_owned(self) -> bool:
+        if not self._owner:
+            return False
+        gone = self._connections <= 0 and self._clock() - self._left_s > RELEASE_S
+        if gone and not self._has_deployments():
+            self._owner = self._host = ""
+            self._connections = 0
+        return bool(self._owner)
