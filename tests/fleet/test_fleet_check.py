@@ -1,13 +1,11 @@
-"""The verdict over a device is a function of its facts; the probe reads cgroups, not the host's figures."""
+"""The verdict over a device is a function of its facts."""
 
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from partition_studio.fleet import probe_script
 from partition_studio.fleet.check import (
     DeviceFacts,
     PythonFound,
@@ -54,6 +52,9 @@ PI = DeviceFacts(
     has_release=False,
     addresses=("192.0.2.7",),
     has_systemd_user=True,
+    is_systemd=True,
+    systemd_version=252,
+    lingers=True,
 )
 
 
@@ -158,79 +159,3 @@ def test_this_machine_is_seen_as_it_is(tmp_path: Path) -> None:
     assert check.facts.base == str(tmp_path / "not" / "yet")
     assert check.facts.disk_free_bytes
     assert not (tmp_path / "not").exists()
-
-
-def make(root: Path, files: dict[str, str]) -> str:
-    for name, text in files.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return str(root)
-
-
-V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
-MEMINFO = "MemTotal:       4000 kB\nMemFree: 1 kB\nMemAvailable:   3000 kB\n"
-
-
-def test_cgroup_v2_limits_hold_at_every_level(tmp_path: Path) -> None:
-    root = make(
-        tmp_path,
-        {
-            "/proc/self/cgroup": "0::/outer/inner\n",
-            "/proc/self/mountinfo": V2_MOUNT,
-            "/proc/meminfo": MEMINFO,
-            "/sys/fs/cgroup/outer/cpu.max": "50000 100000\n",
-            "/sys/fs/cgroup/outer/inner/cpu.max": "max 100000\n",
-            "/sys/fs/cgroup/outer/memory.max": "1024000\n",
-            "/sys/fs/cgroup/outer/memory.current": "600000\n",
-            "/sys/fs/cgroup/outer/memory.stat": "anon 1\ninactive_file 100000\n",
-            "/sys/fs/cgroup/outer/inner/memory.max": "max\n",
-        },
-    )
-    assert probe_script.usable_cores(root) == 0.5
-    assert probe_script.memory(root) == {"memory_total_bytes": 1024000, "memory_available_bytes": 524000}
-
-
-def test_cgroup_v1_limits_hold_in_a_container(tmp_path: Path) -> None:
-    mount = (
-        "31 23 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
-        "32 23 0:28 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-    )
-    root = make(
-        tmp_path,
-        {
-            "/proc/self/cgroup": "5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n",
-            "/proc/self/mountinfo": mount,
-            "/proc/meminfo": MEMINFO,
-            "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "25000\n",
-            "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes": "2048000\n",
-            "/sys/fs/cgroup/memory/memory.usage_in_bytes": "48000\n",
-        },
-    )
-    assert probe_script.usable_cores(root) == 0.25
-    assert probe_script.memory(root) == {"memory_total_bytes": 2048000, "memory_available_bytes": 2000000}
-
-
-def test_without_limits_the_affinity_and_the_whole_memory_count(tmp_path: Path) -> None:
-    root = make(
-        tmp_path,
-        {
-            "/proc/self/cgroup": "5:cpu,cpuacct:/\n4:memory:/\n0::/\n",
-            "/proc/self/mountinfo": V2_MOUNT + "32 23 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
-            "/proc/meminfo": MEMINFO,
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
-        },
-    )
-    assert probe_script.cpu_quota(root) is None
-    assert probe_script.memory(root) == {"memory_total_bytes": 4096000, "memory_available_bytes": 3072000}
-
-
-def test_the_probe_reads_the_affinity_not_the_number_of_processors(tmp_path: Path) -> None:
-    script = Path(probe_script.__file__)
-    pinned = (
-        "import os, runpy; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]);"
-        f"runpy.run_path({str(script)!r}, run_name='__main__')"
-    )
-    said = subprocess.run([sys.executable, "-c", pinned, str(tmp_path), str(tmp_path)], capture_output=True, check=True)
-    assert b'"cores": 1.0' in said.stdout

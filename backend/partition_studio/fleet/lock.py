@@ -11,8 +11,8 @@ from importlib import resources
 
 from packaging.requirements import Requirement
 
-from partition_studio.fleet.check import ARCHITECTURES, DeviceCheck
 from partition_studio.fleet.errors import UnsupportedPlatformError
+from partition_studio.fleet.facts import ARCHITECTURES, DeviceCheck
 
 _OLDEST_MANYLINUX_MINOR = 5
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")

@@ -1,181 +1,85 @@
 # ruff: noqa: UP006, UP035, UP045 - this file runs on the device, on Python 3.6.
 """What a device's own Python tells about it; sent there as text, so standard library and Python 3.6 only.
 
-Usage: python - BASE [ROOT]. BASE is where the agent would be installed; ROOT replaces `/` for the tests of cgroups.
+Usage: python - BASE [ROOT]. BASE is where the agent would be installed; ROOT replaces `/` for tests.
 """
 
+import importlib
 import json
 import os
-import re
+import platform
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
 
-#: cgroup v1 writes "no limit" as a number just below 2^63.
-NO_LIMIT_BYTES = 1 << 60
+from partition_studio.fleet import probe_accelerators, probe_hardware, probe_system
 
-
-def read(path: str) -> str:
-    """Return the text of a small file, empty when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(65536)
-    except OSError:
-        return ""
+#: No list is longer, and no text: a device with a thousand sensors is told of in part.
+MAX_ENTRIES = 64
+MAX_TEXT = 500
 
 
-def number(text: str) -> Optional[int]:
-    """Return the integer that `text` is, if it is one."""
-    try:
-        return int(text.strip())
-    except ValueError:
+def facts(base: str, root: str) -> Dict[str, Any]:
+    """Return what a process gets there."""
+    found: Dict[str, Any] = {
+        "model": probe_system.model(root),
+        "addresses": probe_system.addresses(root),
+        "glibc": " ".join(platform.libc_ver()),
+    }
+    found.update(probe_system.cores(root))
+    found.update(probe_system.memory(root))
+    found.update(probe_system.folder_facts(base))
+    found.update(probe_system.service_manager(root))
+    return found
+
+
+def hardware(root: str) -> Dict[str, Any]:
+    """Return what the machine is made of, and how warm it is."""
+    return {
+        "cpu": probe_hardware.cpu(root),
+        "thermal": probe_hardware.thermal(root),
+        "accelerators": probe_accelerators.accelerators(root)[:MAX_ENTRIES],
+    }
+
+
+def power(root: str) -> Optional[List[Dict[str, object]]]:
+    """Return the power sources as the agent's own readers see them; None where this Python is too old for them."""
+    if sys.version_info < (3, 8):  # noqa: UP036 - the device's Python, not ours
         return None
+    # By name: this file lies beside the studio's modules, and those import nothing of the agent but its wire.
+    describe = importlib.import_module("partition_agent.power.describe").describe
+    sources: List[Dict[str, object]] = describe(Path(root or "/"))
+    return sources[:MAX_ENTRIES]
 
 
-def cgroup_folders(root: str) -> List[Tuple[str, str]]:
-    """Return (controllers, folder) for this process's cgroups, each folder and its ancestors up to the mount.
-
-    `controllers` is empty for cgroup v2.
-    """
-    own = {}
-    for line in read(root + "/proc/self/cgroup").splitlines():
-        parts = line.split(":", 2)
-        if len(parts) == 3:
-            own[parts[1]] = parts[2]
-    found = []
-    for line in read(root + "/proc/self/mountinfo").splitlines():
-        before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
-            continue
-        for controllers, path in own.items():
-            if kind[0] == "cgroup2":
-                if controllers:
-                    continue
-            elif not controllers or not set(controllers.split(",")) <= set(kind[2].split(",")):
-                continue
-            mounted = fields[3].rstrip("/")
-            inner = path[len(mounted) :] if path.startswith(mounted) else ""
-            while True:
-                found.append((controllers, root + fields[4] + inner.rstrip("/")))
-                if not inner.strip("/"):
-                    break
-                inner = inner.rsplit("/", 1)[0]
-    return found
+def bounded(value: Any) -> Any:
+    """Return `value` with its texts cut."""
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    if isinstance(value, dict):
+        return {key: bounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [bounded(inner) for inner in value]
+    return value
 
 
-def cpu_quota(root: str) -> Optional[float]:
-    """Return the number of cores that the cgroups allow, the least of all levels; None without a limit."""
-    quotas = []
-    for controllers, folder in cgroup_folders(root):
-        if not controllers:
-            words = read(folder + "/cpu.max").split()
-            quota = number(words[0]) if words else None
-            period = number(words[1]) if len(words) > 1 else None
-        elif "cpu" in controllers.split(","):
-            quota = number(read(folder + "/cpu.cfs_quota_us"))
-            period = number(read(folder + "/cpu.cfs_period_us"))
-        else:
-            continue
-        if quota is not None and period and quota > 0:
-            quotas.append(quota / float(period))
-    return min(quotas) if quotas else None
-
-
-def memory_limit(root: str) -> Tuple[Optional[int], Optional[int]]:
-    """Return (limit, available below it) in bytes by the tightest cgroup; None without a limit."""
-    tightest = (None, None)  # type: Tuple[Optional[int], Optional[int]]
-    for controllers, folder in cgroup_folders(root):
-        if not controllers:
-            limit, used = number(read(folder + "/memory.max")), number(read(folder + "/memory.current"))
-        elif "memory" in controllers.split(","):
-            limit = number(read(folder + "/memory.limit_in_bytes"))
-            used = number(read(folder + "/memory.usage_in_bytes"))
-        else:
-            continue
-        if limit is None or limit >= NO_LIMIT_BYTES or (tightest[0] is not None and limit >= tightest[0]):
-            continue
-        match = re.search(r"^(?:total_)?inactive_file (\d+)$", read(folder + "/memory.stat"), re.M)
-        reclaimable = int(match.group(1)) if match else 0
-        tightest = (limit, max(0, limit - (used or 0) + reclaimable))
-    return tightest
-
-
-def meminfo(root: str, key: str) -> Optional[int]:
-    """Return a line of /proc/meminfo in bytes."""
-    match = re.search("^" + key + r":\s+(\d+) kB", read(root + "/proc/meminfo"), re.M)
-    return int(match.group(1)) * 1024 if match else None
-
-
-def memory(root: str) -> Dict[str, Optional[int]]:
-    """Return the memory that this process may use, and what of it is free, in bytes."""
-    total, available = meminfo(root, "MemTotal"), meminfo(root, "MemAvailable")
-    limit, below_limit = memory_limit(root)
-    totals = [value for value in (total, limit) if value is not None]
-    frees = [value for value in (available, below_limit) if value is not None]
-    return {
-        "memory_total_bytes": min(totals) if totals else None,
-        "memory_available_bytes": min(frees) if frees else None,
-    }
-
-
-def usable_cores(root: str) -> float:
-    """Return the cores that this process may use: its affinity and its cgroups' quota."""
-    affinity = float(len(os.sched_getaffinity(0)))
-    quota = cpu_quota(root)
-    return affinity if quota is None else min(affinity, quota)
-
-
-def model(root: str) -> str:
-    """Return what the board or machine calls itself."""
-    for path in ("/proc/device-tree/model", "/sys/class/dmi/id/product_name"):
-        text = read(root + path).strip("\0 \n")
-        if text:
-            return text
-    match = re.search(r"^(?:Model|model name)\s*:\s*(.+)$", read(root + "/proc/cpuinfo"), re.M)
-    return match.group(1).strip() if match else ""
-
-
-def addresses(root: str) -> List[str]:
-    """Return the device's own IPv4 addresses, loopback left out."""
-    found = []  # type: List[str]
-    candidate = ""
-    for line in read(root + "/proc/net/fib_trie").splitlines():
-        match = re.search(r"\|-- (\d+\.\d+\.\d+\.\d+)", line)
-        if match:
-            candidate = match.group(1)
-        elif "/32 host LOCAL" in line and not candidate.startswith("127.") and candidate not in found:
-            found.append(candidate)
-    return found
-
-
-def folder_facts(base: str) -> Dict[str, Any]:
-    """Return what can be done in BASE or its nearest parent that exists."""
-    folder = base
-    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
-        folder = os.path.dirname(folder)
-    status = os.statvfs(folder)
-    return {
-        "base": base,
-        "disk_free_bytes": status.f_bavail * status.f_frsize,
-        "noexec": bool(status.f_flag & os.ST_NOEXEC),
-        "writable": os.access(folder, os.W_OK | os.X_OK),
-        "has_release": os.path.exists(os.path.join(base, "current", "complete")),
-    }
+def tell(key: str, value: Any) -> None:
+    """Print one line for the studio."""
+    print("partition-studio\t{}\t{}".format(key, json.dumps(bounded(value))), flush=True)  # noqa: T201, UP032
 
 
 def main() -> None:
-    """Print every fact as one line."""
+    """Print every fact; what cannot be looked at is said, and the rest told all the same."""
     base = sys.argv[1] or os.path.expanduser("~/.local/share/partition-studio")
     root = sys.argv[2] if len(sys.argv) > 2 else ""
-    facts = {
-        "cores": usable_cores(root),
-        "model": model(root),
-        "addresses": addresses(root),
-        "has_systemd_user": os.path.exists(f"/run/user/{os.getuid()}/systemd/private"),
-    }  # type: Dict[str, Any]
-    facts.update(memory(root))
-    facts.update(folder_facts(base))
-    print("partition-studio\tfacts\t" + json.dumps(facts))  # noqa: T201 - printing is how it answers
+    tell("facts", facts(base, root))
+    for key, look in (("hardware", hardware), ("power", power)):
+        try:
+            tell(key, look(root))
+        except Exception as error:  # Boundary: a board that nobody foresaw must not hide what else is known of it.
+            tell(key + "_failed", "{}: {}".format(type(error).__name__, error))  # noqa: UP032
+    tell("clock", time.time())
 
 
 if __name__ == "__main__":
