@@ -18,7 +18,8 @@ from partition_studio.deployment.front_door import FrameLostError, FrameResult
 class CuttingProxy:
     """Passes TCP connections on to a port, until told to cut all that there are."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, begin: bool = True) -> None:
+        """Without `begin`, connections wait until `begin` is called."""
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -27,6 +28,10 @@ class CuttingProxy:
         self._closed = False
         self.connections = 0
         self._thread = threading.Thread(target=self._accept)
+        if begin:
+            self.begin()
+
+    def begin(self) -> None:
         self._thread.start()
 
     def _accept(self) -> None:
@@ -124,6 +129,35 @@ def test_frames_over_a_connection_that_breaks_come_once_or_are_reported_lost(rig
         # And then it goes on as if nothing had been, with the whole window.
         assert_same(run_all(door, inputs[:20]), expected[:20])
         assert door.stats().lost == stats.lost
+    finally:
+        door.close()
+        proxy.close()
+
+
+def test_a_connection_back_that_opens_late_takes_no_credit_away(rig: Rig) -> None:
+    """Links both ways between two devices: the one is full before the other's connection stands."""
+    back = Rig(chain("one", "two", "one"), rig.agents, name="both ways")
+    back.prepare()
+    one, two = back.peers
+    proxy = CuttingProxy(one.port, begin=False)
+    door = back.door()
+    try:
+        studio = PeerAddress(STUDIO_PEER, "", 0, door.public_key)
+        assert rig.agents["one"].control.call(Connect("both ways", 1, (one, two, studio))) == Done()
+        assert rig.agents["two"].control.call(Connect("both ways", 1, (through(one, proxy), two, studio))) == Done()
+        door.connect(back.peers)
+        inputs = frames(6)
+        waiting = [door.submit({"x": array}, timeout_s=DEADLINE_S) for array in inputs[:2]]
+        for _ in range(30):
+            queued = {stage.stage: stage.queued for stage in rig.agents["two"].control.telemetry().stages}
+            if queued["s1"] == 2:
+                break
+        assert queued["s1"] == 2, "the window is full"
+        proxy.begin()
+        waiting += [door.submit({"x": array}, timeout_s=DEADLINE_S) for array in inputs[2:]]
+        found = [future.result(DEADLINE_S).outputs for future in waiting]
+        assert_same(found, oracle(back.network, inputs))
+        assert rig.agents["one"].control.telemetry().dropped == rig.agents["two"].control.telemetry().dropped == {}
     finally:
         door.close()
         proxy.close()
