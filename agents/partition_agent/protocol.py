@@ -536,8 +536,11 @@ class MemorySample(msgspec.Struct, frozen=True):
 class StageSample(msgspec.Struct, frozen=True):
     """Running totals of one stage since it was loaded; a rate is the difference of two samples.
 
-    The model's own share of memory: `weight_bytes` (the sub-model's weights), `activation_bytes` (the largest set of
-    activations alive at once), `arena_bytes` (what loading and the first run added beyond them; None: not known).
+    The model's own share of memory, taken when it was loaded: `weight_bytes` (the initialisers in the sub-model's file),
+    `activation_bytes` (the largest set of activations alive at once, by the shapes and the order of the graph as it is
+    written: a runtime that fuses layers needs less), `arena_bytes` (by how much more the process's anonymous memory was
+    after loading and the first run than before: packed weights, the arena's slack, threads; at least 0). None: not
+    known; for the arena also where another stage was loaded meanwhile.
     """
 
     deployment: str

@@ -24,6 +24,7 @@ class Runner:
         """Open the data socket and start. Raises SocketError, CodecError."""
         self.request = request
         self._stages = dict(stages)
+        self._memory = {name: stage.memory for name, stage in stages.items()}
         self._on_fault = on_fault
         self._pipeline = Pipeline(request.device, request.stages, request.links)
         self._change = threading.Condition()
@@ -148,7 +149,9 @@ class Runner:
         name, epoch = self.request.deployment, self.request.epoch
         with self._change:
             stages = [
-                StageSample(name, epoch, stage, t.frames, t.lost, t.compute_s, t.queue_wait_s, queued)
+                StageSample(
+                    name, epoch, stage, t.frames, t.lost, t.compute_s, t.queue_wait_s, queued, *self._memory[stage]
+                )
                 for stage, t, queued in self._pipeline.totals()
             ]
         links = [LinkSample(name, epoch, link, *totals) for link, totals in self._plane.totals().items()]

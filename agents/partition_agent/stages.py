@@ -6,15 +6,18 @@ import hashlib
 import logging
 import os
 import re
+import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Set
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
 
 import numpy as np
 
 from partition_agent.codecs import CodecError, byte_size, dtype_of
 from partition_agent.cores import bound_to, missing_cores
+from partition_agent.model_file import ModelFileError, ModelMemory, read_model_memory
 from partition_agent.protocol import StageSpec, TensorSpec
+from partition_agent.system import anonymous_bytes
 from partition_agent.wire import Tensors
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,56 @@ class StageError(Exception):
 
 class CancelledError(Exception):
     """The deployment was ended while it was prepared."""
+
+
+class StageMemory(NamedTuple):
+    """A stage's own share of the agent's memory; see `StageSample`."""
+
+    weight_bytes: int
+    activation_bytes: Optional[int]
+    arena_bytes: Optional[int]
+
+
+class _Growth:
+    """How much memory loading takes: what the process has more after it than before, if nothing else was loaded."""
+
+    _lock = threading.Lock()
+    _under_way = 0
+    _begun = 0
+
+    def __init__(self) -> None:
+        give_back_memory()
+        with _Growth._lock:
+            _Growth._under_way += 1
+            _Growth._begun += 1
+            self._alone, self._number = _Growth._under_way == 1, _Growth._begun
+        self._before = anonymous_bytes()
+
+    def end(self) -> Optional[int]:
+        """Return the bytes; None where the kernel does not say, or two loads cannot be told apart."""
+        give_back_memory()
+        after = anonymous_bytes()
+        with _Growth._lock:
+            _Growth._under_way -= 1
+            alone = self._alone and _Growth._begun == self._number
+        return after - self._before if alone and after is not None and self._before is not None else None
+
+
+def stage_memory(file: ModelMemory, growth_bytes: Optional[int]) -> StageMemory:
+    """Return what of the growth is weights, activations, and neither."""
+    rest = None
+    if growth_bytes is not None:
+        rest = max(growth_bytes - file.weight_bytes - (file.activation_bytes or 0), 0)
+    return StageMemory(file.weight_bytes, file.activation_bytes, rest)
+
+
+def _file_memory(path: Path, stage: str) -> ModelMemory:
+    try:
+        return read_model_memory(path)
+    except (ModelFileError, OSError) as error:
+        # The runtime has loaded it: only the figures are missing.
+        logger.warning("model_memory_unknown", extra={"stage": stage, "reason": str(error)})
+        return ModelMemory(0, None)
 
 
 def _no_check() -> None:
@@ -83,6 +136,7 @@ class Stage:
         import onnxruntime
 
         self.spec = spec
+        self.memory = StageMemory(0, None, None)
         self._outputs = [output.name for output in spec.outputs]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -198,10 +252,19 @@ def load_stages(
         report(spec.name, "verify")
         path = verified_model(models_dir, spec, check)
         report(spec.name, "load")
-        stage = Stage(spec, path, spec.threads or default_threads)
-        check()
-        report(spec.name, "warm_up")
-        stage.warm_up()
+        # The runtime's own libraries are nobody's weights.
+        import onnxruntime  # noqa: F401
+
+        growth = _Growth()
+        growth_bytes: Optional[int] = None
+        try:
+            stage = Stage(spec, path, spec.threads or default_threads)
+            check()
+            report(spec.name, "warm_up")
+            stage.warm_up()
+        finally:
+            growth_bytes = growth.end()
+        stage.memory = stage_memory(_file_memory(path, spec.name), growth_bytes)
         stages[spec.name] = stage
         load_s[spec.name] = time.monotonic() - begin_s
         report(spec.name, "ready")
