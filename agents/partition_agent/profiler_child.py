@@ -37,9 +37,6 @@ STEPS = ("making weights", "loading", "warming up", "whole runs", "fused kernels
 #: Shares of the budget. What they leave is for the single layers' own whole runs.
 _WARM_UP, _WHOLE, _KERNELS, _LAYERS = 0.1, 0.3, 0.2, 0.2
 
-#: Traced runs; more of them tell nothing new, and every one makes the trace longer.
-_MOST_RUNS = 25
-
 #: A kernel's share of the time is never stretched or squeezed more than this.
 _CLOSE_TO_EMPTY = 0.3
 
@@ -195,19 +192,20 @@ class _Measuring:
     def _kernels(self, measured: Measured, session_s: float) -> Tuple[LayerTime, ...]:
         kept = Path("optimised.onnx").absolute()
         session = self._session(trace="kernels", kept=kept)
-        times, _ = traced(session, self._order.budget_s * _KERNELS, _MOST_RUNS)
-        del session
         optimised = graph_of(kept)
         kept.unlink()
+        times = traced(session, len(optimised.nodes), self._order.budget_s * _KERNELS)
+        del session
         factor = _factor(measured.median_s, session_s, sum_of_medians(times))
         return fused_times(graph_of(Path(MODEL)), optimised, times, factor)
 
     def _layers(self, session_s: float) -> Tuple[LayerTime, ...]:
         order = self._order
+        graph = graph_of(Path(MODEL))
         session = self._session(optimised=False, trace="layers")
-        times, _ = traced(session, order.budget_s * _LAYERS, _MOST_RUNS)
+        times = traced(session, len(graph.nodes), order.budget_s * _LAYERS)
         alone = sustained(session.run, min(order.budget_s * 0.15, 1.0), limited=order.limited)
-        return layer_times(graph_of(Path(MODEL)), times, _factor(alone.median_s, session_s, sum_of_medians(times)))
+        return layer_times(graph, times, _factor(alone.median_s, session_s, sum_of_medians(times)))
 
 
 def _factor(run_s: float, session_s: float, sum_s: float) -> float:

@@ -2,10 +2,11 @@
 
 import json
 import os
+import resource
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -24,6 +25,10 @@ ALMOST_EMPTY = (
 WINDOW_S = 0.5
 MIN_WINDOWS = 3
 MIN_RUNS = 5
+
+#: A trace of more tells nothing new, and takes long to be read.
+_MOST_EVENTS = 30_000
+_MOST_RUNS = 300
 
 _SEED = 20240501
 
@@ -125,52 +130,80 @@ def _first_line(error: BaseException) -> str:
 
 def warm_up(run: Callable[[], float], limit_s: float) -> float:
     """Run until the runs take about the same; return the seconds of one."""
-    spent_s, times = 0.0, []  # type: Tuple[float, List[float]]
+    spent_s = 0.0
+    times: List[float] = []
     while len(times) < 2 or (spent_s < limit_s and len(times) < 50):
         times.append(run())
         spent_s += times[-1]
-        best_s = min(times)
-        if len(times) >= 3 and max(times[-2:]) < best_s * 1.1 and spent_s > 0.05:
+        if len(times) >= 3 and max(times[-2:]) < min(times) * 1.1 and spent_s > 0.05:
             break
     return median(times[1:])
+
+
+def interruptions() -> int:
+    """Return how often this process has had to leave a core to others so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def calm(interrupted: Sequence[int]) -> List[int]:
+    """Return the numbers of the runs that others disturbed least: a quarter of them at least, and some in any case.
+
+    `interrupted` says for each run how often it had to leave a core.
+    """
+    bound = sorted(interrupted)[min(max(len(interrupted) // 4, MIN_RUNS), len(interrupted)) - 1]
+    return [number for number, count in enumerate(interrupted) if count <= bound]
 
 
 def sustained(run: Callable[[], float], seconds_s: float, *, limited: bool) -> Measured:
     """Measure runs one after the other for about `seconds_s`.
 
-    Where a quota limits the processor time, what counts is the mean of windows, the pauses between runs included.
+    Where a quota limits the processor time, what counts is the mean of windows, the pauses between runs included;
+    else runs that others did not disturb.
     """
-    values: List[float] = []
-    runs = 0
     begin_s = time.perf_counter()
-    while len(values) < (MIN_WINDOWS if limited else MIN_RUNS) or time.perf_counter() - begin_s < seconds_s:
-        if not limited:
+    values: List[float] = []
+    if limited:
+        runs = 0
+        while len(values) < MIN_WINDOWS or time.perf_counter() - begin_s < seconds_s:
+            window_s, count = time.perf_counter(), 0
+            while count == 0 or time.perf_counter() - window_s < WINDOW_S:
+                run()
+                count += 1
+            values.append((time.perf_counter() - window_s) / count)
+            runs += count
+    else:
+        interrupted = [interruptions()]
+        while len(values) < MIN_RUNS or time.perf_counter() - begin_s < seconds_s:
             values.append(run())
-            runs += 1
-            continue
-        window_s, count = time.perf_counter(), 0
-        while count == 0 or time.perf_counter() - window_s < WINDOW_S:
-            run()
-            count += 1
-        values.append((time.perf_counter() - window_s) / count)
-        runs += count
+            interrupted.append(interruptions())
+        runs = len(values)
+        values = [values[n] for n in calm(_steps(interrupted))]
     lower, upper = quartiles(values)
     return Measured(median(values), upper - lower, runs)
 
 
-def traced(session: Session, budget_s: float, most: int) -> Tuple[Dict[str, Times], int]:
-    """Return the times of all kernels in some runs under the profiler, without the first, and the runs' number."""
-    begin_s, runs = time.perf_counter(), 0
-    while runs < MIN_RUNS + 1 or (runs < most and time.perf_counter() - begin_s < budget_s):
-        session.run()
-        runs += 1
-    times = kernel_times(session.end_trace(), runs)
+def _steps(totals: Sequence[int]) -> List[int]:
+    return [after - totals[number] for number, after in enumerate(totals[1:])]
+
+
+def traced(session: Session, kernels: int, budget_s: float) -> Dict[str, Times]:
+    """Return the times of all kernels in some runs under the profiler that others disturbed least.
+
+    `kernels` is about the number of kernels: the trace grows with it.
+    """
     # The first run takes memory, and finds no weights in the caches.
-    kept = {
-        name: value._replace(seconds=value.seconds[1:] if len(value.seconds) > 1 else value.seconds)
-        for name, value in times.items()
+    session.run()
+    begin_s, totals = time.perf_counter(), [interruptions()]
+    most = min(max(_MOST_EVENTS // max(kernels, 1), MIN_RUNS), _MOST_RUNS)
+    while len(totals) <= MIN_RUNS or (len(totals) <= most and time.perf_counter() - begin_s < budget_s):
+        session.run()
+        totals.append(interruptions())
+    runs = len(totals)
+    kept = [number + 1 for number in calm(_steps(totals))]
+    return {
+        name: value._replace(seconds=tuple(value.seconds[n] for n in kept)) if len(value.seconds) == runs else value
+        for name, value in kernel_times(session.end_trace(), runs).items()
     }
-    return kept, runs - 1
 
 
 def graph_of(path: Path) -> Graph:
