@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from partition_studio.fleet.autostart import AutostartFacts
 from partition_studio.fleet.check import (
     DeviceFacts,
     PythonFound,
@@ -51,10 +52,9 @@ PI = DeviceFacts(
     writable=True,
     has_release=False,
     addresses=("192.0.2.7",),
-    has_systemd_user=True,
-    is_systemd=True,
-    systemd_version=252,
-    lingers=True,
+    autostart=AutostartFacts(
+        systemd=252, systemd_full="252.5", user_manager=True, linger=True, crontab=True, cron_runs=True
+    ),
 )
 
 

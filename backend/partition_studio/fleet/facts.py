@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from partition_studio.fleet.autostart import Autostart, AutostartFacts
+
 #: uname's names of the processors that ONNX Runtime has wheels for, and the wheel tag's name of each.
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
@@ -106,7 +108,6 @@ class DeviceFacts:
     writable: bool
     has_release: bool
     addresses: tuple[str, ...]
-    has_systemd_user: bool
     kernel: str = ""
     musl_version: str = ""
     broken_pythons: tuple[str, ...] = ()
@@ -121,9 +122,7 @@ class DeviceFacts:
     accelerators: tuple[Accelerator, ...] = ()
     thermal: Thermal | None = None
     power_sources: tuple[PowerSource, ...] | None = None
-    is_systemd: bool = False
-    systemd_version: int | None = None
-    lingers: bool | None = None
+    autostart: AutostartFacts | None = None
     has_sftp: bool | None = None
 
 
@@ -147,24 +146,12 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Restart:
-    """How the agent is started there, and whether it comes back after a reboot.
-
-    `note` says why, `next_step` what would change that (empty: nothing).
-    """
-
-    starts_by: Literal["systemd", "detached"]
-    after_reboot: bool
-    note: str
-    next_step: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class DeviceCheck:
     """The facts, and what follows from them.
 
     `python` is the one that the agent would use, `onnxruntime` the newest version that runs there; `flags_missing` are
-    flags of the processor that the runtime needs or is much faster with.
+    flags of the processor that the runtime needs or is much faster with, `autostart` what would start the agent (None:
+    nobody could look).
     """
 
     facts: DeviceFacts
@@ -174,4 +161,4 @@ class DeviceCheck:
     onnxruntime: str | None = None
     flags_missing: tuple[str, ...] = ()
     providers: tuple[Provider, ...] = ()
-    restart: Restart = Restart("detached", after_reboot=False, note="")
+    autostart: Autostart | None = None

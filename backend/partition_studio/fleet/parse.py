@@ -7,6 +7,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
+from partition_studio.fleet.autostart import AutostartFacts
 from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.facts import (
     Accelerator,
@@ -62,7 +63,6 @@ class _Told(msgspec.Struct):
     cores: float
     model: str
     addresses: tuple[str, ...]
-    has_systemd_user: bool
     memory_total_bytes: int | None
     memory_available_bytes: int | None
     disk_free_bytes: int
@@ -73,9 +73,6 @@ class _Told(msgspec.Struct):
     quota_cores: float | None = None
     memory_physical_bytes: int | None = None
     memory_cgroup_bytes: int | None = None
-    is_systemd: bool = False
-    systemd_version: int | None = None
-    lingers: bool | None = None
 
 
 class _Cpu(msgspec.Struct):
@@ -136,6 +133,7 @@ def parse_facts(said: dict[str, list[str]], label: str, clock: Clock | None = No
     try:
         told = msgspec.json.decode(last("facts"), type=_Told) if last("facts") else None
         hardware = msgspec.json.decode(last("hardware"), type=_Hardware) if last("hardware") else None
+        autostart = msgspec.json.decode(last("autostart"), type=AutostartFacts | None) if last("autostart") else None
         power = msgspec.json.decode(last("power"), type=tuple[_Power, ...] | None) if last("power") else None
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadAnswerError(f"{label}: its Python answers the check with nonsense ({error})") from error
@@ -178,10 +176,7 @@ def parse_facts(said: dict[str, list[str]], label: str, clock: Clock | None = No
         writable=told.writable,
         has_release=told.has_release,
         addresses=tuple(_text(address) for address in told.addresses[:32]),
-        has_systemd_user=told.has_systemd_user,
-        is_systemd=told.is_systemd,
-        systemd_version=_count(told.systemd_version),
-        lingers=told.lingers,
+        autostart=autostart,
         cpu_vendor=_text(hardware.cpu.vendor) if hardware else "",
         cpu_flags=frozenset(map(_text, hardware.cpu.flags)) if hardware and hardware.cpu.flags is not None else None,
         accelerators=_accelerators(hardware) if hardware else (),
@@ -211,7 +206,6 @@ def _of_shell(said: dict[str, list[str]]) -> dict[str, object]:
         "writable": last("writable") != "0",
         "has_release": False,
         "addresses": tuple(last("addresses").split()[:32]),
-        "has_systemd_user": False,
     }
 
 

@@ -7,8 +7,15 @@ import zlib
 from importlib import resources
 
 #: Sent modules, by the name under which they are imported there. The agent's readers of power sources go along, so that
-#: the check tells of the very sources that the agent would use.
-_OWN_MODULES = ("probe_script", "probe_system", "probe_hardware", "probe_accelerators")
+#: the check tells of the very sources that the agent would use; so does the installation's look at what starts it.
+_OWN_MODULES = (
+    "probe_script",
+    "probe_system",
+    "probe_hardware",
+    "probe_accelerators",
+    "device_autostart",
+    "device_files",
+)
 _AGENT_MODULES = ("system",)
 _AGENT_FOLDERS = ("power",)
 

@@ -30,7 +30,6 @@ def facts(base: str, root: str) -> Dict[str, Any]:
     found.update(probe_system.cores(root))
     found.update(probe_system.memory(root))
     found.update(probe_system.folder_facts(base))
-    found.update(probe_system.service_manager(root))
     return found
 
 
@@ -51,6 +50,16 @@ def power(root: str) -> Optional[List[Dict[str, object]]]:
     describe = importlib.import_module("partition_agent.power.describe").describe
     sources: List[Dict[str, object]] = describe(Path(root or "/"))
     return sources[:MAX_ENTRIES]
+
+
+def autostart(root: str) -> Optional[Dict[str, Any]]:
+    """Return what could start the agent after a reboot, as the installation sees it."""
+    if sys.version_info < (3, 8) or root:
+        return None
+    # Not at the top: it is written for Python 3.8.
+    from partition_studio.fleet.device_autostart import autostart_facts
+
+    return autostart_facts()
 
 
 def bounded(value: Any) -> Any:
@@ -74,7 +83,7 @@ def main() -> None:
     base = sys.argv[1] or os.path.expanduser("~/.local/share/partition-studio")
     root = sys.argv[2] if len(sys.argv) > 2 else ""
     tell("facts", facts(base, root))
-    for key, look in (("hardware", hardware), ("power", power)):
+    for key, look in (("hardware", hardware), ("power", power), ("autostart", autostart)):
         try:
             tell(key, look(root))
         except Exception as error:  # Boundary: a board that nobody foresaw must not hide what else is known of it.

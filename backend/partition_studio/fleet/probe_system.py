@@ -1,11 +1,10 @@
 # ruff: noqa: UP006, UP035, UP045 - this file runs on the device, on Python 3.6.
-"""What a device gives a process: cores, memory, addresses, a folder, a service manager. Python 3.6, no packages.
+"""What a device gives a process: cores, memory, addresses, a folder. Python 3.6, no packages.
 
 `root` replaces `/` in the tests.
 """
 
 import os
-import pwd
 import re
 import socket
 import subprocess
@@ -186,33 +185,6 @@ def folder_facts(base: str) -> Dict[str, Any]:
         "writable": os.access(folder, os.W_OK | os.X_OK),
         "has_release": os.path.exists(os.path.join(base, "current", "complete")),
     }
-
-
-def service_manager(root: str) -> Dict[str, Any]:
-    """Return whether systemd runs the machine and a manager for this user, its version, and whether the user lingers.
-
-    `lingers` is None where it cannot be told.
-    """
-    uid = os.getuid()
-    is_systemd = os.path.isdir(root + "/run/systemd/system")
-    return {
-        "has_systemd_user": os.path.exists(f"{root}/run/user/{uid}/systemd/private"),
-        "is_systemd": is_systemd,
-        "systemd_version": _systemd_version() if is_systemd else None,
-        "lingers": _lingers(root, uid) if is_systemd else None,
-    }
-
-
-def _lingers(root: str, uid: int) -> Optional[bool]:
-    try:
-        return os.path.exists(root + "/var/lib/systemd/linger/" + pwd.getpwuid(uid).pw_name)
-    except KeyError:
-        return None
-
-
-def _systemd_version() -> Optional[int]:
-    match = re.match(r"systemd (\d{1,4})", said(["systemctl", "--version"]))
-    return int(match.group(1)) if match else None
 
 
 def said(argv: List[str]) -> str:

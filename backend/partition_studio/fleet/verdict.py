@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from partition_studio.fleet.autostart import decide_autostart
 from partition_studio.fleet.facts import ARCHITECTURES, DeviceCheck, DeviceFacts, PythonFound, Reason
 from partition_studio.fleet.lock import Target, read_agent_lock
 from partition_studio.fleet.providers import faster_with, needed_flags, providers
 from partition_studio.fleet.pythons import OLDEST_GLIBC, OLDEST_PYTHON, choose_python, dotted, newest_python, why_not
-from partition_studio.fleet.restart import restart
 from partition_studio.partition.runtimes import limits_of, newest_opset
 
 #: Wheels on their way and unpacked, for the largest lock. An installation knows its need exactly, and asks again.
@@ -34,10 +34,10 @@ def decide(facts: DeviceFacts) -> DeviceCheck:
     """Judge the facts: which Python the agent would use, and every reason why it cannot run, or not run well."""
     python = choose_python(facts)
     runtime = _newest_runtime(facts, python)
-    start = restart(facts)
+    start = decide_autostart(facts.autostart) if facts.autostart is not None else None
     reasons = [*_against(facts, python), *_limits(facts, runtime), *_notes(facts, runtime)]
-    if not start.after_reboot:
-        reasons.append(Reason("no_restart", "note", start.note, start.next_step))
+    if start is not None and not start.survives_reboot:
+        reasons.append(Reason("no_restart", "note", start.note, _NO_RESTART))
     severities = {reason.severity for reason in reasons}
     missing = tuple(flag for flag in (*needed_flags(facts, python), *faster_with(facts)) if _lacks(facts, flag))
     return DeviceCheck(
@@ -48,7 +48,7 @@ def decide(facts: DeviceFacts) -> DeviceCheck:
         onnxruntime=None if "cannot" in severities else runtime,
         flags_missing=missing,
         providers=providers(facts, runs="cannot" not in severities),
-        restart=start,
+        autostart=start,
     )
 
 
@@ -178,6 +178,8 @@ def _limits(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
     if limits is not None and limits.opset <= OLD_OPSET:
         yield Reason("old_runtime", "limit", _runtime_text(runtime, limits.opset, limits.ir_version), _NEWER_RUNTIME)
 
+
+_NO_RESTART = "The next deployment starts it."
 
 _NEWER_RUNTIME = "Install Python 3.11 or later on it (beside the system's own), then check again."
 

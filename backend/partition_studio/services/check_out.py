@@ -20,7 +20,7 @@ from partition_studio.schemas import (
 
 def check_out(check: DeviceCheck, cpus: Sequence[int] | None, memory_bytes: int | None) -> DeviceCheckOut:
     """Describe what a check found; `cpus` and `memory_bytes` are what the person allowed."""
-    facts = check.facts
+    facts, start = check.facts, check.autostart
     cores = facts.cores or 0.0
     return DeviceCheckOut(
         verdict=check.verdict,
@@ -54,9 +54,9 @@ def check_out(check: DeviceCheck, cpus: Sequence[int] | None, memory_bytes: int 
         power_sources=[_power_out(source) for source in facts.power_sources or ()],
         addresses=list(facts.addresses),
         has_sftp=facts.has_sftp,
-        starts_by=check.restart.starts_by,
-        restarts_after_reboot=check.restart.after_reboot,
-        restart_note=" ".join(part for part in (check.restart.note, check.restart.next_step) if part),
+        starts_by="systemd" if start is not None and start.kind == "systemd" else "detached",
+        restarts_after_reboot=start is not None and start.survives_reboot,
+        restart_note=start.note if start is not None else "it could not be looked at what would start it",
         onnxruntime=check.onnxruntime,
     )
 
