@@ -1,13 +1,54 @@
 """Profiles of networks on devices."""
 
-from partition_studio.schemas import JobOut, ProfileIn, ProfileOut, ProfileSummaryOut, StagePredictionOut
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from partition_studio.errors import NotFoundError, StudioError
+from partition_studio.fleet.profile import Measurement, measure, release, threads_on
+from partition_studio.fleet.progress import Progress
+from partition_studio.fleet.session import DeviceSession
+from partition_studio.graph.network import Network
+from partition_studio.partition.partition import Division
+from partition_studio.partition.stages import Stage
+from partition_studio.planner.profile import Profile, network_digest, profile_of_json, profile_to_json
+from partition_studio.planner.stage_time import predict_stage_s
+from partition_studio.schemas import (
+    JobOut,
+    KernelProfileOut,
+    LayerProfileOut,
+    ProfileEnergyOut,
+    ProfileIn,
+    ProfileOut,
+    ProfilesMessage,
+    ProfileSummaryOut,
+    StagePredictionOut,
+)
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.devices import DeviceService
-from partition_studio.services.jobs import JobService
+from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.models import ModelService
 from partition_studio.services.telemetry import TelemetryService
 from partition_studio.store.database import Database
+from partition_studio.store.tables import ProfileRow
 from partition_studio.telemetry.live import LiveHub
+
+logger = logging.getLogger(__name__)
+
+PROVIDER = "CPUExecutionProvider"
+
+#: Where a device does not say how much memory it has.
+_SMALL_BYTES = 512 * 2**20
+
+
+class ProfileNotFoundError(NotFoundError):
+    """There is no such profile."""
+
+    code = "profile_not_found"
+    next_step = "List the profiles with `partition-studio device profiles`; measure one with `device profile`."
 
 
 class ProfileService:
@@ -30,23 +71,251 @@ class ProfileService:
         self._deployments = deployments
         self._telemetry = telemetry
         self._jobs = jobs
+        self._lock = threading.Lock()
 
     def start(self, device: str, request: ProfileIn) -> JobOut:
-        """Begin to measure a model on a device."""
-        raise NotImplementedError
+        """Begin to measure a model on a device. Raises NotFoundError, JobsBusyError."""
+        name = self._models.name(request.model_id)
+        session = self._devices.session(device)
+        return self._jobs.start(
+            "profile",
+            f"Profile of {name} on {device}",
+            [device],
+            lambda job: self._profile(job, session, request, name),
+            model_id=request.model_id,
+        )
 
     def all(self, *, device: str | None = None, model_id: str | None = None) -> list[ProfileSummaryOut]:
         """List the profiles, newest first."""
-        raise NotImplementedError
+        query = select(ProfileRow).order_by(ProfileRow.measured_at.desc(), ProfileRow.id.desc())
+        if device is not None:
+            query = query.where(ProfileRow.device == device)
+        if model_id is not None:
+            query = query.where(ProfileRow.model_id == model_id)
+        with self._database.session() as session:
+            found = [(row, profile_of_json(row.document)) for row in session.scalars(query)]
+        return [self._summary(row, profile) for row, profile in found if profile is not None]
 
     def show(self, profile_id: int) -> ProfileOut:
-        """Return a profile."""
-        raise NotImplementedError
+        """Return a profile. Raises ProfileNotFoundError."""
+        with self._database.session() as session:
+            row = session.get(ProfileRow, profile_id)
+        profile = None if row is None else profile_of_json(row.document)
+        if row is None or profile is None:
+            raise ProfileNotFoundError(f"There is no profile {profile_id}", profile=profile_id)
+        share_j = _energy_per_s(profile)
+        return ProfileOut(
+            **dict(self._summary(row, profile)),
+            layers=[
+                LayerProfileOut(
+                    layer=figures.layer,
+                    median_s=figures.median_s,
+                    spread_s=figures.spread_s,
+                    runs=figures.runs,
+                    weight_bytes=figures.weight_bytes,
+                    output_bytes=figures.output_bytes,
+                    energy_j=share_j(figures.median_s * profile.kernels_s / (profile.layers_s or 1.0)),
+                )
+                for figures in profile.layers
+            ],
+            kernels=[
+                KernelProfileOut(
+                    layers=list(kernel.layers),
+                    median_s=kernel.median_s,
+                    spread_s=kernel.spread_s,
+                    runs=kernel.runs,
+                    energy_j=share_j(kernel.median_s),
+                )
+                for kernel in profile.kernels
+            ],
+        )
 
     def delete(self, profile_id: int) -> None:
-        """Forget a profile."""
-        raise NotImplementedError
+        """Forget a profile. Raises ProfileNotFoundError."""
+        with self._database.session() as session, session.begin():
+            row = session.get(ProfileRow, profile_id)
+            if row is None:
+                raise ProfileNotFoundError(f"There is no profile {profile_id}", profile=profile_id)
+            device = row.device
+            session.delete(row)
+        self._hub.publish(ProfilesMessage(device=device))
 
     def predictions(self, deployment_id: str) -> list[StagePredictionOut]:
-        """Compare predicted with measured stage times."""
-        raise NotImplementedError
+        """Compare predicted with measured stage times. Raises NotFoundError, ConflictError for one that has ended."""
+        spec = self._deployments.live(deployment_id).spec
+        measured = {
+            (live.device, stage.stage): stage.compute_s for live in self._telemetry.live() for stage in live.stages
+        }
+        digest = network_digest(spec.partition.whole)
+        out = []
+        for stage in spec.graph.stages:
+            threads = spec.threads.get(stage.device, 0) or len(stage.cores)
+            found = self._best(stage.device, digest, threads)
+            measured_s = measured.get((stage.device, stage.name))
+            out.append(_prediction(stage, found, spec.partition.division, threads, measured_s))
+        return out
+
+    def _best(self, device: str, digest: str, threads: int) -> tuple[int, Profile] | None:
+        """Return the profile of a network on a device that fits best: as many threads, else the newest."""
+        query = (
+            select(ProfileRow)
+            .where(ProfileRow.device == device, ProfileRow.network_digest == digest)
+            .order_by((ProfileRow.threads == threads).desc(), ProfileRow.measured_at.desc())
+        )
+        with self._database.session() as session:
+            rows = [(row.id, profile_of_json(row.document)) for row in session.scalars(query)]
+        return next(((number, profile) for number, profile in rows if profile is not None), None)
+
+    # --- measuring (in the job's thread) ------------------------------------------------------------------------------
+
+    def _profile(self, job: Job, session: DeviceSession, request: ProfileIn, model_name: str) -> None:
+        device = session.spec.name
+        network = self._models.network(request.model_id)
+        if self._deployments.active_on(device) is not None:
+            job.warn(f"a deployment runs on {device}: frames that pass meanwhile disturb the profile")
+
+        def transfer(progress: Progress) -> None:
+            job.step(progress.text, progress.done_bytes, progress.total_bytes)
+
+        try:
+            info = session.hold_agent(job.id, lambda _step, text: job.step(text), transfer, job.cancelled)
+            threads = threads_on(info, request.threads or self._devices.threads(device))
+            if not request.again and self._is_kept(network, device, info.onnxruntime_version, threads):
+                job.step(f"{model_name} was measured on {device} under the same conditions", 1, 1)
+                return
+            declared = self._devices.limits()[device].memory_bytes
+            memory = [size for size in (info.memory_limit_bytes, declared) if size]
+            wanted = Measurement(job.id, network, threads, min(memory, default=_SMALL_BYTES), PROVIDER)
+            profile = measure(session, wanted, job.step, job.cancelled)
+        finally:
+            self._release(session, job.id)
+        job.stop_if_cancelled()
+        for text in profile.warnings:
+            job.warn(text)
+        self._keep(profile, request.model_id)
+        job.step("measured", 1, 1)
+
+    def _release(self, session: DeviceSession, job_id: str) -> None:
+        try:
+            release(session, job_id)
+        except StudioError as error:
+            # Whoever holds the agent next has it delete what nobody needs.
+            logger.warning("profile_not_released", extra={"device": session.spec.name, "reason": error.message})
+
+    def _is_kept(self, network: Network, device: str, runtime: str, threads: int) -> bool:
+        with self._database.session() as session:
+            query = select(ProfileRow).where(
+                ProfileRow.device == device,
+                ProfileRow.network_digest == network_digest(network),
+                ProfileRow.runtime == runtime,
+                ProfileRow.threads == threads,
+                ProfileRow.provider == PROVIDER,
+            )
+            row = session.scalars(query).first()
+            return row is not None and profile_of_json(row.document) is not None
+
+    def _keep(self, profile: Profile, model_id: str) -> None:
+        """Keep a profile in place of the one of the same key."""
+        key = profile.key
+        with self._lock, self._database.session() as session, session.begin():
+            query = select(ProfileRow).where(
+                ProfileRow.device == key.device,
+                ProfileRow.network_digest == key.network_digest,
+                ProfileRow.runtime == key.runtime,
+                ProfileRow.threads == key.threads,
+                ProfileRow.provider == key.provider,
+            )
+            row = session.scalars(query).first()
+            if row is None:
+                row = ProfileRow(
+                    device=key.device,
+                    network_digest=key.network_digest,
+                    runtime=key.runtime,
+                    threads=key.threads,
+                    provider=key.provider,
+                )
+                session.add(row)
+            row.model_id = model_id
+            row.document = profile_to_json(profile)
+            row.measured_at = datetime.now(UTC)
+        self._hub.publish(ProfilesMessage(device=key.device))
+
+    def _summary(self, row: ProfileRow, profile: Profile) -> ProfileSummaryOut:
+        power = profile.power
+        energy = None
+        if power is not None:
+            energy = ProfileEnergyOut.model_validate(
+                {
+                    "gross_j": power.gross_j,
+                    "net_j": power.net_j,
+                    "source": power.source,
+                    "scope": power.scope,
+                    "method": power.method,
+                    "uncertainty": power.uncertainty,
+                }
+            )
+        return ProfileSummaryOut(
+            id=row.id,
+            device=row.device,
+            model_id=row.model_id,
+            model_name=self._model_name(row.model_id),
+            network_digest=row.network_digest,
+            threads=row.threads,
+            provider=row.provider,
+            onnxruntime=row.runtime,
+            measured_at=row.measured_at,
+            run_s=profile.run_s,
+            run_spread_s=profile.run_spread_s,
+            layers_s=profile.layers_s,
+            kernels_s=profile.kernels_s,
+            pieces=profile.pieces,
+            weight_bytes=profile.weight_bytes,
+            peak_bytes=profile.peak_bytes,
+            energy=energy,
+            temperature_c=profile.temperature_c,
+            throttled=list(profile.throttled),
+            warnings=list(profile.warnings),
+            duration_s=profile.duration_s,
+        )
+
+    def _model_name(self, model_id: str) -> str:
+        try:
+            return self._models.name(model_id)
+        except NotFoundError:
+            return f"{model_id} (removed)"
+
+
+def _energy_per_s(profile: Profile) -> Callable[[float], float | None]:
+    """Return the energy that goes with some of a run's seconds; None without a source."""
+    power = profile.power
+    if power is None or profile.run_s <= 0:
+        return lambda _seconds: None
+    return lambda seconds: power.gross_j * seconds / profile.run_s
+
+
+def _prediction(
+    stage: Stage, found: tuple[int, Profile] | None, division: Division, threads: int, measured_s: float | None
+) -> StagePredictionOut:
+    """Return a stage's prediction from a profile, when there is one, beside what was measured."""
+    if found is None:
+        return StagePredictionOut(
+            stage=stage.name,
+            device=stage.device,
+            predicted_s=None,
+            measured_s=measured_s,
+            profile_id=None,
+            warnings=[f"this network was not profiled on {stage.device}"],
+        )
+    number, profile = found
+    predicted = predict_stage_s(profile, division.network, stage.layers, division.sources)
+    warnings = [*profile.warnings, *predicted.warnings]
+    if threads and threads != profile.key.threads:
+        warnings.append(f"the profile was measured with {profile.key.threads} threads, the stage runs with {threads}")
+    return StagePredictionOut(
+        stage=stage.name,
+        device=stage.device,
+        predicted_s=predicted.seconds,
+        measured_s=measured_s,
+        profile_id=number,
+        warnings=warnings,
+    )
