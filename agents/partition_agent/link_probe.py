@@ -73,11 +73,19 @@ W = TypeVar("W", bound=Word)
 class LinkProber:
     """Both ends of link measurements; calls block and may be cancelled from another thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence_s: float = SILENCE_S) -> None:
+        """Be free; a peer that says nothing for `silence_s` is given up."""
+        self._silence_s = silence_s
         self._lock = threading.Lock()
         self._keys: Dict[str, KeyPair] = {}
         self._active: Optional[_Activity] = None
         self._closed = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a measurement is under way at this end."""
+        with self._lock:
+            return self._active is not None
 
     def key(self, request: LinkKey) -> LinkKeyMade:
         """Make the key pair of a job."""
@@ -112,7 +120,7 @@ class LinkProber:
             keys = self._keys.pop(request.job, None)
         if keys is None:
             raise RefusedError("unknown_job", f"no key was made for the link measurement {request.job}")
-        measuring = _Measuring(request, keys)
+        measuring = _Measuring(request, keys, self._silence_s)
         self._enter(measuring)
         try:
             return measuring.run()
@@ -229,8 +237,9 @@ class _Listening(_Activity):
 class _Measuring(_Activity):
     """The end that connects and measures, in its caller's thread."""
 
-    def __init__(self, request: LinkMeasure, keys: KeyPair) -> None:
+    def __init__(self, request: LinkMeasure, keys: KeyPair, silence_s: float) -> None:
         super().__init__(request.job)
+        self._silence_s = silence_s
         self._peer: PeerAddress = request.peer
         self._budget_s = min(max(request.budget_s, 0.05), MAX_BUDGET_S)
         self._max_bytes = min(max(request.max_bytes, 1), MAX_BYTES)
@@ -293,7 +302,7 @@ class _Measuring(_Activity):
 
     def _hear(self) -> Parts:
         """Wait for the next message. Raises ProbeError when none comes."""
-        until_s = time.monotonic() + SILENCE_S
+        until_s = time.monotonic() + self._silence_s
         while True:
             self._stop_if_asked()
             if self._outbound.socket.poll(_LOOK_MS):
@@ -302,7 +311,7 @@ class _Measuring(_Activity):
             if self._outbound.monitor is not None and "disconnected" in self._outbound.events():
                 raise ProbeError("not_connected", "the connection broke")
             if time.monotonic() > until_s:
-                raise ProbeError("silent", f"the peer has said nothing for {SILENCE_S:g} s")
+                raise ProbeError("silent", f"the peer has said nothing for {self._silence_s:g} s")
 
     def _hear_a(self, kind: Type[W]) -> W:
         word = unpack(self._hear())

@@ -52,6 +52,7 @@ class RateMeter:
         self._budget_s = budget_s
         self._max_bytes = max_bytes
         self._window_s = min(max(_WINDOW_S, _WINDOW_ROUND_TRIPS * rtt_s), _MAX_WINDOW_S)
+        self._rtt_s = rtt_s
         self._begin_s = self._last_s = now_s
         self._asked = self._received = 0
         self._under_way: Deque[int] = deque()
@@ -71,7 +72,8 @@ class RateMeter:
         self._arrivals.append((now_s, self._received))
         if now_s - self._begin_s >= self._budget_s:
             return None
-        rate = self._received / max(now_s - self._begin_s, 1e-6)
+        elapsed_s = now_s - self._begin_s
+        rate = self._received / max(elapsed_s - self._rtt_s, elapsed_s / 4, 1e-6)
         size = MIN_CHUNK_BYTES
         while size < MAX_CHUNK_BYTES and size < rate * _CHUNK_S:
             size *= 2
