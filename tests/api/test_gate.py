@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,8 +11,12 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from partition_studio.api.app import allowed_hosts
-from partition_studio.api.auth import COOKIE_NAME
+from partition_studio.api.auth import cookie_name
 from tests.studio import RunningStudio
+
+
+def cookie_of(studio: RunningStudio) -> str:
+    return cookie_name(studio.url.removeprefix("http://"))
 
 
 @contextlib.contextmanager
@@ -56,13 +61,21 @@ def test_the_session_cookie_is_out_of_scripts_and_other_sites_reach(studio: Runn
     assert studio.token.lower() not in cookie
 
 
+def test_studios_on_one_machine_do_not_sign_each_other_out(tmp_path: Path) -> None:
+    with RunningStudio(tmp_path / "one") as one, RunningStudio(tmp_path / "two") as two, httpx.Client() as browser:
+        for studio in (one, two):
+            assert browser.get(studio.ticket_link()).status_code == 303
+        for studio in (one, two):
+            assert browser.get(f"{studio.url}/api/models").status_code == 200
+
+
 def test_a_forged_or_expired_cookie_is_refused(studio: RunningStudio) -> None:
     with signed_in(studio) as client:
-        value = client.cookies[COOKIE_NAME]
+        value = client.cookies[cookie_of(studio)]
     expiry, nonce, signature = value.split(".")
     for forged in (f"{int(expiry) + 1}.{nonce}.{signature}", f"0.{nonce}.{signature}", "x", "", f"{expiry}.{nonce}."):
         with studio.http() as client:
-            assert client.get("/api/models", headers={"Cookie": f"{COOKIE_NAME}={forged}"}).status_code == 401
+            assert client.get("/api/models", headers={"Cookie": f"{cookie_of(studio)}={forged}"}).status_code == 401
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:8400", ""])
@@ -98,7 +111,7 @@ def test_another_site_may_not_read_by_a_browser(studio: RunningStudio) -> None:
 def test_the_live_socket_needs_a_session_and_the_exact_origin(studio: RunningStudio) -> None:
     address = studio.url.replace("http", "ws") + "/api/live/ws"
     with signed_in(studio) as client:
-        cookie = {"Cookie": f"{COOKIE_NAME}={client.cookies[COOKIE_NAME]}"}
+        cookie = {"Cookie": f"{cookie_of(studio)}={client.cookies[cookie_of(studio)]}"}
     refused = [
         ({}, Origin(studio.url)),
         (cookie, None),

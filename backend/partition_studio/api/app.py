@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 
 import partition_studio
 from partition_studio.api import deployments, devices, jobs, links, live, models, plans, power, problems, profiles
-from partition_studio.api.auth import COOKIE_NAME, SESSION_S, Gate, Sessions
+from partition_studio.api.auth import SESSION_S, Gate, Sessions, cookie_name
 from partition_studio.api.deps import ServicesDep
 from partition_studio.api.openapi import describe
 from partition_studio.errors import NotFoundError
@@ -77,12 +77,13 @@ def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) ->
         return JSONResponse(describe(app))
 
     @app.get("/login", include_in_schema=False)
-    def login(ticket: str = "") -> Response:
+    def login(request: Request, ticket: str = "") -> Response:
         cookie = sessions.redeem(ticket)
         if cookie is None:
             return HTMLResponse(USED_LINK_PAGE, status_code=401)
         response = RedirectResponse("/", status_code=303)
-        response.set_cookie(COOKIE_NAME, cookie, max_age=SESSION_S, httponly=True, samesite="strict")
+        name = cookie_name(request.headers["host"])
+        response.set_cookie(name, cookie, max_age=SESSION_S, httponly=True, samesite="strict")
         return response
 
     @app.get("/{path:path}", include_in_schema=False)

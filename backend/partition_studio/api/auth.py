@@ -38,6 +38,15 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 
+def cookie_name(host: str) -> str:
+    """Return the session cookie's name for a Host header: browsers keep one jar for all ports of a host.
+
+    Two studios on one machine would sign each other out otherwise.
+    """
+    port = host.rpartition(":")[2]
+    return f"{COOKIE_NAME}_{port}" if port.isascii() and port.isdecimal() else COOKIE_NAME
+
+
 class Sessions:
     """Tickets and cookies of one token. Thread-safe."""
 
@@ -150,7 +159,7 @@ class Gate:
                 f"A page of {headers.get('origin', 'an unknown origin')} may not use the studio",
                 "Use the studio's own page.",
             )
-        if by_token or self._sessions.is_session(request.cookies.get(COOKIE_NAME, "")):
+        if by_token or self._sessions.is_session(request.cookies.get(cookie_name(headers["host"]), "")):
             return None
         return _refusal(
             401,

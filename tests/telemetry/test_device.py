@@ -1,0 +1,114 @@
+"""Energy of one device, live and over a run, from its samples."""
+
+import pytest
+
+from partition_studio.telemetry.device import BURST, ReportingDevice
+from tests.telemetry.samples import sample
+
+T0 = 1_800_000_000.0
+
+
+def reporting(seconds: int, *, watts: float = 4.0, rate: int = 10, idle: int = 0) -> ReportingDevice:
+    """A device that was idle (1 W) for some seconds, then passed `rate` frames a second."""
+    device = ReportingDevice("a")
+    energy_j = 0.0
+    for second in range(seconds):
+        busy = second >= idle
+        made = sample(second, frames=max(second - idle + 1, 0) * rate, watts=watts if busy else 1.0)
+        energy_j += (watts if busy else 1.0) if second else 0.0
+        power = tuple(type(p)(p.power_w, energy_j, p.source, p.scope, p.method, p.uncertainty) for p in made.power)
+        device.take(sample(second, frames=max(second - idle + 1, 0) * rate, power=power), T0 + second, busy=False)
+    return device
+
+
+def test_live_energy_is_over_ten_seconds_with_its_frames_and_source() -> None:
+    live = reporting(30).live
+    assert live is not None
+    energy = live.energy
+    assert energy is not None
+    assert energy.window_s == pytest.approx(10)
+    assert energy.frames == 100
+    assert energy.gross_j == pytest.approx(40)
+    assert energy.gross_per_frame_j == pytest.approx(0.4)
+    assert (energy.source, energy.scope, energy.method, energy.coverage) == ("rapl", "board", "counter", 1)
+    assert (energy.idle_w, energy.net_j, energy.net_per_frame_j) == (None, None, None)
+
+
+def test_net_energy_is_without_what_the_device_took_when_idle_in_the_same_session() -> None:
+    live = reporting(40, idle=15).live
+    assert live is not None
+    assert live.energy is not None
+    assert live.energy.idle_w == 1
+    assert live.energy.net_per_frame_j == pytest.approx((40 - 10) / 100)
+
+
+def test_idle_power_of_an_estimate_is_that_of_its_own_model_and_of_nothing_else() -> None:
+    device = ReportingDevice("a")
+    device.model_idle_w = 2.0
+    for second in range(20):
+        made = sample(second, frames=second * 10, watts=4.0)
+        estimated = tuple(type(p)(p.power_w, p.energy_j, "declared", "model", "estimated") for p in made.power)
+        device.take(sample(second, frames=second * 10, power=estimated), T0 + second, busy=False)
+    assert device.live is not None
+    assert device.live.energy is not None
+    assert device.live.energy.idle_w == 2
+    measured = reporting(20)
+    measured.model_idle_w = 2.0
+    assert measured.live is not None
+    assert measured.live.energy is not None
+    assert measured.live.energy.idle_w is None
+
+
+def test_energy_of_a_run_is_between_its_first_and_last_frame() -> None:
+    device = reporting(30)
+    energy = device.energy(T0 + 5.25, T0 + 12.75, 75)
+    assert energy is not None
+    assert energy.window_s == pytest.approx(7.5)
+    assert energy.gross_j == pytest.approx(30)
+    assert energy.gross_per_frame_j == pytest.approx(0.4)
+    assert device.heard_until(T0 + 29)
+    assert not device.heard_until(T0 + 29.5)
+
+
+def test_a_run_of_which_the_source_tells_too_little_has_no_energy_per_frame() -> None:
+    energy = reporting(10).energy(T0 + 5, T0 + 25, 75)
+    assert energy is not None
+    assert energy.coverage == pytest.approx(0.2)
+    assert (energy.gross_per_frame_j, energy.net_per_frame_j) == (None, None)
+
+
+def test_a_run_shorter_than_the_samples_lie_apart_has_no_energy() -> None:
+    assert reporting(10).energy(T0 + 5, T0 + 5.5, 3) is None
+
+
+def test_a_device_without_power_is_not_waited_for_and_has_no_energy() -> None:
+    device = ReportingDevice("a")
+    for second in range(10):
+        device.take(sample(second, frames=second), T0 + second, busy=False)
+    assert device.heard_until(T0 + 1000)
+    assert device.energy(T0 + 1, T0 + 9, 8) is None
+
+
+def test_a_new_start_of_the_agent_is_not_compared_with_the_old_one() -> None:
+    device = reporting(10)
+    for second in range(5):
+        device.take(sample(second, frames=second, watts=4.0, incarnation="j"), T0 + 20 + second, busy=False)
+    assert device.live is not None
+    assert device.live.energy is not None
+    assert device.live.energy.window_s == pytest.approx(4)
+    assert device.energy(T0 + 1, T0 + 9, 10) is None
+
+
+def test_a_sample_that_jumps_back_changes_no_figure() -> None:
+    device = reporting(20)
+    before = device.live
+    device.take(sample(3, frames=10**9, watts=1e5), T0 + 20, busy=False)
+    assert device.live == before
+
+
+def test_who_talks_without_end_is_not_listened_to() -> None:
+    device = ReportingDevice("a")
+    heard = sum(device.may_speak(T0) for _ in range(10_000))
+    assert heard == BURST
+    assert not device.may_speak(T0)
+    assert device.may_speak(T0 + 1)

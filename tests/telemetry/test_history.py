@@ -1,0 +1,65 @@
+"""A device's history: steps, gaps, rates, one source of power."""
+
+import pytest
+
+from partition_studio.schemas import HistoryOut
+from partition_studio.telemetry.history import KeptSample, frames_between, frames_of, history_of, kept_figures
+from tests.telemetry.samples import sample
+
+END_S = 1_800_000_000.0
+
+
+def kept(second: int, **more: object) -> KeptSample:
+    made = sample(second, **more)  # type: ignore[arg-type]  # what a sample is made of is the helper's to say
+    return KeptSample("ring", made.sequence, END_S - 60 + second, made.incarnation, kept_figures(made))
+
+
+def history(samples: list[KeptSample], seconds: float = 60, points: int = 30) -> HistoryOut:
+    return history_of("a", samples, end_s=END_S, seconds=seconds, points=points, missing=0)
+
+
+def test_what_was_not_sampled_is_a_gap_and_not_nothing() -> None:
+    found = history([kept(second, frames=second * 5, watts=3.0) for second in range(60) if not 20 <= second < 40])
+    assert (found.step_s, len(found.points)) == (2, 30)
+    for number, point in enumerate(found.points):
+        if 10 <= number < 20:
+            assert (point.frames_per_s, point.cpu_utilisation, point.memory_bytes, point.power_w) == (None,) * 4
+        else:
+            assert (point.cpu_utilisation, point.memory_bytes, point.power_w) == (0.5, 90, 3)
+    rates = [point.frames_per_s for point in found.points if point.frames_per_s is not None]
+    assert rates == pytest.approx([5] * len(rates))
+    assert len(rates) == 20
+
+
+def test_a_step_is_never_finer_than_the_samples_lie() -> None:
+    assert history([kept(1)], seconds=10, points=1000).step_s == 2
+    assert history([kept(1)], seconds=7 * 86400, points=2000).step_s > 60
+
+
+def test_power_of_another_source_is_left_out_of_the_line() -> None:
+    samples = [
+        kept(second, watts=3.0 if second < 30 else 50.0, source="a" if second < 30 else "b") for second in range(60)
+    ]
+    found = history(samples)
+    assert (found.power_source, found.power_scope, found.power_method) == ("b", "board", "counter")
+    assert {point.power_w for point in found.points} == {None, 50}
+
+
+def test_a_device_that_never_reported_has_no_points() -> None:
+    found = history([])
+    assert (found.points, found.power_source) == ([], None)
+
+
+def test_a_restart_of_the_agent_is_no_burst_of_frames() -> None:
+    samples = [kept(second, frames=second * 5) for second in range(30)]
+    samples += [kept(second, frames=(second - 30) * 5, incarnation="j") for second in range(30, 60)]
+    assert max(point.frames_per_s or 0 for point in history(samples).points) == pytest.approx(5)
+
+
+def test_frames_are_counted_over_deployments_that_come_and_go() -> None:
+    assert frames_between({"d/1": 10}, {"d/1": 14, "e/1": 3}) == 7
+    assert frames_between({"d/1": 10}, {}) == 0
+    assert frames_between({"d/1": 10}, {"d/1": 4}) == 4
+    assert frames_of([]) is None
+    assert frames_of([kept(0, frames=7)]) is None
+    assert frames_of([kept(0, frames=7), kept(1, frames=9), kept(2, frames=2)]) == 4
