@@ -16,6 +16,9 @@ _SUFFIX = "_kernel_time"
 
 #: What the runtime appends to, or puts before, the name of the tensor or node that a kernel stands for.
 _MARKS = re.compile(r"(_nchwc|_nhwc|_token_\d+|_transformed|_fused|_quant)(_token_\d+|_\d+)*$")
+#: A kernel that took so many times its lower quartile was interrupted.
+_FAR = 1.5
+
 _PREFIXES = ("fused ", "fused_")
 
 
@@ -194,14 +197,14 @@ def _owners(optimised: Graph, covered: Dict[str, Set[str]]) -> Dict[str, str]:
 def _layer_time(layers: Tuple[str, ...], parts: Sequence[Times], factor: float) -> LayerTime:
     lowers, uppers = [], []
     for part in parts:
-        lower, upper = quartiles(part.seconds)
+        lower, upper = quartiles(undisturbed(part.seconds))
         lowers.append(lower)
         uppers.append(upper)
     return LayerTime(
         layers,
-        sum(median(part.seconds) for part in parts) * factor,
+        sum(median(undisturbed(part.seconds)) for part in parts) * factor,
         (sum(uppers) - sum(lowers)) * factor,
-        min(len(part.seconds) for part in parts),
+        min(len(undisturbed(part.seconds)) for part in parts),
         sum(part.weight_bytes for part in parts),
         parts[-1].output_bytes,
     )
@@ -214,6 +217,12 @@ def quartiles(values: Sequence[float]) -> Tuple[float, float]:
     return ordered[last // 4], ordered[last - last // 4]
 
 
+def undisturbed(values: Sequence[float]) -> List[float]:
+    """Return the values without those far above the lower quartile: of runs in which others took the core."""
+    lower, _ = quartiles(values)
+    return [value for value in values if value <= lower * _FAR]
+
+
 def sum_of_medians(times: Dict[str, Times]) -> float:
     """Return the seconds of one run, kernels added up."""
-    return sum(median(value.seconds) for value in times.values())
+    return sum(median(undisturbed(value.seconds)) for value in times.values())

@@ -12,7 +12,7 @@ import numpy as np
 
 from partition_agent.codecs import dtype_of
 from partition_agent.profiler_graph import Graph, read_graph
-from partition_agent.profiler_kernels import Times, kernel_times, quartiles
+from partition_agent.profiler_kernels import Times, kernel_times, quartiles, undisturbed
 from partition_agent.protocol import TensorSpec
 
 #: An ONNX model that hands one number on: what a run of it takes is what the runtime itself takes.
@@ -177,7 +177,7 @@ def sustained(run: Callable[[], float], seconds_s: float, *, limited: bool) -> M
             values.append(run())
             interrupted.append(interruptions())
         runs = len(values)
-        values = [values[n] for n in calm(_steps(interrupted))]
+        values = undisturbed([values[n] for n in calm(_steps(interrupted))])
     lower, upper = quartiles(values)
     return Measured(median(values), upper - lower, runs)
 
@@ -187,21 +187,19 @@ def _steps(totals: Sequence[int]) -> List[int]:
 
 
 def traced(session: Session, kernels: int, budget_s: float) -> Dict[str, Times]:
-    """Return the times of all kernels in some runs under the profiler that others disturbed least.
+    """Return the times of all kernels in some runs under the profiler.
 
     `kernels` is about the number of kernels: the trace grows with it.
     """
     # The first run takes memory, and finds no weights in the caches.
     session.run()
-    begin_s, totals = time.perf_counter(), [interruptions()]
+    begin_s, runs = time.perf_counter(), 1
     most = min(max(_MOST_EVENTS // max(kernels, 1), MIN_RUNS), _MOST_RUNS)
-    while len(totals) <= MIN_RUNS or (len(totals) <= most and time.perf_counter() - begin_s < budget_s):
+    while runs <= MIN_RUNS or (runs <= most and time.perf_counter() - begin_s < budget_s):
         session.run()
-        totals.append(interruptions())
-    runs = len(totals)
-    kept = [number + 1 for number in calm(_steps(totals))]
+        runs += 1
     return {
-        name: value._replace(seconds=tuple(value.seconds[n] for n in kept)) if len(value.seconds) == runs else value
+        name: value._replace(seconds=value.seconds[1:]) if len(value.seconds) == runs else value
         for name, value in kernel_times(session.end_trace(), runs).items()
     }
 

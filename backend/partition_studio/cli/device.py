@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from partition_studio.cli import device_profile
 from partition_studio.cli.client import StudioClient
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
@@ -14,6 +15,9 @@ from partition_studio.errors import BadInputError, StudioError
 from partition_studio.schemas import DeviceIn, DeviceOut, LogOut
 
 app = typer.Typer(help="Devices: add, list, check, remove.", no_args_is_help=True)
+
+app.command("profile")(device_profile.profile)
+app.command("profiles")(device_profile.profiles)
 
 NameArgument = Annotated[str, typer.Argument(help="The device's name.")]
 
