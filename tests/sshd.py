@@ -32,6 +32,11 @@ def find_sshd() -> str | None:
     return shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
+def find_sftp_server() -> str | None:
+    """Return the program that serves SFTP, which comes with sshd and lies beside no other."""
+    return shutil.which("sftp-server", path="/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh:/usr/libexec")
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as sock:
@@ -223,6 +228,8 @@ class SshServer:
             "MaxSessions 20",
             "LogLevel ERROR",
         ]
+        if (sftp := find_sftp_server()) is not None:
+            lines.append(f"Subsystem sftp {sftp}")
         return "\n".join(lines) + "\n"
 
 
