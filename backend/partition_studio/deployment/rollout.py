@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 import numpy as np
 import onnx
 
-from partition_agent.protocol import STUDIO_PEER, Connect, DeploymentInfo, End, PeerAddress, Prepare, Prepared
+from partition_agent.protocol import (
+    STUDIO_PEER,
+    AgentInfo,
+    Connect,
+    DeploymentInfo,
+    End,
+    PeerAddress,
+    Prepare,
+    Prepared,
+)
 from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import data_hosts
 from partition_studio.deployment.board import Board
@@ -33,6 +42,7 @@ from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.session import DeviceSession, SessionStep
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
+from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes
 from partition_studio.partition.stages import StageGraph
 from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
 from partition_studio.partition.verify import Verification, verify
@@ -109,21 +119,45 @@ class Rollout:
         """Make the sub-models, whose weights stay on disk, and the manifest. Raises StageTooLargeError."""
         parts = submodels(self.spec.partition.network, self.spec.graph, annotated=False)
         require_deployable(parts)
+        self._tell(parts)
+        return parts
+
+    def _tell(self, parts: Mapping[str, SubModel]) -> None:
+        """Make the manifest of these sub-models."""
         digests = {name: part.digest for name, part in parts.items()}
         self._manifest = build_manifest(self.spec.graph, digests, self.spec.threads)
-        return parts
+
+    def _for_runtimes(self, parts: Mapping[str, SubModel], agents: Mapping[str, AgentInfo]) -> Mapping[str, SubModel]:
+        """Return the sub-models as the devices' runtimes take them: the same ones where they do so already.
+
+        Raises RuntimeTooOldError.
+        """
+        runtimes = {device: info.onnxruntime_version for device, info in agents.items()}
+        try:
+            written = for_runtimes(parts, self.spec.graph, runtimes)
+        except RuntimeTooOldError as error:
+            self._board.fail(str(error.details["device"]), ProblemOut.of(error))
+            raise
+        if written is not parts:
+            self._tell(written)
+        return written
 
     def roll_out(self) -> None:
         """Bring it up from nothing. Raises StudioError; what is on the devices by then is the caller's to release."""
         parts = self._cut()
-        shares = self.manifest.shares
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES + 1, thread_name_prefix=f"deploy-{self.spec.id}") as pool:
             proof = pool.submit(self._prove, parts)
-            self._on_devices(pool, self._reach, also=(proof,))
+            agents = self._on_devices(pool, self._reach, also=(proof,))
             verification = proof.result()
             verification.require_equal()
+            written = self._for_runtimes(parts, agents)
+            if written is not parts:
+                # What is proved is what is sent.
+                verification = self._prove(written)
+                verification.require_equal()
+            shares = self.manifest.shares
             self._make_room()
-            self._on_devices(pool, lambda share: self._push(share, parts))
+            self._on_devices(pool, lambda share: self._push(share, written))
             hosts = data_hosts({share.device: self._sessions[share.device] for share in shares})
             prepared = self._on_devices(pool, lambda share: self._prepare(share, hosts[share.device]))
             self._connect(
@@ -232,7 +266,7 @@ class Rollout:
             on_stage=lambda _stage: self._check_halted(),
         )
 
-    def _reach(self, share: DeviceShare) -> None:
+    def _reach(self, share: DeviceShare) -> AgentInfo:
         """Connect, check, install, and start the agent."""
 
         def on_step(step: SessionStep, text: str) -> None:
@@ -244,7 +278,7 @@ class Rollout:
                 self._board.bytes(share.device, report.done_bytes, report.total_bytes)
 
         self._board.step(share.device, "connect", "connecting")
-        self._sessions[share.device].hold_agent(self.spec.holder, on_step, progress, self._halted.is_set)
+        return self._sessions[share.device].hold_agent(self.spec.holder, on_step, progress, self._halted.is_set)
 
     def _push(self, share: DeviceShare, parts: Mapping[str, SubModel]) -> None:
         session = self._sessions[share.device]

@@ -81,7 +81,7 @@ def requirements_of(parts: Mapping[str, SubModel]) -> Mapping[str, Requirements]
 def for_runtimes(
     parts: Mapping[str, SubModel], graph: StageGraph, runtimes: Mapping[str, str]
 ) -> Mapping[str, SubModel]:
-    """Return the sub-models as the devices' runtimes take them; those that need no change are the same objects.
+    """Return the sub-models as the devices' runtimes take them: `parts` itself where they do so already.
 
     `runtimes` is the version of ONNX Runtime of each device. Each sub-model is written for the oldest of them, so that
     it could run on any device of the deployment; one that cannot be, for the runtime of its own device.
@@ -91,7 +91,8 @@ def for_runtimes(
     if not limits:
         return parts
     oldest = min(limits.values(), key=lambda each: (each.opset, each.ir_version))
-    return {name: _for_device(part, graph.device_of(name) or "", limits, oldest) for name, part in parts.items()}
+    written = {name: _for_device(part, graph.device_of(name) or "", limits, oldest) for name, part in parts.items()}
+    return parts if all(written[name] is part for name, part in parts.items()) else written
 
 
 def _for_device(part: SubModel, device: str, limits: Mapping[str, RuntimeLimits], oldest: RuntimeLimits) -> SubModel:
