@@ -9,8 +9,8 @@ import time
 from contextlib import ExitStack
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from partition_agent.deployments import RefusedError
 from partition_agent.protocol import Event, JobProgress, Load, Loaded, PowerSample, Telemetry
+from partition_agent.refusal import RefusedError
 from partition_agent.system import usable_cores
 
 MAX_SECONDS = 600.0
