@@ -6,6 +6,7 @@ import { App } from "./app/App";
 import "./styles/base.css";
 import "./styles/editor.css";
 import "./styles/panels.css";
+import "./styles/devices.css";
 
 const root = document.getElementById("root");
 if (root) {

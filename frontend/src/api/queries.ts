@@ -1,7 +1,7 @@
 /** What the page asks the studio for, and keeps until the live connection says that it changed. */
 import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { call, client, Problem } from "./client";
-import type { Deployment, Device } from "./types";
+import type { Deployment, Device, Job, PowerSettings } from "./types";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -32,6 +32,61 @@ export const logQuery = (name: string) =>
     refetchInterval: 3000,
     queryFn: () => call(client.GET("/api/devices/{name}/log", { params: { path: { name }, query: { lines: 500 } } })),
   });
+
+export const jobsQuery = queryOptions({ queryKey: ["jobs"], queryFn: () => call(client.GET("/api/jobs")) });
+export const linksQuery = queryOptions({ queryKey: ["links"], queryFn: () => call(client.GET("/api/links")) });
+export const profilesQuery = queryOptions({ queryKey: ["profiles"], queryFn: () => call(client.GET("/api/profiles")) });
+export const sshHostsQuery = queryOptions({ queryKey: ["ssh-hosts"], staleTime: 0, queryFn: () => call(client.GET("/api/devices/ssh-hosts")) });
+
+export const profileQuery = (id: number) =>
+  queryOptions({
+    queryKey: ["profile", id],
+    staleTime: Infinity,
+    queryFn: () => call(client.GET("/api/profiles/{profile_id}", { params: { path: { profile_id: id } } })),
+  });
+
+export const readingsQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["readings", name],
+    queryFn: () => call(client.GET("/api/devices/{name}/meter-readings", { params: { path: { name } } })),
+  });
+
+/** Refetched now and then, so that it always reaches to where the page's own ring of live figures begins. */
+export const historyQuery = (name: string, seconds: number) =>
+  queryOptions({
+    queryKey: ["history", name, seconds],
+    staleTime: 0,
+    refetchInterval: 60_000,
+    queryFn: () => call(client.GET("/api/devices/{name}/history", { params: { path: { name }, query: { seconds, points: 300 } } })),
+  });
+
+export const predictionsQuery = (deployment: string, moving: boolean) =>
+  queryOptions({
+    queryKey: ["predictions", deployment],
+    staleTime: 0,
+    refetchInterval: moving ? 3000 : false,
+    retry: false,
+    queryFn: () => call(client.GET("/api/deployments/{deployment_id}/predictions", { params: { path: { deployment_id: deployment } } })),
+  });
+
+export const isGoing = ({ state }: Pick<Job, "state">): boolean => state === "waiting" || state === "running";
+
+/** The list with a job's newest state; what was heard to have ended goes on no more. Newest first. */
+export function withJob(list: Job[], job: Job): Job[] {
+  const old = list.find(({ id }) => id === job.id);
+  if (!old) return [job, ...list];
+  if (!isGoing(old) && isGoing(job)) return list;
+  return list.map((other) => (other.id === job.id ? job : other));
+}
+
+export function rememberJob(job: Job): void {
+  queryClient.setQueryData(jobsQuery.queryKey, (list) => withJob(list ?? [], job));
+}
+
+/** Put a device's newest power settings into the list. */
+export function rememberPower(name: string, power: PowerSettings): void {
+  queryClient.setQueryData(devicesQuery.queryKey, (list) => list?.map((device) => (device.name === name ? { ...device, power } : device)));
+}
 
 /** Put a device's newest state into the list. */
 export function rememberDevice(device: Device): void {

@@ -5,7 +5,6 @@ import { QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { onSignedOut } from "@/api/client";
 import { queryClient, studioQuery } from "@/api/queries";
-import { DevicesPage } from "@/devices/DevicesPage";
 import { connectLive } from "@/live/socket";
 import { useLive } from "@/live/store";
 import { ModelsPage } from "@/models/ModelsPage";
@@ -17,6 +16,7 @@ import { SignedOut } from "./SignedOut";
 import { theme } from "./theme";
 
 const Editor = lazy(() => import("@/editor/Editor"));
+const DevicesPage = lazy(() => import("@/devices/DevicesPage"));
 
 export function App() {
   return (
@@ -53,7 +53,11 @@ function Studio() {
     <>
       <ConnectionBanner />
       {route.page === "models" && <ModelsPage />}
-      {route.page === "devices" && <DevicesPage />}
+      {route.page === "devices" && (
+        <Suspense fallback={<Header />}>
+          <DevicesPage />
+        </Suspense>
+      )}
       {route.page === "editor" && (
         <Suspense fallback={<Header />}>
           <Editor modelId={route.modelId} />

@@ -2,6 +2,7 @@
 import { ActionIcon, Tooltip, useMantineColorScheme, type MantineColorScheme } from "@mantine/core";
 import { IconDeviceDesktop, IconKeyboard, IconMoon, IconSun } from "@tabler/icons-react";
 import type { MouseEvent, ReactNode } from "react";
+import { JobsMenu } from "@/jobs/JobsMenu";
 import { Logo } from "./Logo";
 import { navigate, parseRoute, usePath } from "./router";
 import { openShortcuts } from "./shortcuts";
@@ -49,6 +50,7 @@ export function Header({ title, subtitle, children }: HeaderProps) {
       )}
       {children ?? <span className="header-space" />}
       <div className="header-end">
+        <JobsMenu />
         <Tooltip label="Keys (?)">
           <ActionIcon variant="subtle" color="gray" aria-label="Keyboard shortcuts" onClick={openShortcuts}>
             <IconKeyboard size={17} />

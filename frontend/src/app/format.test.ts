@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatCount, formatDuration, formatFps } from "./format";
+import { formatAgo, formatBits, formatBytes, formatCount, formatDuration, formatFps } from "./format";
 
 const plain = (text: string) => text.replaceAll("\u202f", " ");
 
@@ -15,5 +15,12 @@ describe("numbers for people", () => {
   });
   it("frames per second", () => {
     expect([3.1, 42.25, 812.4].map(formatFps)).toEqual(["3.10", "42.3", "812"]);
+  });
+  it("rates of links are in bits", () => {
+    expect(plain(formatBits(11_762_500))).toBe("94.1 Mbit/s");
+  });
+  it.each([[3, "just now"], [42, "42 s ago"], [185, "3 min ago"], [7300, "2 h ago"]])("%d seconds ago", (seconds, text) => {
+    const now = Date.parse("2026-01-02T00:00:00Z");
+    expect(formatAgo(new Date(now - seconds * 1000).toISOString(), now)).toBe(text);
   });
 });

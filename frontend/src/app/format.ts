@@ -38,3 +38,16 @@ export function formatElapsed(seconds: number): string {
 export function formatFps(fps: number): string {
   return fps >= 100 ? fps.toFixed(0) : fps >= 10 ? fps.toFixed(1) : fps.toFixed(2);
 }
+
+/** A link's rate: `94.1 Mbit/s`. */
+export const formatBits = (bytesPerS: number): string => `${scaled(bytesPerS * 8, ["bit", "kbit", "Mbit", "Gbit"], 1000)}/s`;
+
+/** How long ago: `just now`, `3 min ago`, `2 h ago`, then the date. */
+export function formatAgo(then: string, now: number): string {
+  const seconds = (now - Date.parse(then)) / 1000;
+  if (seconds < 10) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 36 * 3600) return `${Math.floor(seconds / 3600)} h ago`;
+  return new Date(then).toLocaleDateString();
+}

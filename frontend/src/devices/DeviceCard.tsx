@@ -1,20 +1,18 @@
 /** A device beside the canvas: what the plan asks of it, and how it does while a deployment runs. Layers are dropped here. */
 import { ActionIcon, Menu } from "@mantine/core";
-import { IconChartLine, IconDots, IconFileText, IconHandGrab, IconRefresh, IconTrash } from "@tabler/icons-react";
+import { IconBolt, IconChartLine, IconDots, IconFileText, IconHandGrab, IconRefresh, IconStopwatch, IconTrash } from "@tabler/icons-react";
 import type { Device } from "@/api/types";
 import { formatBytes, formatCount, formatMacs, formatPercent, plural } from "@/app/format";
 import { DeviceLivePanel } from "@/live/DeviceLivePanel";
 import type { DeviceEstimate } from "@/plan/estimate";
+import { StagePredictions } from "@/profiles/StagePredictions";
+import type { DeviceDoings } from "./actions";
 import { DeviceSign } from "./DeviceSign";
 import { markClass } from "./marks";
 import type { DeviceMark } from "./palette";
 import { STATE_WORDS } from "./words";
 
-export interface DeviceActions {
-  check: (name: string) => void;
-  remove: (name: string) => void;
-  showLog: (name: string) => void;
-  showCharts: (name: string) => void;
+export interface DeviceActions extends DeviceDoings {
   select: (name: string) => void;
 }
 
@@ -27,7 +25,8 @@ interface DeviceCardProps {
   dim: boolean;
   dropping: boolean;
   flash: string | null;
-  live: boolean;
+  /** The deployment that runs on it now. */
+  deployment: string | null;
   actions: DeviceActions;
 }
 
@@ -43,8 +42,9 @@ function Meter({ label, value, share, over = false }: { label: string; value: st
   );
 }
 
-export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, live, actions }: DeviceCardProps) {
+export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, deployment, actions }: DeviceCardProps) {
   const { name, check } = device;
+  const live = deployment !== null;
   const memory = check?.memory_bytes ?? null;
   const needed = cost?.memoryBytes ?? 0;
   const facts = check
@@ -76,6 +76,12 @@ export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, li
             </Menu.Item>
             <Menu.Item leftSection={<IconChartLine size={14} />} onClick={() => actions.showCharts(name)}>
               Live charts
+            </Menu.Item>
+            <Menu.Item leftSection={<IconStopwatch size={14} />} onClick={() => actions.profile(name)}>
+              Profile…
+            </Menu.Item>
+            <Menu.Item leftSection={<IconBolt size={14} />} onClick={() => actions.power(name)}>
+              Power…
             </Menu.Item>
             <Menu.Item leftSection={<IconRefresh size={14} />} onClick={() => actions.check(name)}>
               Check again
@@ -118,6 +124,7 @@ export function DeviceCard({ device, mark, cost, total, dim, dropping, flash, li
         />
       </div>
       {live && <DeviceLivePanel device={name} />}
+      {deployment !== null && <StagePredictions deployment={deployment} device={name} profile={() => actions.profile(name)} />}
       {flash !== null && (
         <p className="device-flash" role="status">
           {flash}

@@ -1,63 +1,75 @@
-/** Registering a device, with the question about its host key in between. */
-import { Button, Collapse, Group, NumberInput, PasswordInput, SegmentedControl, TextInput } from "@mantine/core";
-import { useState, type FormEvent } from "react";
+/** Registering a device, with the questions about host keys in between. */
+import { Button, Checkbox, Collapse, Group, NumberInput, PasswordInput, SegmentedControl, Select, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
-import { rememberDevice } from "@/api/queries";
-import type { Device, DeviceIn } from "@/api/types";
-import { ProblemCard } from "@/app/ProblemCard";
+import { rememberDevice, sshHostsQuery } from "@/api/queries";
+import type { Device, DeviceIn, SshHost } from "@/api/types";
+import { joinAddress, splitAddress, type AddressParts } from "./address";
+import { DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
 
 interface DeviceFormProps {
   taken: readonly string[];
   done: (device: Device) => void;
 }
 
-function detail(problem: Problem, name: string): string | null {
-  const value = problem.details[name];
-  return typeof value === "string" ? value : null;
-}
-
 const orNull = (text: string): string | null => (text.trim() === "" ? null : text.trim());
 const numberOrNull = (value: number | string): number | null => (typeof value === "number" ? value : null);
+
+interface Login {
+  keyFile: string;
+  password: string;
+  keep: boolean;
+}
+
+interface Limits {
+  idle: number | string;
+  busy: number | string;
+  memory: number | string;
+}
 
 export function DeviceForm({ taken, done }: DeviceFormProps) {
   const [kind, setKind] = useState("ssh");
   const [name, setName] = useState("");
-  const [host, setHost] = useState("");
-  const [keyFile, setKeyFile] = useState("");
-  const [password, setPassword] = useState("");
-  const [idle, setIdle] = useState<number | string>("");
-  const [busyWatts, setBusyWatts] = useState<number | string>("");
-  const [memory, setMemory] = useState<number | string>("");
+  const [address, setAddress] = useState<AddressParts>({ host: "", user: "", port: "" });
+  const [login, setLogin] = useState<Login>({ keyFile: "", password: "", keep: false });
+  const [limits, setLimits] = useState<Limits>({ idle: "", busy: "", memory: "" });
   const [more, setMore] = useState(false);
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
+  const request = useRef<AbortController | null>(null);
+  useEffect(() => () => request.current?.abort(), []);
 
-  const address = kind === "local" ? "local:" : host.includes("://") ? host.trim() : `ssh://${host.trim()}`;
+  const written = kind === "local" ? "local:" : joinAddress(splitAddress(address.host, address));
   const nameError = taken.includes(name.trim()) ? "This name is taken." : null;
-  const complete = name.trim() !== "" && (kind === "local" || host.trim() !== "") && nameError === null;
+  const complete = name.trim() !== "" && (kind === "local" || address.host.trim() !== "") && nameError === null;
 
   const send = (trusted: string | null) => {
+    const controller = new AbortController();
+    request.current = controller;
     setSending(true);
-    const megabytes = numberOrNull(memory);
     setProblem(null);
+    const megabytes = numberOrNull(limits.memory);
+    const secret = kind === "ssh" && login.password !== "" ? login.password : null;
     const body: DeviceIn = {
       name: name.trim(),
-      address,
-      keep_password: false,
-      key_file: kind === "ssh" ? orNull(keyFile) : null,
-      password: kind === "ssh" && password !== "" ? password : null,
+      address: written,
+      key_file: kind === "ssh" ? orNull(login.keyFile) : null,
+      password: secret,
+      keep_password: secret !== null && login.keep,
       trusted_fingerprint: trusted,
       cpus: null,
       memory_bytes: megabytes === null ? null : Math.round(megabytes * 1e6),
-      idle_power_w: numberOrNull(idle),
-      busy_power_w: numberOrNull(busyWatts),
+      idle_power_w: numberOrNull(limits.idle),
+      busy_power_w: numberOrNull(limits.busy),
     };
-    call(client.POST("/api/devices", { body })).then(
+    call(client.POST("/api/devices", { body, signal: controller.signal })).then(
       (device) => {
         rememberDevice(device);
         done(device);
       },
       (error: unknown) => {
+        if (controller.signal.aborted) return;
         setProblem(asProblem(error));
         setSending(false);
       },
@@ -68,8 +80,21 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
     if (complete) send(null);
   };
 
-  const offered = problem?.code === "unknown_host_key" ? detail(problem, "fingerprint") : null;
-  if (offered !== null) return <HostKeyQuestion address={address} fingerprint={offered} accept={() => send(offered)} back={() => setProblem(null)} />;
+  const offered = offeredKey(problem, written);
+  if (offered !== null) {
+    return (
+      <HostKeyQuestion key={offered.fingerprint} offered={offered} target={written}>
+        <Group justify="space-between">
+          <Button variant="default" onClick={() => setProblem(null)}>
+            Back
+          </Button>
+          <Button onClick={() => send(offered.fingerprint)} data-testid="accept-fingerprint" data-autofocus>
+            It is the same: trust it
+          </Button>
+        </Group>
+      </HostKeyQuestion>
+    );
+  }
   return (
     <form className="device-form" onSubmit={submit}>
       <SegmentedControl
@@ -84,74 +109,119 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
       />
       <TextInput label="Name" placeholder="pi-1" required value={name} error={nameError} onChange={(event) => setName(event.currentTarget.value)} data-testid="device-name" data-autofocus />
       {kind === "ssh" && (
-        <>
-          <TextInput label="Address" description="user@host, with :port where it is not 22" placeholder="pi@192.168.1.20" required value={host} onChange={(event) => setHost(event.currentTarget.value)} data-testid="device-address" />
-          <Group grow align="flex-start">
-            <TextInput label="Key file" description="On the studio's machine; empty: your usual keys" placeholder="~/.ssh/id_ed25519" value={keyFile} onChange={(event) => setKeyFile(event.currentTarget.value)} data-testid="device-key" />
-            <PasswordInput label="Password" description="Kept in memory only; never written down" value={password} onChange={(event) => setPassword(event.currentTarget.value)} data-testid="device-password" autoComplete="off" />
-          </Group>
-        </>
+        <SshFields
+          address={address}
+          setAddress={setAddress}
+          login={login}
+          setLogin={setLogin}
+          suggest={(host) => {
+            setAddress({ host: host.alias, user: "", port: "" });
+            if (name.trim() === "") setName(host.alias);
+          }}
+        />
       )}
       <button type="button" className="link" aria-expanded={more} onClick={() => setMore(!more)}>
         {more ? "Hide power and memory" : "Power and memory…"}
       </button>
       <Collapse expanded={more}>
         <Group grow align="flex-start">
-          <NumberInput label="Idle watts" min={0} value={idle} onChange={setIdle} data-testid="device-idle" />
-          <NumberInput label="Busy watts" min={0} value={busyWatts} onChange={setBusyWatts} data-testid="device-busy" />
-          <NumberInput label="Memory, MB" min={1} value={memory} onChange={setMemory} data-testid="device-memory" />
+          <NumberInput label="Idle watts" min={0} value={limits.idle} onChange={(idle) => setLimits({ ...limits, idle })} data-testid="device-idle" />
+          <NumberInput label="Busy watts" min={0} value={limits.busy} onChange={(busy) => setLimits({ ...limits, busy })} data-testid="device-busy" />
+          <NumberInput label="Memory, MB" min={1} value={limits.memory} onChange={(memory) => setLimits({ ...limits, memory })} data-testid="device-memory" />
         </Group>
         <p className="hint">Watts: without a power sensor, energy is estimated from these and marked so. Memory: the most that may be used, where it is less than the device has.</p>
       </Collapse>
       {problem && <DeviceProblem problem={problem} />}
       <Group justify="flex-end">
+        {sending && (
+          <Button
+            variant="default"
+            onClick={() => {
+              request.current?.abort();
+              setSending(false);
+            }}
+          >
+            Cancel
+          </Button>
+        )}
         <Button type="submit" loading={sending} disabled={!complete} data-testid="device-submit">
-          {sending ? "Connecting and checking…" : "Add device"}
+          Add device
         </Button>
       </Group>
+      {sending && (
+        <p className="hint" role="status">
+          Connecting and checking…
+        </p>
+      )}
     </form>
   );
 }
 
-function HostKeyQuestion({ address, fingerprint, accept, back }: { address: string; fingerprint: string; accept: () => void; back: () => void }) {
-  return (
-    <div className="device-form">
-      <div className="host-key">
-        <h3>Is this your device?</h3>
-        <p>
-          The studio has not met {address} before. Compare this fingerprint of its host key with the one that the device itself shows by
-        </p>
-        <pre>ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</pre>
-        <code className="fingerprint" data-testid="fingerprint">
-          {fingerprint}
-        </code>
-      </div>
-      <Group justify="space-between">
-        <Button variant="default" onClick={back}>
-          Back
-        </Button>
-        <Button onClick={accept} data-testid="accept-fingerprint">
-          It is the same: trust this device
-        </Button>
-      </Group>
-    </div>
-  );
+interface SshFieldsProps {
+  address: AddressParts;
+  setAddress: (address: AddressParts) => void;
+  login: Login;
+  setLogin: (login: Login) => void;
+  suggest: (host: SshHost) => void;
 }
 
-/** A changed key shows both fingerprints and offers no way on: the studio refuses, and says what to do. */
-function DeviceProblem({ problem }: { problem: Problem }) {
-  const known = detail(problem, "known_fingerprint");
-  const offered = detail(problem, "presented_fingerprint");
+function SshFields({ address, setAddress, login, setLogin, suggest }: SshFieldsProps) {
+  const known = useQuery({ ...sshHostsQuery, retry: false }).data ?? [];
+  const alias = known.find((host) => host.alias === address.host.trim());
   return (
-    <ProblemCard problem={problem}>
-      {known !== null && offered !== null && (
-        <dl className="fingerprints">
-          <dt>Known</dt>
-          <dd>{known}</dd>
-          <dt>Shown now</dt>
-          <dd data-testid="fingerprint">{offered}</dd>
-        </dl>
+    <>
+      {known.length > 0 && (
+        <Select
+          label="From ~/.ssh/config"
+          description="Fills in the alias; its host, user, port, key and jump hosts are taken from there"
+          placeholder={`${known.length} known`}
+          searchable
+          clearable
+          value={alias?.alias ?? null}
+          onChange={(value) => {
+            const host = known.find((one) => one.alias === value);
+            if (host) suggest(host);
+          }}
+          data={known.map((host) => ({ value: host.alias, label: host.alias }))}
+          data-testid="ssh-host"
+        />
       )}
-    </ProblemCard>
+      <div className="address-fields">
+        <TextInput
+          label="Host"
+          placeholder="192.168.1.20"
+          required
+          value={address.host}
+          onChange={(event) => setAddress({ ...address, host: event.currentTarget.value })}
+          onBlur={() => setAddress(splitAddress(address.host, address))}
+          data-testid="device-address"
+          autoComplete="off"
+          spellCheck={false}
+        />
+        <TextInput label="User" placeholder={alias?.user ?? "as here"} value={address.user} onChange={(event) => setAddress({ ...address, user: event.currentTarget.value })} data-testid="device-user" autoComplete="off" spellCheck={false} />
+        <TextInput label="Port" placeholder={String(alias?.port ?? 22)} inputMode="numeric" value={address.port} onChange={(event) => setAddress({ ...address, port: event.currentTarget.value.replace(/\D/g, "") })} data-testid="device-port" autoComplete="off" />
+      </div>
+      {alias && (
+        <p className="hint" data-testid="alias-note">
+          {alias.alias} is {alias.user === null ? "" : `${alias.user}@`}
+          {alias.host}:{alias.port}
+          {alias.jump === null ? "" : `, by way of ${alias.jump}`}
+        </p>
+      )}
+      <Group grow align="flex-start">
+        <TextInput label="Key file" description="On the studio's machine; empty: your usual keys" placeholder="~/.ssh/id_ed25519" value={login.keyFile} onChange={(event) => setLogin({ ...login, keyFile: event.currentTarget.value })} data-testid="device-key" />
+        <PasswordInput label="Password" description="Only where no key lets you in" value={login.password} onChange={(event) => setLogin({ ...login, password: event.currentTarget.value })} data-testid="device-password" autoComplete="off" />
+      </Group>
+      {login.password !== "" && (
+        <Checkbox
+          size="xs"
+          label="Keep the password in the system's keyring"
+          description={login.keep ? "Where there is one; it is asked for nowhere else." : "Otherwise it is kept in memory until the studio ends, and written nowhere."}
+          checked={login.keep}
+          onChange={(event) => setLogin({ ...login, keep: event.currentTarget.checked })}
+          data-testid="device-keep"
+        />
+      )}
+    </>
   );
 }

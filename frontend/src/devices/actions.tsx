@@ -1,35 +1,44 @@
-/** What can be done to a device, with its dialogs: remove (asks first), log, live charts. */
+/** What can be done to a device, with its dialogs. */
 import { Button, Group, Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState, type ReactNode } from "react";
+import { lazy, Suspense, useState, type ReactNode } from "react";
 import { asProblem, call, client } from "@/api/client";
-import type { DeviceLive } from "@/api/types";
-import { formatDuration, formatFps } from "@/app/format";
 import { forgetDevice, logQuery, rememberDevice } from "@/api/queries";
-import { Chart } from "@/live/Chart";
-import { formatMetric, METRIC_LABELS, powerNote } from "@/live/DeviceLivePanel";
-import { describeLinks } from "@/live/flow";
-import { METRICS, metricOf } from "@/live/series";
-import { useLive } from "@/live/store";
 import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
 
-type Open = { kind: "remove" | "log" | "charts"; name: string } | null;
+const ChartsDialog = lazy(() => import("@/live/ChartsDialog").then(({ ChartsDialog: found }) => ({ default: found })));
+const PowerDialog = lazy(() => import("@/power/PowerDialog").then(({ PowerDialog: found }) => ({ default: found })));
+const ProfileDialog = lazy(() => import("@/profiles/ProfileDialog").then(({ ProfileDialog: found }) => ({ default: found })));
+
+export interface DeviceDoings {
+  check: (name: string) => void;
+  remove: (name: string) => void;
+  showLog: (name: string) => void;
+  showCharts: (name: string) => void;
+  profile: (name: string) => void;
+  power: (name: string) => void;
+}
+
+interface Open {
+  kind: "remove" | "log" | "charts" | "profile" | "power";
+  name: string;
+}
 
 interface DeviceDialogs {
-  actions: { check: (name: string) => void; remove: (name: string) => void; showLog: (name: string) => void; showCharts: (name: string) => void };
-  checking: string | null;
+  actions: DeviceDoings;
+  checking: ReadonlySet<string>;
   dialogs: ReactNode;
 }
 
 export function useDeviceDialogs(): DeviceDialogs {
-  const [open, setOpen] = useState<Open>(null);
-  const [checking, setChecking] = useState<string | null>(null);
+  const [open, setOpen] = useState<Open | null>(null);
+  const [checking, setChecking] = useState<ReadonlySet<string>>(new Set());
   const check = (name: string) => {
-    setChecking(name);
+    setChecking((now) => new Set(now).add(name));
     call(client.POST("/api/devices/{name}/check", { params: { path: { name } } }))
       .then(rememberDevice, tellProblem)
-      .finally(() => setChecking(null));
+      .finally(() => setChecking((now) => new Set([...now].filter((other) => other !== name))));
   };
   const close = () => setOpen(null);
   return {
@@ -39,13 +48,17 @@ export function useDeviceDialogs(): DeviceDialogs {
       remove: (name) => setOpen({ kind: "remove", name }),
       showLog: (name) => setOpen({ kind: "log", name }),
       showCharts: (name) => setOpen({ kind: "charts", name }),
+      profile: (name) => setOpen({ kind: "profile", name }),
+      power: (name) => setOpen({ kind: "power", name }),
     },
-    dialogs: (
-      <>
-        {open?.kind === "remove" && <RemoveDialog name={open.name} close={close} />}
-        {open?.kind === "log" && <LogDialog name={open.name} close={close} />}
-        {open?.kind === "charts" && <ChartsDialog name={open.name} close={close} />}
-      </>
+    dialogs: open && (
+      <Suspense fallback={null}>
+        {open.kind === "remove" && <RemoveDialog name={open.name} close={close} />}
+        {open.kind === "log" && <LogDialog name={open.name} close={close} />}
+        {open.kind === "charts" && <ChartsDialog name={open.name} close={close} />}
+        {open.kind === "profile" && <ProfileDialog name={open.name} close={close} />}
+        {open.kind === "power" && <PowerDialog name={open.name} close={close} />}
+      </Suspense>
     ),
   };
 }
@@ -87,69 +100,7 @@ function LogDialog({ name, close }: { name: string; close: () => void }) {
   return (
     <Modal opened onClose={close} title={`Agent log of ${name}`} size="xl" centered>
       {error !== null && <ProblemCard problem={asProblem(error)} />}
-      {data && (data.lines.length === 0 ? <p className="dialog-text">The agent has written nothing yet.</p> : <pre className="log">{data.lines.join("\n")}</pre>)}
-    </Modal>
-  );
-}
-
-function StageTable({ live }: { live: DeviceLive }) {
-  const duration = (seconds: number | null | undefined) => (seconds == null ? "–" : formatDuration(seconds));
-  return (
-    <section className="stage-table">
-      <h3>
-        Stages <b>{describeLinks(live)}</b>
-      </h3>
-      <table>
-        <thead>
-          <tr>
-            {["Stage", "Frames/s", "Compute", "Wait", "Queued", "Frames", "Lost"].map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {live.stages.map((stage) => (
-            <tr key={stage.stage}>
-              <th scope="row">{stage.stage}</th>
-              <td>{formatFps(stage.frames_per_s)}</td>
-              <td>{duration(stage.compute_s)}</td>
-              <td>{duration(stage.queue_wait_s)}</td>
-              <td>{stage.queued}</td>
-              <td>{stage.frames}</td>
-              <td>{stage.lost}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
-}
-
-function ChartsDialog({ name, close }: { name: string; close: () => void }) {
-  const latest = useLive((state) => state.latest[name]);
-  return (
-    <Modal opened onClose={close} title={`${name}, the last minute`} size="xl" centered>
-      {!latest && <p className="dialog-text">No figures yet: they come while a deployment runs on this device.</p>}
-      {latest && (
-        <div className="chart-grid">
-          {METRICS.map((metric) => {
-            const value = metricOf(latest.live, metric);
-            const note = metric === "power" ? powerNote(latest) : null;
-            return (
-              <section key={metric}>
-                <h3>
-                  {METRIC_LABELS[metric]} <b>{value === null ? (note ?? "no figure") : formatMetric(metric, value)}</b>
-                  {value !== null && note !== null && <small> {note}</small>}
-                </h3>
-                {value === null ? <p className="chart-empty">{metric === "power" ? "no sensor, and no declared watts" : "no figure"}</p> : <Chart device={name} metric={metric} height={150} axes format={(tick) => formatMetric(metric, tick)} max={metric === "cpu" ? 1 : undefined} />}
-              </section>
-            );
-          })}
-          <StageTable live={latest.live} />
-        </div>
-      )}
+      {data && (data.lines.length === 0 ? <p className="dialog-text">The agent has written nothing yet.</p> : <pre className="log" tabIndex={0}>{data.lines.join("\n")}</pre>)}
     </Modal>
   );
 }

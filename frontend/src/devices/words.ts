@@ -8,3 +8,6 @@ export const STATE_WORDS: Record<Device["state"], string> = {
   cannot: "cannot",
   unreachable: "unreachable",
 };
+
+/** Whether layers may be placed there: a device with limits can be used, one that was not checked may turn out well. */
+export const isUsable = ({ state }: Pick<Device, "state">): boolean => state === "ready" || state === "limited" || state === "unknown";

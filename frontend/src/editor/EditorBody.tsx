@@ -10,6 +10,7 @@ import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
 import { setMarks } from "@/devices/marks";
 import { marksOf } from "@/devices/palette";
+import { isUsable } from "@/devices/words";
 import { at, buildNetwork } from "@/graph/network";
 import { FormSwitch } from "@/models/FormSwitch";
 import { onPlansChanged } from "@/live/socket";
@@ -101,7 +102,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   useShortcuts(searchInput);
 
   const spread = () => {
-    const able = devices.filter(({ state }) => state === "ready" || state === "unknown").map(({ name }) => name);
+    const able = devices.filter(isUsable).map(({ name }) => name);
     if (able.length === 0) return;
     call(client.POST("/api/models/{model_id}/plans/spread", { params: { path: { model_id: model.id } }, body: { devices: able } })).then((plan) => {
       const { layers } = replacePlan({ ...contentOf(plan), rest: content.rest }, "Spread evenly");
@@ -190,6 +191,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           report={report}
           current={current}
           liveDevices={liveDevices}
+          deployment={running?.id ?? null}
           selectDevice={selectDevice}
           selectUnplaced={() => selectLayers((name) => devicesOfLayer(content, name).length === 0)}
           spread={spread}

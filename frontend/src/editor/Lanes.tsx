@@ -18,6 +18,8 @@ interface LanesProps {
   report: PlanReport | null;
   current: boolean;
   liveDevices: ReadonlySet<string>;
+  /** The deployment that runs now. */
+  deployment: string | null;
   selectDevice: (name: string) => void;
   selectUnplaced: () => void;
   spread: () => void;
@@ -103,7 +105,7 @@ export function Lanes(props: LanesProps) {
             dim={!current}
             dropping={dropTarget === device.name}
             flash={flashAt(device.name)}
-            live={liveDevices.has(device.name)}
+            deployment={liveDevices.has(device.name) ? props.deployment : null}
             actions={{ ...actions, select: props.selectDevice }}
           />
         ))}

@@ -7,6 +7,7 @@ import { formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMarks } from "@/devices/marks";
+import { isUsable } from "@/devices/words";
 import { at, type Network } from "@/graph/network";
 import { deviceOf, type Content } from "@/plan/content";
 import { devicesOfLayer } from "@/plan/divisions";
@@ -67,7 +68,7 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
   const rest = usePlan((content) => content.rest);
   const places = [...devices.map(({ name }) => name), ...Object.keys(rest.resources)];
   const [choice, setChoice] = useState(() => {
-    const able = devices.filter(({ state }) => state === "ready" || state === "unknown").map(({ name }) => name);
+    const able = devices.filter(isUsable).map(({ name }) => name);
     return firstChoice(planStore.getState().content, layers, places, able);
   });
   const { busy, problem, reset, send } = useSplit(model);

@@ -4,9 +4,9 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { seriesOf, liveStore } from "./store";
+import type { History } from "@/api/types";
+import { joinHistory, type WindowS } from "./history";
 import type { Metric } from "./series";
-
-const WINDOW_S = 60;
 
 interface ChartProps {
   device: string;
@@ -17,9 +17,14 @@ interface ChartProps {
   format: (value: number) => string;
   /** Fixed upper end of the scale. */
   max?: number | undefined;
+  /** How far back it reaches; beyond a minute with the stored history. */
+  windowS?: WindowS;
+  history?: History | null;
+  /** Drawn as an estimate: broken. */
+  estimated?: boolean;
 }
 
-function options(host: HTMLElement, { metric, height, axes = false, format, max }: ChartProps): uPlot.Options {
+function options(host: HTMLElement, { metric, height, axes = false, format, max, windowS = 60, estimated = false }: ChartProps): uPlot.Options {
   const style = getComputedStyle(host);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const grid = { stroke: color("--ps-line"), width: 1 };
@@ -31,12 +36,12 @@ function options(host: HTMLElement, { metric, height, axes = false, format, max 
     legend: { show: false },
     cursor: { show: axes, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
-      x: { time: true, range: (_, __, newest) => [newest - WINDOW_S, newest] },
+      x: { time: true, range: (_, __, newest) => [newest - windowS, newest] },
       y: { range: (_, __, most) => [0, max ?? Math.max(most * 1.15, 1e-9)] },
     },
     axes: axes
       ? [
-          { ...axis, size: 24, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { minute: "2-digit", second: "2-digit" })) },
+          { ...axis, size: 24, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], windowS > 600 ? { hour: "2-digit", minute: "2-digit" } : { minute: "2-digit", second: "2-digit" })) },
           { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => format(tick)) },
         ]
       : [{ show: false }, { show: false }],
@@ -49,13 +54,14 @@ function options(host: HTMLElement, { metric, height, axes = false, format, max 
         width: axes ? 1.5 : 1.25,
         points: { show: false },
         spanGaps: false,
+        ...(estimated && axes ? { dash: [5, 3] } : {}),
       },
     ],
   };
 }
 
 export function Chart(props: ChartProps) {
-  const { device, metric, height, axes } = props;
+  const { device, metric, height, axes, history = null, windowS = 60, estimated } = props;
   const host = useRef<HTMLDivElement>(null);
   const scheme = useComputedColorScheme("light");
   const latest = useRef(props);
@@ -68,10 +74,11 @@ export function Chart(props: ChartProps) {
     if (!element) return;
     let frame = 0;
     let visible = true;
-    const plot = new uPlot(options(element, latest.current), seriesOf(device).read(metric) as uPlot.AlignedData, element);
+    const read = () => joinHistory(windowS > 60 ? history : null, metric, seriesOf(device).read(metric)) as uPlot.AlignedData;
+    const plot = new uPlot(options(element, latest.current), read(), element);
     const draw = () => {
       frame = 0;
-      plot.setData(seriesOf(device).read(metric) as uPlot.AlignedData);
+      plot.setData(read());
     };
     const schedule = () => {
       if (visible && frame === 0) frame = requestAnimationFrame(draw);
@@ -93,7 +100,7 @@ export function Chart(props: ChartProps) {
       cancelAnimationFrame(frame);
       plot.destroy();
     };
-  }, [device, metric, height, axes, scheme]);
+  }, [device, metric, height, axes, scheme, history, windowS, estimated]);
 
   return <div ref={host} className="ps-chart" style={{ height }} aria-hidden />;
 }

@@ -1,7 +1,7 @@
 /** A device's last figures, bounded, outside React. */
 import type { DeviceLive } from "@/api/types";
 
-export const METRICS = ["fps", "cpu", "memory", "power"] as const;
+export const METRICS = ["fps", "cpu", "memory", "power", "temperature"] as const;
 export type Metric = (typeof METRICS)[number];
 
 export const SERIES_LENGTH = 300;
@@ -12,6 +12,7 @@ export function metricOf(live: DeviceLive, metric: Metric): number | null {
   if (metric === "fps") return live.frames_per_s;
   if (metric === "cpu") return live.cpu_utilisation;
   if (metric === "memory") return live.memory_bytes;
+  if (metric === "temperature") return live.thermal?.temperature_c ?? null;
   return live.power?.power_w ?? null;
 }
 
@@ -24,7 +25,7 @@ export class Series {
 
   constructor(private readonly capacity = SERIES_LENGTH) {
     this.times = new Float64Array(capacity);
-    this.values = { fps: [], cpu: [], memory: [], power: [] };
+    this.values = { fps: [], cpu: [], memory: [], power: [], temperature: [] };
   }
 
   get length(): number {

@@ -1,6 +1,6 @@
 /** The one WebSocket: hears what changed, tells the stores, and connects again when it is lost. */
 import { call, client, onSignedOut } from "@/api/client";
-import { forgetDevice, queryClient, rememberDeployment, rememberDevice } from "@/api/queries";
+import { forgetDevice, isGoing, queryClient, rememberDeployment, rememberDevice, rememberJob } from "@/api/queries";
 import type { LiveEnvelope, LiveMessage } from "@/api/types";
 import { forgetLive, liveStore, recordLive, recordRun } from "./store";
 
@@ -40,6 +40,18 @@ function receive(message: LiveMessage): void {
       void queryClient.invalidateQueries({ queryKey: ["model"] });
       void queryClient.invalidateQueries({ queryKey: ["examples"] });
       return;
+    case "job":
+      rememberJob(message.job);
+      // What a calibration found is part of its device.
+      if (message.job.kind === "calibration" && !isGoing(message.job)) void queryClient.invalidateQueries({ queryKey: ["devices"] });
+      return;
+    case "links":
+      void queryClient.invalidateQueries({ queryKey: ["links"] });
+      return;
+    case "profiles":
+      void queryClient.invalidateQueries({ queryKey: ["profiles"] });
+      void queryClient.invalidateQueries({ queryKey: ["predictions"] });
+      return;
     case "plans":
       planListeners.forEach((listener) => listener(message.model_id));
   }
@@ -47,7 +59,7 @@ function receive(message: LiveMessage): void {
 
 /** Fetch everything that may have changed unheard. */
 function catchUp(): void {
-  for (const key of ["studio", "models", "model", "examples", "devices", "deployments"]) void queryClient.invalidateQueries({ queryKey: [key] });
+  for (const key of ["studio", "models", "model", "examples", "devices", "deployments", "jobs", "links", "profiles", "history"]) void queryClient.invalidateQueries({ queryKey: [key] });
   planListeners.forEach((listener) => listener("*"));
   call(client.GET("/api/live")).then(
     (snapshot) => snapshot.devices.forEach((live) => recordLive(live)),

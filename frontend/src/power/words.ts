@@ -1,5 +1,5 @@
 /** Watts and joules in words, always with where they come from. Pure. */
-import type { EnergyFigure, PowerFigure, PowerMethod, PowerScope } from "@/api/types";
+import type { EnergyFigure, PowerFigure, PowerMethod, PowerScope, PowerSettings, PowerSource } from "@/api/types";
 import { formatDuration, formatPercent, plural } from "@/app/format";
 
 export const ABSENT = "–";
@@ -74,3 +74,12 @@ export function describeEnergy(energy: EnergyFigure | null): string | null {
 
 export const describeWindow = ({ frames, window_s }: Pick<EnergyFigure, "frames" | "window_s">): string =>
   `${plural(frames, "frame")} in ${formatDuration(window_s)}`;
+
+/** How a device's power is known, widest first: a plug, its sensors, a model; a dash where nothing tells. */
+export function describePower(sources: readonly PowerSource[], settings: PowerSettings): string {
+  const usable = sources.filter(({ usable: fine, method }) => fine && method !== "estimated").map(({ source, scope }) => `${source} (${SCOPE_WORDS[scope]})`);
+  const plug = settings.meter && !usable.some((text) => text.includes(SCOPE_WORDS.wall)) ? [`${settings.meter.kind} (${SCOPE_WORDS.wall})`] : [];
+  const model = settings.model ? [`est. ${formatWatts(settings.model.idle_w)} to ${formatWatts(settings.model.busy_w)}, ${settings.model.source}`] : [];
+  const all = [...plug, ...usable, ...model];
+  return all.length === 0 ? ABSENT : all.join(", ");
+}

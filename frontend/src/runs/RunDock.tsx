@@ -8,6 +8,7 @@ import type { Deployment, FrameResult, Model, Run } from "@/api/types";
 import { formatDuration, formatElapsed, formatFps, formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { recordRun } from "@/live/store";
+import { RunEnergy } from "./RunEnergy";
 import { thumbnailOf, rememberFiles } from "./thumbnails";
 
 type Source = Run["source"];
@@ -134,6 +135,12 @@ function Figures({ run }: { run: Run | null }) {
         <dd data-testid="lost">{run?.lost ?? absent}</dd>
       </div>
       <div>
+        <dt>Energy</dt>
+        <dd className="figure-words">
+          <RunEnergy run={run} />
+        </dd>
+      </div>
+      <div className="figure-state">
         <dt>State</dt>
         <dd className="figure-words" data-testid="run-state">
           {run ? `${run.state}, ${formatElapsed(run.elapsed_s)}` : "not run yet"}

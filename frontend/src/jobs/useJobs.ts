@@ -1,0 +1,59 @@
+/** Starting, following and cancelling long tasks. */
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { asProblem, call, client, type Problem } from "@/api/client";
+import { isGoing, jobsQuery, rememberJob } from "@/api/queries";
+import type { Job, ProblemBody } from "@/api/types";
+import { tellProblem } from "@/app/notify";
+
+export const useJobs = (): Job[] => useQuery(jobsQuery).data ?? [];
+
+export function cancelJob(id: string): void {
+  call(client.POST("/api/jobs/{job_id}/cancel", { params: { path: { job_id: id } } })).then(rememberJob, tellProblem);
+}
+
+export interface Task {
+  /** The job that was started here, with its newest state. */
+  job: Job | null;
+  going: boolean;
+  /** Why it could not be started, or why it failed. */
+  problem: Problem | ProblemBody | null;
+  start: (request: Promise<Job>) => void;
+  cancel: () => void;
+  forget: () => void;
+}
+
+/** A job that a part of the page starts and shows. */
+export function useTask(): Task {
+  const jobs = useJobs();
+  const [started, setStarted] = useState<Job | null>(null);
+  const [sending, setSending] = useState(false);
+  const [refused, setRefused] = useState<Problem | null>(null);
+  const job = started === null ? null : (jobs.find(({ id }) => id === started.id) ?? started);
+  return {
+    job,
+    going: sending || (job !== null && isGoing(job)),
+    problem: refused ?? (job?.state === "failed" ? job.problem : null),
+    start: (request) => {
+      setSending(true);
+      setRefused(null);
+      setStarted(null);
+      request
+        .then(
+          (answer) => {
+            rememberJob(answer);
+            setStarted(answer);
+          },
+          (error: unknown) => setRefused(asProblem(error)),
+        )
+        .finally(() => setSending(false));
+    },
+    cancel: () => {
+      if (job) cancelJob(job.id);
+    },
+    forget: () => {
+      setStarted(null);
+      setRefused(null);
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { withJob } from "@/api/queries";
+import type { Job } from "@/api/types";
+import { jobOf, shareOf } from "./words";
+
+const job: Job = {
+  id: "j1", kind: "profile", title: "Profile digits on pi1", devices: ["pi1"], model_id: "m", state: "running", step: "layer 3",
+  done: 3, total: 12, started_at: "2026-01-01T00:00:00Z", ended_at: null, problem: null, warnings: [],
+};
+
+describe("jobs", () => {
+  it("tell how far they are where that is known", () => {
+    expect(shareOf(job)).toBe(0.25);
+    expect(shareOf({ ...job, total: null })).toBeNull();
+    expect(shareOf({ ...job, done: 20 })).toBe(1);
+    expect(shareOf({ ...job, total: null, state: "done" })).toBe(1);
+  });
+  it("that have ended go on no more, however late a message comes", () => {
+    const ended: Job = { ...job, state: "done" };
+    expect(withJob([ended], job)).toEqual([ended]);
+    expect(withJob([job], ended)).toEqual([ended]);
+    expect(withJob([ended], { ...job, id: "j2" }).map(({ id }) => id)).toEqual(["j2", "j1"]);
+  });
+  it("are found by their device while they go on", () => {
+    expect(jobOf([job], "pi1")?.id).toBe("j1");
+    expect(jobOf([job], "pi1", "links")).toBeNull();
+    expect(jobOf([{ ...job, state: "cancelled" }], "pi1")).toBeNull();
+    expect(jobOf(undefined, "pi1")).toBeNull();
+  });
+});

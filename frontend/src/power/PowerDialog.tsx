@@ -1,0 +1,74 @@
+/** All about a device's power: where it is read, what stands in for a sensor, calibration, readings by hand. */
+import { Modal, Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { devicesQuery } from "@/api/queries";
+import type { Device } from "@/api/types";
+import { Source } from "@/devices/CheckDetails";
+import { useLive } from "@/live/store";
+import { Calibration } from "./Calibration";
+import { CalibrationChart } from "./CalibrationChart";
+import { PowerTable } from "./PowerFigure";
+import { Readings } from "./Readings";
+import { SettingsForm } from "./SettingsForm";
+
+export function PowerDialog({ name, close }: { name: string; close: () => void }) {
+  const device = useQuery(devicesQuery).data?.find((one) => one.name === name);
+  return (
+    <Modal opened onClose={close} title={`Power of ${name}`} size={720} centered>
+      {device && (
+        <Tabs defaultValue="sources" keepMounted={false}>
+          <Tabs.List mb="md">
+            <Tabs.Tab value="sources">Sources</Tabs.Tab>
+            <Tabs.Tab value="settings" data-testid="power-settings">
+              Plug, shunt, watts
+            </Tabs.Tab>
+            <Tabs.Tab value="calibrate" data-testid="power-calibrate">
+              Calibrate
+            </Tabs.Tab>
+            <Tabs.Tab value="readings" data-testid="power-readings">
+              Meter readings
+            </Tabs.Tab>
+          </Tabs.List>
+          <Tabs.Panel value="sources">
+            <Sources device={device} />
+          </Tabs.Panel>
+          <Tabs.Panel value="settings">
+            <SettingsForm device={device} />
+          </Tabs.Panel>
+          <Tabs.Panel value="calibrate">
+            <Calibration device={device} />
+          </Tabs.Panel>
+          <Tabs.Panel value="readings">
+            <Readings name={name} />
+          </Tabs.Panel>
+        </Tabs>
+      )}
+    </Modal>
+  );
+}
+
+function Sources({ device }: { device: Device }) {
+  const live = useLive((state) => state.latest[device.name]?.live);
+  const found = device.check?.power_sources ?? [];
+  const { model } = device.power;
+  return (
+    <div className="device-form">
+      {live && <PowerTable power={live.power} other={live.other_power} />}
+      <section>
+        <h3 className="small-head">Found by the last check</h3>
+        {found.length === 0 && <p className="none">No sensor that can be read. A plug, declared watts or a calibration can stand in.</p>}
+        <ul className="found">
+          {found.map((source) => (
+            <Source key={`${source.source} ${source.scope} ${source.detail}`} source={source} />
+          ))}
+        </ul>
+      </section>
+      {model && (
+        <section>
+          <h3 className="small-head">{model.source === "declared" ? "Declared watts" : "Calibrated model"}</h3>
+          <CalibrationChart model={model} />
+        </section>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from "vitest";
+import type { PowerModel } from "@/api/types";
+import { LEVELS, levelWords, niceStep, plotOf, secondsLeft, typedWatts } from "./calibration";
+
+const model: PowerModel = {
+  idle_w: 2, busy_w: 6, source: "calibrated", residual_w: 0.5, calibrated_at: null,
+  points: [{ level: 0, utilisation: 0.02, power_w: 2.1, source: "typed" }, { level: 1, utilisation: 1, power_w: 5.5, source: "typed" }],
+};
+
+describe("calibration", () => {
+  it("names the levels", () => {
+    expect(LEVELS.map(levelWords).map((text) => text.replaceAll("\u202f", " "))).toEqual(["idle", "25 %", "50 %", "75 %", "100 %"]);
+  });
+  it("sends the typed watts only when none is missing", () => {
+    expect(typedWatts([0, 1], { "0": 2, "1": null })).toBeNull();
+    expect(typedWatts([0, 0.25], { "0": 0, "0.25": 3.5 })).toEqual({ "0": 0, "0.25": 3.5 });
+  });
+  it("counts down from when the device is kept at a level", () => {
+    const start = "2026-01-01T00:00:00Z";
+    expect(secondsLeft(null, 20, 0)).toBeNull();
+    expect(secondsLeft(start, 20, Date.parse(start) + 5500)).toBe(15);
+    expect(secondsLeft(start, 20, Date.parse(start) + 60_000)).toBe(0);
+  });
+  it("puts points, line and band into the box, watts from 0", () => {
+    const plot = plotOf(model, 100, 50);
+    expect(plot.points[1]?.x).toBe(100);
+    expect(plot.line.y1).toBeLessThan(plot.line.y0);
+    expect(plot.band?.top0).toBeLessThan(plot.line.y0);
+    expect(plot.band?.bottom1).toBeGreaterThan(plot.line.y1);
+    expect(plot.ticks[0]).toEqual({ y: 50, watts: 0 });
+    for (const y of [plot.line.y0, plot.line.y1, ...plot.points.map((point) => point.y), ...plot.ticks.map((tick) => tick.y)]) {
+      expect(y).toBeGreaterThanOrEqual(0);
+      expect(y).toBeLessThanOrEqual(50);
+    }
+  });
+  it("draws no band for a model without residual", () => {
+    expect(plotOf({ ...model, residual_w: null }, 10, 10).band).toBeNull();
+  });
+  it.each([[7, 4, 2], [0.9, 4, 0.5], [100, 4, 50]])("steps of %d in %d are %d", (range, most, step) => {
+    expect(niceStep(range, most)).toBeCloseTo(step);
+  });
+});

@@ -1,0 +1,50 @@
+/** Energy of a run, by device: figures of different devices and scopes stand side by side, never added. */
+import { Popover } from "@mantine/core";
+import type { Run } from "@/api/types";
+import { plural } from "@/app/format";
+import { Amount } from "@/power/PowerFigure";
+import { ABSENT, describeProvenance, describeWindow, joulesOr } from "@/power/words";
+
+export function RunEnergy({ run }: { run: Run | null }) {
+  const told = Object.entries(run?.energy ?? {});
+  if (told.length === 0) return <>{ABSENT}</>;
+  return (
+    <Popover width={560} position="top" shadow="md" withinPortal trapFocus returnFocus>
+      <Popover.Target>
+        <button type="button" className="link" data-testid="run-energy">
+          {plural(told.length, "device")}…
+        </button>
+      </Popover.Target>
+      <Popover.Dropdown aria-label="Energy of the run by device">
+        <table className="plain-table" data-testid="run-energy-table">
+          <caption>From the first frame in to the last frame out. Devices are not added: their figures may tell of different things.</caption>
+          <thead>
+            <tr>
+              {["Device", "J/frame, gross", "J/frame, net", "Gross", "Window", "From"].map((title) => (
+                <th key={title} scope="col">
+                  {title}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {told.map(([device, energy]) => (
+              <tr key={device}>
+                <th scope="row">{device}</th>
+                <td>
+                  <Amount text={joulesOr(energy.gross_per_frame_j)} from={energy} />
+                </td>
+                <td>
+                  <Amount text={joulesOr(energy.net_per_frame_j)} from={energy} />
+                </td>
+                <td>{joulesOr(energy.gross_j)}</td>
+                <td>{describeWindow(energy)}</td>
+                <td className="is-words">{describeProvenance(energy)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
