@@ -62,12 +62,13 @@ class Services:
         self.profiles = ProfileService(
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
         )
-        self.links = LinkService(self._database, self.hub, self.devices, self.jobs)
+        self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
         self.deployments.resume_running()
 
     def close(self) -> None:
         """End everything that this studio began, and let go of the data folder."""
         self.jobs.close()
+        self.links.close()
         self.deployments.close()
         self.devices.close()
         self.telemetry.close()
@@ -78,6 +79,7 @@ class Services:
         match event:
             case Telemetry():
                 self.telemetry.take(device, event)
+                self.links.seen(device, event)
             case Progress():
                 self.deployments.each_active(lambda live: live.stage_progress(device, event))
             case Fault():
