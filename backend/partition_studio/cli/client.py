@@ -116,6 +116,11 @@ class StudioClient:
             self._send("POST", path, content=content, headers={"Content-Type": "application/json"}), schema
         )
 
+    def put(self, path: str, schema: type[T], body: BaseModel) -> T:
+        """PUT a document and return the answer as `schema`."""
+        headers = {"Content-Type": "application/json"}
+        return self._parse(self._send("PUT", path, content=body.model_dump_json(), headers=headers), schema)
+
     def patch(self, path: str, schema: type[T], body: BaseModel) -> T:
         """PATCH with a document and return the answer as `schema`."""
         headers = {"Content-Type": "application/json"}

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from partition_studio.cli.client import StudioClient
+from partition_studio.cli.device_power import energy_text
 from partition_studio.cli.model import find_model, read_bytes
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, console, print_json, say, table
@@ -147,6 +148,8 @@ def _say_figures(run: RunOut) -> None:
         f"{run.delivered} frames delivered, {run.lost} lost; {rate} frames/s; "
         f"latency {_milliseconds(run.latency_p50_s)} (median), {_milliseconds(run.latency_p95_s)} (95 %)"
     )
+    for device, energy in run.energy.items():
+        say(f"{device}: {energy_text(energy)}")
 
 
 def run(

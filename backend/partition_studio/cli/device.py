@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from partition_studio.cli import device_profile
+from partition_studio.cli import device_power, device_profile
 from partition_studio.cli.client import StudioClient
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
@@ -18,6 +18,10 @@ app = typer.Typer(help="Devices: add, list, check, remove.", no_args_is_help=Tru
 
 app.command("profile")(device_profile.profile)
 app.command("profiles")(device_profile.profiles)
+app.command("power")(device_power.power)
+app.command("calibrate")(device_power.calibrate)
+app.command("meter")(device_power.meter)
+app.command("history")(device_power.history)
 
 NameArgument = Annotated[str, typer.Argument(help="The device's name.")]
 
