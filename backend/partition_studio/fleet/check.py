@@ -4,6 +4,8 @@
 """
 
 import time
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.connection import DeviceConnection
@@ -71,6 +73,14 @@ _ERRORS: dict[ReasonCode, type[DeviceError]] = {
 }
 
 
+@runtime_checkable
+class _OverSsh(Protocol):
+    """A connection that can tell whether there is an SFTP server at its other end."""
+
+    def offers_sftp(self) -> bool | None:
+        """Return whether the device has an SFTP server."""
+
+
 def check_device(connection: DeviceConnection, base_dir: str = "") -> DeviceCheck:
     """Look at a device and judge it; `base_dir` is where the agent would go, by default below the user's home.
 
@@ -84,7 +94,8 @@ def check_device(connection: DeviceConnection, base_dir: str = "") -> DeviceChec
     if "home" not in said:
         complaint = decode_clean(answer.stderr, limit=300) or f"status {answer.returncode}"
         raise BadAnswerError(f"{connection.label}: its shell does not run the check: {complaint}")
-    return decide(parse_facts(said, connection.label, clock))
+    facts = parse_facts(said, connection.label, clock)
+    return decide(replace(facts, has_sftp=connection.offers_sftp() if isinstance(connection, _OverSsh) else None))
 
 
 def require_ready(check: DeviceCheck, label: str) -> None:

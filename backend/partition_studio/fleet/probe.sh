@@ -32,9 +32,7 @@ for minor in 14 13 12 11 10 9 8 7 6 any; do
     case "$answer" in 3.[6-9].*|3.[1-9][0-9].*) [ -n "$chosen" ] || chosen=$path ;; esac
   done
 done
-if [ -n "$chosen" ]; then
-  within 40 "$chosen" -I -c "$START" "${BASE:-$HOME/.local/share/partition-studio}" </dev/null
-else
+without_python() {
   folder=${BASE:-$HOME/.local/share/partition-studio}
   while [ ! -d "$folder" ] && [ "$folder" != / ] && [ "$folder" != . ]; do folder=$(dirname "$folder"); done
   if [ -w "$folder" ]; then say writable 1; else say writable 0; fi
@@ -44,5 +42,7 @@ else
   say cores "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null)"
   say model "$(tr -d '\0' 2>/dev/null </proc/device-tree/model || cat /sys/class/dmi/id/product_name 2>/dev/null)"
   say addresses "$(ip -o addr show scope global 2>/dev/null | awk '{sub("/.*", "", $4); print $4}' | tr '\n' ' ')"
-fi
+}
+# A Python that is there and does not work is as good as none.
+[ -n "$chosen" ] && within 40 "$chosen" -I -c "$START" "${BASE:-$HOME/.local/share/partition-studio}" </dev/null || without_python
 say clock_end "$(date +%s.%N 2>/dev/null)"

@@ -20,9 +20,11 @@ from partition_studio.fleet.connection import BytesProgress, Completed, checked_
 from partition_studio.fleet.errors import AgentUnreachableError, ConnectionLostError, at_jump_host
 from partition_studio.fleet.hostkeys import Confirmation, HostKey, HostKeys
 from partition_studio.fleet.progress import CancelCheck
+from partition_studio.fleet.sftp_offer import offers_sftp
 from partition_studio.fleet.ssh_auth import SshCredentials, authenticate
 from partition_studio.fleet.ssh_config import Hop, Route
 from partition_studio.fleet.ssh_greeting import SshTimeouts, greet, hang_up, presented_key
+from partition_studio.fleet.ssh_upload import Parcel, upload
 from partition_studio.fleet.text import clean_text
 
 __all__ = ["SshConnection", "SshTimeouts", "connect_route", "connect_ssh", "fetch_host_key", "trust_host_key"]
@@ -95,9 +97,11 @@ class SshConnection:
             progress(done_bytes)
 
         path = checked_remote_path(remote_path, self.label)
-        with self._session(ssh_channel.upload_command(path, sha256, size)) as channel:
-            upload = ssh_channel.Upload(channel, self.label, path, size, sha256)
-            return upload.send(source, report, cancelled)
+        return upload(self._transport, self._session, self.label, Parcel(path, size, sha256), source, report, cancelled)
+
+    def offers_sftp(self) -> bool | None:
+        """Return whether the device has an SFTP server; None where it does not say."""
+        return offers_sftp(self._transport)
 
     def open_stream(self, port: int) -> socket.socket:
         """Return a connected socket to a port of the device; see `DeviceConnection.open_stream`."""
