@@ -88,7 +88,7 @@ class PowerMeter:
                         entry.account.take(entry.reader, entry.reader.read(utilisation), now_s)
                 elif now_s >= entry.next_s:
                     # A little early is better than a whole round late.
-                    entry.next_s = now_s + entry.reader.interval_s * 0.9
+                    entry.next_s = now_s + entry.reader.interval_s * 0.95
                     entry.account.take(entry.reader, entry.reader.read(None), now_s)
 
     def figures(self, now_s: float) -> List[PowerFigure]:
