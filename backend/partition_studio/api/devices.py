@@ -5,7 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from partition_studio.api.deps import ServicesDep
-from partition_studio.schemas import DeviceIn, DeviceOut, InventoryIn, InventoryOut, LogOut, SshHostOut
+from partition_studio.schemas import (
+    CheckIn,
+    DeviceIn,
+    DeviceOut,
+    ForgetKeyIn,
+    ForgottenKeyOut,
+    InventoryIn,
+    InventoryOut,
+    LogOut,
+    PasswordIn,
+    RemovedOut,
+    SshHostOut,
+)
 
 router = APIRouter(tags=["devices"])
 
@@ -39,15 +51,27 @@ def list_ssh_hosts(services: ServicesDep) -> list[SshHostOut]:
 
 
 @router.post("/devices/{name}/check")
-def check_device(services: ServicesDep, name: str) -> DeviceOut:
-    """Check a device anew."""
-    return services.devices.check(name)
+def check_device(services: ServicesDep, name: str, request: CheckIn | None = None) -> DeviceOut:
+    """Check a device anew, with a host key's fingerprint that the person has confirmed where it was not known."""
+    return services.devices.check(name, None if request is None else request.trusted_fingerprint)
 
 
-@router.delete("/devices/{name}", status_code=204)
-def remove_device(services: ServicesDep, name: str) -> None:
+@router.post("/devices/{name}/password")
+def set_password(services: ServicesDep, name: str, request: PasswordIn) -> DeviceOut:
+    """Give a device's password again, as after a restart of the studio; the device is checked with it."""
+    return services.devices.set_password(name, request.password, keep=request.keep)
+
+
+@router.post("/devices/{name}/forget-key")
+def forget_key(services: ServicesDep, name: str, request: ForgetKeyIn | None = None) -> ForgottenKeyOut:
+    """Forget a device's host key, where it was changed for a good reason; the next check asks about the new one."""
+    return services.devices.forget_key(name, jump_hosts=request is not None and request.jump_hosts)
+
+
+@router.delete("/devices/{name}")
+def remove_device(services: ServicesDep, name: str) -> RemovedOut:
     """Remove a device: end its agent, delete what was installed there, forget it."""
-    services.devices.remove(name)
+    return services.devices.remove(name)
 
 
 @router.get("/devices/{name}/log")

@@ -35,6 +35,55 @@ class DeviceIn(Schema):
     busy_power_w: float | None = Field(default=None, ge=0)
 
 
+class CheckIn(Schema):
+    """How to check a device."""
+
+    trusted_fingerprint: str | None = None
+    """A host key's fingerprint that the person has compared and accepted, for a device whose key is not known."""
+
+
+class PasswordIn(Schema):
+    """A device's password, given again."""
+
+    password: str = Field(min_length=1, repr=False)
+    keep: bool = False
+    """Keep it in the system's keyring, where there is one; else in memory until the studio ends."""
+
+
+class ForgetKeyIn(Schema):
+    """Which host keys to forget."""
+
+    jump_hosts: bool = False
+    """Those of the device's jump hosts as well."""
+
+
+class KnownKeyOut(Schema):
+    """A host key that a file holds which is not the studio's to change."""
+
+    file: str
+    line: int
+    fingerprint: str
+
+
+class ForgottenKeyOut(Schema):
+    """What is known of a device's host key after it was forgotten."""
+
+    device: str
+    removed: int
+    """Keys that were in the studio's own file."""
+    elsewhere: list[KnownKeyOut]
+    """Keys that the user's own files still hold: they must be removed there (`ssh-keygen -R`)."""
+
+
+class RemovedOut(Schema):
+    """A device that was removed."""
+
+    name: str
+    uninstalled: bool
+    note: str
+    """Why something of ours is still on the device; empty when nothing is."""
+
+
 class InventoryIn(Schema):
     """An inventory file's text, to see what it holds before anything is registered."""
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import secrets
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,12 +12,15 @@ from sqlalchemy import func, select
 
 from partition_agent.protocol import AgentInfo, Event, MeterSpec, PowerModel
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
-from partition_studio.fleet.address import LocalAddress, SshAddress, parse_address, parse_device_name
+from partition_studio.fleet.address import LocalAddress, parse_address, parse_device_name
 from partition_studio.fleet.check import DeviceCheck
+from partition_studio.fleet.device_link import DeviceLink
+from partition_studio.fleet.errors import DeviceHeldError, PasswordNeededError
 from partition_studio.fleet.hostkeys import HostKeys
+from partition_studio.fleet.passwords import Kept, Passwords
 from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles
-from partition_studio.fleet.ssh import trust_host_key
 from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.ssh_config import SshConfig
 from partition_studio.fleet.wheelhouse import WheelhouseCache
 from partition_studio.partition.check import DeviceLimits
 from partition_studio.schemas import (
@@ -24,15 +29,19 @@ from partition_studio.schemas import (
     DeviceMessage,
     DeviceOut,
     DeviceRemovedMessage,
+    ForgottenKeyOut,
     InventoryIn,
     InventoryOut,
+    KnownKeyOut,
     MeterOut,
     PowerModelOut,
     PowerSettingsOut,
     ProblemOut,
+    RemovedOut,
     SshHostOut,
 )
 from partition_studio.services.check_out import check_out
+from partition_studio.services.inventory import inventory_out
 from partition_studio.settings import DataDir
 from partition_studio.store.database import Database
 from partition_studio.store.tables import DeviceRow, Json
@@ -77,10 +86,13 @@ class DeviceService:
         on_attached: Callable[[str, AgentInfo], None],
         deployment_of: Callable[[str], str | None],
         job_of: Callable[[str], str | None],
+        ssh_config: SshConfig | None = None,
+        passwords: Passwords | None = None,
     ) -> None:
         """Open the registry; `deployment_of` and `job_of` tell in which active one a device takes part.
 
-        `on_attached` is told each time that a conversation with an agent was opened.
+        `on_attached` is told each time that a conversation with an agent was opened. `ssh_config` is the user's own,
+        and `passwords` go to the system's keyring, unless others are given.
         """
         self._database = database
         self._hub = hub
@@ -92,14 +104,19 @@ class DeviceService:
         #: Passwords of the devices' meters; in memory only.
         self._meter_passwords: dict[str, str] = {}
         self._deployment_of = deployment_of
-        user_known_hosts = Path.home() / ".ssh" / "known_hosts"
+        ssh_dir = Path.home() / ".ssh"
+        studio = _studio_id(data_dir)
+        self._ssh_config = ssh_config or SshConfig(ssh_dir / "config")
         self._files = FleetFiles(
-            host_keys=HostKeys(data_dir.known_hosts, user_known_hosts),
+            host_keys=HostKeys(data_dir.known_hosts, ssh_dir / "known_hosts", Path("/etc/ssh/ssh_known_hosts")),
             wheelhouses=WheelhouseCache(data_dir.wheelhouse),
             local_devices=data_dir.local_devices,
+            ssh_config=self._ssh_config,
+            studio=studio,
+            studio_host=socket.gethostname(),
         )
         self._lock = threading.Lock()
-        self._passwords: dict[str, str] = {}
+        self._passwords = passwords or Passwords(studio)
         self._sessions: dict[str, DeviceSession] = {}
 
     # --- the registry ------------------------------------------------------------------------------------------------
@@ -128,6 +145,8 @@ class DeviceService:
         name = parse_device_name(request.name)
         address = parse_address(request.address)
         _check_request(request)
+        if request.password is not None and request.keep_password:
+            self._passwords.require_keyring()
         with self._database.session() as session:
             if session.get(DeviceRow, name) is not None:
                 raise DeviceExistsError(f"There is a device {name!r} already", device=name)
@@ -139,15 +158,17 @@ class DeviceService:
             cpus=request.cpus,
             memory_bytes=request.memory_bytes,
             power=_declared(request),
+            login="no",
             state="unknown",
             check=None,
             problem=None,
         )
-        if isinstance(address, SshAddress) and request.trusted_fingerprint is not None:
-            trust_host_key(address, request.trusted_fingerprint, self._files.host_keys)
         device = self._open(self._spec(row, request.password))
         try:
+            device.link.connection(request.trusted_fingerprint)
             _note(row, device.check())
+            if request.password is not None:
+                row.login = self._passwords.keep(name, request.password, in_keyring=request.keep_password)
             with self._lock, self._database.session() as session:
                 if session.get(DeviceRow, name) is not None:
                     raise DeviceExistsError(f"There is a device {name!r} already", device=name)
@@ -155,23 +176,26 @@ class DeviceService:
                 session.add(row)
                 session.commit()
                 self._sessions[name] = device
-                if request.password is not None:
-                    self._passwords[name] = request.password
         except BaseException:
             if self._sessions.get(name) is not device:
                 device.close()
+                if name not in self.names():
+                    self._passwords.forget(name, _kept(row))
             raise
-        out = self._out(row)
-        self._hub.publish(DeviceMessage(device=out))
-        return out
+        return self._published(row)
 
-    def check(self, name: str) -> DeviceOut:
-        """Check a device anew; what is wrong is kept and shown with it."""
+    def check(self, name: str, trusted_fingerprint: str | None = None) -> DeviceOut:
+        """Check a device anew; what is wrong is kept and shown with it.
+
+        `trusted_fingerprint` is what the person confirmed of a host key that was not known.
+        """
         self._row(name)
+        device = self.session(name)
         check: DeviceCheck | None = None
         problem: ProblemOut | None = None
         try:
-            check = self.session(name).check()
+            device.link.connection(trusted_fingerprint)
+            check = device.check()
         except DeviceError as error:
             problem = ProblemOut.of(error)
         with self._database.session() as session, session.begin():
@@ -180,31 +204,69 @@ class DeviceService:
                 raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
             if check is not None:
                 _note(row, check)
+                if device.spec.password_lost:
+                    # It lets us in without: there is nothing to ask for.
+                    row.login = "no"
             elif problem is not None:
                 row.state, row.problem = "unreachable", problem.model_dump(mode="json")
-        out = self._out(row)
-        self._hub.publish(DeviceMessage(device=out))
-        return out
+        return self._published(row)
 
-    def remove(self, name: str) -> None:
-        """End the device's agent, delete what was installed there, forget it; an unreachable one is just forgotten."""
-        self._row(name)
-        deployment = self._deployment_of(name)
-        if deployment is not None:
-            raise DeviceBusyError(f"{name} takes part in the deployment {deployment}", device=name)
+    def set_password(self, name: str, password: str, *, keep: bool) -> DeviceOut:
+        """Use another password for a device, and check it. Raises NoKeyringError when it cannot be kept as asked."""
+        row = self._row(name)
+        if row.address.startswith("local:"):
+            raise BadInputError(f"{name} is this machine: nobody logs in there", next_step="It needs no password.")
         device = self.session(name)
+        if not keep and row.login == "keyring":
+            self._passwords.forget(name, "keyring")
+        kept = self._passwords.keep(name, password, in_keyring=keep)
+        device.link.set_password(password)
+        with self._database.session() as session, session.begin():
+            found = session.get(DeviceRow, name)
+            if found is not None:
+                found.login = kept
+        return self.check(name)
+
+    def forget_key(self, name: str, *, jump_hosts: bool) -> ForgottenKeyOut:
+        """Forget a device's host key, so that a new one can be confirmed; only the studio's own file is changed."""
+        self._row(name)
+        removed, left = self.session(name).link.forget_host_keys(jump_hosts=jump_hosts)
+        elsewhere = [
+            KnownKeyOut(file=str(known.file), line=known.line, fingerprint=known.key.fingerprint) for known in left
+        ]
+        return ForgottenKeyOut(device=name, removed=removed, elsewhere=elsewhere)
+
+    def remove(self, name: str) -> RemovedOut:
+        """End the device's agent, delete what was installed there, forget it.
+
+        One that cannot be reached, or serves another studio, is just forgotten, and the answer says so.
+        """
+        row = self._row(name)
+        for what, busy in (("deployment", self._deployment_of(name)), ("job", self._job_of(name))):
+            if busy is not None:
+                raise DeviceBusyError(f"{name} takes part in the {what} {busy}", device=name)
+        device = self.session(name)
+        note = ""
         try:
             device.uninstall()
+        except DeviceHeldError as error:
+            note = f"{error.message}, so everything was left as it is on the device"
+        except ConflictError:
+            # Somebody began to use it just now.
+            raise
         except StudioError as error:
+            note = f"What was installed on the device is still there: {error.message}"
             logger.warning("uninstall_failed", extra={"device": name, "reason": error.message})
         device.close()
         with self._lock, self._database.session() as session, session.begin():
-            row = session.get(DeviceRow, name)
-            if row is not None:
-                session.delete(row)
+            found = session.get(DeviceRow, name)
+            if found is not None:
+                session.delete(found)
             self._sessions.pop(name, None)
-            self._passwords.pop(name, None)
+            self._meter_passwords.pop(name, None)
+        self._passwords.forget(name, _kept(row))
         self._hub.publish(DeviceRemovedMessage(name=name))
+        return RemovedOut(name=name, uninstalled=not note, note=note)
 
     def log(self, name: str, lines: int) -> list[str]:
         """Return the last lines of the device's agent log."""
@@ -218,12 +280,21 @@ class DeviceService:
                 self._hub.publish(DeviceMessage(device=self._out(row)))
 
     def read_inventory(self, request: InventoryIn) -> InventoryOut:
-        """Say what the hosts of an inventory file would be registered as."""
-        raise NotImplementedError
+        """Say what the hosts of an inventory file would be registered as. Raises InventoryError."""
+        return inventory_out(request, set(self.names()))
 
     def ssh_hosts(self) -> list[SshHostOut]:
-        """List the hosts of the user's `~/.ssh/config` that can be registered by their alias."""
-        raise NotImplementedError
+        """List the hosts of the user's `~/.ssh/config` that can be registered by their alias. Raises SshConfigError."""
+        return [
+            SshHostOut(
+                alias=host.alias,
+                host=host.route.target.address.host,
+                user=host.route.target.address.user,
+                port=host.route.target.address.port,
+                jump=", ".join(hop.address.short for hop in host.route.jumps) or None,
+            )
+            for host in self._ssh_config.hosts()
+        ]
 
     # --- power settings (what they mean is `services.power`'s) -------------------------------------------------------
 
@@ -242,14 +313,12 @@ class DeviceService:
             self._meter_passwords[name] = meter_password
         device = self._sessions.get(name)
         if device is not None:
-            spec = self._spec(row, self._passwords.get(name))
+            spec = self._spec(row, self._password(row))
             device.configure(spec.power_model, spec.meter, spec.shunt_ohm)
-        out = self._out(row)
-        self._hub.publish(DeviceMessage(device=out))
-        return out
+        return self._published(row)
 
     def _spec(self, row: DeviceRow, password: str | None) -> DeviceSpec:
-        key_file = None if row.key_file is None else Path(row.key_file).expanduser()
+        key_file = None if row.key_file is None else _key_path(row.key_file)
         settings = power_out(row.power, has_password=False)
         meter, model = settings.meter, settings.model
         return DeviceSpec(
@@ -257,6 +326,8 @@ class DeviceService:
             address=parse_address(row.address),
             credentials=SshCredentials(key_file=key_file, password=password),
             cpus=tuple(row.cpus or ()),
+            memory_bytes=row.memory_bytes,
+            password_lost=_kept(row) != "no" and password is None,
             power_model=None
             if model is None
             else PowerModel(model.idle_w, model.busy_w, model.source, model.residual_w),
@@ -266,6 +337,9 @@ class DeviceService:
             shunt_ohm=settings.shunt_ohm,
         )
 
+    def _password(self, row: DeviceRow) -> str | None:
+        return self._passwords.get(row.name, _kept(row))
+
     # --- sessions ----------------------------------------------------------------------------------------------------
 
     def session(self, name: str) -> DeviceSession:
@@ -273,7 +347,7 @@ class DeviceService:
         row = self._row(name)
         with self._lock:
             if name not in self._sessions:
-                self._sessions[name] = self._open(self._spec(row, self._passwords.get(name)))
+                self._sessions[name] = self._open(self._spec(row, self._password(row)))
             return self._sessions[name]
 
     def close(self) -> None:
@@ -308,16 +382,26 @@ class DeviceService:
             raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
         return row
 
+    def _published(self, row: DeviceRow) -> DeviceOut:
+        out = self._out(row)
+        self._hub.publish(DeviceMessage(device=out))
+        return out
+
     def _out(self, row: DeviceRow) -> DeviceOut:
         device = self._sessions.get(row.name)
+        lost = _kept(row) == "memory" and not self._passwords.remembers(row.name)
+        link = DeviceLink(self._spec(row, None), self._files) if device is None else device.link
         return DeviceOut.model_validate(
             {
                 "name": row.name,
                 "kind": "local" if row.address.startswith("local:") else "ssh",
                 "address": row.address,
-                "state": row.state,
+                "reached_as": link.reached_as(),
+                "state": "unreachable" if lost else row.state,
                 "check": row.check,
-                "problem": row.problem,
+                "problem": ProblemOut.of(_password_lost(row.name)) if lost else row.problem,
+                "login_kept": "no" if lost else row.login,
+                "release": None if device is None else device.release,
                 "cpus": row.cpus,
                 "memory_bytes": row.memory_bytes,
                 "power": power_out(row.power, has_password=row.name in self._meter_passwords),
@@ -326,6 +410,35 @@ class DeviceService:
                 "job_id": self._job_of(row.name),
             }
         )
+
+
+def _studio_id(data_dir: DataDir) -> str:
+    """Return the name by which agents know this studio: random, and kept as long as its folder."""
+    file = data_dir.path / "studio-id"
+    try:
+        known = file.read_text().strip()
+    except FileNotFoundError:
+        known = ""
+    if not known:
+        known = secrets.token_hex(16)
+        file.write_text(known + "\n")
+        file.chmod(0o600)
+    return known
+
+
+def _kept(row: DeviceRow) -> Kept:
+    return "memory" if row.login == "memory" else "keyring" if row.login == "keyring" else "no"
+
+
+def _password_lost(device: str) -> PasswordNeededError:
+    return PasswordNeededError(f"{device} was registered with a password, which is not known any more", device=device)
+
+
+def _key_path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise BadInputError(f"The key file {text[:200]!r} begins with an unknown user") from None
 
 
 def _check_request(request: DeviceIn) -> None:

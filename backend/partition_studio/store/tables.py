@@ -82,6 +82,8 @@ class DeviceRow(Base):
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     power: Mapped[Json] = mapped_column(JSON)
     """Power settings without any password: `meter`, `shunt_ohm`, `model`."""
+    login: Mapped[str] = mapped_column(String(8), default="no")
+    """Where its password is kept: `no`, `memory` or `keyring`; the password itself is never here."""
     state: Mapped[str] = mapped_column(String(12))
     check: Mapped[Json | None] = mapped_column("last_check", JSON)
     problem: Mapped[Json | None] = mapped_column(JSON)

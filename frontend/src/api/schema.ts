@@ -202,9 +202,29 @@ export interface paths {
         put?: never;
         /**
          * Check Device
-         * @description Check a device anew.
+         * @description Check a device anew, with a host key's fingerprint that the person has confirmed where it was not known.
          */
         post: operations["check_device_api_devices__name__check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{name}/forget-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget Key
+         * @description Forget a device's host key, where it was changed for a good reason; the next check asks about the new one.
+         */
+        post: operations["forget_key_api_devices__name__forget_key_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -269,6 +289,26 @@ export interface paths {
          * @description File a meter reading; the answer tells the energy since the one before.
          */
         post: operations["add_reading_api_devices__name__meter_readings_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{name}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set Password
+         * @description Give a device's password again, as after a restart of the studio; the device is checked with it.
+         */
+        post: operations["set_password_api_devices__name__password_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1071,6 +1111,17 @@ export interface components {
             utilisation: number;
         };
         /**
+         * CheckIn
+         * @description How to check a device.
+         */
+        CheckIn: {
+            /**
+             * Trusted Fingerprint
+             * @description A host key's fingerprint that the person has compared and accepted, for a device whose key is not known.
+             */
+            trusted_fingerprint?: string | null;
+        };
+        /**
          * ClassScoreOut
          * @description A class and its score.
          */
@@ -1624,6 +1675,36 @@ export interface components {
             trained: boolean;
         };
         /**
+         * ForgetKeyIn
+         * @description Which host keys to forget.
+         */
+        ForgetKeyIn: {
+            /**
+             * Jump Hosts
+             * @description Those of the device's jump hosts as well.
+             * @default false
+             */
+            jump_hosts: boolean;
+        };
+        /**
+         * ForgottenKeyOut
+         * @description What is known of a device's host key after it was forgotten.
+         */
+        ForgottenKeyOut: {
+            /** Device */
+            device: string;
+            /**
+             * Elsewhere
+             * @description Keys that the user's own files still hold: they must be removed there (`ssh-keygen -R`).
+             */
+            elsewhere: components["schemas"]["KnownKeyOut"][];
+            /**
+             * Removed
+             * @description Keys that were in the studio's own file.
+             */
+            removed: number;
+        };
+        /**
          * FrameResultOut
          * @description What came out for one frame.
          */
@@ -1899,6 +1980,18 @@ export interface components {
             spread_s: number;
         };
         /**
+         * KnownKeyOut
+         * @description A host key that a file holds which is not the studio's to change.
+         */
+        KnownKeyOut: {
+            /** File */
+            file: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Line */
+            line: number;
+        };
+        /**
          * LayerOut
          * @description One ONNX node.
          */
@@ -2135,6 +2228,12 @@ export interface components {
              * @description Now when left out.
              */
             read_at?: string | null;
+            /**
+             * Reset
+             * @description The meter was set back or changed: it may stand lower than before, and nothing is said of the time between.
+             * @default false
+             */
+            reset: boolean;
         };
         /**
          * MeterReadingOut
@@ -2420,6 +2519,20 @@ export interface components {
             name: string;
             /** Op Type */
             op_type: string;
+        };
+        /**
+         * PasswordIn
+         * @description A device's password, given again.
+         */
+        PasswordIn: {
+            /**
+             * Keep
+             * @description Keep it in the system's keyring, where there is one; else in memory until the studio ends.
+             * @default false
+             */
+            keep: boolean;
+            /** Password */
+            password: string;
         };
         /**
          * PlacementMapIn
@@ -2979,6 +3092,21 @@ export interface components {
             severity: "cannot" | "limit" | "note";
             /** Text */
             text: string;
+        };
+        /**
+         * RemovedOut
+         * @description A device that was removed.
+         */
+        RemovedOut: {
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @description Why something of ours is still on the device; empty when nothing is.
+             */
+            note: string;
+            /** Uninstalled */
+            uninstalled: boolean;
         };
         /**
          * Resource
@@ -3620,11 +3748,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["RemovedOut"];
+                };
             };
             /** @description Validation Error */
             422: {
@@ -3681,7 +3811,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CheckIn"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -3690,6 +3824,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeviceOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    forget_key_api_devices__name__forget_key_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ForgetKeyIn"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgottenKeyOut"];
                 };
             };
             /** @description Validation Error */
@@ -3823,6 +3992,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MeterReadingOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    set_password_api_devices__name__password_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceOut"];
                 };
             };
             /** @description Validation Error */

@@ -29,6 +29,7 @@ def upgrade() -> None:
     """Upgrade. Checks have another form now: devices are to be checked anew."""
     with op.batch_alter_table("devices") as batch_op:
         batch_op.add_column(sa.Column("power", sa.JSON(), nullable=False, server_default=sa.text("'{}'")))
+        batch_op.add_column(sa.Column("login", sa.String(length=8), nullable=False, server_default="no"))
     connection = op.get_bind()
     for name, idle_w, busy_w in connection.execute(
         sa.select(_DEVICES.c.name, _DEVICES.c.idle_power_w, _DEVICES.c.busy_power_w)
@@ -41,6 +42,7 @@ def upgrade() -> None:
         )
     with op.batch_alter_table("devices") as batch_op:
         batch_op.alter_column("power", existing_type=sa.JSON(), existing_nullable=False, server_default=None)
+        batch_op.alter_column("login", existing_type=sa.String(8), existing_nullable=False, server_default=None)
         batch_op.drop_column("idle_power_w")
         batch_op.drop_column("busy_power_w")
     op.create_table(
@@ -118,3 +120,4 @@ def downgrade() -> None:
         )
     with op.batch_alter_table("devices") as batch_op:
         batch_op.drop_column("power")
+        batch_op.drop_column("login")
