@@ -48,10 +48,10 @@ class TrafficWatch:
             if (way := ways.get(link.deployment, {}).get(link.link)) is not None
         }
         before, self._totals[device] = self._totals.get(device), (sample.incarnation, sample.monotonic_s, totals)
-        if before is None or before[0] != sample.incarnation:
-            return {}
-        gap_s = sample.monotonic_s - before[1]
-        if not MIN_GAP_S <= gap_s <= MAX_GAP_S:
+        gap_s = sample.monotonic_s - before[1] if before is not None and before[0] == sample.incarnation else -1.0
+        if before is None or not MIN_GAP_S <= gap_s <= MAX_GAP_S:
+            for deployment, _, name in totals:
+                self._before.pop(ways[deployment][name], None)
             return {}
         rates: dict[Way, float] = {}
         for key, total in totals.items():

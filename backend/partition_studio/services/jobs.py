@@ -46,9 +46,11 @@ class Job:
 
     def __init__(self, out: JobOut, tell: Callable[[JobOut], None]) -> None:
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._out = out
         self._tell = tell
         self._told_s = 0.0
+        self._late: threading.Timer | None = None
         self._cancel = threading.Event()
         self._on_cancel: list[Callable[[], None]] = []
         self.ended = threading.Event()
@@ -81,7 +83,7 @@ class Job:
 
     def warn(self, text: str) -> None:
         """Say something that the person should know of the result."""
-        self._change(warnings=[*self.out().warnings, text])
+        self._change(warning=text)
 
     def out(self) -> JobOut:
         """Return the job as it is now."""
@@ -101,15 +103,31 @@ class Job:
     def _run(self, act: Callable[[], None]) -> None:
         threading.Thread(target=act, name=f"cancel-{self.id}", daemon=True).start()
 
-    def _change(self, *, at_once: bool = False, **values: object) -> None:
+    def _change(self, *, at_once: bool = False, warning: str | None = None, **values: object) -> None:
         with self._lock:
+            if warning is not None:
+                values["warnings"] = [*self._out.warnings, warning]
             self._out = self._out.model_copy(update=values)
-            now_s = time.monotonic()
-            if not at_once and now_s - self._told_s < TELL_EVERY_S:
+            wait_s = 0.0 if at_once else self._told_s + TELL_EVERY_S - time.monotonic()
+            if wait_s > 0:
+                if self._late is None:
+                    # Nothing else may happen for long, and the person is to see where it stands.
+                    self._late = threading.Timer(wait_s, self._tell_now)
+                    self._late.daemon = True
+                    self._late.start()
                 return
-            self._told_s = now_s
-            out = self._out
-        self._tell(out)
+        self._tell_now()
+
+    def _tell_now(self) -> None:
+        """Tell the present state; one after the other, so that nothing older follows what is newer."""
+        with self._telling:
+            with self._lock:
+                self._told_s = time.monotonic()
+                late, self._late = self._late, None
+                out = self._out
+            if late is not None:
+                late.cancel()
+            self._tell(out)
 
     def _run_to_end(self, work: Callable[["Job"], None]) -> None:
         state, problem = "done", None
@@ -170,7 +188,9 @@ class JobService:
         job = Job(out, self._publish)
         with self._lock:
             running = [other for other in self._jobs.values() if not other.ended.is_set()]
-            if self._closed or len(running) >= MAX_RUNNING:
+            if self._closed:
+                raise JobsBusyError("The studio is ending", next_step="Start it again, then begin the job.")
+            if len(running) >= MAX_RUNNING:
                 raise JobsBusyError(f"{len(running)} jobs are going on already")
             for other in running:
                 shared = sorted(set(devices) & set(other.out().devices))
