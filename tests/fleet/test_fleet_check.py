@@ -1,6 +1,7 @@
 """The verdict over a device is a function of its facts."""
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from partition_studio.fleet.autostart import AutostartFacts
 from partition_studio.fleet.check import (
+    CpuTooOldError,
     DeviceFacts,
     PythonFound,
     check_device,
@@ -24,7 +26,9 @@ from partition_studio.fleet.errors import (
     PythonTooOldError,
     UnsupportedPlatformError,
 )
+from partition_studio.fleet.facts import Accelerator, PowerSource, Thermal
 from partition_studio.fleet.local import LocalConnection
+from partition_studio.fleet.parse import Clock
 
 
 def python(
@@ -81,6 +85,10 @@ def test_a_usual_board_is_ready() -> None:
         ({"pythons": (python((3, 11, 2), kind="PyPy"),)}, "PyPy", PythonTooOldError),
         ({"pythons": (python((3, 11, 2), bits=32),)}, "32-bit", PythonTooOldError),
         ({"libc_version": (2, 27), "pythons": (python((3, 11, 2)),)}, "3.10", PythonTooOldError),
+        ({"pythons": (), "broken_pythons": ("/usr/bin/python3",)}, "no Python 3 that starts", PythonMissingError),
+        ({"cores": 0.0}, "no processor core", UnsupportedPlatformError),
+        ({"cpu_flags": frozenset({"fp"})}, "lacks asimd", CpuTooOldError),
+        ({"machine": "x86_64", "cpu_flags": frozenset({"pni", "sse2"})}, "sse4_2", CpuTooOldError),
         ({"disk_free_bytes": 50 << 20}, "50 MiB free", DiskFullError),
         ({"noexec": True}, "noexec", DeviceFileError),
         ({"writable": False}, "cannot be written", DeviceFileError),
@@ -94,6 +102,120 @@ def test_what_cannot_run_the_agent_is_refused_in_words(
     assert word in check.reasons[0].text
     with pytest.raises(error, match="pi cannot run the agent"):
         require_ready(check, "pi")
+
+
+COOL = Thermal(temperature_c=45.0, throttled=(), throttled_before=(), frequency_ratio=1.0)
+RAPL = PowerSource("rapl", "package", "counter", usable=True, detail="")
+LOCKED = PowerSource("rapl", "package", "counter", False, "only root may read it", "sudo chgrp pi FILE", "PLATYPUS")
+ESTIMATE = PowerSource("declared", "model", "estimated", usable=True, detail="")
+NO_CRON = AutostartFacts(
+    systemd=None, systemd_full="", user_manager=False, linger=False, crontab=False, cron_runs=False
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "code", "word", "step"),
+    [
+        ({"memory_total_bytes": 400 << 20}, "limit", "little_memory", "400 MiB", "small stages"),
+        ({"quota_cores": 0.5, "cores": 0.5}, "limit", "small_quota", "0.5 of one core", "quota"),
+        ({"thermal": dataclasses.replace(COOL, throttled=("throttled",))}, "limit", "throttled", "slowed", "Cool"),
+        (
+            {"thermal": dataclasses.replace(COOL, throttled=("under_voltage",))},
+            "limit",
+            "under_voltage",
+            "too low now",
+            "power supply",
+        ),
+        (
+            {"thermal": dataclasses.replace(COOL, throttled_before=("under_voltage",))},
+            "limit",
+            "under_voltage",
+            "since it was switched on",
+            "power supply",
+        ),
+        ({"pythons": (python((3, 8, 10)),)}, "limit", "old_runtime", "1.19.2, which takes opset 21", "Python 3.11"),
+        ({"pythons": (python((3, 10, 12)),)}, "note", "old_runtime", "1.23.2, which takes opset 23", "Python 3.11"),
+        (
+            {"pythons": (python((3, 10, 12)),), "libc_version": (2, 27)},
+            "note",
+            "old_runtime",
+            "opset",
+            "newer system",
+        ),
+        (
+            {"thermal": dataclasses.replace(COOL, throttled_before=("capped",))},
+            "note",
+            "was_throttled",
+            "capped",
+            "temperature",
+        ),
+        ({"cpu_flags": frozenset({"fp", "asimd"})}, "note", "slow_cpu", "asimddp", ""),
+        ({"clock_offset_s": 3600.0, "clock_uncertainty_s": 0.1}, "note", "clock_off", "60 min ahead of", "NTP"),
+        ({"clock_offset_s": -3.0, "clock_uncertainty_s": 0.1}, "note", "clock_off", "3 s behind", "NTP"),
+        ({"power_sources": ()}, "note", "no_sensor", "estimate, or absent", "plug"),
+        ({"power_sources": (ESTIMATE,)}, "note", "no_sensor", "estimate, or absent", "plug"),
+        ({"power_sources": (LOCKED, RAPL)}, "note", "sensor_locked", "may not read", "sudo chgrp pi FILE"),
+        ({"autostart": NO_CRON}, "note", "no_restart", "after a reboot it stays off", "next deployment"),
+    ],
+)
+def test_what_makes_a_board_less_than_expected_is_told_with_what_to_do(
+    change: dict[str, object], severity: str, code: str, word: str, step: str
+) -> None:
+    check = decide(dataclasses.replace(PI, **change))  # type: ignore[arg-type]  # one table for fields of many types
+    (reason,) = check.reasons
+    assert (reason.severity, reason.code) == (severity, code)
+    assert word in reason.text
+    assert step in reason.next_step
+    assert check.verdict == ("limited" if severity == "limit" else "ready")
+    # With limits it runs all the same.
+    require_ready(check, "pi")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"thermal": COOL, "power_sources": (RAPL,), "quota_cores": 2.0},
+        # As far off as the way there takes: nothing is known of the clock.
+        {"clock_offset_s": 4.0, "clock_uncertainty_s": 3.0},
+        {"cpu_flags": frozenset({"fp", "asimd", "asimddp"})},
+        # Old x86 without the second level runs the older packages.
+        {
+            "machine": "x86_64",
+            "cpu_flags": frozenset({"sse2", "pni", "avx", "avx2", "fma"}),
+            "pythons": (python((3, 9, 2)),),
+        },
+    ],
+)
+def test_what_is_as_it_should_be_is_no_reason_for_less(change: dict[str, object]) -> None:
+    check = decide(dataclasses.replace(PI, **change))  # type: ignore[arg-type]  # one table for fields of many types
+    assert {reason.code for reason in check.reasons} <= {"old_runtime"}
+
+
+@pytest.mark.parametrize(
+    ("version", "runtime"), [((3, 8, 10), "1.19.2"), ((3, 10, 12), "1.23.2"), ((3, 13, 1), "1.31.1")]
+)
+def test_the_newest_runtime_is_the_locks_for_that_python(version: tuple[int, int, int], runtime: str) -> None:
+    assert decide(dataclasses.replace(PI, pythons=(python(version),))).onnxruntime == runtime
+
+
+def test_only_the_processor_is_claimed_to_compute_and_what_a_board_could_do_is_said() -> None:
+    jetson = dataclasses.replace(PI, accelerators=(Accelerator("jetson", "NVIDIA Jetson GPU", "L4T 35.4.1"),))
+    found = {provider.name: provider for provider in decide(jetson).providers}
+    assert [name for name, provider in found.items() if provider.works] == ["CPUExecutionProvider"]
+    assert "JetPack" in found["CUDAExecutionProvider"].why
+    assert "no NVIDIA GPU" in {p.name: p for p in decide(PI).providers}["CUDAExecutionProvider"].why
+    broken = decide(dataclasses.replace(PI, libc="musl", libc_version=None))
+    assert not any(provider.works for provider in broken.providers)
+
+
+def test_a_clock_is_bounded_from_both_sides_by_every_reading() -> None:
+    # Sent at 100, answered at 104: a device that is 10 s ahead reads 110.5 on the way and 113.9 at its end.
+    offset_s, uncertainty_s = Clock(100.0, 104.0).offset([(110.5, 0.0), (113.9, 0.0)])
+    assert offset_s is not None
+    assert uncertainty_s is not None
+    assert abs(offset_s - 10.0) <= uncertainty_s
+    assert uncertainty_s == pytest.approx(0.3)
+    assert Clock(100.0, 104.0).offset([]) == (None, None)
 
 
 def test_every_reason_is_told_at_once() -> None:
@@ -159,3 +281,59 @@ def test_this_machine_is_seen_as_it_is(tmp_path: Path) -> None:
     assert check.facts.base == str(tmp_path / "not" / "yet")
     assert check.facts.disk_free_bytes
     assert not (tmp_path / "not").exists()
+
+
+TOLD = {
+    "base": "/h/x",
+    "has_release": False,
+    "cores": 4,
+    "model": "Board \x1b[31mred\n",
+    "addresses": ["192.0.2.1"],
+    "memory_total_bytes": 1,
+    "memory_available_bytes": 1,
+    "disk_free_bytes": 1,
+    "noexec": False,
+    "writable": True,
+}
+
+
+def told(key: str, value: object, **changed: object) -> dict[str, list[str]]:
+    return {"home": ["/h"], "facts": [json.dumps({**TOLD, **changed})], key: [json.dumps(value)]}
+
+
+def test_texts_inside_of_a_devices_json_are_cleaned_too() -> None:
+    assert parse_facts(told("other", None), "pi").model == "Board red"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cores", -1), ("cores", 1e300), ("quota_cores", -2), ("memory_total_bytes", -5), ("disk_free_bytes", 1 << 63)],
+)
+def test_a_figure_that_cannot_be_is_no_figure(field: str, value: float) -> None:
+    assert getattr(parse_facts(told("other", None, **{field: value}), "pi"), field) is None
+
+
+def test_endless_lists_of_a_device_are_cut() -> None:
+    part = {"kind": "npu", "name": "x" * 9000, "detail": ""}
+    hardware = {
+        "cpu": {"vendor": "", "flags": None},
+        "thermal": {
+            "temperature_c": 1e9,
+            "throttled": ["throttled", "evil"],
+            "throttled_before": [],
+            "frequency_ratio": -1,
+        },
+        "accelerators": [part] * 5000,
+    }
+    facts = parse_facts({**told("hardware", hardware), "python": ["3.11.2 CPython 64 /a"] * 10**4}, "pi")
+    assert len(facts.accelerators) <= 64
+    assert len(facts.accelerators[0].name) <= 200
+    assert facts.thermal == Thermal(None, ("throttled",), (), None)
+
+
+def test_a_power_source_in_words_that_nobody_knows_is_not_used() -> None:
+    good = {"source": "rapl", "scope": "package", "method": "counter", "usable": True, "detail": "x"}
+    odd = {**good, "scope": "galaxy"}
+    sources = parse_facts(told("power", [good, odd]), "pi").power_sources
+    assert sources is not None
+    assert [source.usable for source in sources] == [True, False]

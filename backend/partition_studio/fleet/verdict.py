@@ -24,10 +24,8 @@ CLOCK_OFF_S = 2.0
 #: Runtimes that take no newer opset are old: networks are exported for later ones by now.
 OLD_OPSET = 21
 
-_NEW_PYTHON = (
-    f"Install a CPython from {dotted(OLDEST_PYTHON)} on beside it, for example with the system's packages "
-    "(`python3.11`) or with pyenv in the home folder (~/.pyenv is looked at), then check again."
-)
+#: From this Python on there are packages of the newest runtime.
+RUNTIME_PYTHON = (3, 11)
 
 
 def decide(facts: DeviceFacts) -> DeviceCheck:
@@ -82,7 +80,7 @@ def _against(facts: DeviceFacts, python: PythonFound | None) -> Iterator[Reason]
             "cannot",
             f"its processor lacks {', '.join(lacking)}, which the packages of the runtime are built with",
             "With a Python 3.8 to 3.10 older packages are used that need less: install one, then check again."
-            if python is not None and python.version >= (3, 11)
+            if python is not None and python.version >= RUNTIME_PYTHON
             else "Use another device.",
         )
     if facts.cores is not None and facts.cores <= 0:
@@ -131,7 +129,21 @@ def _no_python(facts: DeviceFacts) -> Reason:
     )
     wanted = f"64-bit CPython {dotted(OLDEST_PYTHON)} to {dotted(newest_python(facts))}"
     why = why_not(facts.pythons[0], facts)
-    return Reason("python_too_old", "cannot", f"it needs a {wanted}, and has only: {seen} ({why})", _NEW_PYTHON)
+    return Reason("python_too_old", "cannot", f"it needs a {wanted}, and has only: {seen} ({why})", _new_python(facts))
+
+
+def _new_python(facts: DeviceFacts) -> str:
+    newest = dotted(min(newest_python(facts), (3, 13)))
+    return (
+        f"Install a CPython {dotted(OLDEST_PYTHON)} to {newest} beside it, with the system's packages (`python{newest}`) "
+        "or with pyenv in the home folder (~/.pyenv is looked at), then check again."
+    )
+
+
+def _newer_runtime(facts: DeviceFacts) -> str:
+    if newest_python(facts) < RUNTIME_PYTHON:
+        return f"A newer system (glibc above {dotted(OLDEST_GLIBC)}, Python 3.11 or later) would run newer ones."
+    return f"Install Python {dotted(RUNTIME_PYTHON)} or later on it (beside the system's own), then check again."
 
 
 def _folder(facts: DeviceFacts) -> Iterator[Reason]:
@@ -176,12 +188,12 @@ def _limits(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
         yield Reason("throttled", "limit", text, "Cool it (a heat sink, a fan), and wait until it is colder.")
     limits = limits_of(runtime) if runtime else None
     if limits is not None and limits.opset <= OLD_OPSET:
-        yield Reason("old_runtime", "limit", _runtime_text(runtime, limits.opset, limits.ir_version), _NEWER_RUNTIME)
+        yield Reason(
+            "old_runtime", "limit", _runtime_text(runtime, limits.opset, limits.ir_version), _newer_runtime(facts)
+        )
 
 
 _NO_RESTART = "The next deployment starts it."
-
-_NEWER_RUNTIME = "Install Python 3.11 or later on it (beside the system's own), then check again."
 
 
 def _runtime_text(runtime: str | None, opset: int, ir_version: int) -> str:
@@ -195,7 +207,9 @@ def _notes(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
     """Yield what is good to know."""
     limits = limits_of(runtime) if runtime else None
     if limits is not None and OLD_OPSET < limits.opset < newest_opset():
-        yield Reason("old_runtime", "note", _runtime_text(runtime, limits.opset, limits.ir_version), _NEWER_RUNTIME)
+        yield Reason(
+            "old_runtime", "note", _runtime_text(runtime, limits.opset, limits.ir_version), _newer_runtime(facts)
+        )
     before = facts.thermal.throttled_before if facts.thermal else ()
     slowed = [name.replace("_", " ") for name in before if name != "under_voltage"]
     if slowed and not (facts.thermal and facts.thermal.throttled):
