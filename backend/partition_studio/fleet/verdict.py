@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from partition_studio.fleet.autostart import decide_autostart
-from partition_studio.fleet.facts import ARCHITECTURES, DeviceCheck, DeviceFacts, PythonFound, Reason
+from partition_studio.fleet.facts import ARCHITECTURES, DeviceCheck, DeviceFacts, PythonFound, Reason, Severity
 from partition_studio.fleet.lock import Target, read_agent_lock
 from partition_studio.fleet.providers import faster_with, needed_flags, providers
 from partition_studio.fleet.pythons import OLDEST_GLIBC, OLDEST_PYTHON, choose_python, dotted, newest_python, why_not
@@ -26,6 +26,8 @@ OLD_OPSET = 21
 
 #: From this Python on there are packages of the newest runtime.
 RUNTIME_PYTHON = (3, 11)
+
+_NO_RESTART = "The next deployment starts it."
 
 
 def decide(facts: DeviceFacts) -> DeviceCheck:
@@ -135,8 +137,8 @@ def _no_python(facts: DeviceFacts) -> Reason:
 def _new_python(facts: DeviceFacts) -> str:
     newest = dotted(min(newest_python(facts), (3, 13)))
     return (
-        f"Install a CPython {dotted(OLDEST_PYTHON)} to {newest} beside it, with the system's packages (`python{newest}`) "
-        "or with pyenv in the home folder (~/.pyenv is looked at), then check again."
+        f"Install a CPython {dotted(OLDEST_PYTHON)} to {newest} beside it, with the system's packages "
+        f"(`python{newest}`) or with pyenv in the home folder (~/.pyenv is looked at), then check again."
     )
 
 
@@ -186,30 +188,24 @@ def _limits(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
     if slowed:
         text = f"it is slowed down now ({', '.join(slowed)}): measurements would show less than it can do"
         yield Reason("throttled", "limit", text, "Cool it (a heat sink, a fan), and wait until it is colder.")
+    yield from _old_runtime(facts, runtime, "limit")
+
+
+def _old_runtime(facts: DeviceFacts, runtime: str | None, severity: Severity) -> Iterator[Reason]:
     limits = limits_of(runtime) if runtime else None
-    if limits is not None and limits.opset <= OLD_OPSET:
-        yield Reason(
-            "old_runtime", "limit", _runtime_text(runtime, limits.opset, limits.ir_version), _newer_runtime(facts)
+    if limits is None or limits.opset >= newest_opset():
+        return
+    if severity == ("limit" if limits.opset <= OLD_OPSET else "note"):
+        text = (
+            f"the newest ONNX Runtime for its Python is {runtime}, which takes opset {limits.opset} and IR version "
+            f"{limits.ir_version} at most: later networks are lowered for it where their layers allow it"
         )
-
-
-_NO_RESTART = "The next deployment starts it."
-
-
-def _runtime_text(runtime: str | None, opset: int, ir_version: int) -> str:
-    return (
-        f"the newest ONNX Runtime for its Python is {runtime}, which takes opset {opset} and IR version {ir_version} "
-        "at most: later networks are lowered for it where their layers allow it"
-    )
+        yield Reason("old_runtime", severity, text, _newer_runtime(facts))
 
 
 def _notes(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
     """Yield what is good to know."""
-    limits = limits_of(runtime) if runtime else None
-    if limits is not None and OLD_OPSET < limits.opset < newest_opset():
-        yield Reason(
-            "old_runtime", "note", _runtime_text(runtime, limits.opset, limits.ir_version), _newer_runtime(facts)
-        )
+    yield from _old_runtime(facts, runtime, "note")
     before = facts.thermal.throttled_before if facts.thermal else ()
     slowed = [name.replace("_", " ") for name in before if name != "under_voltage"]
     if slowed and not (facts.thermal and facts.thermal.throttled):
