@@ -479,11 +479,12 @@ def _note(row: DeviceRow, check: DeviceCheck) -> None:
     row.state = check.verdict
     row.check = check_out(check, row.cpus, row.memory_bytes).model_dump(mode="json")
     row.problem = None
-    if check.verdict == "cannot":
+    against = [reason for reason in check.reasons if reason.severity == "cannot"]
+    if against:
         row.problem = ProblemOut(
-            code=check.reasons[0].code,
-            message=f"{row.name} cannot run the agent: " + "; ".join(reason.text for reason in check.reasons),
-            next_step="Mend that on the device, then check it again.",
+            code=against[0].code,
+            message=f"{row.name} cannot run the agent: " + "; ".join(reason.text for reason in against),
+            next_step=against[0].next_step or "Mend that on the device, then check it again.",
         ).model_dump(mode="json")
 
 
