@@ -24,7 +24,7 @@ _LAID_OUT = frozenset(
 )
 
 #: What a change of layout takes, in reads and writes of the tensor by an elementwise layer.
-LAYOUT_PASSES = 1.0
+LAYOUT_PASSES = 1.5
 
 #: Without any elementwise layer in the profile; of little weight, for such a network has hardly a layout to change.
 _BYTES_PER_S = 4e9
