@@ -138,6 +138,10 @@ class StudioClient:
         """DELETE `path`."""
         self._send("DELETE", path)
 
+    def remove(self, path: str, schema: type[T]) -> T:
+        """DELETE `path` and return what is said of it as `schema`."""
+        return self._parse(self._send("DELETE", path), schema)
+
     def get_bytes(self, path: str) -> bytes:
         """GET `path` and return its bytes."""
         return self._send("GET", path).content

@@ -2,27 +2,47 @@
 
 import getpass
 import re
-import sys
 from typing import Annotated
 
 import typer
 
-from partition_studio.cli import device_power, device_profile
-from partition_studio.cli.client import StudioClient
+from partition_studio.cli import device_links, device_power, device_profile
+from partition_studio.cli.device_hosts import (
+    STATES,
+    add_device,
+    check_device,
+    describe,
+    device_path,
+    import_file,
+    may_ask,
+)
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
-from partition_studio.errors import BadInputError, StudioError
-from partition_studio.schemas import DeviceIn, DeviceOut, LogOut
+from partition_studio.errors import BadInputError
+from partition_studio.schemas import (
+    DeviceIn,
+    DeviceOut,
+    ForgetKeyIn,
+    ForgottenKeyOut,
+    LogOut,
+    PasswordIn,
+    RemovedOut,
+)
 
-app = typer.Typer(help="Devices: add, list, check, remove.", no_args_is_help=True)
+app = typer.Typer(help="Devices: add, import, list, check, remove.", no_args_is_help=True)
 
 app.command("profile")(device_profile.profile)
 app.command("profiles")(device_profile.profiles)
+app.command("links")(device_links.links)
 app.command("power")(device_power.power)
 app.command("calibrate")(device_power.calibrate)
 app.command("meter")(device_power.meter)
 app.command("history")(device_power.history)
 
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option("--trust", help="Accept this host key fingerprint (SHA256:...) without asking; repeatable."),
+]
 NameArgument = Annotated[str, typer.Argument(help="The device's name.")]
 
 
@@ -47,12 +67,15 @@ def _size(text: str | None) -> int | None:
 @app.command("add")
 def add(
     name: NameArgument,
-    address: Annotated[str, typer.Argument(help="ssh://user@host[:port], or local: for this machine.")],
+    address: Annotated[
+        str, typer.Argument(help="ssh://user@host[:port], ssh://ALIAS of ~/.ssh/config, or local: for this machine.")
+    ],
     key: Annotated[str | None, typer.Option(help="Private key file on the studio's machine.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a password (kept in memory only).")] = False,
-    trust: Annotated[
-        str | None, typer.Option(help="Accept this host key fingerprint (SHA256:...) without asking.")
-    ] = None,
+    keep_password: Annotated[
+        bool, typer.Option("--keep-password", help="Ask for a password, and keep it in the system's keyring.")
+    ] = False,
+    trust: TrustOption = None,
     cpus: Annotated[str | None, typer.Option(help="Cores that the agent may use, such as 0,1.")] = None,
     memory: Annotated[
         str | None, typer.Option(help="Memory that may be used, such as 512M, where the device cannot tell.")
@@ -69,47 +92,33 @@ def add(
         name=name,
         address=address,
         key_file=key,
-        password=getpass.getpass(f"password for {address}: ") if password else None,
-        trusted_fingerprint=trust,
+        password=getpass.getpass(f"password for {address}: ") if password or keep_password else None,
+        keep_password=keep_password,
         cpus=_cores(cpus),
         memory_bytes=_size(memory),
         idle_power_w=idle_watts,
         busy_power_w=busy_watts,
     )
-    try:
-        device = client.post("/api/devices", DeviceOut, request)
-    except StudioError as error:
-        if error.code != "unknown_host_key" or not sys.stdin.isatty() or as_json:
-            raise
-        device = _ask_and_add(client, request, error)
+    device = add_device(client, request, trust or [], may_ask=may_ask(as_json))
     if as_json:
         print_json(device)
     else:
-        _describe(device)
+        describe(device)
 
 
-def _ask_and_add(client: StudioClient, request: DeviceIn, error: StudioError) -> DeviceOut:
-    fingerprint = str(error.details.get("fingerprint", ""))
-    say(error.message)
-    say(f"Its host key's fingerprint is {fingerprint}")
-    if not typer.confirm("Is this the device's own fingerprint?"):
-        raise error
-    return client.post("/api/devices", DeviceOut, request.model_copy(update={"trusted_fingerprint": fingerprint}))
-
-
-def _describe(device: DeviceOut) -> None:
-    say(f"{device.name}  {device.address}  {device.state}")
-    check = device.check
-    if check is not None:
-        board = f"{check.model}, " if check.model else ""
-        python = check.python.version if check.python else "none that will do"
-        say(f"  {board}{check.os}, {check.architecture}, {check.libc or 'unknown libc'}, Python {python}")
-        say(
-            f"  {check.usable_cores:g} usable cores, {bytes_text(check.memory_bytes)} usable memory, "
-            f"{bytes_text(check.disk_free_bytes)} free on disk"
-        )
-    if device.problem is not None:
-        say(f"  {device.problem.message}\n  {device.problem.next_step}")
+@app.command("import")
+def import_inventory(
+    file: Annotated[str, typer.Argument(help="Ansible inventory (YAML or INI) or a plain list in YAML; - is stdin.")],
+    yes: Annotated[
+        list[str] | None,
+        typer.Option("--yes", metavar="NAME=SHA256:...", help="Accept this fingerprint for this device; repeatable."),
+    ] = None,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the devices of an inventory file, one after the other; exit code 1 when any failed."""
+    import_file(open_client(url, data_dir), file, yes or [], as_json=as_json)
 
 
 @app.command("list")
@@ -125,7 +134,7 @@ def list_devices(url: UrlOption = None, data_dir: DataDirOption = None, as_json:
             (
                 device.name,
                 device.address,
-                device.state,
+                STATES[device.state],
                 f"{device.check.usable_cores:g}" if device.check else "-",
                 bytes_text(device.check.memory_bytes) if device.check else "-",
                 device.deployment_id or "-",
@@ -138,16 +147,50 @@ def list_devices(url: UrlOption = None, data_dir: DataDirOption = None, as_json:
 
 @app.command("check")
 def check(
-    name: NameArgument, url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
+    name: NameArgument,
+    trust: TrustOption = None,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at a device anew: system, Python, usable cores and memory; exit code 1 when it cannot run the agent."""
-    device = open_client(url, data_dir).post(f"/api/devices/{name}/check", DeviceOut)
+    client = open_client(url, data_dir)
+    device = check_device(client, name, trust or [], may_ask=may_ask(as_json))
+    _show(device, as_json)
+
+
+@app.command("password")
+def password(
+    name: NameArgument,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep it in the system's keyring.")] = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a device's password again, as after a restart of the studio, and check the device with it."""
+    client = open_client(url, data_dir)
+    request = PasswordIn(password=getpass.getpass(f"password for {name}: "), keep=keep)
+    _show(client.post(device_path(name, "password"), DeviceOut, request), as_json)
+
+
+@app.command("forget-key")
+def forget_key(
+    name: NameArgument,
+    jump_hosts: Annotated[bool, typer.Option("--jump-hosts", help="Forget those of its jump hosts as well.")] = False,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget a device's host key after a reinstallation; `device check` then asks about the new one."""
+    client = open_client(url, data_dir)
+    forgotten = client.post(device_path(name, "forget-key"), ForgottenKeyOut, ForgetKeyIn(jump_hosts=jump_hosts))
     if as_json:
-        print_json(device)
-    else:
-        _describe(device)
-    if device.state not in ("ready", "limited"):
-        raise typer.Exit(1)
+        print_json(forgotten)
+        return
+    say(f"{name}: {forgotten.removed} key(s) forgotten")
+    for known in forgotten.elsewhere:
+        say(f"  {known.file}, line {known.line} still holds {known.fingerprint}: remove it there if it is the old one")
+    say(f"See the new one with `partition-studio device check {name}`")
 
 
 @app.command("remove")
@@ -155,11 +198,22 @@ def remove(
     name: NameArgument, url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False
 ) -> None:
     """Remove a device, and everything of ours on it."""
-    open_client(url, data_dir).delete(f"/api/devices/{name}")
+    removed = open_client(url, data_dir).remove(device_path(name), RemovedOut)
     if as_json:
-        print_json({"removed": name})
+        print_json({"removed": name, "uninstalled": removed.uninstalled, "note": removed.note})
+        return
+    say(f"removed {name}")
+    if removed.note:
+        say(f"  {removed.note}")
+
+
+def _show(device: DeviceOut, as_json: bool) -> None:
+    if as_json:
+        print_json(device)
     else:
-        say(f"removed {name}")
+        describe(device)
+    if device.state not in ("ready", "limited"):
+        raise typer.Exit(1)
 
 
 def logs(
@@ -170,7 +224,7 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Print the last lines of a device's agent log."""
-    log = open_client(url, data_dir).get(f"/api/devices/{name}/log", LogOut, lines=lines)
+    log = open_client(url, data_dir).get(device_path(name, "log"), LogOut, lines=lines)
     if as_json:
         print_json(log)
     else:
