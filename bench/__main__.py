@@ -1,7 +1,8 @@
 """`python -m bench`: every benchmark, one after the other."""
 
-from bench import pipeline, split
+from bench import pipeline, sampling, split
 
 if __name__ == "__main__":
     pipeline.main()
     split.main([])
+    sampling.main([])
