@@ -9,7 +9,7 @@ import sys
 import typer
 
 import partition_studio
-from partition_studio.cli import demo, deployment, device, export, link, model, plan, serve, split, verify
+from partition_studio.cli import demo, deployment, device, export, jobs, link, model, plan, serve, split, verify
 from partition_studio.cli.output import fail
 from partition_studio.errors import StudioError
 
@@ -25,6 +25,7 @@ app.command("link")(link.link)
 app.add_typer(model.app, name="model")
 app.add_typer(device.app, name="device")
 app.add_typer(plan.app, name="plan")
+app.add_typer(jobs.app, name="jobs")
 app.command("split")(split.split)
 app.command("verify")(verify.verify)
 app.command("export")(export.export)
