@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
 import pytest
 
@@ -55,7 +56,10 @@ class Server(ThreadingHTTPServer):
         """A client that hangs up on us is what these tests are about."""
 
 
-Serve = Callable[[Callable[[Handler], None]], Server]
+class Serve(Protocol):
+    """Starts a server that answers so."""
+
+    def __call__(self, answer: Callable[[Handler], None], /) -> Server: ...
 
 
 @pytest.fixture
