@@ -67,6 +67,13 @@ def test_a_counter_that_starts_again_gives_no_energy_for_that_step() -> None:
     assert spent.covered_s == 2
 
 
+def test_a_source_that_is_silent_covers_nothing() -> None:
+    made = window((10, 4.0, 100), (11, 4.0, 104), (12, None, 104), (13, None, 104), (14, 4.0, 108), series=METER)
+    spent = made.spent(10, 14)
+    assert spent is not None
+    assert (spent.energy_j, spent.covered_s) == (8, 2)
+
+
 def test_another_source_begins_anew_and_is_not_added() -> None:
     made = window((10, 5.0, None), (11, 5.0, None))
     made.add(METER, 12, None, 7_000)

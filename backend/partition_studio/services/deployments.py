@@ -260,8 +260,13 @@ class DeploymentService:
                     created_at=deployment.created_at,
                 )
             )
-            ended = select(DeploymentRow.id).where(DeploymentRow.state.in_(ENDED))
-            old = ended.order_by(DeploymentRow.created_at.desc()).offset(LISTED)
+        self.prune()
+
+    def prune(self) -> None:
+        """Forget deployments that ended long ago; one that may still be on its devices is never forgotten."""
+        ended = select(DeploymentRow.id).where(DeploymentRow.state.in_(ENDED))
+        old = ended.order_by(DeploymentRow.created_at.desc()).offset(LISTED)
+        with self._database.session() as session, session.begin():
             session.execute(delete(DeploymentRow).where(DeploymentRow.id.in_(list(session.scalars(old)))))
 
     def _next_epoch(self, model_id: str) -> int:

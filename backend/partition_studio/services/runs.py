@@ -182,5 +182,10 @@ class RunService:
                         started_at=run.started_at,
                     )
                 )
-                old = select(RunRow.id).order_by(RunRow.started_at.desc()).offset(STORED_RUNS)
-                session.execute(delete(RunRow).where(RunRow.id.in_(list(session.scalars(old)))))
+            self.prune()
+
+    def prune(self) -> None:
+        """Forget the figures of runs that ended long ago."""
+        old = select(RunRow.id).order_by(RunRow.started_at.desc()).offset(STORED_RUNS)
+        with self._database.session() as session, session.begin():
+            session.execute(delete(RunRow).where(RunRow.id.in_(list(session.scalars(old)))))

@@ -110,7 +110,7 @@ class TelemetryService:
 
     def _knows_clock(self, device: str, incarnation: str) -> bool:
         clock = self._device(device).clock
-        return self._closed.is_set() or clock is not None and clock.incarnation == incarnation and clock.is_set
+        return self._closed.is_set() or (clock is not None and clock.incarnation == incarnation and clock.is_set)
 
     def _fetch(self, device: str, ring: str) -> None:
         """Fetch what is missing, oldest first. What was answered may be gone from the device: it is filed at once."""

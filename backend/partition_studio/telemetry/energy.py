@@ -124,7 +124,9 @@ class EnergyWindow:
 
 def _between(last: _Point, at_s: float, power_w: float | None, counter_j: float | None) -> float | None:
     if last.counter_j is not None and counter_j is not None:
-        return counter_j - last.counter_j if counter_j >= last.counter_j else None
+        # A source that is silent shows no power, and a counter that stands still.
+        silent = power_w is None and counter_j == last.counter_j
+        return None if silent or counter_j < last.counter_j else counter_j - last.counter_j
     span_s = at_s - last.at_s
     if last.power_w is None or power_w is None or span_s > MAX_GAP_S:
         return None

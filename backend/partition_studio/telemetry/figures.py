@@ -67,8 +67,7 @@ def energy_of(spent: Spent, power: PowerSample, *, frames: int, idle_w: float | 
     Where the source tells of too little of the window, what a frame took is not known.
     """
     net_j = None if idle_w is None else spent.energy_j - idle_w * spent.covered_s
-    coverage = min(spent.coverage, power.coverage)
-    told = frames if coverage >= MIN_COVERAGE else 0
+    told = frames if spent.coverage >= MIN_COVERAGE else 0
     return EnergyOut(
         gross_j=spent.energy_j,
         net_j=net_j,
@@ -81,7 +80,7 @@ def energy_of(spent: Spent, power: PowerSample, *, frames: int, idle_w: float | 
         scope=scope_of(power.scope),
         method=method_of(power.method),
         uncertainty=power.uncertainty,
-        coverage=coverage,
+        coverage=spent.coverage,
     )
 
 
