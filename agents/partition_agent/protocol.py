@@ -485,7 +485,11 @@ class JobProgress(msgspec.Struct, frozen=True, tag="job_progress"):
 
 
 class PowerSample(msgspec.Struct, frozen=True):
-    """Power of the device now, and energy since the agent started, from one source.
+    """Mean power since the sample before, and energy since the agent started, from one source.
+
+    `power_w` is None while the source does not tell (a battery on mains, a plug that is not reached); `energy_j` then
+    stays, and never goes back while the agent lives. A counter tells of gaps by itself; a gap of a sampled source adds
+    no energy and lowers `coverage`.
 
     `source`: which sensor or model (`rapl`, `ina3221`, `shelly`, `declared` ...). `scope`: what it covers (`board`,
     `module`, `package`, `rails`, `battery`, `wall`, `gpu`, `model`). `method`: `counter`, `sampled` or `estimated`.
@@ -573,7 +577,8 @@ class Telemetry(msgspec.Struct, frozen=True, tag="telemetry"):
 
     `cpu_s` is the agent's CPU time since it started; `cpu_utilisation` that of all the usable cores, by anybody, over
     the last interval (0 to 1). `dropped` counts data messages refused, by reason, since the agent started. `power` has
-    one sample of each source, the one with the widest scope first. `ring` and `sequence` name the sample for good:
+    one sample of each source: those that tell something now first, among them the widest scope first (wall, board,
+    module, rails, package, gpu, battery) and the model last. `ring` and `sequence` name the sample for good:
     `sequence` counts on over restarts of the agent for as long as the ring on its disk lives.
     """
 

@@ -1,5 +1,6 @@
 """One sample a second of everything that is measured on the device."""
 
+import logging
 import os
 import threading
 import time
@@ -32,6 +33,8 @@ from partition_agent.system import (
     usable_cores,
 )
 from partition_agent.telemetry_ring import Ring
+
+logger = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
 
@@ -168,9 +171,16 @@ class Sampler:
                 if now_s < next_s:
                     self._power.update(now_s)
                     continue
-                self._publish(self.sample())
+                self._tell()
                 # After a pause of the whole machine there is one sample, not one for each second missed.
                 next_s = max(next_s + INTERVAL_S, time.monotonic())
         finally:
             self._power.close()
             self._thermal.close()
+
+    def _tell(self) -> None:
+        try:
+            self._publish(self.sample())
+        except Exception:
+            # The boundary of one sample: nobody else would hear of it, and the next may succeed.
+            logger.exception("sample_failed")

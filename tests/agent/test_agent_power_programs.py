@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -211,3 +213,41 @@ def test_the_real_library_answers_or_is_absent() -> None:
             reading = finding.reader.read(None)
             assert reading is not None and (reading.energy_j or reading.power_w or 0) > 0
             finding.reader.close()
+
+
+C_LIBRARY = """
+typedef struct { unsigned pid; unsigned long long used; unsigned gpu, compute; } process;
+static int gpus[2];
+int nvmlInit_v2(void) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **gpu) { *gpu = &gpus[index]; return index > 1; }
+int nvmlDeviceGetTotalEnergyConsumption(void *gpu, unsigned long long *mj) {
+  if (gpu != &gpus[0] && gpu != &gpus[1]) return 2;
+  *mj = gpu == &gpus[1] ? 5000000000000ULL : 1500ULL;
+  return 0;
+}
+int nvmlDeviceGetPowerUsage(void *gpu, unsigned *mw) { *mw = 1; return 0; }
+int nvmlDeviceGetComputeRunningProcesses_v3(void *gpu, unsigned *count, process *found) {
+  if (*count < 2) return 7;
+  *count = gpu == &gpus[1] ? 2 : 0;
+  found[0].pid = 1; found[0].used = 9;
+  found[1].pid = PID; found[1].used = 6000000000ULL;
+  return 0;
+}
+"""
+
+
+def test_a_library_in_c_is_called_as_it_wants_to_be(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    source, library = tmp_path / "nvml.c", tmp_path / "nvml.so"
+    source.write_text(C_LIBRARY.replace("PID", str(os.getpid())))
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    findings = nvml.find(tmp_path, lambda: ctypes.CDLL(str(library)))
+    reader, opened = findings[0].reader, nvml.gpu_library(findings)
+    assert reader is not None and opened is not None
+    assert reader.read(None) == (None, 5_000_000_001.5, None)
+    assert opened.process_bytes() == 6_000_000_000
+    reader.close()

@@ -1,10 +1,13 @@
 """Sources that take long to answer are asked in a thread of their own, so that they hold up nobody."""
 
+import logging
 import threading
 import time
 from typing import Any, Callable, Optional, Tuple
 
 from partition_agent.power.reader import PowerReader, Reading
+
+logger = logging.getLogger(__name__)
 
 
 class Poller:
@@ -31,7 +34,12 @@ class Poller:
     def _run(self) -> None:
         while not self._stop.is_set():
             begin_s = time.monotonic()
-            answer = self._ask()
+            try:
+                answer = self._ask()
+            except Exception:
+                # The boundary of this thread: nobody else would ever hear of it.
+                logger.exception("source_failed", extra={"source": self._name})
+                return
             if answer is not None:
                 # It is of some moment in between.
                 self._newest = ((begin_s + time.monotonic()) / 2, answer)
