@@ -22,7 +22,6 @@ import numpy as np
 
 from partition_agent.codecs import dtype_of
 from partition_agent.profiler import Profiler
-from partition_agent.profiler_measure import calm, interruptions
 from partition_agent.protocol import Profile as Request
 from partition_agent.protocol import StageSpec, TensorSpec
 from partition_agent.stages import Stage as LoadedStage
@@ -183,13 +182,11 @@ def _measure(network: Network, stages: Sequence[Stage], folder: Path, rounds: in
             # The first run finds other stages' weights in the caches.
             runnable.run(feeds[name])
             times: list[float] = []
-            disturbed: list[int] = []
             for _ in range(RUNS):
-                before, begin_s = interruptions(), time.process_time()
+                begin_s = time.process_time()
                 runnable.run(feeds[name])
                 times.append(time.process_time() - begin_s)
-                disturbed.append(interruptions() - before)
-            rounds_s[name].append(statistics.median(times[n] for n in calm(disturbed)))
+            rounds_s[name].append(min(times))
     whole_s = statistics.median(rounds_s["whole"])
     return {
         name: whole_s * statistics.median(value / whole for value, whole in zip(values, rounds_s["whole"], strict=True))

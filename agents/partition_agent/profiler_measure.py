@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import time
 from pathlib import Path
 from statistics import median
@@ -29,6 +28,9 @@ MIN_RUNS = 5
 #: A trace of more tells nothing new, and takes long to be read.
 _MOST_EVENTS = 30_000
 _MOST_RUNS = 300
+
+#: Runs that waited hardly more than the best are as good as it.
+_SAME = 1.02
 
 _SEED = 20240501
 
@@ -140,18 +142,28 @@ def warm_up(run: Callable[[], float], limit_s: float) -> float:
     return median(times[1:])
 
 
-def interruptions() -> int:
-    """Return how often this process has had to leave a core to others so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+class Run(NamedTuple):
+    """One run: its time, and the processor time that this process got meanwhile."""
+
+    seconds: float
+    cpu_s: float
 
 
-def calm(interrupted: Sequence[int]) -> List[int]:
+def timed(run: Callable[[], float]) -> Run:
+    """Run once."""
+    before_s = time.process_time()
+    seconds = run()
+    return Run(seconds, time.process_time() - before_s)
+
+
+def calm(runs: Sequence[Run]) -> List[int]:
     """Return the numbers of the runs that others disturbed least: a quarter of them at least, and some in any case.
 
-    `interrupted` says for each run how often it had to leave a core.
+    A run that others take the cores from lasts longer than the processor time that it gets.
     """
-    bound = sorted(interrupted)[min(max(len(interrupted) // 4, MIN_RUNS), len(interrupted)) - 1]
-    return [number for number, count in enumerate(interrupted) if count <= bound]
+    waits = [run.seconds / max(run.cpu_s, 1e-9) for run in runs]
+    bound = sorted(waits)[min(max(len(runs) // 4, MIN_RUNS), len(runs)) - 1]
+    return [number for number, wait in enumerate(waits) if wait <= max(bound, min(waits) * _SAME)]
 
 
 def sustained(run: Callable[[], float], seconds_s: float, *, limited: bool) -> Measured:
@@ -172,35 +184,31 @@ def sustained(run: Callable[[], float], seconds_s: float, *, limited: bool) -> M
             values.append((time.perf_counter() - window_s) / count)
             runs += count
     else:
-        interrupted = [interruptions()]
-        while len(values) < MIN_RUNS or time.perf_counter() - begin_s < seconds_s:
-            values.append(run())
-            interrupted.append(interruptions())
-        runs = len(values)
-        values = undisturbed([values[n] for n in calm(_steps(interrupted))])
+        single: List[Run] = []
+        while len(single) < MIN_RUNS or time.perf_counter() - begin_s < seconds_s:
+            single.append(timed(run))
+        runs = len(single)
+        values = undisturbed([single[n].seconds for n in calm(single)])
     lower, upper = quartiles(values)
     return Measured(median(values), upper - lower, runs)
 
 
-def _steps(totals: Sequence[int]) -> List[int]:
-    return [after - totals[number] for number, after in enumerate(totals[1:])]
-
-
 def traced(session: Session, kernels: int, budget_s: float) -> Dict[str, Times]:
-    """Return the times of all kernels in some runs under the profiler.
+    """Return the times of all kernels in some runs under the profiler that others disturbed least.
 
     `kernels` is about the number of kernels: the trace grows with it.
     """
     # The first run takes memory, and finds no weights in the caches.
     session.run()
-    begin_s, runs = time.perf_counter(), 1
+    begin_s = time.perf_counter()
+    runs: List[Run] = []
     most = min(max(_MOST_EVENTS // max(kernels, 1), MIN_RUNS), _MOST_RUNS)
-    while runs <= MIN_RUNS or (runs <= most and time.perf_counter() - begin_s < budget_s):
-        session.run()
-        runs += 1
+    while len(runs) < MIN_RUNS or (len(runs) < most and time.perf_counter() - begin_s < budget_s):
+        runs.append(timed(session.run))
+    kept = [number + 1 for number in calm(runs)]
     return {
-        name: value._replace(seconds=value.seconds[1:]) if len(value.seconds) == runs else value
-        for name, value in kernel_times(session.end_trace(), runs).items()
+        name: value._replace(seconds=tuple(value.seconds[n] for n in kept)) if len(value.seconds) > len(runs) else value
+        for name, value in kernel_times(session.end_trace(), len(runs) + 1).items()
     }
 
 
