@@ -1,8 +1,9 @@
 """`python -m bench`: every benchmark, one after the other."""
 
-from bench import pipeline, sampling, split
+from bench import pipeline, profile, sampling, split
 
 if __name__ == "__main__":
     pipeline.main()
     split.main([])
     sampling.main([])
+    profile.main([])
