@@ -38,6 +38,12 @@ class LinkStore:
         with self._database.session() as session, session.begin():
             session.merge(row)
 
+    def ways(self, method: str) -> set[tuple[str, str]]:
+        """Return the directions of which something is known by one method."""
+        with self._database.session() as session:
+            query = select(LinkProfileRow).where(LinkProfileRow.method == method)
+            return {(row.source, row.target) for row in session.scalars(query)}
+
     def best(self) -> list[LinkProfileOut]:
         """Return one figure of each direction: the newest measured one, unless traffic proves since to be more."""
         with self._database.session() as session:
