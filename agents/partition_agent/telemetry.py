@@ -163,10 +163,12 @@ class Sampler:
         return sample
 
     def _run(self) -> None:
-        self._power.open()
         try:
+            self._power.open()
             next_s = time.monotonic() + INTERVAL_S
             while not self._stop.wait(max(min(next_s - time.monotonic(), self._power.interval_s), 0.0)):
+                if self._power.wants_open:
+                    self._power.open()
                 now_s = time.monotonic()
                 if now_s < next_s:
                     self._power.update(now_s)

@@ -246,6 +246,27 @@ def test_a_shunt_that_is_declared_while_the_agent_runs_opens_its_sensor(tmp_path
     meter.close()
 
 
+def test_a_source_that_was_opened_meanwhile_is_found_when_the_studio_says_something(tmp_path: Path) -> None:
+    old, new = Scripted("counter", "old", "package"), Scripted("sampled", "new", "board")
+    again = Scripted("counter", "old", "package")
+    readers = [[old], [again, new]]
+
+    def find(root: Path, shunt_ohm: float | None) -> list[Finding]:
+        return [found(reader, "") for reader in readers.pop(0)]
+
+    meter = PowerMeter(0.0, tmp_path, find)
+    assert meter.wants_open
+    meter.open()
+    assert not meter.wants_open
+    meter.configure(None, None, None)
+    assert meter.wants_open
+    meter.open()
+    new.says = old.says = Reading(1.0, 1.0)
+    meter.update(1.0)
+    assert {figure.source for figure in meter.figures(1.0)} == {"old", "new"}
+    assert again.closed and not old.closed
+
+
 def test_a_plug_that_does_not_answer_is_shown_without_figures(tmp_path: Path) -> None:
     meter = PowerMeter(0.0, tmp_path)
     meter.open()

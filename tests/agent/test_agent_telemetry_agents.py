@@ -1,12 +1,14 @@
 """Real agents: samples outlive them, and stages tell their share of memory."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tests.agent.rig import AgentProcess, Rig, chain, wait_until
+from tests.agent.test_agent_power_plug import SHELLY, Server, port_of
 
 from partition_agent.model_file import ModelMemory
 from partition_agent.protocol import (
@@ -16,6 +18,7 @@ from partition_agent.protocol import (
     Hello,
     History,
     HistoryChunk,
+    MeterSpec,
     PowerModel,
     StageSpec,
     TensorSpec,
@@ -64,6 +67,20 @@ def test_a_declared_model_gives_power_and_what_was_declared_can_be_taken_back(tm
         assert power.power_w is not None and 2.0 <= power.power_w <= 6.0
         assert agent.control.call(Configure("d")) == Done()
         wait_until(lambda: all(p.scope != "model" for p in agent.control.telemetry().power), "no model's power")
+
+
+def test_a_plug_is_asked_by_the_agent_and_comes_before_the_model(tmp_path: Path) -> None:
+    with Server(lambda handler: handler.reply(200, SHELLY)) as server, AgentProcess(tmp_path / "agent") as agent:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        meter = MeterSpec("shelly", "127.0.0.1", port_of(server))
+        assert agent.control.call(Configure("d", PowerModel(2.0, 6.0), meter)) == Done()
+        wait_until(
+            lambda: [power.power_w for power in agent.control.telemetry().power if power.scope == "wall"] == [8.9],
+            "the plug's power",
+        )
+        sources = [power.source for power in agent.control.telemetry().power]
+        assert sources[0] == "shelly" and sources[-1] == "declared"
+        server.shutdown()
 
 
 def test_a_stage_tells_its_own_share_of_the_memory(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class PowerMeter:
         self._started_s, self._root, self._find = started_s, root, find
         self._lock = threading.Lock()
         self._opened = False
+        #: Whether `open` is worth calling: a source may have been opened by an administrator meanwhile.
+        self.wants_open = True
         self._own: List[_Entry] = []
         self._shunted: List[_Entry] = []
         self._model: Optional[_Entry] = None
@@ -56,18 +58,25 @@ class PowerMeter:
         self._gpu: Optional[Library] = None
 
     def open(self) -> None:
-        """Find the sources; it takes a moment, for counters are watched whether they move."""
+        """Find the sources that are not read yet; it takes a moment, for counters are watched whether they move."""
+        self.wants_open = False
         findings = self._find(self._root, None)
-        readers = [finding.reader for finding in findings if finding.reader is not None]
         with self._lock:
-            self._gpu = gpu_library(findings)
-            self._own = [self._entry(reader) for reader in readers]
-            self._opened = True
-            self._apply_shunt()
+            known = {(entry.reader.source, entry.reader.scope) for entry in self._own}
+            new = [finding for finding in findings if (finding.source, finding.scope) not in known]
+            for finding in findings:
+                if finding.reader is not None and finding not in new:
+                    finding.reader.close()
+            self._gpu = self._gpu or gpu_library(new)
+            self._own += [self._entry(finding.reader) for finding in new if finding.reader is not None]
+            if not self._opened:
+                self._opened = True
+                self._apply_shunt()
 
     def configure(self, model: Optional[ModelSpec], plug: Optional[PlugSpec], shunt_ohm: Optional[float]) -> None:
         """Take what the person declared; it replaces what was declared before, and leaves alone what is the same."""
         with self._lock:
+            self.wants_open = True
             made = make(model)
             self._model = None if made is None else self._entry(made)
             old = self._plug.reader if self._plug is not None else None
