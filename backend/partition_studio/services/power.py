@@ -75,10 +75,8 @@ class PowerService:
         if request.meter is not None:
             power["meter"] = _meter(request.meter)
             password = request.meter.password
-            if password is None and power["meter"] != before.get("meter"):
-                # What was meant for one meter is not told to another.
-                password = ""
-        elif "meter" in before:
+        if password is None and power.get("meter") != before.get("meter") and self._has_password(name):
+            # What was meant for one meter is not told to another.
             password = ""
         if request.shunt_ohm is not None:
             power["shunt_ohm"] = request.shunt_ohm
@@ -88,6 +86,10 @@ class PowerService:
         if model is not None:
             power["model"] = model
         return self._keep(name, power, password)
+
+    def _has_password(self, name: str) -> bool:
+        found = next((device.power.meter for device in self._devices.all() if device.name == name), None)
+        return found is not None and found.has_password
 
     def _keep(self, name: str, power: Json, password: str | None) -> PowerSettingsOut:
         out = self._devices.set_power(name, power, password)

@@ -1,0 +1,73 @@
+"""A device that says nonsense, or the same again, or too much, harms neither the studio nor another device."""
+
+import math
+import time
+
+import msgspec
+import pytest
+
+from partition_agent.protocol import HistoryChunk, PowerSample, StageSample
+from partition_studio.errors import StudioError
+from partition_studio.schemas import DeviceIn, DeviceOut, HistoryOut, LiveSnapshotOut
+from partition_studio.services.telemetry import TelemetryService, _chunk
+from partition_studio.telemetry.device import BURST, RATE_PER_S
+from tests.studio import RunningStudio
+from tests.telemetry.samples import SAMPLE, sample
+
+
+def test_nonsense_is_dropped_and_the_studio_goes_on(studio: RunningStudio) -> None:
+    telemetry = studio.services.telemetry
+    for name in ("a", "b"):
+        studio.client.post("/api/devices", DeviceOut, DeviceIn(name=name, address="local:"))
+        telemetry.take(name, sample(100, frames=5, watts=3.0))
+    stage = StageSample("d", 2**80, "\x1b[2J" * 9000, -5, 2**70, math.nan, math.inf, -1)
+    power = PowerSample(math.inf, -math.inf, "\u202e" * 900, "everything", "by heart", math.nan, 9e99)
+    for wrong in (
+        {"monotonic_s": math.nan},
+        {"unix_s": math.inf},
+        {"sequence": -7},
+        {"sequence": 2**80},
+        {"sequence": 3},
+        {"monotonic_s": 1.0},
+        {"incarnation": "x" * 5000},
+        {"ring": "y" * 5000},
+        {"stages": (stage,) * 5000, "power": (power,) * 5000},
+        {"monotonic_s": 103.0, "stages": (stage,), "power": (power,), "cpu_utilisation": math.nan, "cpu_s": -1.0},
+    ):
+        telemetry.take("a", msgspec.structs.replace(sample(102, frames=6, watts=3.0), **wrong))
+    telemetry.take("b", sample(101, frames=15, watts=3.0))
+    live = {shown.device: shown for shown in studio.client.get("/api/live", LiveSnapshotOut).devices}
+    assert live["b"].frames_per_s == 10
+    assert live["a"].power is None or live["a"].power.power_w is None
+    for name in live:
+        studio.client.get(f"/api/devices/{name}/history", HistoryOut, seconds=600)
+
+
+def test_the_same_again_and_too_much_is_not_kept(studio: RunningStudio) -> None:
+    studio.client.post("/api/devices", DeviceOut, DeviceIn(name="a", address="local:"))
+    telemetry = studio.services.telemetry
+    begin_s = time.monotonic()
+    for second in range(2000):
+        telemetry.take("a", sample(second))
+        telemetry.take("a", sample(second))
+    spent_s = time.monotonic() - begin_s
+    assert telemetry._writer.flush(30)
+    kept = telemetry._store.between("a", 0, 1e12)
+    assert len({row.sequence for row in kept}) == len(kept)
+    assert len(kept) <= BURST + RATE_PER_S * spent_s + 1
+
+
+def test_of_a_history_only_what_was_asked_for_is_taken() -> None:
+    mine = [msgspec.structs.replace(SAMPLE, sequence=n) for n in range(1, 9)]
+    odd = [mine[3], mine[2], mine[4], msgspec.structs.replace(mine[6], ring="other"), mine[4], mine[7]]
+    taken = TelemetryService._in_order(HistoryChunk("ring", 1, 8, tuple(odd)), 2)
+    assert [found.sequence for found in taken] == [4, 5, 8]
+    for wrong in (
+        HistoryChunk("other", 1, 8, ()),
+        HistoryChunk("ring", 9, 8, ()),
+        HistoryChunk("ring", -1, 8, ()),
+        HistoryChunk("ring", 1, 2**80, ()),
+        SAMPLE,
+    ):
+        with pytest.raises(StudioError):
+            _chunk(wrong, "ring")
