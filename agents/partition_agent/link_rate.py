@@ -2,7 +2,7 @@
 
 No I/O, no clock. The receiver asks for chunks and never has more under way than what passes in a quarter of a second
 (or in a few round trips), so neither end holds much; chunks grow with the rate. The rate is that over the later half of
-the time, from the arrival of one chunk to that of the last: TCP's slow start and the first round trip are not in it.
+the time, from the arrival of a chunk to that of the last: TCP's slow start and the first round trip are not in it.
 """
 
 from collections import deque
@@ -101,10 +101,13 @@ class RateMeter:
             raise ProbeError("silent", "nothing came")
         end_s, total = self._arrivals[-1]
         middle_s = (self._begin_s + end_s) / 2
-        # Where all came in two bursts, the whole time tells more than what is between them.
-        since_s, before = next((at for at in self._arrivals if at[0] >= middle_s), (end_s, total))
-        if total - before < total // 8 or end_s <= since_s:
-            since_s, before = self._begin_s, 0
+        # From the last arrival before the middle: a packet that was lost holds up what follows it, which then comes at
+        # once; so the pause is counted with what came of it.
+        since_s, before = self._begin_s, 0
+        for at_s, received in self._arrivals:
+            # Where almost all came in one burst, the whole time tells more than the rest of it.
+            if at_s <= middle_s and total - received >= total // 8:
+                since_s, before = at_s, received
         rate = (total - before) / max(end_s - since_s, 1e-6)
         return LinkFigures(bytes_per_s=rate, sent_bytes=total, seconds=end_s - self._begin_s)
 

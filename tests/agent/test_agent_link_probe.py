@@ -2,6 +2,7 @@
 
 import heapq
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -79,6 +80,22 @@ def test_the_rate_is_the_links_and_not_that_of_slow_start(mbit: float, rtt_s: fl
     assert most <= max(0.3 * mbit * MBIT, 4 * 64 * 1024)
     assert most <= MAX_WINDOW_BYTES
     assert figures.seconds <= 1.0 + 0.6
+
+
+def test_a_pause_for_a_lost_packet_is_counted_with_what_it_held_up() -> None:
+    """From 0.3 s to 0.7 s nothing comes, then what was held up comes at once, and it goes on as before."""
+    meter = RateMeter(1.0, 64 << 20, 0.01, 0.0)
+    size = meter.first().size_bytes
+    sizes, rate, sent = deque([size] * 4), 5 * MBIT, 0
+    while sizes:
+        size = sizes.popleft()
+        sent += size
+        now_s = sent / rate
+        ask = meter.arrived(size, 0.7 if 0.3 < now_s < 0.7 else now_s)
+        if ask is not None:
+            sizes.extend([ask.size_bytes] * ask.chunks)
+    assert meter.is_done
+    assert meter.figures().bytes_per_s == pytest.approx(rate, rel=0.05)
 
 
 @pytest.mark.parametrize("max_bytes", [1, 100_000, 512 * 1024, 1 << 20])
