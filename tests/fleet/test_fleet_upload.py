@@ -4,7 +4,7 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import BadAnswerError, ConnectionLostError, DiskFullError, UploadCorruptError
 from partition_studio.fleet.progress import never_cancelled
 from partition_studio.fleet.ssh import SshConnection, connect_ssh
+from tests.dropbear import DropbearServer, why_not
 from tests.sshd import SshServer
 
 pytestmark = pytest.mark.ssh
@@ -64,22 +65,24 @@ def sent_twice_when_cut_at(server: SshServer, path: Path, cuts: list[int]) -> li
     return again
 
 
-@pytest.mark.parametrize("before", ["", NO_SHELL], ids=["shell", "sftp"])
-def test_an_upload_cut_at_each_tenth_sends_at_most_a_mebibyte_again(tmp_path: Path, before: str) -> None:
+@pytest.mark.parametrize(("before", "tenths"), [("", range(1, 10)), (NO_SHELL, (1, 5, 9))], ids=["shell", "sftp"])
+def test_an_upload_cut_at_each_tenth_sends_at_most_a_mebibyte_again(
+    tmp_path: Path, before: str, tenths: Sequence[int]
+) -> None:
     with SshServer(tmp_path / "sshd", before=before) as server:
         path = server.home / "folder" / "big"
         again = sent_twice_when_cut_at(server, path, [len(DATA) * tenth // 10 for tenth in tenths])
         assert path.read_bytes() == DATA
         assert [file.name for file in path.parent.iterdir()] == ["big"]
     assert max(again) <= MIB
-    assert len(again) == 10
+    assert len(again) == len(tenths) + 1
 
 
 def test_a_device_that_takes_slowly_is_never_ahead_of_by_more_than_a_mebibyte(tmp_path: Path) -> None:
     with SshServer(tmp_path / "sshd") as server:
         path = server.home / "big"
         # What reads the upload stops in the middle: the studio goes on until the way there is full, and no further.
-        server.put_tool("cat", "head -c 1000000\nexec sleep 60")
+        server.put_tool("tee", 'case "$*" in *big.part) head -c 1000000 >>"$HOME/big.part"; exec sleep 60;; esac')
         connection = connect(server)
         seen: list[int] = []
 
@@ -154,4 +157,38 @@ def test_without_shell_and_sftp_both_are_named(tmp_path: Path) -> None:
         put(connect(server), server.home / "file", lambda _: None)
 
 
-# --- Dropbear --------------------------------------------------------------------------------------------------------
+# --- Dropbear, without an SFTP server --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dropbear(tmp_path: Path) -> Iterator[DropbearServer]:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    with DropbearServer(tmp_path / "dropbear") as server:
+        yield server
+
+
+def test_dropbear_takes_an_upload_that_was_cut_and_no_thread_stays(dropbear: DropbearServer) -> None:
+    threads = set(threading.enumerate())
+    path = dropbear.folder / "files" / "deep" / "big"
+    connection = connect_ssh(dropbear.address, dropbear.credentials, dropbear.trusting_host_keys())
+
+    def cut(done: int) -> None:
+        if done >= len(DATA) // 2:
+            dropbear.cut()
+
+    with pytest.raises(ConnectionLostError):
+        put(connection, path, cut)
+    connection.close()
+    again = connect_ssh(dropbear.address, dropbear.credentials, dropbear.trusting_host_keys())
+    seen: list[int] = []
+    assert put(again, path, seen.append)
+    assert len(DATA) // 2 - MIB <= seen[0]
+    assert path.read_bytes() == DATA
+    assert not put(again, path, seen.append)
+    assert again.run(["sh", "-c", "echo $1", "x", "a b"], timeout_s=20).stdout == b"a b\n"
+    again.close()
+    deadline = time.monotonic() + 20
+    while not set(threading.enumerate()) <= threads:
+        assert time.monotonic() < deadline, set(threading.enumerate()) - threads
+        time.sleep(0.02)

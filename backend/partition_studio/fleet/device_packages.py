@@ -78,11 +78,11 @@ def install(base: str, release: str, wheels: List[str], incoming: str, prove: Pr
                 raise
             finally:
                 remove_tree(incoming)
+                _forget_incoming(base)
         else:
             os.utime(os.path.join(target, "complete"))
         _make_current(base, release)
         _prune(base, release)
-        _forget_incoming(base)
     return {"release": target, "made": made}
 
 

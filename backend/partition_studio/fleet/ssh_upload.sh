@@ -3,23 +3,29 @@
 LC_ALL=C; export LC_ALL; umask 077
 path=$1 want=$2 size=$3 part="$1.part"
 say() { echo "partition-studio: $*"; }
-if command -v sha256sum >/dev/null 2>&1; then sha() { sha256sum <"$1" | cut -c1-64; }
-elif command -v openssl >/dev/null 2>&1; then sha() { openssl dgst -sha256 <"$1" | sed 's/.*= *//'; }
-else sha() { python3 -c 'import hashlib,sys;print(hashlib.sha256(open(sys.argv[1],"rb").read()).hexdigest())' "$1"; }; fi
+if command -v sha256sum >/dev/null 2>&1; then sha() { sha256sum | cut -c1-64; }
+elif command -v openssl >/dev/null 2>&1; then sha() { openssl dgst -sha256 | sed 's/.*= *//'; }
+else sha() { python3 -c 'import hashlib,sys
+h=hashlib.sha256()
+for b in iter(lambda:sys.stdin.buffer.read(65536),b""): h.update(b)
+print(h.hexdigest())'; }; fi
 free() { df -Pk "$(dirname "$path")" 2>/dev/null | awk 'NR==2 {printf "%.0f", $4 * 1024}'; }
 fail() { say "failed $1 $(free)"; exit 1; }
 problem=$(mkdir -p "$(dirname "$path")" 2>&1) || { echo "$problem" >&2; fail folder; }
-if [ -f "$path" ] && [ "$(sha "$path")" = "$want" ]; then say have; exit 0; fi
+if [ -f "$path" ] && [ "$(sha <"$path")" = "$want" ]; then say have; exit 0; fi
 have=0 sum=-
-if [ -f "$part" ]; then have=$(wc -c <"$part" | tr -d ' '); sum=$(sha "$part"); fi
+if [ -f "$part" ]; then have=$(wc -c <"$part" | tr -d ' '); sum=$(sha <"$part"); fi
 say "want $have $sum"
 read -r mode || exit 1
 [ "$mode" = resume ] || rm -f -- "$part"
-( cat >>"$part" ) ; status=$?
+# Hashed on its way: reading it again would take as long as the network does on some devices.
+strict=; tee --output-error=exit </dev/null >/dev/null 2>&1 && strict=--output-error=exit
+said=$({ { [ ! -f "$part" ] || cat <"$part"; tee -a $strict "$part"; echo "$?" >&3; } | sha; } 3>&1)
+status=${said%%[!0-9]*} sum=$(printf '%s\n' "$said" | tail -n 1)
 [ -f "$part" ] || fail write
 got=$(wc -c <"$part" | tr -d ' ')
-if [ "$status" -ne 0 ]; then rm -f -- "$part"; fail "write$status"; fi
+if [ "$status" != 0 ]; then rm -f -- "$part"; fail "write$status"; fi
 if [ "$got" -lt "$size" ]; then [ "$got" -gt 0 ] || rm -f -- "$part"; fail short; fi
-if [ "$(sha "$part")" != "$want" ]; then rm -f -- "$part"; fail corrupt; fi
+if [ "$sum" != "$want" ]; then rm -f -- "$part"; fail corrupt; fi
 problem=$(mv -f -- "$part" "$path" 2>&1) || { echo "$problem" >&2; fail rename; }
 say ok
