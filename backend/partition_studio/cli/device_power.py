@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.parse import unquote
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from partition_studio.cli.client import StudioClient
@@ -229,6 +230,8 @@ def _run(client: StudioClient, name: str, request: CalibrationIn, *, quiet: bool
     except KeyboardInterrupt:
         client.post(f"/api/jobs/{job.id}/cancel", JobOut)
         job = _follow(client, job, quiet=True)
+    for warning in job.warnings:
+        complaints.print(escape(warning), style="yellow")
     if job.state == "cancelled":
         complaints.print("cancelled; the model is what it was")
         raise typer.Exit(130)

@@ -18,6 +18,9 @@ WHOLE_DEVICE = ("wall", "board", "module")
 #: How long it is looked for a source of watts before the levels begin.
 LOOK_S = 2.0
 
+#: More than this beyond the level that was asked for is somebody else's.
+OTHERS = 0.15
+
 #: How much longer than asked a load may take to answer.
 SPARE_S = 30.0
 
@@ -120,6 +123,11 @@ class Calibration:
         self._job.stop_if_cancelled()
         if not isinstance(loaded, Loaded):
             raise BadAnswerError(f"{self._device}: the agent does not say what it saw under load")
+        if loaded.utilisation is not None and loaded.utilisation > level + OTHERS:
+            self._job.warn(
+                f"{self._device} was busy to {loaded.utilisation:.0%} where {level:.0%} was asked for: something else "
+                "runs there, and what it takes is in the watts"
+            )
         return loaded
 
 
