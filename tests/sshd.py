@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -48,10 +49,19 @@ def free_port() -> int:
 class SshServer:
     """An sshd whose user lands in `home`; `before` is shell text that runs ahead of every command (limits, noise).
 
-    With `passwords` it takes passwords, of which none is right: a test gives no account a password.
+    With `passwords` it takes passwords, of which none is right: a test gives no account a password. `options` are
+    further lines of its configuration.
     """
 
-    def __init__(self, folder: Path, *, before: str = "", key_type: str = "ed25519", passwords: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        before: str = "",
+        key_type: str = "ed25519",
+        passwords: bool = False,
+        options: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.tools = folder / "tools"
@@ -61,6 +71,7 @@ class SshServer:
         self._before = before
         self._key_type = key_type
         self._passwords = passwords
+        self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,6 +91,10 @@ class SshServer:
         """What OpenSSH itself says the host key's fingerprint is."""
         listed = subprocess.run(["ssh-keygen", "-lf", str(self._host_key)], capture_output=True, check=True, text=True)
         return listed.stdout.split()[1]
+
+    def public_key(self) -> str:
+        """The host key as a known_hosts line has it: its type and its text."""
+        return " ".join(self._host_key.with_suffix(".pub").read_text().split()[:2])
 
     def trusting_host_keys(self) -> HostKeys:
         """Return host keys that know this server already."""
@@ -230,7 +245,7 @@ class SshServer:
         ]
         if (sftp := find_sftp_server()) is not None:
             lines.append(f"Subsystem sftp {sftp}")
-        return "\n".join(lines) + "\n"
+        return "\n".join([*self._options, *lines]) + "\n"
 
 
 def _keygen(file: Path, key_type: str) -> None:

@@ -173,6 +173,7 @@ class DeviceSession:
         """
         what = f"the work on {self.spec.name}"
         while True:
+            self._require_open()
             stop_if_cancelled(cancelled, what)
             with self._lock:
                 self._require_open()

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import BinaryIO
 
 import paramiko
@@ -243,10 +242,8 @@ def _log_in(
         authenticate(
             transport,
             hop.address,
-            replace(
-                credentials if is_target else credentials.for_jump_host(),
-                identity_files=hop.key_files,
-                identities_only=hop.identities_only,
+            (credentials if is_target else credentials.for_jump_host()).with_identities(
+                hop.key_files, only=hop.identities_only
             ),
         )
     except BaseException:

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +37,12 @@ class SshCredentials:
     ssh_dir: Path | None = field(default_factory=lambda: Path.home() / ".ssh")
     identity_files: tuple[Path, ...] = ()
     identities_only: bool = False
+
+    def with_identities(self, files: tuple[Path, ...], *, only: bool) -> "SshCredentials":
+        """Return these and what the SSH config says of keys."""
+        return replace(
+            self, identity_files=(*files, *self.identity_files), identities_only=only or self.identities_only
+        )
 
     def for_jump_host(self) -> "SshCredentials":
         """Return what may be shown to a jump host: neither the device's key file nor its password."""
