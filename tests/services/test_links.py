@@ -1,12 +1,15 @@
 """What traffic tells of a link, and which figure of several is shown."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from partition_agent.protocol import STUDIO_PEER, LinkSample, MemorySample, Telemetry
+from partition_studio.fleet.links import StudioEnd
 from partition_studio.fleet.links_traffic import KEPT_S, TrafficWatch, Way
+from partition_studio.services.links import pair_of
 from partition_studio.store.database import Database, open_in
 from partition_studio.store.links import Figure, LinkStore
 
@@ -97,6 +100,45 @@ def test_an_old_bound_gives_way_to_a_lower_one() -> None:
     for second in range(3):
         found = watch.seen("b", sample(later + second, link("a>b", received=10**6 + second * 10)), WAYS)
     assert found == {BETWEEN: 10.0}
+
+
+class End(StudioEnd):
+    """An end under another name; nothing is measured with it here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Device:
+    is_local: bool
+    data_host: str
+
+
+BOARD, OTHER, HERE = Device(False, "127.0.0.2"), Device(False, "127.0.0.3"), Device(True, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "caller", "host"),
+    [
+        # The studio listens nowhere; it and what runs on its machine connect to the boards.
+        ((STUDIO_PEER, HERE), ("a", BOARD), STUDIO_PEER, "127.0.0.2"),
+        (("a", BOARD), (STUDIO_PEER, HERE), STUDIO_PEER, "127.0.0.2"),
+        ((STUDIO_PEER, HERE), ("a", HERE), STUDIO_PEER, "127.0.0.1"),
+        (("a", HERE), ("b", BOARD), "a", "127.0.0.2"),
+        (("a", BOARD), ("b", HERE), "b", "127.0.0.2"),
+        (("a", HERE), ("b", HERE), "a", "127.0.0.1"),
+        (("a", BOARD), ("b", OTHER), "a", "127.0.0.3"),
+    ],
+)
+def test_who_connects_to_whom_and_where(
+    one: tuple[str, Device], other: tuple[str, Device], caller: str, host: str
+) -> None:
+    devices = {name: device for name, device in (one, other) if name != STUDIO_PEER}
+    pair = pair_of(End(one[0]), End(other[0]), devices)
+    assert (pair.caller.name, pair.host) == (caller, host)
+    assert {pair.caller.name, pair.listener.name} == {one[0], other[0]}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from partition_agent.protocol import STUDIO_PEER, End, LinkMeasured, Telemetry
-from partition_studio.deployment.addresses import data_hosts
+from partition_studio.deployment.addresses import HasAddresses, data_hosts
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.links import AgentEnd, LinkEnd, LinkNotMeasuredError, StudioEnd, measure_link
@@ -48,7 +48,7 @@ _KEPT_DEPLOYMENTS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
     """Two peers and who of them connects to whom."""
 
     caller: LinkEnd
@@ -171,7 +171,7 @@ class LinkService:
     ) -> StudioError | None:
         """Measure a pair and keep the figures; return what went wrong."""
         try:
-            pair = _pair(one, other, sessions)
+            pair = pair_of(one, other, sessions)
             with self._measuring:
                 measured = measure_link(job.id, pair.caller, pair.listener, pair.host, seconds, MEASURE_BYTES)
         except OperationCancelledError:
@@ -191,7 +191,7 @@ class LinkService:
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
-    def _keep(self, pair: _Pair, measured: LinkMeasured, method: str) -> None:
+    def _keep(self, pair: Pair, measured: LinkMeasured, method: str) -> None:
         there = Way(pair.caller.name, pair.listener.name)
         back = Way(there.target, there.source)
         rtt_s, rtt_min_s = measured.rtt_s, measured.rtt_min_s
@@ -296,7 +296,7 @@ class LinkService:
         try:
             sessions = {name: self._devices.session(name) for name in (one, other) if name != STUDIO_PEER}
             ends = [self._studio if name == STUDIO_PEER else AgentEnd(sessions[name]) for name in (one, other)]
-            pair = _pair(ends[0], ends[1], sessions)
+            pair = pair_of(ends[0], ends[1], sessions)
             with self._measuring:
                 half = BACKGROUND_BYTES // 2
                 measured = measure_link(job, pair.caller, pair.listener, pair.host, BACKGROUND_S, half)
@@ -307,7 +307,7 @@ class LinkService:
         self._keep(pair, measured, "background")
 
 
-def _pair(one: LinkEnd, other: LinkEnd, sessions: Mapping[str, DeviceSession]) -> _Pair:
+def pair_of(one: LinkEnd, other: LinkEnd, sessions: Mapping[str, HasAddresses]) -> Pair:
     """Say who connects to whom: the studio to a device, a process on the studio's machine to a device elsewhere."""
     two = {end.name: sessions[end.name] for end in (one, other) if end.name != STUDIO_PEER}
     hosts = data_hosts(two)
@@ -315,7 +315,7 @@ def _pair(one: LinkEnd, other: LinkEnd, sessions: Mapping[str, DeviceSession]) -
     if other.name == STUDIO_PEER or (one.name in two and two[other.name].is_local and not two[one.name].is_local):
         listener = one
     caller = other if listener is one else one
-    return _Pair(caller, listener, hosts[listener.name])
+    return Pair(caller, listener, hosts[listener.name])
 
 
 def _cancel(ends: Sequence[LinkEnd], job: str) -> None:
