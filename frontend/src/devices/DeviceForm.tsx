@@ -209,7 +209,7 @@ function SshFields({ address, setAddress, login, setLogin, suggest }: SshFieldsP
         </p>
       )}
       <Group grow align="flex-start">
-        <TextInput label="Key file" description="On the studio's machine; empty: your usual keys" placeholder="~/.ssh/id_ed25519" value={login.keyFile} onChange={(event) => setLogin({ ...login, keyFile: event.currentTarget.value })} data-testid="device-key" />
+        <TextInput label="Key file" description="On the studio's machine" placeholder="your usual keys" value={login.keyFile} onChange={(event) => setLogin({ ...login, keyFile: event.currentTarget.value })} data-testid="device-key" />
         <PasswordInput label="Password" description="Only where no key lets you in" value={login.password} onChange={(event) => setLogin({ ...login, password: event.currentTarget.value })} data-testid="device-password" autoComplete="off" />
       </Group>
       {login.password !== "" && (

@@ -4,15 +4,16 @@ import { IconBolt, IconChartLine, IconChevronDown, IconChevronRight, IconFileTex
 import { useId, useState } from "react";
 import type { Device, Job } from "@/api/types";
 import { formatAgo, formatBytes, plural } from "@/app/format";
-import { ProblemCard } from "@/app/ProblemCard";
 import { JobProgress } from "@/jobs/JobProgress";
 import { useLive, useNow } from "@/live/store";
 import { Throttled } from "@/power/PowerFigure";
 import { describePower } from "@/power/words";
+import { AccessDialog, accessFor, type Access } from "./AccessDialog";
 import type { DeviceDoings } from "./actions";
 import { CheckDetails } from "./CheckDetails";
 import { describePythons, throttleWords } from "./checkGroups";
 import { DeviceSign } from "./DeviceSign";
+import { DeviceProblem } from "./HostKey";
 import type { DeviceMark } from "./palette";
 import { Reasons } from "./Reasons";
 import { STATE_WORDS } from "./words";
@@ -48,6 +49,8 @@ const LOGIN_WORDS: Record<Device["login_kept"], string | null> = { no: null, mem
 export function DeviceRow({ device, mark, busy, job, profiles, actions }: DeviceRowProps) {
   const { name, check, problem, state } = device;
   const [open, setOpen] = useState(false);
+  const [access, setAccess] = useState<Access | null>(null);
+  const help = accessFor(problem);
   const details = useId();
   const now = useNow();
   const login = LOGIN_WORDS[device.login_kept];
@@ -97,7 +100,15 @@ export function DeviceRow({ device, mark, busy, job, profiles, actions }: Device
         {login !== null && <span>{login}</span>}
         {device.agent_running && <span>agent running</span>}
       </p>
-      {problem && <ProblemCard problem={problem} />}
+      {problem && (
+        <DeviceProblem problem={problem}>
+          {help && (
+            <Button size="compact-sm" variant="default" onClick={() => setAccess(help.access)} data-testid={`access-${name}`}>
+              {help.words}
+            </Button>
+          )}
+        </DeviceProblem>
+      )}
       {check && <Reasons reasons={check.reasons} />}
       <dl className="device-dl">
         {facts(device).map(([term, value]) => (
@@ -117,6 +128,7 @@ export function DeviceRow({ device, mark, busy, job, profiles, actions }: Device
           <small>checked {formatAgo(check.checked_at, now)}</small>
         </div>
       )}
+      {access && <AccessDialog device={device} access={access} close={() => setAccess(null)} />}
       <div id={details}>{open && check && <CheckDetails check={check} />}</div>
     </li>
   );

@@ -1,10 +1,11 @@
 /** Importing an inventory file: what its hosts would be, then adding them one after the other. */
-import { Button, Checkbox, FileButton, Loader, Modal, Progress } from "@mantine/core";
+import { Button, Checkbox, FileButton, Loader, Progress } from "@mantine/core";
 import { IconFileImport } from "@tabler/icons-react";
 import { useEffect, useRef, useState, type DragEvent } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { rememberDevice } from "@/api/queries";
 import type { DeviceIn, Inventory } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
@@ -18,9 +19,9 @@ const body = (error: Problem) => ({ code: error.code, message: error.message, ne
 export function ImportDialog({ close }: { close: () => void }) {
   const [inventory, setInventory] = useState<Inventory | null>(null);
   return (
-    <Modal opened onClose={close} title="Import an inventory" size="lg" centered closeOnClickOutside={false}>
+    <Dialog onClose={close} title="Import an inventory" size="lg" closeOnClickOutside={false}>
       {inventory === null ? <ChooseFile use={setInventory} /> : <Entries inventory={inventory} back={() => setInventory(null)} close={close} />}
-    </Modal>
+    </Dialog>
   );
 }
 

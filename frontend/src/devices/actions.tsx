@@ -1,10 +1,11 @@
 /** What can be done to a device, with its dialogs. */
-import { Button, Group, Modal } from "@mantine/core";
+import { Button, Group } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useState, type ReactNode } from "react";
 import { asProblem, call, client } from "@/api/client";
 import { forgetDevice, logQuery, rememberDevice } from "@/api/queries";
-import { tellProblem } from "@/app/notify";
+import { Dialog } from "@/app/Dialog";
+import { mention, tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
 
 const ChartsDialog = lazy(() => import("@/live/ChartsDialog").then(({ ChartsDialog: found }) => ({ default: found })));
@@ -69,9 +70,10 @@ function RemoveDialog({ name, close }: { name: string; close: () => void }) {
   const remove = () => {
     setBusy(true);
     call(client.DELETE("/api/devices/{name}", { params: { path: { name } } })).then(
-      () => {
+      ({ uninstalled, note }) => {
         forgetDevice(name);
         close();
+        if (!uninstalled && note !== "") mention(`${name} is forgotten, but not cleaned`, note);
       },
       (reason: unknown) => {
         setError(reason);
@@ -80,7 +82,7 @@ function RemoveDialog({ name, close }: { name: string; close: () => void }) {
     );
   };
   return (
-    <Modal opened onClose={close} title={`Remove ${name}?`} size="sm" centered>
+    <Dialog onClose={close} title={`Remove ${name}?`} size="sm">
       <p className="dialog-text">Its agent ends, what was installed there is deleted, and the studio forgets it. Layers placed on it keep their place in the plan until you move them.</p>
       {error !== null && <ProblemCard problem={asProblem(error)} />}
       <Group justify="flex-end" mt="md">
@@ -91,16 +93,16 @@ function RemoveDialog({ name, close }: { name: string; close: () => void }) {
           Remove
         </Button>
       </Group>
-    </Modal>
+    </Dialog>
   );
 }
 
 function LogDialog({ name, close }: { name: string; close: () => void }) {
   const { data, error } = useQuery(logQuery(name));
   return (
-    <Modal opened onClose={close} title={`Agent log of ${name}`} size="xl" centered>
+    <Dialog onClose={close} title={`Agent log of ${name}`} size="xl">
       {error !== null && <ProblemCard problem={asProblem(error)} />}
       {data && (data.lines.length === 0 ? <p className="dialog-text">The agent has written nothing yet.</p> : <pre className="log" tabIndex={0}>{data.lines.join("\n")}</pre>)}
-    </Modal>
+    </Dialog>
   );
 }

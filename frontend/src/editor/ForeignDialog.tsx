@@ -1,8 +1,9 @@
 /** Plans of other tools: their files in, the person says which devices they mean, and AutoDiCE's files out. */
-import { Button, FileButton, Modal, Select, Textarea } from "@mantine/core";
+import { Button, FileButton, Select, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import type { AutodiceFiles, Device, ImportedPlan, Model } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
 import { download, fileName } from "@/app/download";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
@@ -28,14 +29,14 @@ const TITLES: Record<Foreign, string> = {
 
 export default function ForeignDialog({ what, ...props }: DialogProps & { what: Foreign }) {
   return (
-    <Modal opened onClose={props.close} title={TITLES[what]} size="lg" centered>
+    <Dialog onClose={props.close} title={TITLES[what]} size="lg">
       <div className="foreign" data-testid="foreign">
         {what === "import-autodice" && <FromAutodice {...props} />}
         {what === "import-map" && <FromMap {...props} />}
         {what === "import-cuts" && <FromCuts {...props} />}
         {what === "export-autodice" && <ToAutodice {...props} />}
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -26,7 +26,7 @@ export function LinkMatrix({ devices }: { devices: readonly string[] }) {
         <h2>Links</h2>
         <p>
           What tensors get through, encryption included; rows send, columns receive.
-          {every != null && ` Measured again in the background every ${formatDuration(every)}.`}
+          {every != null && ` Measured again in the background every ${every < 120 ? formatDuration(every) : `${Math.round(every / 60)} min`}.`}
         </p>
         <Button size="xs" variant="default" leftSection={<IconArrowsExchange size={14} />} onClick={() => task.start(call(client.POST("/api/links", { body: { devices: null, seconds: 1 } })))} disabled={devices.length === 0 || going !== undefined} loading={task.going && !going} data-testid="measure-links">
           Measure
@@ -104,7 +104,7 @@ function LinkCell({ cell, now, name }: { cell: Cell; now: number; name: string }
       <b>{describeRate(link)}</b>
       <span>{describeRoundTrip(link)}</span>
       <small>
-        {link.method === "measured" ? "" : link.method === "traffic" ? "traffic, " : "background, "}
+        {link.method === "measured" ? "" : link.method === "traffic" ? "at least (traffic), " : "background, "}
         {formatAgo(link.measured_at, now)}
       </small>
     </td>

@@ -1,10 +1,11 @@
 /** A device's figures over time: the stored history first, then what comes live; its memory, energy and stages. */
-import { Modal, SegmentedControl } from "@mantine/core";
+import { SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { asProblem } from "@/api/client";
 import { historyQuery } from "@/api/queries";
 import type { DeviceLive, History } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { throttleWords } from "@/devices/checkGroups";
@@ -26,7 +27,7 @@ export function ChartsDialog({ name, close }: { name: string; close: () => void 
   const live = latest?.live ?? null;
   const known = live !== null || (history !== null && history.points.length > 0);
   return (
-    <Modal opened onClose={close} title={`Figures of ${name}`} size={980} centered>
+    <Dialog onClose={close} title={`Figures of ${name}`} size={980}>
       <div className="charts-head">
         <SegmentedControl
           size="xs"
@@ -58,7 +59,7 @@ export function ChartsDialog({ name, close }: { name: string; close: () => void 
           {live && <StageTable live={live} />}
         </div>
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,11 +1,12 @@
 /** The networks that the studio holds; drop a file, or take an example. */
-import { ActionIcon, Button, Loader, Modal, Group, Progress } from "@mantine/core";
+import { ActionIcon, Button, Loader, Group, Progress } from "@mantine/core";
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { IconArrowRight, IconCpu2, IconFileUpload, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { devicesQuery, examplesQuery, modelsQuery, queryClient } from "@/api/queries";
 import type { Example, ModelSummary } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatCount, formatMacs, formatPercent, formatShape, plural } from "@/app/format";
 import { Header, Link } from "@/app/Header";
 import { ProblemCard } from "@/app/ProblemCard";
@@ -276,7 +277,7 @@ function RemoveModel({ model, close }: { model: ModelSummary; close: () => void 
     );
   };
   return (
-    <Modal opened onClose={close} title={`Remove ${model.name}?`} size="sm" centered>
+    <Dialog onClose={close} title={`Remove ${model.name}?`} size="sm">
       <p className="dialog-text">Its saved plans go with it. The ONNX file that you added it from stays where it is.</p>
       {problem && <ProblemCard problem={problem} />}
       <Group justify="flex-end" mt="md">
@@ -287,6 +288,6 @@ function RemoveModel({ model, close }: { model: ModelSummary; close: () => void 
           Remove
         </Button>
       </Group>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,8 +1,9 @@
 /** All about a device's power: where it is read, what stands in for a sensor, calibration, readings by hand. */
-import { Modal, Tabs } from "@mantine/core";
+import { Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { devicesQuery } from "@/api/queries";
 import type { Device } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
 import { Source } from "@/devices/CheckDetails";
 import { useLive } from "@/live/store";
 import { Calibration } from "./Calibration";
@@ -14,7 +15,7 @@ import { SettingsForm } from "./SettingsForm";
 export function PowerDialog({ name, close }: { name: string; close: () => void }) {
   const device = useQuery(devicesQuery).data?.find((one) => one.name === name);
   return (
-    <Modal opened onClose={close} title={`Power of ${name}`} size={720} centered>
+    <Dialog onClose={close} title={`Power of ${name}`} size={720}>
       {device && (
         <Tabs defaultValue="sources" keepMounted={false}>
           <Tabs.List mb="md">
@@ -43,7 +44,7 @@ export function PowerDialog({ name, close }: { name: string; close: () => void }
           </Tabs.Panel>
         </Tabs>
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,20 +1,24 @@
 /** Readings of a meter's counter, typed by hand, and the energy between them. */
-import { Button, NumberInput, Select } from "@mantine/core";
+import { Button, Checkbox, NumberInput, Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { queryClient, readingsQuery } from "@/api/queries";
 import { formatDuration } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
-import { ABSENT, formatJoules, joulesOr, wattsOr } from "./words";
+import { ABSENT, joulesOr, wattsOr } from "./words";
 
 const UNITS = { kWh: 3.6e6, Wh: 3600, J: 1 } as const;
 type Unit = keyof typeof UNITS;
+
+/** As meters show it, with every digit that was typed. */
+const formatCounter = (joules: number) => (joules < 3600 ? `${joules} J` : `${Math.round((joules / 3.6e6) * 1e6) / 1e6} kWh`);
 
 export function Readings({ name }: { name: string }) {
   const { data, error } = useQuery(readingsQuery(name));
   const [value, setValue] = useState<number | string>("");
   const [unit, setUnit] = useState<Unit>("kWh");
+  const [reset, setReset] = useState(false);
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const file = (event: FormEvent) => {
@@ -22,10 +26,11 @@ export function Readings({ name }: { name: string }) {
     if (typeof value !== "number") return;
     setSending(true);
     setProblem(null);
-    call(client.POST("/api/devices/{name}/meter-readings", { params: { path: { name } }, body: { energy_j: value * UNITS[unit], read_at: null } }))
+    call(client.POST("/api/devices/{name}/meter-readings", { params: { path: { name } }, body: { energy_j: value * UNITS[unit], read_at: null, reset } }))
       .then(
         () => {
           setValue("");
+          setReset(false);
           return queryClient.invalidateQueries({ queryKey: ["readings", name] });
         },
         (reason: unknown) => setProblem(asProblem(reason)),
@@ -42,6 +47,9 @@ export function Readings({ name }: { name: string }) {
           File the reading
         </Button>
       </form>
+      {data && data.length > 0 && (
+        <Checkbox size="xs" label="The meter was set back or changed since the last reading" checked={reset} onChange={(event) => setReset(event.currentTarget.checked)} />
+      )}
       {problem && <ProblemCard problem={problem} />}
       {error && <ProblemCard problem={asProblem(error)} />}
       {data && data.length > 0 && (
@@ -60,7 +68,7 @@ export function Readings({ name }: { name: string }) {
             {data.map((reading) => (
               <tr key={reading.id}>
                 <th scope="row">{new Date(reading.read_at).toLocaleString()}</th>
-                <td>{formatJoules(reading.energy_j)}</td>
+                <td>{formatCounter(reading.energy_j)}</td>
                 <td>{reading.since_s === null ? ABSENT : formatDuration(reading.since_s)}</td>
                 <td>{joulesOr(reading.since_energy_j)}</td>
                 <td>{wattsOr(reading.mean_power_w)}</td>

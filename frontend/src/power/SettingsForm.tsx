@@ -90,7 +90,7 @@ export function SettingsForm({ device }: { device: Device }) {
       </fieldset>
       <fieldset>
         <legend>A shunt</legend>
-        <NumberInput label="Resistance of the INA219 or INA226 shunt, ohms" min={0} max={10} step={0.01} decimalScale={6} value={shunt} onChange={setShunt} placeholder="as the driver says" w={330} data-testid="shunt" />
+        <NumberInput label="Shunt of the INA219 or INA226, in ohms" min={0} max={10} step={0.01} decimalScale={6} value={shunt} onChange={setShunt} placeholder="as the driver says" w={330} data-testid="shunt" />
       </fieldset>
       <fieldset>
         <legend>Declared watts</legend>

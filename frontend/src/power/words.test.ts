@@ -8,7 +8,7 @@ describe("watts and joules", () => {
   it.each([[0, "0.00 W"], [0.05, "50 mW"], [5.123, "5.12 W"], [12.34, "12.3 W"], [250, "250 W"]])("%d watts", (watts, text) => {
     expect(plain(formatWatts(watts))).toBe(text);
   });
-  it.each([[0, "0 J"], [0.000_5, "500 µJ"], [0.0123, "12.3 mJ"], [0.25, "0.25 J"], [1500, "1500 J"], [36_000, "36.0 kJ"]])("%d joules", (joules, text) => {
+  it.each([[0, "0 J"], [0.000_5, "500 µJ"], [0.0123, "12.3 mJ"], [0.25, "0.25 J"], [1500, "1500 J"], [36_000, "36.0 kJ"], [36e6, "36.00 MJ"]])("%d joules", (joules, text) => {
     expect(plain(formatJoules(joules))).toBe(text);
   });
   it("an absent figure is a dash, never 0", () => {

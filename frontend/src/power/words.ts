@@ -29,7 +29,7 @@ export function formatJoules(joules: number): string {
   if (size < 0.000_999_5) return `${(joules * 1e6).toPrecision(3)}\u202fµJ`;
   if (size < 0.099_95) return `${(joules * 1000).toPrecision(3)}\u202fmJ`;
   if (size < 9999.5) return `${joules.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0)}\u202fJ`;
-  return `${(joules / 1000).toPrecision(3)}\u202fkJ`;
+  return size < 999_500 ? `${(joules / 1000).toPrecision(3)}\u202fkJ` : `${(joules / 1e6).toFixed(size < 99.95e6 ? 2 : 0)}\u202fMJ`;
 }
 
 export const wattsOr = (watts: number | null | undefined): string => (watts == null ? ABSENT : formatWatts(watts));

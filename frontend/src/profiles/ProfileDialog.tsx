@@ -1,11 +1,12 @@
 /** Profiling a device: choose a model, watch it being measured, look at what was measured. */
-import { ActionIcon, Button, Checkbox, Modal, NumberInput, Select, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, NumberInput, Select, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { IconStopwatch, IconTrash } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { asProblem, call, client } from "@/api/client";
 import { modelsQuery, profilesQuery, queryClient } from "@/api/queries";
 import type { ProfileSummary } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
 import { formatAgo, formatDuration } from "@/app/format";
 import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
@@ -19,9 +20,9 @@ import { describeConditions } from "./table";
 export function ProfileDialog({ name, close }: { name: string; close: () => void }) {
   const [shown, setShown] = useState<number | null>(null);
   return (
-    <Modal opened onClose={close} title={`Profile of ${name}`} size={920} centered>
+    <Dialog onClose={close} title={`Profile of ${name}`} size={920}>
       {shown === null ? <Overview name={name} show={setShown} /> : <ProfileResult id={shown} back={() => setShown(null)} />}
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -82,11 +83,12 @@ function Overview({ name, show }: { name: string; show: (id: number) => void }) 
           <caption>Measured on this device</caption>
           <thead>
             <tr>
-              {["Model", "In one go", "Fused, summed", "Alone, summed", "Conditions", "Measured", ""].map((title) => (
+              {["Model", "In one go", "Fused, summed", "Alone, summed", "Conditions", "Measured"].map((title) => (
                 <th key={title} scope="col">
                   {title}
                 </th>
               ))}
+              <td />
             </tr>
           </thead>
           <tbody>

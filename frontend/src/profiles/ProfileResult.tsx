@@ -51,8 +51,8 @@ function Shown({ profile }: { profile: Profile }) {
           <dt>Energy of a run</dt>
           <dd>
             <Amount text={joulesOr(energy?.gross_j)} from={energy} />
+            <small>{energy === null ? "no source" : `net ${joulesOr(energy.net_j)} · ${describeProvenance(energy)}`}</small>
           </dd>
-          <small>{energy === null ? "no source" : `net ${joulesOr(energy.net_j)} · ${describeProvenance(energy)}`}</small>
         </div>
       </dl>
       {profile.warnings.length > 0 && (
@@ -71,8 +71,10 @@ function Sum({ term, value, note }: { term: string; value: string; note: string 
   return (
     <div>
       <dt>{term}</dt>
-      <dd>{value}</dd>
-      <small>{note}</small>
+      <dd>
+        {value}
+        <small>{note}</small>
+      </dd>
     </div>
   );
 }
