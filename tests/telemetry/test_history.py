@@ -3,7 +3,17 @@
 import pytest
 
 from partition_studio.schemas import HistoryOut
-from partition_studio.telemetry.history import KeptSample, frames_between, frames_of, history_of, kept_figures
+from partition_studio.telemetry.history import (
+    SAMPLES_PER_STEP,
+    THIN_EVERY,
+    KeptSample,
+    frames_between,
+    frames_of,
+    history_of,
+    kept_figures,
+    step_of,
+    stride_of,
+)
 from tests.telemetry.samples import sample
 
 END_S = 1_800_000_000.0
@@ -34,6 +44,15 @@ def test_what_was_not_sampled_is_a_gap_and_not_nothing() -> None:
 def test_a_step_is_never_finer_than_the_samples_lie() -> None:
     assert history([kept(1)], seconds=10, points=1000).step_s == 2
     assert history([kept(1)], seconds=7 * 86400, points=2000).step_s > 60
+
+
+@pytest.mark.parametrize("seconds", [60, 600, 3600, 86400, 7 * 86400])
+@pytest.mark.parametrize("points", [2, 60, 300, 2000])
+def test_every_step_has_samples_enough_and_none_has_far_too_many(seconds: float, points: int) -> None:
+    step_s = step_of(seconds, points)
+    stride = stride_of(step_s)
+    assert THIN_EVERY % stride == 0
+    assert stride == 1 or step_s / stride >= SAMPLES_PER_STEP
 
 
 def test_power_of_another_source_is_left_out_of_the_line() -> None:

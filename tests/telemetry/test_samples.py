@@ -59,6 +59,11 @@ def test_what_is_missing_is_counted_but_for_what_the_device_still_has(store: Sam
     assert store.missing("b", 0, {}) == 0
 
 
+def test_of_many_samples_some_are_enough(store: SampleStore) -> None:
+    store.add([stored(n) for n in range(25)])
+    assert [sample.sequence for sample in store.between("a", 0, 1e9, every=10)] == [0, 10, 20]
+
+
 def test_old_samples_are_thinned_then_deleted_and_those_of_removed_devices_too(store: SampleStore) -> None:
     store.add([stored(n) for n in range(200)])
     store.add([stored(n, device="gone") for n in range(3)])

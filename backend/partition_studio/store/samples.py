@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, and_, delete, func, literal, select
+from sqlalchemy import ColumnElement, Integer, and_, delete, func, literal, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import aliased
@@ -65,14 +65,16 @@ class SampleStore:
         with self._database.session() as session, session.begin():
             session.execute(dialect.insert(TelemetryRow).on_conflict_do_nothing(), rows)
 
-    def between(self, device: str, begin_s: float, end_s: float) -> list[StoredSample]:
-        """Return a device's samples of `[begin_s, end_s)` in the order of time."""
+    def between(self, device: str, begin_s: float, end_s: float, *, every: int = 1) -> list[StoredSample]:
+        """Return a device's samples of `[begin_s, end_s)` in the order of time; of `every` so many, one."""
         row = TelemetryRow
         query = (
             select(row.device, row.ring, row.sequence, row.at_s, row.incarnation, row.figures)
             .where(row.device == device, row.at_s >= begin_s, row.at_s < end_s)
             .order_by(row.at_s)
         )
+        if every > 1:
+            query = query.where(_is_one_of(every))
         with self._database.session() as session:
             return [StoredSample(*found) for found in session.execute(query)]
 
@@ -115,8 +117,7 @@ class SampleStore:
 
     def thin(self, before_s: float, *, keep_every: int) -> None:
         """Keep every so manieth of the samples older than `before_s`."""
-        sequence: ColumnElement[int] = TelemetryRow.sequence % literal(keep_every, Integer)
-        self._delete(and_(TelemetryRow.at_s < before_s, sequence != 0))
+        self._delete(and_(TelemetryRow.at_s < before_s, not_(_is_one_of(keep_every))))
 
     def delete_before(self, before_s: float) -> None:
         """Delete the samples older than that."""
@@ -149,6 +150,11 @@ class SampleStore:
                     )
             if len(found) < DELETE_ROWS:
                 return
+
+
+def _is_one_of(every: int) -> ColumnElement[bool]:
+    remainder: ColumnElement[int] = TelemetryRow.sequence % literal(every, Integer)
+    return remainder == 0
 
 
 class SampleWriter:

@@ -18,6 +18,11 @@ FULL_S = 24 * 3600.0
 KEPT_S = 7 * 24 * 3600.0
 THIN_EVERY = 60
 
+_DIVISORS = [divisor for divisor in range(1, THIN_EVERY + 1) if THIN_EVERY % divisor == 0]
+
+#: More samples make the mean of a step no better than a person sees.
+SAMPLES_PER_STEP = 20
+
 #: Deployments on one device whose frames are counted.
 MAX_DEPLOYMENTS = 16
 
@@ -117,6 +122,11 @@ def step_of(seconds: float, points: int) -> float:
     """Return the distance of the points: no finer than the samples lie, so that a point without any is a gap."""
     thin_s = 1.5 * THIN_EVERY if seconds > FULL_S else 0.0
     return max(seconds / points, MIN_STEP_S, thin_s)
+
+
+def stride_of(step_s: float) -> int:
+    """Return of how many samples one is enough for points that lie so far apart; the samples that are kept have it."""
+    return max(divisor for divisor in _DIVISORS if divisor <= max(step_s / SAMPLES_PER_STEP, 1.0))
 
 
 def history_of(
