@@ -17,6 +17,7 @@ from partition_studio.fleet.errors import BadAnswerError, DeviceFileError, DiskF
 from partition_studio.fleet.parse import decode_lines, parse_facts
 from partition_studio.fleet.probe_bundle import check_script
 from partition_studio.fleet.ssh import connect_ssh
+from tests.dropbear import DropbearServer, why_not
 from tests.fleet.conftest import PATIENCE
 from tests.sshd import SshServer, find_sftp_server
 
@@ -99,6 +100,20 @@ def test_a_board_is_seen_as_it_is_and_nothing_is_left_on_it(look: Look, tmp_path
 )
 def test_it_is_told_whether_there_is_sftp(look: Look, before: str, offered: bool) -> None:
     assert look(before).facts.has_sftp is offered
+
+
+@pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+def test_a_dropbear_is_checked_and_stays_connected(tmp_path: Path) -> None:
+    with DropbearServer(tmp_path / "dropbear") as server:
+        connection = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), PATIENCE)
+        try:
+            check = check_device(connection)
+            # Whether it finds one depends on what else is installed; that it says so does not.
+            assert check.facts.has_sftp is not None
+            assert check.python is not None
+            assert connection.run(["echo", "still here"], timeout_s=20).stdout == b"still here\n"
+        finally:
+            connection.close()
 
 
 def test_a_32_bit_system_below_a_64_bit_kernel_is_32_bit(look: Look, tmp_path: Path) -> None:
