@@ -16,6 +16,7 @@ from tests.agent.rig import DEADLINE_S, AgentProcess, Control, Rig, chain, wait_
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from partition_agent.lease import RELEASE_S, Lease, Visitor
 from partition_agent.protocol import (
     AgentInfo,
     Call,
@@ -284,3 +285,93 @@ def test_reply_numbers_are_those_of_the_calls(agent: AgentProcess) -> None:
         message = agent.control.next()
         found += [message.id] if isinstance(message, Reply) else []
     assert found == [900, 3]
+
+
+# --- whom it serves ---------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_serves_the_first_studio_and_tells_others_who_that_is(agent: AgentProcess) -> None:
+    first, second = Control(agent.state), Control(agent.state)
+    mine = first.call(Hello(studio="a", studio_host="desk"))
+    assert isinstance(mine, AgentInfo)
+    assert mine.held_by == ""
+    theirs = second.call(Hello(studio="b", studio_host="attic"))
+    assert isinstance(theirs, AgentInfo)
+    assert theirs.held_by == "desk"
+    for request in (Configure(device="d"), End(deployment="d")):
+        assert isinstance(first.call(request), Done)
+        refused = refusal(second.call(request))
+        assert refused.code == "held"
+        assert "desk" in refused.message
+    first.close()
+    second.close()
+
+
+def test_a_studio_keeps_its_agent_over_a_lost_connection_and_with_several(agent: AgentProcess) -> None:
+    first = Control(agent.state)
+    first.call(Hello(studio="a", studio_host="desk"))
+    first.close()
+    other, again = Control(agent.state), Control(agent.state)
+    assert refusal(other.call(End(deployment="d"))).code == "held"
+    assert isinstance(again.call(Hello(studio="a", studio_host="desk")), AgentInfo)
+    assert isinstance(again.call(End(deployment="d")), Done)
+    other.close()
+    again.close()
+
+
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def visitor_of(lease: Lease, studio: str) -> Visitor:
+    visitor = Visitor()
+    lease.hello(visitor, studio, f"host of {studio}")
+    return visitor
+
+
+def test_a_studio_that_went_away_and_left_nothing_loses_the_agent_after_a_while() -> None:
+    clock = Hands()
+    lease = Lease(lambda: False, clock)
+    owner = visitor_of(lease, "a")
+    clock.now_s += 10 * RELEASE_S
+    assert lease.held_by(visitor_of(lease, "b")) == "host of a", "it is still connected"
+    lease.left(owner)
+    clock.now_s += RELEASE_S
+    assert lease.held_by(visitor_of(lease, "b")) == "host of a"
+    clock.now_s += 1
+    late = visitor_of(lease, "b")
+    assert lease.held_by(late) is None
+    assert lease.held_by(visitor_of(lease, "a")) == "host of b"
+
+
+def test_a_studio_that_left_a_deployment_keeps_the_agent_until_it_is_back() -> None:
+    clock = Hands()
+    lease = Lease(lambda: True, clock)
+    lease.left(visitor_of(lease, "a"))
+    clock.now_s += 1000 * RELEASE_S
+    assert lease.held_by(visitor_of(lease, "b")) == "host of a"
+    assert lease.held_by(visitor_of(lease, "a")) is None
+
+
+def test_who_says_no_name_is_served_as_long_as_nobody_owns_the_agent() -> None:
+    lease = Lease(lambda: False, Hands())
+    anonymous = visitor_of(lease, "")
+    assert lease.held_by(anonymous) is None
+    visitor_of(lease, "a")
+    assert lease.held_by(anonymous) == "host of a"
+
+
+def test_a_greeting_said_twice_counts_once() -> None:
+    clock = Hands()
+    lease = Lease(lambda: False, clock)
+    owner = visitor_of(lease, "a")
+    lease.hello(owner, "a", "host of a")
+    lease.left(owner)
+    clock.now_s += RELEASE_S + 1
+    assert lease.held_by(visitor_of(lease, "b")) is None

@@ -14,7 +14,9 @@ def looks_like_ini(text: str) -> bool:
     for line in text.splitlines():
         line = line.strip()
         if line and line[0] not in "#;" and line != "---":
-            return _SECTION.fullmatch(line) is not None or re.match(r"[^\s:{\[-]\S*(\s+\w+=|\s*$)", line) is not None
+            first, *rest = line.split()
+            host = first[0] not in "{[-'\"" and not first.endswith(":") and all("=" in word for word in rest[:1])
+            return host or _SECTION.fullmatch(line) is not None
     return False
 
 

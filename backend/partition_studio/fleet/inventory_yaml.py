@@ -18,8 +18,8 @@ class _Loader(yaml.SafeLoader):
     """Plain values only; Ansible's own tags become markers, and every other tag is refused."""
 
 
-def _unevaluated(_loader: _Loader, suffix: str, _node: yaml.Node) -> Unevaluated:
-    return Unevaluated(f"!{suffix[:40]}")
+def _unevaluated(_loader: _Loader, _suffix: str, node: yaml.Node) -> Unevaluated:
+    return Unevaluated(str(node.tag)[:40])
 
 
 for _tag in ("!vault", "!unsafe", "!vault-encrypted"):
