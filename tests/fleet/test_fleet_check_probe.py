@@ -221,3 +221,20 @@ def test_each_accelerator_is_known_by_what_the_kernel_shows_of_it(
 def test_a_machine_without_accelerators_has_none(tmp_path: Path) -> None:
     root = make(tmp_path, {"/sys/class/drm/card0/device/vendor": "0x1234\n"})
     assert probe_accelerators.accelerators(root) == []
+
+
+def test_power_sources_are_those_that_the_agents_own_readers_find(tmp_path: Path) -> None:
+    monitor = "/sys/bus/i2c/devices/1-0040"
+    root = make(
+        tmp_path,
+        {
+            f"{monitor}/name": "ina3221\n",
+            f"{monitor}/hwmon/hwmon3/in1_label": "VDD_IN\n",
+            f"{monitor}/hwmon/hwmon3/in1_input": "5000\n",
+            f"{monitor}/hwmon/hwmon3/curr1_input": "1200\n",
+        },
+    )
+    sources = probe_script.power(root)
+    assert sources is not None
+    (found,) = (source for source in sources if source["source"] == "ina3221")
+    assert (found["scope"], found["method"], found["usable"]) == ("module", "sampled", True)

@@ -153,6 +153,8 @@ class Rollout:
             written = self._for_runtimes(parts, agents)
             if written is not parts:
                 # What is proved is what is sent.
+                for device in self.spec.graph.devices:
+                    self._board.step(device, "push", "proving the parts anew, written for the oldest runtime")
                 verification = self._prove(written)
                 verification.require_equal()
             shares = self.manifest.shares
