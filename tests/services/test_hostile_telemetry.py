@@ -71,3 +71,18 @@ def test_of_a_history_only_what_was_asked_for_is_taken() -> None:
     ):
         with pytest.raises(StudioError):
             _chunk(wrong, "ring")
+
+
+def test_samples_of_a_ring_are_dated_by_the_studio_though_the_devices_clock_is_an_hour_off(
+    studio: RunningStudio,
+) -> None:
+    telemetry = studio.services.telemetry
+    now_s = time.time()
+    telemetry.take("a", msgspec.structs.replace(sample(500), unix_s=now_s - 3600))
+    same_start = msgspec.structs.replace(sample(440), unix_s=12345.0)
+    assert telemetry._time_of("a", same_start) == pytest.approx(now_s - 60, abs=5)
+    earlier_start = msgspec.structs.replace(sample(99_000, incarnation="earlier"), unix_s=now_s - 3600 - 120)
+    assert telemetry._time_of("a", earlier_start) == pytest.approx(now_s - 120, abs=5)
+    for odd_s in (0.0, 9e11):
+        odd = msgspec.structs.replace(earlier_start, unix_s=odd_s)
+        assert now_s - 8 * 86400 < telemetry._time_of("a", odd) <= time.time()
