@@ -186,7 +186,7 @@ def _measure(network: Network, stages: Sequence[Stage], folder: Path, rounds: in
                 begin_s = time.process_time()
                 runnable.run(feeds[name])
                 times.append(time.process_time() - begin_s)
-            rounds_s[name].append(min(times))
+            rounds_s[name].append(statistics.median(times))
     whole_s = statistics.median(rounds_s["whole"])
     return {
         name: whole_s * statistics.median(value / whole for value, whole in zip(values, rounds_s["whole"], strict=True))

@@ -140,7 +140,9 @@ class _Measuring:
         self._next()
         seconds_s = min(max(1.0, 20 * run_s), order.budget_s * _WHOLE)
         busy_s = time.monotonic()
-        measured = sustained(whole.run, max(seconds_s, order.sustain_s), limited=order.limited)
+        measured = sustained(
+            whole.run, max(seconds_s, order.sustain_s), limited=order.limited or None, threads=order.threads
+        )
         busy = (busy_s, time.monotonic())
         peak_bytes = process_memory().peak_bytes
         provider = whole.provider
@@ -204,7 +206,9 @@ class _Measuring:
         graph = graph_of(Path(MODEL))
         session = self._session(optimised=False, trace="layers")
         times = traced(session, len(graph.nodes), order.budget_s * _LAYERS)
-        alone = sustained(session.run, min(order.budget_s * 0.15, 1.0), limited=order.limited)
+        alone = sustained(
+            session.run, min(order.budget_s * 0.15, 1.0), limited=order.limited or None, threads=order.threads
+        )
         return layer_times(graph, times, _factor(alone.median_s, session_s, sum_of_medians(times)))
 
 

@@ -29,6 +29,9 @@ MIN_RUNS = 5
 _MOST_EVENTS = 30_000
 _MOST_RUNS = 300
 
+#: A thread that gets less of its core than this is stopped, by a quota or by others.
+_WHOLE_CORE = 0.9
+
 #: Runs that waited hardly more than the best are as good as it.
 _SAME = 1.02
 
@@ -166,31 +169,40 @@ def calm(runs: Sequence[Run]) -> List[int]:
     return [number for number, wait in enumerate(waits) if wait <= max(bound, min(waits) * _SAME)]
 
 
-def sustained(run: Callable[[], float], seconds_s: float, *, limited: bool) -> Measured:
+def sustained(run: Callable[[], float], seconds_s: float, *, limited: Optional[bool], threads: int = 1) -> Measured:
     """Measure runs one after the other for about `seconds_s`.
 
-    Where a quota limits the processor time, what counts is the mean of windows, the pauses between runs included;
-    else runs that others did not disturb.
+    Where a quota limits the processor time (`limited`), what counts is the mean of windows, the pauses in them
+    included; else runs that others did not disturb. None: see whether one thread gets a core all the time, for not
+    every quota can be read from inside.
     """
     begin_s = time.perf_counter()
-    values: List[float] = []
+    runs: List[Run] = []
+    while len(runs) < MIN_RUNS or time.perf_counter() - begin_s < seconds_s:
+        runs.append(timed(run))
+    if limited is None:
+        got = sum(each.cpu_s for each in runs) / sum(each.seconds for each in runs)
+        limited = threads == 1 and got < _WHOLE_CORE
     if limited:
-        runs = 0
-        while len(values) < MIN_WINDOWS or time.perf_counter() - begin_s < seconds_s:
-            window_s, count = time.perf_counter(), 0
-            while count == 0 or time.perf_counter() - window_s < WINDOW_S:
-                run()
-                count += 1
-            values.append((time.perf_counter() - window_s) / count)
-            runs += count
+        while time.perf_counter() - begin_s < WINDOW_S * MIN_WINDOWS:
+            runs.append(timed(run))
+        values = _windows(runs)
     else:
-        single: List[Run] = []
-        while len(single) < MIN_RUNS or time.perf_counter() - begin_s < seconds_s:
-            single.append(timed(run))
-        runs = len(single)
-        values = undisturbed([single[n].seconds for n in calm(single)])
+        values = undisturbed([runs[n].seconds for n in calm(runs)])
     lower, upper = quartiles(values)
-    return Measured(median(values), upper - lower, runs)
+    return Measured(median(values), upper - lower, len(runs))
+
+
+def _windows(runs: Sequence[Run]) -> List[float]:
+    """Return the mean seconds of a run in each window of some time."""
+    means: List[float] = []
+    spent_s, count = 0.0, 0
+    for each in runs:
+        spent_s, count = spent_s + each.seconds, count + 1
+        if spent_s >= WINDOW_S:
+            means.append(spent_s / count)
+            spent_s, count = 0.0, 0
+    return means or [spent_s / count]
 
 
 def traced(session: Session, kernels: int, budget_s: float) -> Dict[str, Times]:
