@@ -214,6 +214,12 @@ def test_a_python_that_never_answers_costs_ten_seconds_and_no_more(look: Look, t
     assert check.verdict != "cannot"
 
 
+def test_an_old_busybox_with_another_timeout_is_checked_without_it(look: Look, tmp_path: Path) -> None:
+    check = look(tools(tmp_path / "bin", timeout='[ "$1" = -t ] || { echo "no such program: $1" >&2; exit 127; }'))
+    assert check.python is not None
+    assert check.facts.broken_pythons == ()
+
+
 def test_python_3_6_can_tell_all_but_the_power_sources() -> None:
     candidates = [*Path.home().glob(".pyenv/versions/3.6.*/bin/python3.6"), Path("/usr/bin/python3.6")]
     found = next((path for path in candidates if path.exists()), None)

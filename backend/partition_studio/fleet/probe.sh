@@ -16,8 +16,8 @@ if [ -r /etc/os-release ]; then say os_release "$(. /etc/os-release; printf '%s'
 version='import sys,platform,struct
 print("%d.%d.%d %s %d %s" % (sys.version_info[0], sys.version_info[1], sys.version_info[2],
   platform.python_implementation(), struct.calcsize("P") * 8, sys.executable))'
-# A Python that never answers must not take the whole check with it.
-if command -v timeout >/dev/null 2>&1; then within() { timeout "$@"; }; else within() { shift; "$@"; }; fi
+# A Python that never answers must not take the whole check with it. Old busybox knows another `timeout`.
+if timeout 5 true >/dev/null 2>&1; then within() { timeout "$@"; }; else within() { shift; "$@"; }; fi
 chosen=
 for minor in 14 13 12 11 10 9 8 7 6 any; do
   name=python3.$minor; [ "$minor" = any ] && name=python3
