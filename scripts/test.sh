@@ -38,6 +38,8 @@ step() { # NAME COMMAND...
 }
 
 need ssh openssh-server sshd
+# Tests with Dropbear are skipped, with the reason, where it is not there.
+has_program dropbear || apt_install dropbear-bin || true
 need browser chromium chromium chromium-browser google-chrome
 
 step "checks" scripts/lint.sh

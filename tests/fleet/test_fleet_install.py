@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from partition_agent.protocol import PROTOCOL_VERSION, AgentInfo, Hello
 from partition_studio.fleet.agent_client import AgentClient
 from partition_studio.fleet.agent_process import find_running, start_agent, stop_agent
-from partition_studio.fleet.check import DeviceCheck, check_device
-from partition_studio.fleet.device_python import call_device
-from partition_studio.fleet.errors import DiskFullError, InstallFailedError, OperationCancelledError
+from partition_studio.fleet.check import check_device
+from partition_studio.fleet.device_files import DeviceProblemError
+from partition_studio.fleet.device_packages import install_bundle
+from partition_studio.fleet.errors import DiskFullError, OperationCancelledError
+from partition_studio.fleet.facts import DeviceCheck
 from partition_studio.fleet.install import ensure_installed, uninstall
 from partition_studio.fleet.lock import target_of
 from partition_studio.fleet.progress import Progress, ignore_progress, never_cancelled
@@ -53,11 +56,25 @@ def tree(home: Path) -> list[str]:
     return sorted(str(path.relative_to(home)) for path in home.rglob("*"))
 
 
-def test_a_wheelhouse_is_one_tar_whose_digest_is_told(wheelhouse: Wheelhouse, cache: WheelhouseCache) -> None:
-    assert hashlib.sha256(wheelhouse.bundle.read_bytes()).hexdigest() == wheelhouse.bundle_sha256
-    assert wheelhouse.bundle.stat().st_size == wheelhouse.bundle_bytes < wheelhouse.unpacked_bytes
+def test_a_wheelhouse_is_wheels_whose_digests_are_told(wheelhouse: Wheelhouse, cache: WheelhouseCache) -> None:
+    for wheel in wheelhouse.wheels:
+        assert hashlib.sha256(wheel.path.read_bytes()).hexdigest() == wheel.sha256
+        assert wheel.path.stat().st_size == wheel.size_bytes < wheel.unpacked_bytes
     assert re.fullmatch("[0-9a-f]{64}", wheelhouse.digest)
     assert cache.get(wheelhouse.target, ignore_progress, never_cancelled) == wheelhouse
+
+
+def test_the_bundle_is_one_tar_of_the_same_wheels(
+    wheelhouse: Wheelhouse, cache: WheelhouseCache, tmp_path: Path
+) -> None:
+    bundle = cache.bundle(wheelhouse)
+    assert hashlib.sha256(bundle.path.read_bytes()).hexdigest() == bundle.sha256
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    shutil.copy(bundle.path, incoming / "bundle.tar")
+    made = install_bundle(str(tmp_path / "base"), "r", str(incoming / "bundle.tar"))
+    assert (Path(made["release"]) / "site" / "onnxruntime").is_dir()
+    assert not incoming.exists()
 
 
 def test_install_start_talk_stop_and_remove(
@@ -71,7 +88,6 @@ def test_install_start_talk_stop_and_remove(
     base = Path(installed.base_dir)
     assert (base / "current").resolve() == Path(installed.release_dir or "")
     assert not list(base.rglob("*.whl")), "the wheels are not kept"
-    assert not list(base.rglob("pip")), "nor is pip"
 
     again: list[Progress] = []
     assert ensure_installed(patient, check, cache, again.append) == installed
@@ -96,86 +112,26 @@ def test_install_start_talk_stop_and_remove(
     assert tree(server.home) == []
 
 
-def test_a_full_disk_while_unpacking_leaves_no_release(
-    server: SshServer, patient: SshConnection, check: DeviceCheck, wheelhouse: Wheelhouse
-) -> None:
-    assert check.python is not None
-    base = Path(check.facts.base)
-    bundle = base / "incoming" / f"{wheelhouse.bundle_sha256}.tar"
-    with wheelhouse.bundle.open("rb") as file:
-        patient.upload(
-            file,
-            wheelhouse.bundle_bytes,
-            str(bundle),
-            sha256=wheelhouse.bundle_sha256,
-            progress=lambda _: None,
-            cancelled=never_cancelled,
-        )
-    server.set_before("ulimit -f 20000")
-    with pytest.raises(DiskFullError):
-        call_device(
-            patient,
-            check.python.path,
-            "install",
-            {"base": str(base), "release": "r", "bundle": str(bundle)},
-            answer=dict[str, str],
-            timeout_s=120,
-        )
-    assert tree(base) == [".lock", "releases"]
-
-
-def test_too_little_room_is_refused_before_anything_is_sent(
+def test_a_limit_on_file_sizes_is_a_full_disk_and_cleaned_up(
     server: SshServer, patient: SshConnection, check: DeviceCheck, cache: WheelhouseCache
 ) -> None:
     server.set_before("ulimit -f 100")
     with pytest.raises(DiskFullError, match=re.escape(check.facts.base)):
         ensure_installed(patient, check, cache)
-    assert not list(server.home.rglob("*.tar*"))
+    assert not list(server.home.rglob("*.whl*"))
 
 
-def test_a_bundle_that_holds_anything_but_wheels_is_refused(
-    server: SshServer, patient: SshConnection, check: DeviceCheck, tmp_path: Path
-) -> None:
-    assert check.python is not None
+def test_a_bundle_that_holds_anything_but_wheels_is_refused(tmp_path: Path) -> None:
     for name in ("link", "file.txt"):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "file.txt").write_text("x")
         (folder / "link").symlink_to("/etc/passwd")
-        bundle = server.home / "base" / "incoming" / "bundle.tar"
-        bundle.parent.mkdir(parents=True)
+        bundle = folder / "bundle.tar"
         subprocess.run(["tar", "-C", str(folder), "-cf", str(bundle), name], check=True)
-        with pytest.raises(InstallFailedError, match=name):
-            call_device(
-                patient,
-                check.python.path,
-                "install",
-                {"base": str(server.home / "base"), "release": "r", "bundle": str(bundle)},
-                answer=dict[str, str],
-                timeout_s=120,
-            )
-        assert tree(server.home / "base") == [".lock", "releases"]
-
-
-def test_old_releases_go_but_the_one_before_stays(
-    server: SshServer, patient: SshConnection, check: DeviceCheck
-) -> None:
-    assert check.python is not None
-    base = server.home / "base"
-    for number in range(3):
-        folder = base / "releases" / f"release{number}"
-        folder.mkdir(parents=True)
-        (folder / "complete").write_text("{}")
-        call_device(
-            patient,
-            check.python.path,
-            "install",
-            {"base": str(base), "release": folder.name, "bundle": str(base / "incoming" / "x.tar")},
-            answer=dict[str, str],
-            timeout_s=60,
-        )
-        assert (base / "current").resolve() == folder
-    assert sorted(path.name for path in (base / "releases").iterdir()) == ["release1", "release2"]
+        with pytest.raises(DeviceProblemError, match=name):
+            install_bundle(str(tmp_path / "base"), "r", str(bundle))
+    assert not (tmp_path / "base").exists()
 
 
 def test_a_cancelled_installation_is_not_there(

@@ -13,7 +13,7 @@ from partition_studio.fleet.agent_wheel import build_agent_wheel
 from partition_studio.fleet.errors import WheelhouseError
 from partition_studio.fleet.lock import Lock, Target, read_agent_lock
 from partition_studio.fleet.progress import ignore_progress, never_cancelled
-from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.fleet.wheelhouse import WheelhouseCache, errors_of_pip
 
 PYTHONS = [(3, minor, 0) for minor in range(8, 15)]
 
@@ -31,7 +31,7 @@ def names(target: Target) -> dict[str, str]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_has_what_the_agent_needs_once_for_every_python(python: tuple[int, int, int]) -> None:
     found = names(Target(python, "aarch64", (2, 36)))
-    assert {"onnxruntime", "numpy", "pyzmq", "msgspec", "websockets", "pip"} <= set(found)
+    assert {"onnxruntime", "numpy", "pyzmq", "msgspec", "websockets"} <= set(found)
     assert not {"pyreadline3", "cffi", "pycparser"} & set(found), "of other systems and interpreters"
 
 
@@ -68,6 +68,17 @@ def test_the_agents_wheel_installs_with_pip(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "partition_agent" / "protocol.py").is_file()
     with zipfile.ZipFile(io.BytesIO(wheel.data)) as archive:
         assert not [name for name in archive.namelist() if "__pycache__" in name]
+
+
+def test_a_package_that_a_system_is_too_old_for_is_named_with_what_to_do() -> None:
+    said = (
+        "ERROR: Could not find a version that satisfies the requirement onnxruntime==1.31.1 (from versions: 1.2, 1.3)\n"
+        "ERROR: No matching distribution found for onnxruntime==1.31.1\n"
+    )
+    text = errors_of_pip(said, Target((3, 11, 2), "aarch64", (2, 27)))
+    assert "onnxruntime 1.31.1 for Python 3.11 with glibc 2.27 on aarch64" in text
+    assert "newer system" in text
+    assert "another CPython" in text
 
 
 def test_a_wheel_that_cannot_be_had_is_named(tmp_path: Path) -> None:

@@ -70,13 +70,16 @@ def install(base: str, release: str, wheels: List[str], incoming: str, prove: Pr
         made = release not in releases(base)
         if made:
             _clear(base)
+            fresh: List[Tuple[str, str]] = []
             try:
-                _unpack_missing(base, wheels, incoming)
-                _put_together(base, target, wheels, prove)
+                _unpack_missing(base, wheels, incoming, fresh)
+                _put_together(base, target, wheels, fresh, prove)
             except BaseException:
                 _drop_packages(base)
                 raise
             finally:
+                for work, _ in fresh:
+                    remove_tree(work)
                 remove_tree(incoming)
                 _forget_incoming(base)
         else:
@@ -127,29 +130,19 @@ def _clear(base: str) -> None:
             remove(os.path.join(base, name))
 
 
-def _unpack_missing(base: str, wheels: List[str], incoming: str) -> None:
+def _unpack_missing(base: str, wheels: List[str], incoming: str, fresh: List[Tuple[str, str]]) -> None:
+    """Unpack what is not there into folders of other names; `fresh` gets each, with the name that it is to have."""
     folder = os.path.join(base, "packages")
-    unpacked: List[Tuple[str, str]] = []
-    try:
-        for sha256 in wheels:
-            place = os.path.join(folder, sha256)
-            if os.path.isdir(place):
-                continue
-            wheel = os.path.join(incoming, sha256 + ".whl")
-            if not os.path.isfile(wheel):
-                raise DeviceProblemError("packages_gone", f"the wheel {sha256} is not here")
-            work = tempfile.mkdtemp(dir=folder, prefix=".new-")
-            unpacked.append((work, place))
-            unpack_wheel(wheel, sha256, work)
-            remove(wheel)
-        if unpacked:
-            # A package counts as soon as it has its name: its content must be on the disk before.
-            os.sync()
-        for work, place in unpacked:
-            os.rename(work, place)
-    finally:
-        for work, _ in unpacked:
-            remove_tree(work)
+    for sha256 in wheels:
+        place = os.path.join(folder, sha256)
+        if os.path.isdir(place):
+            continue
+        wheel = os.path.join(incoming, sha256 + ".whl")
+        if not os.path.isfile(wheel):
+            raise DeviceProblemError("packages_gone", f"the wheel {sha256} is not here")
+        fresh.append((tempfile.mkdtemp(dir=folder, prefix=".new-"), place))
+        unpack_wheel(wheel, sha256, fresh[-1][0])
+        remove(wheel)
 
 
 def unpack_wheel(wheel: str, sha256: str, into: str) -> None:
@@ -184,14 +177,18 @@ def _place_of(name: str) -> str:
     return "/".join(parts)
 
 
-def _put_together(base: str, target: str, wheels: List[str], prove: Proof) -> None:
+def _put_together(base: str, target: str, wheels: List[str], fresh: List[Tuple[str, str]], prove: Proof) -> None:
     work = tempfile.mkdtemp(dir=os.path.dirname(target), prefix=".new-")
+    unpacked = {os.path.basename(place): folder for folder, place in fresh}
     try:
         site = os.path.join(work, "site")
         for sha256 in wheels:
-            _link_tree(os.path.join(base, "packages", sha256), site)
+            _link_tree(unpacked.get(sha256, os.path.join(base, "packages", sha256)), site)
         prove(site)
+        # Packages and releases count as soon as they have their names: their content must be on the disk before.
         os.sync()
+        for folder, place in fresh:
+            os.rename(folder, place)
         with open(os.path.join(work, "complete"), "w") as marker:
             json.dump({"python": sys.executable, "packages": wheels, "installed_unix_s": time.time()}, marker)
             marker.flush()
