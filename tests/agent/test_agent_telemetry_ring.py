@@ -125,18 +125,18 @@ def test_a_corrupt_segment_is_believed_up_to_the_damage_and_counted(
 
 def test_the_ring_is_bounded_and_the_oldest_goes_first(tmp_path: Path) -> None:
     ring = Ring(tmp_path, max_bytes=64 * 1024)
-    fill(ring, 1000, filling=500)
+    fill(ring, 200, filling=500)
     size_bytes = sum(path.stat().st_size for path in segments(tmp_path))
     assert 32 * 1024 < size_bytes <= 64 * 1024
     left = sequences(ring)
-    assert left == list(range(left[0], 1001)) and left[0] > 800
-    assert ring.after(ring.name, 0, 1)[:2] == (left[0], 1000)
+    assert left == list(range(left[0], 201)) and left[0] > 50
+    assert ring.after(ring.name, 0, 1)[:2] == (left[0], 200)
 
 
 def test_the_ring_holds_a_day_at_most(tmp_path: Path) -> None:
     ring = Ring(tmp_path, max_bytes=16 * 2000, max_samples=50)
-    fill(ring, 500)
-    assert len(sequences(ring)) < 70
+    fill(ring, 150)
+    assert 40 < len(sequences(ring)) < 70
 
 
 def test_what_was_acknowledged_may_go_and_what_was_not_stays(tmp_path: Path) -> None:
