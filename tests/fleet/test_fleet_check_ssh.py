@@ -220,6 +220,22 @@ def test_an_old_busybox_with_another_timeout_is_checked_without_it(look: Look, t
     assert check.facts.broken_pythons == ()
 
 
+def test_what_a_device_fails_to_tell_is_logged_and_the_rest_is_told(
+    look: Look, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = tmp_path / "answer"
+    facts = (
+        '{"base": "/h", "has_release": false, "cores": 2, "model": "odd", "addresses": [], "memory_total_bytes": 1, '
+        '"memory_available_bytes": 1, "disk_free_bytes": 1, "noexec": false, "writable": true}'
+    )
+    answer.write_text(f"partition-studio\tfacts\t{facts}\npartition-studio\tpower_failed\tOSError: no such rail\n")
+    odd = 'case "$3" in *platform*) echo "3.14.0 CPython 64 /usr/bin/python3.14";; *) cat ' + str(answer) + ";; esac"
+    check = look(tools(tmp_path / "bin", python3_14=odd))
+    assert (check.facts.model, check.facts.power_sources) == ("odd", None)
+    (record,) = (record for record in caplog.records if record.message == "check_incomplete")
+    assert "no such rail" in str(record.__dict__["reason"])
+
+
 def test_python_3_6_can_tell_all_but_the_power_sources() -> None:
     candidates = [*Path.home().glob(".pyenv/versions/3.6.*/bin/python3.6"), Path("/usr/bin/python3.6")]
     found = next((path for path in candidates if path.exists()), None)

@@ -3,6 +3,7 @@
 `check_device` asks, in one round trip; `parse` makes facts of the answer, `decide` judges them and does nothing else.
 """
 
+import logging
 import time
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
@@ -50,7 +51,12 @@ __all__ = [
     "require_ready",
 ]
 
+logger = logging.getLogger(__name__)
+
 _PROBE_S = 60.0
+
+#: What a device may fail to tell, and the rest be told all the same.
+_PARTS = ("hardware", "power", "autostart")
 
 
 class CpuTooOldError(DeviceError):
@@ -94,6 +100,11 @@ def check_device(connection: DeviceConnection, base_dir: str = "") -> DeviceChec
     if "home" not in said:
         complaint = decode_clean(answer.stderr, limit=300) or f"status {answer.returncode}"
         raise BadAnswerError(f"{connection.label}: its shell does not run the check: {complaint}")
+    for key in _PARTS:
+        if f"{key}_failed" in said:
+            logger.warning(
+                "check_incomplete", extra={"device": connection.label, "part": key, "reason": said[f"{key}_failed"][-1]}
+            )
     facts = parse_facts(said, connection.label, clock)
     return decide(replace(facts, has_sftp=connection.offers_sftp() if isinstance(connection, _OverSsh) else None))
 
