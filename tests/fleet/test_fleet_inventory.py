@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition_studio.fleet.inventory import Inventory, InventoryError, expand, read_inventory
+from partition_studio.fleet.inventory import Format, Inventory, InventoryError, expand, read_inventory
 
 INI = """
 # a lab
@@ -225,8 +225,9 @@ def test_groups_in_a_circle_are_read() -> None:
 
 @given(st.text(max_size=400))
 def test_no_text_breaks_the_reader(text: str) -> None:
-    for form in (None, "yaml", "ini"):
+    forms: tuple[Format | None, ...] = (None, "yaml", "ini")
+    for form in forms:
         try:
-            read_inventory(text, form)  # type: ignore[arg-type]
+            read_inventory(text, form)
         except InventoryError:
             continue

@@ -78,12 +78,10 @@ class PlaintextKeyring(keyring.backends.null.Keyring):
     priority = 0.5
 
 
-@pytest.mark.parametrize(
-    "backend", [keyring.backends.fail.Keyring(), keyring.backends.null.Keyring(), PlaintextKeyring()]
-)
-def test_what_keeps_nothing_or_keeps_it_in_the_clear_is_no_keyring(backend: keyring.backend.KeyringBackend) -> None:
+@pytest.mark.parametrize("kind", [keyring.backends.fail.Keyring, keyring.backends.null.Keyring, PlaintextKeyring])
+def test_what_keeps_nothing_or_keeps_it_in_the_clear_is_no_keyring(kind: type[keyring.backend.KeyringBackend]) -> None:
     before = keyring.get_keyring()
-    keyring.set_keyring(backend)
+    keyring.set_keyring(kind())
     try:
         assert system_keyring() is None
     finally:
