@@ -253,7 +253,7 @@ def test_cron_starts_the_agent_after_a_boot_and_other_lines_stay(
         command=command,
         memory_bytes=None,
     )
-    arguments = {
+    arguments: dict[str, object] = {
         "data_dir": installed.data_dir,
         "command": command,
         "python_path": installed.site_dir,

@@ -89,6 +89,13 @@ def install(base: str, release: str, wheels: List[str], incoming: str, prove: Pr
     return {"release": target, "made": made}
 
 
+def discard(base: str, incoming: str) -> Dict[str, Any]:
+    """Throw away what was sent so far: there is no room for the rest."""
+    remove_tree(incoming)
+    _forget_incoming(base)
+    return {}
+
+
 def install_bundle(base: str, release: str, bundle: str) -> Dict[str, Any]:
     """Make a release of the wheels in a tar, and remove the tar."""
     incoming = os.path.dirname(bundle)

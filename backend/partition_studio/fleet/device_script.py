@@ -20,7 +20,7 @@ from partition_studio.fleet.device_autostart import (
     unit_status,
 )
 from partition_studio.fleet.device_files import FULL, MARK, DeviceProblemError, locked, remove_tree
-from partition_studio.fleet.device_packages import install, look
+from partition_studio.fleet.device_packages import discard, install, look
 from partition_studio.fleet.device_process import (
     log_text,
     prepare_folder,
@@ -109,6 +109,7 @@ def main() -> None:
     commands: Dict[str, Callable[..., Dict[str, Any]]] = {
         "look": look,
         "install": install_release,
+        "discard": discard,
         "start": start,
         "find": find,
         "stop": stop,

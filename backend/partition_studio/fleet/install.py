@@ -73,6 +73,10 @@ class _Release(msgspec.Struct):
     release: str
 
 
+class _Discarded(msgspec.Struct):
+    """There is nothing to tell."""
+
+
 class _Removed(msgspec.Struct):
     removed: bool
 
@@ -165,9 +169,14 @@ class _Installation:
             raise self._full(needed, there.free_bytes)
         total = sum(wheel.size_bytes for wheel in missing)
         done = 0
-        for wheel in missing:
-            self._send(wheel, done, total)
-            done += wheel.size_bytes
+        try:
+            for wheel in missing:
+                self._send(wheel, done, total)
+                done += wheel.size_bytes
+        except DiskFullError:
+            arguments: dict[str, object] = {"base": self._base, "incoming": self._incoming}
+            call_device(self._connection, self._python, "discard", arguments, answer=_Discarded, timeout_s=_LOOK_S)
+            raise
         stop_if_cancelled(self._cancelled, f"the installation on {self._connection.label}")
         self._progress(Progress("unpack", "unpacking the packages on the device and trying them"))
 
