@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from functools import cached_property
 
 import msgspec
@@ -119,8 +118,3 @@ def profile_of_json(document: object) -> Profile | None:
     except msgspec.ValidationError:
         return None
     return profile if profile.format == FORMAT else None
-
-
-def slowest(figures: Sequence[LayerFigures], count: int) -> list[LayerFigures]:
-    """Return the layers that take longest, the slowest first."""
-    return sorted(figures, key=lambda layer: -layer.median_s)[:count]
