@@ -253,8 +253,8 @@ def files_below(folder: Path) -> set[str]:
     return {
         str(path.relative_to(folder))
         for path in folder.rglob("*")
-        # A log is kept on purpose; what a database writes beside itself comes and goes.
-        if path.is_file() and not path.name.startswith(("agent.log", "studio.db"))
+        # Logs and samples are kept on purpose, and bounded; what a database writes beside itself comes and goes.
+        if path.is_file() and not path.name.startswith(("agent.log", "studio.db")) and path.suffix != ".seg"
     }
 
 

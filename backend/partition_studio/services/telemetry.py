@@ -61,6 +61,8 @@ class TelemetryService:
         self._reporting: dict[str, ReportingDevice] = {}
         #: For a device whose history is being fetched: its ring, and the oldest sample that is still there.
         self._oldest: dict[str, tuple[str, int]] = {}
+        #: The start of the agent with which there is a conversation.
+        self._talking: dict[str, str] = {}
         self._fetching: dict[str, threading.Lock] = {}
         self._closed = threading.Event()
         self._tidying = threading.Thread(target=self._tidy, name="samples-tidy", daemon=True)
@@ -105,7 +107,10 @@ class TelemetryService:
             return
         with self._heard:
             fetching = self._fetching.setdefault(device, threading.Lock())
+            self._talking[device] = info.incarnation
             self._heard.wait_for(lambda: self._knows_clock(device, info.incarnation), FIRST_SAMPLE_S)
+            if self._closed.is_set() or self._talking.get(device) != info.incarnation:
+                return
         with fetching:
             try:
                 self._fetch(device, info.ring)
@@ -114,8 +119,11 @@ class TelemetryService:
                 logger.info("history_not_fetched", extra={"device": device, "reason": error.message})
 
     def _knows_clock(self, device: str, incarnation: str) -> bool:
+        """Whether the clock of that agent is known, or nobody needs it any more."""
+        if self._closed.is_set() or self._talking.get(device) != incarnation:
+            return True
         clock = self._device(device).clock
-        return self._closed.is_set() or (clock is not None and clock.incarnation == incarnation and clock.is_set)
+        return clock is not None and clock.incarnation == incarnation and clock.is_set
 
     def _fetch(self, device: str, ring: str) -> None:
         """Fetch what is missing, oldest first. What was answered may be gone from the device: it is filed at once."""
@@ -168,6 +176,7 @@ class TelemetryService:
         """Forget the newest figures: the device reports no more."""
         with self._heard:
             self._reporting.pop(device, None)
+            self._talking.pop(device, None)
             self._heard.notify_all()
 
     def power_changed(self, device: str) -> None:
