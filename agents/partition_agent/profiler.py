@@ -209,7 +209,7 @@ class Profiler:
             raise RefusedError("profiler_failed", "the measuring process did not come to its end")
         if status == -signal.SIGKILL:
             raise RefusedError(
-                "out_of_memory", "the measuring process was ended by the system: probably memory ran out"
+                "out_of_memory", "the measuring process was ended by the system, most likely for want of memory"
             )
         raise RefusedError("profiler_failed", f"the measuring process ended by itself ({' '.join(said) or status})")
 

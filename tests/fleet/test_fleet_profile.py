@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.profile_merge import merge
-from partition_studio.fleet.profile_model import Piece, build_piece, piece_ranges, pieces, safe_bytes
+from partition_studio.fleet.profile_model import Piece, build_piece, largest_bytes, piece_ranges, pieces, safe_bytes
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES
@@ -87,6 +87,16 @@ def test_a_network_that_fits_is_one_piece_and_one_that_does_not_is_several(tmp_p
     network = chain(tmp_path)
     assert len(piece_ranges(network, 100 * MIB)) == 1
     assert len(piece_ranges(network, MIB // 2)) > 3
+
+
+def test_pieces_for_half_of_what_the_largest_takes_are_smaller(tmp_path: Path) -> None:
+    network = chain(tmp_path)
+    limit_bytes, sizes = 100 * MIB, []
+    while len(piece_ranges(network, limit_bytes)) < len(network.layers) / 2:
+        sizes.append(largest_bytes(network, limit_bytes))
+        limit_bytes = min(limit_bytes, sizes[-1]) // 2
+    assert len(sizes) > 1
+    assert sizes == sorted(set(sizes), reverse=True)
 
 
 def test_of_a_layer_too_large_for_the_device_a_share_of_the_outputs_is_measured(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from partition_agent.protocol import AgentInfo, CancelJob, End, JobProgress, Profiled
 from partition_agent.protocol import Profile as Request
 from partition_studio.errors import DeviceError
-from partition_studio.fleet.errors import BadAnswerError
+from partition_studio.fleet.errors import AgentFaultError, BadAnswerError
 from partition_studio.fleet.profile_merge import merge
-from partition_studio.fleet.profile_model import Piece, build_piece, piece_ranges, safe_bytes
+from partition_studio.fleet.profile_model import Piece, build_piece, largest_bytes, piece_ranges, safe_bytes
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.session import DeviceSession
 from partition_studio.graph.network import Network
@@ -24,6 +24,9 @@ LEAST_BUDGET_S = 4.0
 #: An agent that measures gives up by itself; this is when it is no longer believed to.
 _CALL_GRACE_S = 400.0
 _CANCEL_EVERY_S = 0.5
+
+#: How often a network is tried that turns out not to fit, each time in pieces of half the size.
+_TRIES = 5
 
 #: Told as (what, done, total).
 Report = Callable[[str, int, int], None]
@@ -49,11 +52,28 @@ def threads_on(info: AgentInfo, threads: int) -> int:
 def measure(session: DeviceSession, wanted: Measurement, report: Report, cancelled: CancelCheck) -> Profile:
     """Measure on a device whose agent is held under the job's name. Raises DeviceError.
 
-    What was sent is the agent's to delete when it is released (`release`).
+    A network that turns out not to fit (not every device can tell its limit) is tried again in smaller pieces. What was
+    sent is the agent's to delete when it is released (`release`).
     """
     begin_s = time.monotonic()
-    network = wanted.network
     limit_bytes = safe_bytes(wanted.memory_bytes)
+    for left in reversed(range(_TRIES)):
+        try:
+            parts = _measure_pieces(session, wanted, limit_bytes, report, cancelled)
+        except AgentFaultError as error:
+            if error.code != "out_of_memory" or not left:
+                raise
+            limit_bytes = min(limit_bytes, largest_bytes(wanted.network, limit_bytes)) // 2
+            continue
+        return merge(wanted.network, session.spec.name, parts, time.monotonic() - begin_s)
+    raise AssertionError("the last try returns or raises")
+
+
+def _measure_pieces(
+    session: DeviceSession, wanted: Measurement, limit_bytes: int, report: Report, cancelled: CancelCheck
+) -> list[tuple[Piece, Profiled]]:
+    """Measure a network in pieces of at most so much memory. Raises DeviceError."""
+    network = wanted.network
     ranges = piece_ranges(network, limit_bytes)
     budget_s = max(wanted.budget_s / len(ranges), LEAST_BUDGET_S)
     parts: list[tuple[Piece, Profiled]] = []
@@ -80,7 +100,7 @@ def measure(session: DeviceSession, wanted: Measurement, report: Report, cancell
         if not isinstance(profiled, Profiled):
             raise BadAnswerError(f"{session.spec.name}: the agent does not say what it measured")
         parts.append((piece, profiled))
-    return merge(network, session.spec.name, parts, time.monotonic() - begin_s)
+    return parts
 
 
 def release(session: DeviceSession, job: str) -> None:

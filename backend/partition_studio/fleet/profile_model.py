@@ -86,6 +86,15 @@ def piece_ranges(network: Network, limit_bytes: int) -> list[tuple[int, int]]:
     return ranges
 
 
+def largest_bytes(network: Network, limit_bytes: int) -> int:
+    """Return the memory that the largest of the pieces for that limit takes."""
+    return max(
+        sum(int(layer.weight_bytes * _WEIGHT_COPIES) for layer in network.layers[start:stop])
+        + max(_alive_bytes(network, layer) for layer in network.layers[start:stop])
+        for start, stop in piece_ranges(network, limit_bytes)
+    )
+
+
 def _alive_bytes(network: Network, layer: Layer) -> int:
     # Twice: activations that wait for a later layer, and what the arena keeps.
     return 2 * (sum(network.tensors[name].size_bytes for name in layer.inputs) + layer.activation_bytes)
