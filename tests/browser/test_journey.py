@@ -128,9 +128,23 @@ def test_live_charts_tell_of_every_stage(browser: Browser, demo: RunningStudio) 
     expect(page.get_by_test_id("flow-board-2")).to_contain_text("compute", timeout=PATIENCE_MS)
     page.get_by_role("button", name="More about board-2").click()
     page.get_by_role("menuitem", name="Live charts").click()
-    expect(page.get_by_role("rowheader", name="board-2-0")).to_be_visible()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("rowheader", name="board-2-0")).to_be_visible()
+    # Memory in parts, energy gross and net with its window, and where the watts come from.
+    expect(dialog.get_by_test_id("memory-facts")).to_contain_text("USS")
+    expect(dialog.get_by_test_id("energy-facts")).to_contain_text(re.compile(r"frames? in"), timeout=PATIENCE_MS)
+    expect(dialog.get_by_test_id("power-table")).to_contain_text("estimated")
     page.wait_for_timeout(2000)
     shoot(page, "16-live-charts")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    # No profile of the model was taken there: nothing is predicted, and it says how to get one.
+    stages = page.get_by_test_id("predictions-board-2")
+    expect(stages).to_contain_text(re.compile(r"profile.*ms"), timeout=PATIENCE_MS)
+    page.get_by_test_id("run-stop").click()
+    page.get_by_test_id("run-energy").click(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("run-energy-table")).to_contain_text(re.compile(r"J.*frames? in.*estimated", re.S))
+    shoot(page, "17-run-energy")
     assert errors == []
     context.close()
 
@@ -203,6 +217,12 @@ def test_a_board_is_added_after_its_fingerprint_was_compared_and_a_false_one_is_
         expect(refused).to_contain_text(board.fingerprint(), timeout=PATIENCE_MS)
         expect(refused).to_contain_text(old)
         shoot(page, "13-changed-host-key")
+        # Who knows why it changed forgets the old key, and is asked about the new one.
+        page.get_by_test_id("access-pi1").click()
+        page.get_by_test_id("forget-key").click()
+        expect(page.get_by_test_id("fingerprint").last).to_have_text(board.fingerprint(), timeout=PATIENCE_MS)
+        page.get_by_test_id("accept-fingerprint").click()
+        expect(page.get_by_test_id("state-pi1")).to_have_text(re.compile("^ready"), timeout=PATIENCE_MS)
         context.close()
 
 

@@ -36,7 +36,8 @@ export const THROTTLE_WORDS: Record<string, string> = {
 export const throttleWords = (names: readonly string[]): string => names.map((name) => THROTTLE_WORDS[name] ?? name).join(", ");
 
 function heat({ thermal }: DeviceCheck): Group {
-  if (!thermal) return { title: "Heat", rows: [["Temperature", "no sensor"]] };
+  // Without any sensor nobody can say that it is not throttled.
+  if (!thermal || (thermal.temperature_c === null && thermal.frequency_ratio === null && thermal.throttled.length === 0)) return { title: "Heat", rows: [["Temperature", "no sensor"]] };
   return {
     title: "Heat",
     rows: [
