@@ -23,13 +23,13 @@ from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.ssh_channel import lost_connection
 from partition_studio.fleet.text import decode_clean
 
-_CHUNK_BYTES = 128 * 1024
+_CHUNK_BYTES = 64 * 1024
 _MARK = b"partition-studio: "
 _MAX_CHATTER_BYTES = 256 * 1024
 
 #: What may be on its way and not yet taken by the device. It is sent again after a cut, with what lay in a pipe and in
-#: a buffer there (192 KiB): together with a chunk, less than 1 MiB.
-MAX_IN_FLIGHT_BYTES = 640 * 1024
+#: a buffer there (128 KiB): together with a chunk, at most 1 MiB.
+MAX_IN_FLIGHT_BYTES = 832 * 1024
 
 #: An upload that moves nothing for so long is given up.
 _STALLED_S = 30.0
