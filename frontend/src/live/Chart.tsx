@@ -41,7 +41,7 @@ function options(host: HTMLElement, { metric, height, axes = false, format, max,
     },
     axes: axes
       ? [
-          { ...axis, size: 24, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], windowS > 600 ? { hour: "2-digit", minute: "2-digit" } : { minute: "2-digit", second: "2-digit" })) },
+          { ...axis, size: 24, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], windowS > 60 ? { hour: "2-digit", minute: "2-digit" } : { minute: "2-digit", second: "2-digit" })) },
           { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => format(tick)) },
         ]
       : [{ show: false }, { show: false }],

@@ -8,7 +8,6 @@ import { ProblemCard } from "@/app/ProblemCard";
 import { JobProgress } from "@/jobs/JobProgress";
 import { cancelJob, useJobs, useTask, type Task } from "@/jobs/useJobs";
 import { jobOf } from "@/jobs/words";
-import { useNow } from "@/live/store";
 import { LEVELS, levelWords, secondsLeft, typedWatts, type Typed } from "./calibration";
 import { CalibrationChart } from "./CalibrationChart";
 
@@ -82,7 +81,6 @@ function ByHand({ name, seconds }: { name: string; seconds: number }) {
             level={level}
             hold={hold}
             held={held === level}
-            seconds={seconds}
             watts={typed[String(level)] ?? null}
             type={(value) => setTyped({ ...typed, [String(level)]: value })}
             start={() => holdAt(level)}
@@ -105,23 +103,21 @@ interface LevelProps {
   level: number;
   hold: Task;
   held: boolean;
-  seconds: number;
   watts: number | null;
   type: (watts: number | null) => void;
   start: () => void;
   locked: boolean;
 }
 
-function Level({ level, hold, held, seconds, watts, type, start, locked }: LevelProps) {
-  const now = useNow(held);
+function Level({ level, hold, held, watts, type, start, locked }: LevelProps) {
   const job = held ? hold.job : null;
   const going = job !== null && isGoing(job);
-  const left = going ? secondsLeft(job.started_at, seconds, now) : null;
+  const left = going ? secondsLeft(job) : null;
   return (
     <li className={going ? "level is-held" : "level"} data-testid={`level-${Math.round(level * 100)}`} data-held={going}>
       <b>{levelWords(level)}</b>
       <span className="level-state" role={held ? "status" : undefined}>
-        {going ? `${job.step === "" ? "kept there" : job.step}, ${left ?? seconds} s left` : held && job?.state === "done" ? "was kept there" : ""}
+        {going ? `${job.step === "" ? "waiting" : job.step}${left === null ? "" : `, ${left} s left`}` : held && job?.state === "done" ? "was kept there" : ""}
       </span>
       {going ? (
         <Button size="compact-xs" variant="default" onClick={() => cancelJob(job.id)}>

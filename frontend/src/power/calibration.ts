@@ -1,5 +1,5 @@
 /** Calibrating a power model: the levels, what was typed, and the chart of what was found. Pure. */
-import type { CalibrationPoint, PowerModel } from "@/api/types";
+import type { CalibrationPoint, Job, PowerModel } from "@/api/types";
 
 export const LEVELS: readonly number[] = [0, 0.25, 0.5, 0.75, 1];
 
@@ -18,11 +18,8 @@ export function typedWatts(levels: readonly number[], typed: Typed): Record<stri
   return result;
 }
 
-/** Seconds until the device is let go; null before it has begun. */
-export function secondsLeft(startedAt: string | null, seconds: number, now: number): number | null {
-  if (startedAt === null) return null;
-  return Math.max(0, Math.ceil(seconds - (now - Date.parse(startedAt)) / 1000));
-}
+/** Seconds until the device is let go; null while it is not yet at its level (its agent starts first). */
+export const secondsLeft = ({ done, total }: Pick<Job, "done" | "total">): number | null => (total === null ? null : Math.max(0, total - done));
 
 export interface Plot {
   points: readonly { x: number; y: number; point: CalibrationPoint }[];

@@ -9,7 +9,7 @@ export function RunEnergy({ run }: { run: Run | null }) {
   const told = Object.entries(run?.energy ?? {});
   if (told.length === 0) return <>{ABSENT}</>;
   return (
-    <Popover width={560} position="top" shadow="md" withinPortal trapFocus returnFocus>
+    <Popover width={700} position="top" shadow="md" withinPortal trapFocus returnFocus>
       <Popover.Target>
         <button type="button" className="link" data-testid="run-energy">
           {plural(told.length, "device")}…
