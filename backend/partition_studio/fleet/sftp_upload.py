@@ -104,9 +104,10 @@ class SftpUpload:
             if not self._transport.is_active():
                 raise lost_connection(self._label, error) from error
             raise NoSftpError from error
-        if client is None:
+        channel = None if client is None else client.get_channel()
+        if client is None or channel is None:
             raise NoSftpError
-        client.get_channel().settimeout(_STALLED_S)
+        channel.settimeout(_STALLED_S)
         return client
 
     def _digest(self, client: paramiko.SFTPClient, path: str) -> str:

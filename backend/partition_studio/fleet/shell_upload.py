@@ -41,7 +41,7 @@ _DIGEST_S = 120.0
 _SIGXFSZ_STATUS = 128 + 25
 
 
-class NoShellUploadError(BadAnswerError):
+class NoShellUploadError(Exception):
     """The device's shell did not run the script at all; nothing was sent."""
 
 
@@ -155,7 +155,7 @@ class ShellUpload:
     def _ended_silently(self) -> list[str]:
         if not self._channel.get_transport().is_active():
             raise lost_connection(self._label, None)
-        kind = BadAnswerError if self._heard else NoShellUploadError
+        kind: type[Exception] = BadAnswerError if self._heard else NoShellUploadError
         raise kind(f"{self._label}: the upload of {self._path} ended without a word{_colon(self._complaint())}")
 
     def _complaint(self) -> str:

@@ -47,7 +47,7 @@ def upload(
     try:
         return _by_shell(open_session, label, parcel, source, progress, cancelled)
     except (NoShellUploadError, _RefusedError) as error:
-        refused = error
+        refused: NoShellUploadError | _RefusedError = error
 
     def run(argv: Sequence[str]) -> Completed:
         with open_session(shlex.join(argv)) as channel:
@@ -59,7 +59,7 @@ def upload(
         if isinstance(refused, _RefusedError):
             # Most likely the connection has just ended; whoever tries again is told anew.
             raise refused.reason from error
-        raise BadAnswerError(f"{refused.message}; and it has no SFTP server") from error
+        raise BadAnswerError(f"{refused}; and it has no SFTP server") from error
 
 
 class _RefusedError(Exception):
