@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from partition_agent.protocol import PROTOCOL_VERSION
 from partition_studio.fleet.ssh import SshConnection, SshTimeouts, connect_ssh
 from tests.sshd import SshServer
 
@@ -44,7 +45,7 @@ def stand_in(tmp_path: Path) -> Path:
     package = tmp_path / "stand-in" / "partition_agent"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    (package / "__main__.py").write_text(textwrap.dedent(_STAND_IN))
+    (package / "__main__.py").write_text(textwrap.dedent(_STAND_IN).replace("PROTOCOL_VERSION", str(PROTOCOL_VERSION)))
     return package.parent
 
 
@@ -98,7 +99,7 @@ with serve(talk, "127.0.0.1", 0, process_request=check) as server:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     with open("/proc/self/stat") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
-    state = {"protocol_version": 1, "pid": os.getpid(), "pid_start_ticks": ticks, "token": "sesame",
+    state = {"protocol_version": PROTOCOL_VERSION, "pid": os.getpid(), "pid_start_ticks": ticks, "token": "sesame",
              "control_port": server.socket.getsockname()[1], "incarnation": "one"}
     with open(os.path.join(data_dir, "agent.json.new"), "w") as file:
         json.dump(state, file)

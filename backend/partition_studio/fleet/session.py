@@ -13,9 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-
-import msgspec
+from dataclasses import replace
 
 from partition_agent.protocol import (
     AgentInfo,
@@ -38,18 +36,19 @@ from partition_studio.fleet.agent_process import find_running, read_log, start_a
 from partition_studio.fleet.backoff import Backoff
 from partition_studio.fleet.check import DeviceCheck, check_device, require_ready
 from partition_studio.fleet.connection import DeviceConnection
+from partition_studio.fleet.conversation import Conversation, open_conversation
 from partition_studio.fleet.device_link import DeviceLink
 from partition_studio.fleet.device_spec import DeviceSpec, FleetFiles, SessionStep, StepCallback
 from partition_studio.fleet.errors import (
     AgentFaultError,
     AgentUnreachableError,
-    BadAnswerError,
     ConnectionLostError,
     DeviceHeldError,
     DeviceInUseError,
     DeviceLeavingError,
     is_final,
 )
+from partition_studio.fleet.holders import Holders
 from partition_studio.fleet.install import Installed, ensure_installed, layout_of, uninstall
 from partition_studio.fleet.progress import CancelCheck, ProgressCallback, never_cancelled, stop_if_cancelled
 from partition_studio.fleet.transition import Kind, Transition, Transitions
@@ -62,15 +61,6 @@ CALL_S = 20.0
 
 #: How long a lost agent is looked for before it is given up.
 REATTACH_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Conversation:
-    """What was opened with an agent. `token` tells it from older ones."""
-
-    agent: AgentClient
-    info: AgentInfo
-    token: object
 
 
 class DeviceSession:
@@ -105,12 +95,9 @@ class DeviceSession:
         self._installed: Installed | None = None
         self._agent: AgentClient | None = None
         self._info: AgentInfo | None = None
-        #: Who needs the agent, and the digests of the sub-models that each has sent.
-        self._holders: dict[str, set[str]] = {}
+        self._holders = Holders()
         #: What to end once a lost agent is found again: its holder left meanwhile.
         self._late_ends: list[End] = []
-        #: Held while the agent deletes sub-models that nobody needs: none may be found there and deleted then.
-        self._models = threading.Lock()
         #: The conversation that counts; what breaks of an older one is of no interest.
         self._conversation: object | None = None
         self._broken: set[object] = set()
@@ -178,7 +165,7 @@ class DeviceSession:
             with self._lock:
                 self._require_open()
                 if self._agent is not None and self._info is not None:
-                    self._holders.setdefault(holder, set())
+                    self._holders.add(holder)
                     return self._info
                 current = self._transitions.current
                 mine = self._transitions.begin("start") if current is None else None
@@ -235,24 +222,12 @@ class DeviceSession:
                 stop_agent(connection, installed)
             raise
 
-    def _attach(self, connection: DeviceConnection, state: AgentState) -> _Conversation:
+    def _attach(self, connection: DeviceConnection, state: AgentState) -> Conversation:
         """Open a conversation. Raises DeviceHeldError where the agent serves another studio."""
-        token = object()
-        agent = AgentClient(connection, state, self._event, lambda reason: self._agent_closed(token, reason))
-        try:
-            hello = Hello(studio=self._files.studio, studio_host=self._files.studio_host)
-            info = agent.call(hello, CALL_S)
-            if not isinstance(info, AgentInfo):
-                raise BadAnswerError(f"{connection.label}: the agent does not say who it is")
-            if info.held_by:
-                raise _held(self.spec.name, info)
-            agent.call(self._configuration(), CALL_S)
-        except BaseException:
-            agent.close()
-            raise
-        return _Conversation(agent, info, token)
+        hello = Hello(studio=self._files.studio, studio_host=self._files.studio_host)
+        return open_conversation(connection, state, hello, self._configuration(), self._event, self._agent_closed)
 
-    def _commit(self, transition: Transition, found: _Conversation, holder: str | None) -> AgentInfo:
+    def _commit(self, transition: Transition, found: Conversation, holder: str | None) -> AgentInfo:
         """Make this the conversation that counts, and end the transition."""
         with self._lock:
             if found.token in self._broken:
@@ -260,7 +235,7 @@ class DeviceSession:
             self._require_open()
             self._agent, self._info, self._conversation = found.agent, found.info, found.token
             if holder is not None:
-                self._holders.setdefault(holder, set())
+                self._holders.add(holder)
             self._broken.clear()
             self._transitions.leave(transition)
         self._backoff.connected()
@@ -280,7 +255,7 @@ class DeviceSession:
             with self._lock:
                 self._require_open()
                 if self._agent is not None and self._info is not None:
-                    self._holders.setdefault(holder, set())
+                    self._holders.add(holder)
                     return self._info
                 current = self._transitions.current
                 mine = self._transitions.begin("attach") if current is None else None
@@ -307,7 +282,7 @@ class DeviceSession:
     def release_agent(self, holder: str, end: End) -> None:
         """End the holder's deployment on the agent, and the agent itself when nobody else holds it."""
         with self._lock:
-            if self._holders.pop(holder, None) is None:
+            if not self._holders.drop(holder):
                 return
             agent, current = self._agent, self._transitions.current
             if agent is None:
@@ -329,10 +304,7 @@ class DeviceSession:
                 self._shut_down(agent)
 
     def _end_on(self, agent: AgentClient, end: End) -> None:
-        with self._models:
-            with self._lock:
-                keep = {digest for digests in self._holders.values() for digest in digests}
-            agent.call(msgspec.structs.replace(end, keep=tuple(sorted(keep))), CALL_S)
+        self._holders.end(end, lambda request: agent.call(request, CALL_S))
 
     def _shut_down(self, agent: AgentClient) -> None:
         with contextlib.suppress(DeviceError):
@@ -380,12 +352,9 @@ class DeviceSession:
         self, holder: str, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck
     ) -> bool:
         """Put a sub-model where the agent looks for it; return False when it was there already."""
-        with self._models, self._lock:
-            installed, sent = self._installed, self._holders.get(holder)
-            if installed is None or sent is None:
-                raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
-            # Noted before it is looked for, so that no other holder's end deletes it in between.
-            sent.add(digest)
+        installed = self._installed
+        if installed is None or not self._holders.note_model(holder, digest):
+            raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
         return self.connection().upload(
             data,
             len(data),
@@ -411,7 +380,7 @@ class DeviceSession:
         """
         with self._lock:
             if self._holders:
-                raise DeviceInUseError(f"{self.spec.name} is in use: {', '.join(sorted(self._holders))}")
+                raise DeviceInUseError(f"{self.spec.name} is in use: {', '.join(self._holders.names())}")
             self._leaving = True
         mine, agent = self._begin("end")
         with self._transitions.carried_out(mine):
@@ -520,7 +489,7 @@ class DeviceSession:
             if is_final(reason) or left_s <= 0 or self._closed.wait(min(self._backoff.next_s(), left_s)):
                 return reason
 
-    def _take_up(self, transition: Transition, found: _Conversation) -> None:
+    def _take_up(self, transition: Transition, found: Conversation) -> None:
         """Commit what was found again, once all is ended whose holder left meanwhile."""
         try:
             while True:
@@ -541,13 +510,3 @@ class DeviceSession:
         except BaseException:
             found.agent.close()
             raise
-
-
-def _held(device: str, info: AgentInfo) -> DeviceHeldError:
-    return DeviceHeldError(
-        f"{device} is in use by the studio on {info.held_by}",
-        next_step="Stop the deployment or remove the device there. If that studio is gone for good, end its agent on "
-        f"the device: kill {info.pid}",
-        device=device,
-        held_by=info.held_by,
-    )

@@ -1,8 +1,6 @@
 """The registered devices, and the studio's hold on each."""
 
 import logging
-import os
-import secrets
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -12,19 +10,18 @@ from sqlalchemy import func, select
 
 from partition_agent.protocol import AgentInfo, Event, MeterSpec, PowerModel
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
-from partition_studio.fleet.address import LocalAddress, parse_address, parse_device_name
+from partition_studio.fleet.address import parse_address, parse_device_name
 from partition_studio.fleet.check import DeviceCheck
 from partition_studio.fleet.device_link import DeviceLink
-from partition_studio.fleet.errors import DeviceHeldError, PasswordNeededError
+from partition_studio.fleet.errors import DeviceHeldError
 from partition_studio.fleet.hostkeys import HostKeys
-from partition_studio.fleet.passwords import Kept, Passwords
+from partition_studio.fleet.passwords import Passwords
 from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles
 from partition_studio.fleet.ssh_auth import SshCredentials
 from partition_studio.fleet.ssh_config import SshConfig
 from partition_studio.fleet.wheelhouse import WheelhouseCache
 from partition_studio.partition.check import DeviceLimits
 from partition_studio.schemas import (
-    DeviceCheckOut,
     DeviceIn,
     DeviceMessage,
     DeviceOut,
@@ -33,14 +30,21 @@ from partition_studio.schemas import (
     InventoryIn,
     InventoryOut,
     KnownKeyOut,
-    MeterOut,
-    PowerModelOut,
-    PowerSettingsOut,
     ProblemOut,
     RemovedOut,
     SshHostOut,
 )
-from partition_studio.services.check_out import check_out
+from partition_studio.services.device_rows import (
+    check_request,
+    declared_power,
+    kept_login,
+    key_path,
+    memory_of,
+    note_check,
+    password_lost,
+    power_out,
+    studio_id,
+)
 from partition_studio.services.inventory import inventory_out
 from partition_studio.settings import DataDir
 from partition_studio.store.database import Database
@@ -105,7 +109,7 @@ class DeviceService:
         self._meter_passwords: dict[str, str] = {}
         self._deployment_of = deployment_of
         ssh_dir = Path.home() / ".ssh"
-        studio = _studio_id(data_dir)
+        studio = studio_id(data_dir)
         self._ssh_config = ssh_config or SshConfig(ssh_dir / "config")
         self._files = FleetFiles(
             host_keys=HostKeys(data_dir.known_hosts, ssh_dir / "known_hosts", Path("/etc/ssh/ssh_known_hosts")),
@@ -131,7 +135,7 @@ class DeviceService:
 
     def limits(self) -> dict[str, DeviceLimits]:
         """Return what each device can take, as far as its last check told."""
-        return {row.name: DeviceLimits(memory_bytes=_memory(row)) for row in self._rows()}
+        return {row.name: DeviceLimits(memory_bytes=memory_of(row)) for row in self._rows()}
 
     def threads(self, name: str) -> int:
         """Return the intra-op threads that the person asked for by choosing cores; 0 leaves it to the agent."""
@@ -144,7 +148,7 @@ class DeviceService:
         """
         name = parse_device_name(request.name)
         address = parse_address(request.address)
-        _check_request(request)
+        check_request(request)
         if request.password is not None and request.keep_password:
             self._passwords.require_keyring()
         with self._database.session() as session:
@@ -157,7 +161,7 @@ class DeviceService:
             key_file=request.key_file,
             cpus=request.cpus,
             memory_bytes=request.memory_bytes,
-            power=_declared(request),
+            power=declared_power(request),
             login="no",
             state="unknown",
             check=None,
@@ -166,7 +170,7 @@ class DeviceService:
         device = self._open(self._spec(row, request.password))
         try:
             device.link.connection(request.trusted_fingerprint)
-            _note(row, device.check())
+            note_check(row, device.check())
             if request.password is not None:
                 row.login = self._passwords.keep(name, request.password, in_keyring=request.keep_password)
             with self._lock, self._database.session() as session:
@@ -180,7 +184,7 @@ class DeviceService:
             if self._sessions.get(name) is not device:
                 device.close()
                 if name not in self.names():
-                    self._passwords.forget(name, _kept(row))
+                    self._passwords.forget(name, kept_login(row))
             raise
         return self._published(row)
 
@@ -203,7 +207,7 @@ class DeviceService:
             if row is None:
                 raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
             if check is not None:
-                _note(row, check)
+                note_check(row, check)
                 if device.spec.password_lost:
                     # It lets us in without: there is nothing to ask for.
                     row.login = "no"
@@ -264,7 +268,7 @@ class DeviceService:
                 session.delete(found)
             self._sessions.pop(name, None)
             self._meter_passwords.pop(name, None)
-        self._passwords.forget(name, _kept(row))
+        self._passwords.forget(name, kept_login(row))
         self._hub.publish(DeviceRemovedMessage(name=name))
         return RemovedOut(name=name, uninstalled=not note, note=note)
 
@@ -318,7 +322,7 @@ class DeviceService:
         return self._published(row)
 
     def _spec(self, row: DeviceRow, password: str | None) -> DeviceSpec:
-        key_file = None if row.key_file is None else _key_path(row.key_file)
+        key_file = None if row.key_file is None else key_path(row.key_file)
         settings = power_out(row.power, has_password=False)
         meter, model = settings.meter, settings.model
         return DeviceSpec(
@@ -327,7 +331,7 @@ class DeviceService:
             credentials=SshCredentials(key_file=key_file, password=password),
             cpus=tuple(row.cpus or ()),
             memory_bytes=row.memory_bytes,
-            password_lost=_kept(row) != "no" and password is None,
+            password_lost=kept_login(row) != "no" and password is None,
             power_model=None
             if model is None
             else PowerModel(model.idle_w, model.busy_w, model.source, model.residual_w),
@@ -338,7 +342,7 @@ class DeviceService:
         )
 
     def _password(self, row: DeviceRow) -> str | None:
-        return self._passwords.get(row.name, _kept(row))
+        return self._passwords.get(row.name, kept_login(row))
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
@@ -389,7 +393,7 @@ class DeviceService:
 
     def _out(self, row: DeviceRow) -> DeviceOut:
         device = self._sessions.get(row.name)
-        lost = _kept(row) == "memory" and not self._passwords.remembers(row.name)
+        lost = kept_login(row) == "memory" and not self._passwords.remembers(row.name)
         link = DeviceLink(self._spec(row, None), self._files) if device is None else device.link
         return DeviceOut.model_validate(
             {
@@ -399,7 +403,7 @@ class DeviceService:
                 "reached_as": link.reached_as(),
                 "state": "unreachable" if lost else row.state,
                 "check": row.check,
-                "problem": ProblemOut.of(_password_lost(row.name)) if lost else row.problem,
+                "problem": ProblemOut.of(password_lost(row.name)) if lost else row.problem,
                 "login_kept": "no" if lost else row.login,
                 "release": None if device is None else device.release,
                 "cpus": row.cpus,
@@ -410,85 +414,3 @@ class DeviceService:
                 "job_id": self._job_of(row.name),
             }
         )
-
-
-def _studio_id(data_dir: DataDir) -> str:
-    """Return the name by which agents know this studio: random, and kept as long as its folder."""
-    file = data_dir.path / "studio-id"
-    try:
-        known = file.read_text().strip()
-    except FileNotFoundError:
-        known = ""
-    if not known:
-        known = secrets.token_hex(16)
-        file.write_text(known + "\n")
-        file.chmod(0o600)
-    return known
-
-
-def _kept(row: DeviceRow) -> Kept:
-    return "memory" if row.login == "memory" else "keyring" if row.login == "keyring" else "no"
-
-
-def _password_lost(device: str) -> PasswordNeededError:
-    return PasswordNeededError(f"{device} was registered with a password, which is not known any more", device=device)
-
-
-def _key_path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise BadInputError(f"The key file {text[:200]!r} begins with an unknown user") from None
-
-
-def _check_request(request: DeviceIn) -> None:
-    """Refuse figures and cores that cannot be. Raises BadInputError."""
-    idle_w, busy_w = request.idle_power_w, request.busy_power_w
-    if (idle_w is None) != (busy_w is None):
-        raise BadInputError("Idle and busy power belong together", next_step="Give both, or neither.")
-    if idle_w is not None and busy_w is not None and busy_w < idle_w:
-        raise BadInputError(f"busy power ({busy_w} W) is below idle power ({idle_w} W)")
-    if request.cpus is not None and (not request.cpus or min(request.cpus) < 0):
-        raise BadInputError(f"{request.cpus} is no list of cores", next_step="Give core numbers such as 0,1.")
-    if request.cpus is not None and parse_address(request.address) == LocalAddress():
-        usable = os.sched_getaffinity(0)
-        if not set(request.cpus) <= usable:
-            raise BadInputError(f"This machine's usable cores are {sorted(usable)}, not {request.cpus}")
-
-
-def _declared(request: DeviceIn) -> Json:
-    """Return the power settings of a device that is registered."""
-    if request.idle_power_w is None or request.busy_power_w is None:
-        return {}
-    return {"model": {"idle_w": request.idle_power_w, "busy_w": request.busy_power_w, "source": "declared"}}
-
-
-def power_out(power: Json, *, has_password: bool) -> PowerSettingsOut:
-    """Tell the power settings as they are kept; `has_password` is of the meter."""
-    meter, model = power.get("meter"), power.get("model")
-    return PowerSettingsOut(
-        meter=None if meter is None else MeterOut(**meter, has_password=has_password),
-        shunt_ohm=power.get("shunt_ohm"),
-        model=None
-        if model is None
-        else PowerModelOut.model_validate({"residual_w": None, "calibrated_at": None, **model}),
-    )
-
-
-def _note(row: DeviceRow, check: DeviceCheck) -> None:
-    row.state = check.verdict
-    row.check = check_out(check, row.cpus, row.memory_bytes).model_dump(mode="json")
-    row.problem = None
-    against = [reason for reason in check.reasons if reason.severity == "cannot"]
-    if against:
-        row.problem = ProblemOut(
-            code=against[0].code,
-            message=f"{row.name} cannot run the agent: " + "; ".join(reason.text for reason in against),
-            next_step=against[0].next_step or "Mend that on the device, then check it again.",
-        ).model_dump(mode="json")
-
-
-def _memory(row: DeviceRow) -> int | None:
-    if row.check is None:
-        return None
-    return DeviceCheckOut.model_validate(row.check).memory_bytes or None
