@@ -143,6 +143,7 @@ def test_a_second_profile_is_refused_while_one_is_measured_and_cancelling_leaves
     assert isinstance(answer_to(agent, agent.control.post(Hello())), AgentInfo)
 
 
+@pytest.mark.slow
 def test_another_jobs_cancelling_does_not_end_a_profile(agent: AgentProcess, digits: Network) -> None:
     piece = build_piece(digits, 0, len(digits.layers))
     number = begun(

@@ -119,6 +119,7 @@ def test_cancelled_in_the_middle_nothing_is_left_and_the_next_one_succeeds(desk:
     assert ended(desk, begin(desk, small)).state == "done"
 
 
+@pytest.mark.slow
 def test_a_device_lost_in_the_middle_fails_the_job_and_the_next_one_succeeds(desk: Desk, tmp_path: Path) -> None:
     model = slow_network(desk, tmp_path)
     desk.local_devices("board")
