@@ -215,6 +215,7 @@ def test_readings_tell_the_energy_since_the_one_before(device: RunningStudio) ->
         request = MeterReadingIn(energy_j=energy_j, read_at=at, reset=reset)
         return device.client.post("/api/devices/a/meter-readings", MeterReadingOut, request)
 
+    assert device.client.get("/api/devices/a/meter-readings", list[MeterReadingOut]) == []
     first = read(7200, 0)
     assert (first.since_energy_j, first.mean_power_w, first.frames) == (None, None, None)
     second = read(7800, 10)

@@ -153,7 +153,7 @@ class PowerService:
         query = select(row).where(row.device == name).order_by(row.read_at.desc(), row.id.desc()).limit(LISTED + 1)
         with self._database.session() as session:
             rows = list(session.scalars(query))
-        before: list[MeterReadingRow | None] = [*rows[1:], None]
+        before: list[MeterReadingRow | None] = [*rows[1:], None] if rows else []
         return [_reading(now, then) for now, then in zip(rows, before, strict=True)][:LISTED]
 
     def add_reading(self, name: str, request: MeterReadingIn) -> MeterReadingOut:
