@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from partition_agent.codecs import dtype_of
-from partition_agent.profiler import Profiler
+from partition_agent.profiling.profiler import Profiler
 from partition_agent.protocol import Profile as Request
 from partition_agent.protocol import StageSpec, TensorSpec
 from partition_agent.stages import Stage as LoadedStage
-from partition_studio.fleet.profile import BUDGET_S
-from partition_studio.fleet.profile_merge import merge
-from partition_studio.fleet.profile_model import pieces
+from partition_studio.fleet.profiling.measure import BUDGET_S
+from partition_studio.fleet.profiling.merge import merge
+from partition_studio.fleet.profiling.model import pieces
 from partition_studio.graph.examples import EXAMPLES, build_example
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network

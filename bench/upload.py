@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.sshd import SshServer, find_sshd
 
 from partition_studio.fleet.address import SshAddress
-from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.progress import never_cancelled
-from partition_studio.fleet.ssh import SshConnection, connect_ssh
-from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 
 REQUIRED = 0.9
 MIB = 1024 * 1024

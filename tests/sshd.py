@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Self
 
 from partition_studio.fleet.address import SshAddress
-from partition_studio.fleet.hostkeys import HostKeys
-from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 
 START_DEADLINE_S = 10.0
 

@@ -20,9 +20,9 @@ import msgspec
 from partition_agent.control import ControlServer
 from partition_agent.deployments import Deployments, RefusedError
 from partition_agent.lease import Lease, Visitor
-from partition_agent.link_probe import LinkProber
-from partition_agent.load import LoadMaker
-from partition_agent.profiler import Profiler
+from partition_agent.link_probing.prober import LinkProber
+from partition_agent.load.maker import LoadMaker
+from partition_agent.profiling.profiler import Profiler
 from partition_agent.protocol import (
     PROTOCOL_VERSION,
     AgentInfo,

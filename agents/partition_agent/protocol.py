@@ -540,7 +540,7 @@ class MemorySample(msgspec.Struct, frozen=True):
 class StageSample(msgspec.Struct, frozen=True):
     """Running totals of one stage since it was loaded; a rate is the difference of two samples.
 
-    The model's own share of memory, taken when it was loaded: `weight_bytes` (the initialisers in the sub-model's file),
+    The model's own share of memory, taken when it was loaded: `weight_bytes` (initialisers of the sub-model's file),
     `activation_bytes` (the largest set of activations alive at once, by the shapes and the order of the graph as it is
     written: a runtime that fuses layers needs less), `arena_bytes` (by how much more the process's anonymous memory was
     after loading and the first run than before: packed weights, the arena's slack, threads; at least 0). None: not

@@ -22,6 +22,7 @@ from partition_agent.protocol import (
     Telemetry,
     ThermalSample,
 )
+from partition_agent.ring.ring import Ring
 from partition_agent.system import (
     ROOT,
     CpuMeter,
@@ -32,7 +33,6 @@ from partition_agent.system import (
     memory_limit_bytes,
     usable_cores,
 )
-from partition_agent.telemetry_ring import Ring
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from tests.agent.rig import AgentProcess, wait_until
 from tests.agent.slow_link import SlowLink
 from tests.agent.test_agent_hostile import Peer
 
-from partition_agent.link_probe import LinkProber
-from partition_agent.link_rate import MAX_CHUNK_BYTES, MAX_WINDOW_BYTES, Ask, ProbeError, RateMeter
-from partition_agent.link_talk import Bye, Chunk, Give, Outcome, Ping, Receive, pack
+from partition_agent.link_probing.prober import LinkProber
+from partition_agent.link_probing.rate import MAX_CHUNK_BYTES, MAX_WINDOW_BYTES, Ask, ProbeError, RateMeter
+from partition_agent.link_probing.talk import Bye, Chunk, Give, Outcome, Ping, Receive, pack
 from partition_agent.protocol import (
     CancelJob,
     Done,

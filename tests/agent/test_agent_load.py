@@ -11,7 +11,7 @@ import psutil
 import pytest
 from tests.agent.rig import AgentProcess, wait_until
 
-from partition_agent.load import mean_power, mean_utilisation, shares
+from partition_agent.load.maker import mean_power, mean_utilisation, shares
 from partition_agent.protocol import (
     CancelJob,
     Configure,

@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 from tests.agent.rig import AgentProcess, wait_until
 
-from partition_agent.profiler_graph import Graph, Node, read_graph
-from partition_agent.profiler_kernels import Times, fused_times, kernel_times
-from partition_agent.profiler_watch import Watch
+from partition_agent.profiling.graph import Graph, Node, read_graph
+from partition_agent.profiling.kernels import Times, fused_times, kernel_times
+from partition_agent.profiling.watch import Watch
 from partition_agent.protocol import (
     AgentInfo,
     CancelJob,
@@ -29,7 +29,7 @@ from partition_agent.protocol import (
     TensorSpec,
     WeightFill,
 )
-from partition_studio.fleet.profile_model import build_piece
+from partition_studio.fleet.profiling.model import build_piece
 from partition_studio.graph.examples import EXAMPLES, build_example
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network

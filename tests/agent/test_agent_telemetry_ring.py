@@ -16,7 +16,7 @@ import pytest
 from tests.agent.sysfs import tree
 
 from partition_agent.protocol import MemorySample, Telemetry
-from partition_agent.telemetry_ring import MAX_IN_MEMORY, Ring
+from partition_agent.ring.ring import MAX_IN_MEMORY, Ring
 
 
 def sample(sequence: int, filling: int = 0) -> Telemetry:

@@ -55,7 +55,7 @@ def kept(studio: RunningStudio) -> PowerSettingsOut:
 
 
 def burning() -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["cmdline"]) if "partition_agent.burn" in (p.info["cmdline"] or [])]
+    return [p for p in psutil.process_iter(["cmdline"]) if "partition_agent.load.burn" in (p.info["cmdline"] or [])]
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

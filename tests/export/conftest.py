@@ -17,7 +17,7 @@ import pytest
 
 from partition_studio.export.package import Exported, export_package
 from partition_studio.export.wheels import targets_of
-from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.graph.examples import example
 from partition_studio.graph.load import load_network
 from partition_studio.planner.spread import spread

@@ -16,7 +16,7 @@ from partition_studio.errors import StudioError
 from partition_studio.export.errors import NotExportableError, UnknownPlatformError
 from partition_studio.export.package import Exported, export_package
 from partition_studio.export.wheels import targets_of
-from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.graph.load import load_network
 from partition_studio.partition.folder import OutputFolderError
 from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan

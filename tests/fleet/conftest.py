@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from partition_agent.protocol import PROTOCOL_VERSION
-from partition_studio.fleet.ssh import SshConnection, SshTimeouts, connect_ssh
+from partition_studio.fleet.ssh.connect import SshConnection, SshTimeouts, connect_ssh
 from tests.sshd import SshServer
 
 #: Short, so that a test of a frozen device does not take long; a busy machine still answers in this time.

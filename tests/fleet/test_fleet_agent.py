@@ -15,8 +15,6 @@ import pytest
 
 from partition_agent.protocol import PROTOCOL_VERSION, AgentState, Done, End, Event, Fault, Hello
 from partition_studio.errors import DeviceError
-from partition_studio.fleet.agent_client import AgentClient
-from partition_studio.fleet.agent_process import find_running, kill_agent, read_log, start_agent, stop_agent
 from partition_studio.fleet.connection import DeviceConnection
 from partition_studio.fleet.errors import (
     AgentFaultError,
@@ -27,9 +25,11 @@ from partition_studio.fleet.errors import (
     DeviceTimeoutError,
     PythonMissingError,
 )
-from partition_studio.fleet.install import Installed, uninstall
+from partition_studio.fleet.install.agent_process import find_running, kill_agent, read_log, start_agent, stop_agent
+from partition_studio.fleet.install.install import Installed, uninstall
 from partition_studio.fleet.local import LocalConnection
-from partition_studio.fleet.ssh import SshConnection
+from partition_studio.fleet.session.agent_client import AgentClient
+from partition_studio.fleet.ssh.connect import SshConnection
 from tests.sshd import SshServer
 
 

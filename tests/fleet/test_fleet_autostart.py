@@ -19,13 +19,19 @@ import msgspec
 import pytest
 
 from partition_agent.protocol import PROTOCOL_VERSION
-from partition_studio.fleet.agent_process import autostart_of, find_running, start_agent, stop_agent
-from partition_studio.fleet.autostart import AutostartFacts, autostart_plan, decide_autostart, script_text, unit_text
-from partition_studio.fleet.device_packages import in_use
-from partition_studio.fleet.device_python import call_device
 from partition_studio.fleet.errors import AgentStartError
-from partition_studio.fleet.install import Installed, uninstall
-from partition_studio.fleet.ssh import SshConnection
+from partition_studio.fleet.install.agent_process import autostart_of, find_running, start_agent, stop_agent
+from partition_studio.fleet.install.autostart import (
+    AutostartFacts,
+    autostart_plan,
+    decide_autostart,
+    script_text,
+    unit_text,
+)
+from partition_studio.fleet.install.device_python import call_device
+from partition_studio.fleet.install.install import Installed, uninstall
+from partition_studio.fleet.on_device.device_packages import in_use
+from partition_studio.fleet.ssh.connect import SshConnection
 from tests.sshd import SshServer
 
 ALL = AutostartFacts(systemd=252, systemd_full="252.30", user_manager=True, linger=True, crontab=True, cron_runs=True)

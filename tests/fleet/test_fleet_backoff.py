@@ -1,6 +1,6 @@
 """How long is waited between tries."""
 
-from partition_studio.fleet.backoff import BASE_S, CAP_S, HEALTHY_S, Backoff
+from partition_studio.fleet.session.backoff import BASE_S, CAP_S, HEALTHY_S, Backoff
 
 
 class Clock:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from partition_studio.fleet.autostart import AutostartFacts
-from partition_studio.fleet.check import (
+from partition_studio.fleet.check.check import (
     CpuTooOldError,
     DeviceFacts,
     PythonFound,
@@ -18,6 +17,8 @@ from partition_studio.fleet.check import (
     parse_facts,
     require_ready,
 )
+from partition_studio.fleet.check.facts import Accelerator, PowerSource, Thermal
+from partition_studio.fleet.check.parse import Clock
 from partition_studio.fleet.errors import (
     BadAnswerError,
     DeviceFileError,
@@ -26,9 +27,8 @@ from partition_studio.fleet.errors import (
     PythonTooOldError,
     UnsupportedPlatformError,
 )
-from partition_studio.fleet.facts import Accelerator, PowerSource, Thermal
+from partition_studio.fleet.install.autostart import AutostartFacts
 from partition_studio.fleet.local import LocalConnection
-from partition_studio.fleet.parse import Clock
 
 
 def python(

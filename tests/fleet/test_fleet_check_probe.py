@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from partition_studio.fleet import probe_accelerators, probe_hardware, probe_script, probe_system
+from partition_studio.fleet.on_device import probe_accelerators, probe_hardware, probe_script, probe_system
 
 
 def make(root: Path, files: dict[str, str]) -> str:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from partition_studio.errors import DeviceError
-from partition_studio.fleet.check import DeviceCheck, check_device, require_ready
+from partition_studio.fleet.check.check import DeviceCheck, check_device, require_ready
+from partition_studio.fleet.check.parse import decode_lines, parse_facts
+from partition_studio.fleet.check.probe_bundle import check_script
 from partition_studio.fleet.errors import BadAnswerError, DeviceFileError, DiskFullError, PythonTooOldError
-from partition_studio.fleet.parse import decode_lines, parse_facts
-from partition_studio.fleet.probe_bundle import check_script
-from partition_studio.fleet.ssh import connect_ssh
+from partition_studio.fleet.ssh.connect import connect_ssh
 from tests.dropbear import DropbearServer, why_not
 from tests.fleet.conftest import PATIENCE
 from tests.sshd import SshServer, find_sftp_server

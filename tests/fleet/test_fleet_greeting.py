@@ -15,10 +15,10 @@ import pytest
 
 from partition_studio.fleet.address import SshAddress
 from partition_studio.fleet.errors import AuthFailedError, NoBannerError
-from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.progress import never_cancelled
-from partition_studio.fleet.ssh import SshTimeouts, connect_ssh, fetch_host_key
-from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.connect import SshTimeouts, connect_ssh, fetch_host_key
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 from tests.sshd import SshServer
 
 pytestmark = pytest.mark.ssh

@@ -10,7 +10,7 @@ import pytest
 
 from partition_studio.fleet.address import SshAddress
 from partition_studio.fleet.errors import ChangedHostKeyError, UnknownHostKeyError
-from partition_studio.fleet.hostkeys import HostKey, HostKeys
+from partition_studio.fleet.ssh.hostkeys import HostKey, HostKeys
 
 BOARD = SshAddress("edge", "board")
 OTHER_PORT = SshAddress("edge", "board", 2222)

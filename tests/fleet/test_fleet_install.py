@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from partition_agent.protocol import PROTOCOL_VERSION, AgentInfo, Hello
-from partition_studio.fleet.agent_client import AgentClient
-from partition_studio.fleet.agent_process import find_running, start_agent, stop_agent
-from partition_studio.fleet.check import check_device
-from partition_studio.fleet.device_files import DeviceProblemError
-from partition_studio.fleet.device_packages import install_bundle
+from partition_studio.fleet.check.check import check_device
+from partition_studio.fleet.check.facts import DeviceCheck
 from partition_studio.fleet.errors import DiskFullError, OperationCancelledError
-from partition_studio.fleet.facts import DeviceCheck
-from partition_studio.fleet.install import ensure_installed, uninstall
-from partition_studio.fleet.lock import target_of
+from partition_studio.fleet.install.agent_process import find_running, start_agent, stop_agent
+from partition_studio.fleet.install.install import ensure_installed, uninstall
+from partition_studio.fleet.install.lock import target_of
+from partition_studio.fleet.install.wheelhouse import Wheelhouse, WheelhouseCache
+from partition_studio.fleet.on_device.device_files import DeviceProblemError
+from partition_studio.fleet.on_device.device_packages import install_bundle
 from partition_studio.fleet.progress import Progress, ignore_progress, never_cancelled
-from partition_studio.fleet.ssh import SshConnection, connect_ssh
-from partition_studio.fleet.wheelhouse import Wheelhouse, WheelhouseCache
+from partition_studio.fleet.session.agent_client import AgentClient
+from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
 from tests.sshd import SshServer
 
 pytestmark = [pytest.mark.ssh, pytest.mark.slow]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition_studio.fleet.inventory import Format, Inventory, InventoryError, expand, read_inventory
+from partition_studio.fleet.inventory.inventory import Format, Inventory, InventoryError, expand, read_inventory
 
 INI = """
 # a lab

@@ -17,10 +17,10 @@ from partition_studio.fleet.errors import (
     UnknownHostKeyError,
     UnreachableError,
 )
-from partition_studio.fleet.hostkeys import HostKeys
-from partition_studio.fleet.ssh import SshConnection, connect_route
-from partition_studio.fleet.ssh_auth import SshCredentials
-from partition_studio.fleet.ssh_config import SshConfig
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.config import SshConfig
+from partition_studio.fleet.ssh.connect import SshConnection, connect_route
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 from tests.fleet.conftest import PATIENCE
 from tests.sshd import SshServer, free_port
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from partition_studio.fleet.check import check_device
+from partition_studio.fleet.check.check import check_device
 from partition_studio.fleet.errors import (
     AgentUnreachableError,
     BadAnswerError,
@@ -22,10 +22,10 @@ from partition_studio.fleet.errors import (
     OperationCancelledError,
     UploadCorruptError,
 )
-from partition_studio.fleet.install import ensure_installed
+from partition_studio.fleet.install.install import ensure_installed
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.local import LocalConnection
 from partition_studio.fleet.progress import never_cancelled
-from partition_studio.fleet.wheelhouse import WheelhouseCache
 from tests.sshd import free_port
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from partition_studio.fleet.agent_wheel import build_agent_wheel
 from partition_studio.fleet.errors import WheelhouseError
-from partition_studio.fleet.lock import Lock, Target, read_agent_lock
+from partition_studio.fleet.install.agent_wheel import build_agent_wheel
+from partition_studio.fleet.install.lock import Lock, Target, read_agent_lock
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache, errors_of_pip
 from partition_studio.fleet.progress import ignore_progress, never_cancelled
-from partition_studio.fleet.wheelhouse import WheelhouseCache, errors_of_pip
 
 PYTHONS = [(3, minor, 0) for minor in range(8, 15)]
 

@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
-from partition_studio.fleet.profile_merge import merge
-from partition_studio.fleet.profile_model import Piece, build_piece, largest_bytes, piece_ranges, pieces, safe_bytes
+from partition_studio.fleet.profiling.merge import merge
+from partition_studio.fleet.profiling.model import Piece, build_piece, largest_bytes, piece_ranges, pieces, safe_bytes
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES

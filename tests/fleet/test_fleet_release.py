@@ -16,20 +16,20 @@ from pathlib import Path
 import pytest
 
 from partition_studio.errors import DeviceError
-from partition_studio.fleet.agent_process import find_running, start_agent, stop_agent
-from partition_studio.fleet.device_packages import KEPT_RELEASES
 from partition_studio.fleet.errors import (
     ConnectionLostError,
     DeviceFileError,
     DiskFullError,
     InstallFailedError,
 )
-from partition_studio.fleet.install import Installed, install_wheelhouse, uninstall
-from partition_studio.fleet.install_errors import UnhealthyReleaseError
-from partition_studio.fleet.lock import Target
+from partition_studio.fleet.install.agent_process import find_running, start_agent, stop_agent
+from partition_studio.fleet.install.errors import UnhealthyReleaseError
+from partition_studio.fleet.install.install import Installed, install_wheelhouse, uninstall
+from partition_studio.fleet.install.lock import Target
+from partition_studio.fleet.install.wheelhouse import WheelFile, Wheelhouse
+from partition_studio.fleet.on_device.device_packages import KEPT_RELEASES
 from partition_studio.fleet.progress import Progress
-from partition_studio.fleet.ssh import SshConnection, connect_ssh
-from partition_studio.fleet.wheelhouse import WheelFile, Wheelhouse
+from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
 from tests.sshd import SshServer
 
 pytestmark = pytest.mark.ssh

@@ -19,11 +19,11 @@ from partition_studio.fleet.errors import (
     DeviceLeavingError,
     OperationCancelledError,
 )
-from partition_studio.fleet.hostkeys import HostKeys
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.progress import ignore_progress
-from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles, SessionStep
-from partition_studio.fleet.ssh_auth import SshCredentials
-from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.fleet.session.session import DeviceSession, DeviceSpec, FleetFiles, SessionStep
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 
 DEADLINE_S = 60.0
 

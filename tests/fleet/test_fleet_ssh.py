@@ -32,10 +32,10 @@ from partition_studio.fleet.errors import (
     UnreachableError,
     UploadCorruptError,
 )
-from partition_studio.fleet.hostkeys import HostKeys
 from partition_studio.fleet.progress import never_cancelled
-from partition_studio.fleet.ssh import SshConnection, SshTimeouts, connect_ssh, fetch_host_key, trust_host_key
-from partition_studio.fleet.ssh_auth import SshCredentials
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.connect import SshConnection, SshTimeouts, connect_ssh, fetch_host_key, trust_host_key
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 from tests.fleet.conftest import PATIENCE
 from tests.sshd import SshServer, free_port
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from partition_studio.fleet.address import SshAddress, parse_destination
 from partition_studio.fleet.errors import AddressError, SshConfigError
-from partition_studio.fleet.ssh_config import Route, SshConfig
+from partition_studio.fleet.ssh.config import Route, SshConfig
 
 
 def config(folder: Path, text: str, name: str = "config") -> SshConfig:

@@ -12,7 +12,7 @@ import pytest
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import BadAnswerError, ConnectionLostError, DiskFullError, UploadCorruptError
 from partition_studio.fleet.progress import never_cancelled
-from partition_studio.fleet.ssh import SshConnection, connect_ssh
+from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
 from tests.dropbear import DropbearServer, why_not
 from tests.sshd import SshServer
 

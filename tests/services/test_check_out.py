@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from partition_studio.fleet.check import decide
-from partition_studio.fleet.facts import DeviceFacts, PowerSource, PythonFound
+from partition_studio.fleet.check.check import decide
+from partition_studio.fleet.check.facts import DeviceFacts, PowerSource, PythonFound
 from partition_studio.services.check_out import check_out
 
 FACTS = DeviceFacts(

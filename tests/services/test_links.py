@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from partition_agent.protocol import STUDIO_PEER, LinkSample, MemorySample, Telemetry
-from partition_studio.fleet.links import StudioEnd
-from partition_studio.fleet.links_traffic import KEPT_S, TrafficWatch, Way
+from partition_studio.fleet.links.measure import StudioEnd
+from partition_studio.fleet.links.traffic import KEPT_S, TrafficWatch, Way
 from partition_studio.services.links import pair_of
 from partition_studio.store.database import Database, open_in
 from partition_studio.store.links import Figure, LinkStore

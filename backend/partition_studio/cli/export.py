@@ -31,7 +31,7 @@ def export(
     """Write sub-models, plan, agent, a hosts file and a start script that runs them by SSH without the studio."""
     from partition_studio.export.package import export_package
     from partition_studio.export.wheels import targets_of
-    from partition_studio.fleet.wheelhouse import WheelhouseCache
+    from partition_studio.fleet.install.wheelhouse import WheelhouseCache
     from partition_studio.partition.plan import parse_plan
     from partition_studio.settings import open_data_dir
 

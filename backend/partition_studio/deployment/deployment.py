@@ -22,7 +22,7 @@ from partition_studio.deployment.rollout import MAX_PARALLEL_DEVICES, Deployment
 from partition_studio.deployment.run import Run, Tensors
 from partition_studio.errors import StudioError
 from partition_studio.fleet.errors import OperationCancelledError
-from partition_studio.fleet.session import DeviceSession
+from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.partition.stages import StageGraph
 from partition_studio.schemas import CutOut, DeploymentOut, ProblemOut, StageOut
 

@@ -39,7 +39,7 @@ from partition_studio.deployment.run import Tensors
 from partition_studio.errors import DeploymentError, DeviceError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
-from partition_studio.fleet.session import DeviceSession, SessionStep
+from partition_studio.fleet.session.session import DeviceSession, SessionStep
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes

@@ -21,10 +21,10 @@ from partition_studio.export.errors import NotExportableError
 from partition_studio.export.readme import readme
 from partition_studio.export.starter.arrays import is_storable
 from partition_studio.export.starter.package import EXPECTED, HOSTS, SUMS, VERSION
-from partition_studio.fleet.agent_wheel import build_agent_wheel
-from partition_studio.fleet.lock import Target, read_agent_lock
+from partition_studio.fleet.install.agent_wheel import build_agent_wheel
+from partition_studio.fleet.install.lock import Target, read_agent_lock
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.progress import Progress, never_cancelled
-from partition_studio.fleet.wheelhouse import WheelhouseCache
 from partition_studio.graph.frames import Frame, random_frame
 from partition_studio.graph.load import load_network, original_model
 from partition_studio.graph.network import Network
@@ -40,7 +40,7 @@ from partition_studio.partition.verify import Verification, verify
 DESCRIPTION = "package.json"
 
 #: What runs on the person's machine, and on a host before the agent does: copied into the package's `lib`.
-_STUDIO_MODULES = ("fleet/device_files.py", "fleet/device_packages.py")
+_STUDIO_MODULES = ("fleet/on_device/device_files.py", "fleet/on_device/device_packages.py")
 _AGENT_MODULES = ("__init__.py", "standalone_stream.py")
 
 _START = '''#!/usr/bin/env python3
@@ -251,8 +251,8 @@ def _write_lib(work: Path) -> None:
     for entry in starter.iterdir():
         if entry.name.endswith(".py"):
             sources[f"partition_studio/export/starter/{entry.name}"] = entry.read_bytes()
-    for name in ("partition_studio", "partition_studio/export", "partition_studio/fleet"):
-        sources[f"{name}/__init__.py"] = b""
+    for name in ("", "/export", "/fleet", "/fleet/on_device"):
+        sources[f"partition_studio{name}/__init__.py"] = b""
     for name, data in sources.items():
         path = work / "lib" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from partition_studio.export.errors import UnknownPlatformError
-from partition_studio.fleet.check import ARCHITECTURES, NEWEST_PYTHON, OLDEST_GLIBC, OLDEST_PYTHON
-from partition_studio.fleet.lock import Target
+from partition_studio.fleet.check.check import ARCHITECTURES, NEWEST_PYTHON, OLDEST_GLIBC, OLDEST_PYTHON
+from partition_studio.fleet.install.lock import Target
 
 #: Wheels for this C library fit every newer one too: Debian 11, Ubuntu 20.04, and what came after them.
 USUAL_GLIBC = (2, 31)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from partition_agent.protocol import CancelJob, End, JobProgress, Load, Loaded, PowerSample
 from partition_studio.errors import BadInputError, DeviceError, StudioError
 from partition_studio.fleet.errors import BadAnswerError
-from partition_studio.fleet.session import DeviceSession
+from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.planner.power_model import PowerFit, PowerPoint, fit_power
 from partition_studio.schemas import CalibrationPointOut
 from partition_studio.services.jobs import Job

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from partition_studio.fleet.facts import DeviceCheck, DeviceFacts, PowerSource, PythonFound
-from partition_studio.fleet.pythons import why_not
+from partition_studio.fleet.check.facts import DeviceCheck, DeviceFacts, PowerSource, PythonFound
+from partition_studio.fleet.check.pythons import why_not
 from partition_studio.schemas import (
     AcceleratorOut,
     AdminStepOut,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from partition_studio.errors import BadInputError
 from partition_studio.fleet.address import LocalAddress, parse_address
+from partition_studio.fleet.check.facts import DeviceCheck
 from partition_studio.fleet.errors import PasswordNeededError
-from partition_studio.fleet.facts import DeviceCheck
 from partition_studio.fleet.passwords import Kept
 from partition_studio.schemas import (
     DeviceCheckOut,

@@ -11,15 +11,15 @@ from sqlalchemy import func, select
 from partition_agent.protocol import AgentInfo, Event, MeterSpec, PowerModel
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
 from partition_studio.fleet.address import parse_address, parse_device_name
-from partition_studio.fleet.check import DeviceCheck
-from partition_studio.fleet.device_link import DeviceLink
+from partition_studio.fleet.check.check import DeviceCheck
 from partition_studio.fleet.errors import DeviceHeldError
-from partition_studio.fleet.hostkeys import HostKeys
+from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.passwords import Passwords
-from partition_studio.fleet.session import DeviceSession, DeviceSpec, FleetFiles
-from partition_studio.fleet.ssh_auth import SshCredentials
-from partition_studio.fleet.ssh_config import SshConfig
-from partition_studio.fleet.wheelhouse import WheelhouseCache
+from partition_studio.fleet.session.device_link import DeviceLink
+from partition_studio.fleet.session.session import DeviceSession, DeviceSpec, FleetFiles
+from partition_studio.fleet.ssh.auth import SshCredentials
+from partition_studio.fleet.ssh.config import SshConfig
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 from partition_studio.partition.check import DeviceLimits
 from partition_studio.schemas import (
     DeviceIn,

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from partition_studio.fleet.inventory import InventoryError, InventoryHost, read_inventory
+from partition_studio.fleet.inventory.inventory import InventoryError, InventoryHost, read_inventory
 from partition_studio.schemas import DeviceIn, InventoryEntryOut, InventoryIn, InventoryOut, ProblemOut
 
 

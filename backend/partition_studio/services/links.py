@@ -14,9 +14,9 @@ from partition_agent.protocol import STUDIO_PEER, End, LinkMeasured, Telemetry
 from partition_studio.deployment.addresses import HasAddresses, data_hosts
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
 from partition_studio.fleet.errors import OperationCancelledError
-from partition_studio.fleet.links import AgentEnd, LinkEnd, LinkNotMeasuredError, StudioEnd, measure_link
-from partition_studio.fleet.links_traffic import TrafficWatch, Way
-from partition_studio.fleet.session import DeviceSession
+from partition_studio.fleet.links.measure import AgentEnd, LinkEnd, LinkNotMeasuredError, StudioEnd, measure_link
+from partition_studio.fleet.links.traffic import TrafficWatch, Way
+from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.schemas import JobOut, LinkFailureOut, LinksIn, LinksMessage, LinksOut
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.devices import DeviceService

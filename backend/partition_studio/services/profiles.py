@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 
 from partition_studio.errors import NotFoundError, StudioError
-from partition_studio.fleet.profile import Measurement, measure, release, threads_on
+from partition_studio.fleet.profiling.measure import Measurement, measure, release, threads_on
 from partition_studio.fleet.progress import Progress
-from partition_studio.fleet.session import DeviceSession
+from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.graph.network import Network
 from partition_studio.partition.partition import Division
 from partition_studio.partition.stages import Stage

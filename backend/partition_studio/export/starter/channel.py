@@ -27,8 +27,8 @@ END_S = 15.0
 #: What runs on a host from memory, in the order in which one needs the other.
 MODULES = (
     "partition_agent.standalone_stream",
-    "partition_studio.fleet.device_files",
-    "partition_studio.fleet.device_packages",
+    "partition_studio.fleet.on_device.device_files",
+    "partition_studio.fleet.on_device.device_packages",
     "partition_studio.export.starter.remote",
 )
 NO_PYTHON = "partition-studio: no python"

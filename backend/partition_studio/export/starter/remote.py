@@ -23,7 +23,7 @@ import time
 from typing import IO, Any, Dict, List, Optional
 
 from partition_agent.standalone_stream import Message, Stream, StreamError, own_stream
-from partition_studio.fleet import device_files, device_packages
+from partition_studio.fleet.on_device import device_files, device_packages
 
 FOLDER = ".partition-studio-export"
 

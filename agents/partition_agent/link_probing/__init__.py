@@ -1,0 +1,1 @@
+"""Measuring a link to another agent, over the kind of socket that frames take."""

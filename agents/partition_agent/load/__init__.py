@@ -1,0 +1,1 @@
+"""Keeping the cores busy, for the calibration of power."""

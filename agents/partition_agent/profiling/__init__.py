@@ -1,0 +1,1 @@
+"""Measuring the layers of a sub-model on this device."""

@@ -1,0 +1,246 @@
+"""Devices of an inventory file: Ansible's YAML and INI, and a plain list.
+
+Read, never evaluated: templates and vaults are told, and options that would change what SSH runs are left out.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from partition_studio.errors import BadInputError, StudioError
+from partition_studio.fleet.address import parse_address, parse_device_name
+from partition_studio.fleet.errors import AddressError
+
+MAX_HOSTS = 1000
+
+Format = Literal["yaml", "ini"]
+
+_RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d{1,4}))?\]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+_HOST = ("ansible_host", "ansible_ssh_host")
+_PORT = ("ansible_port", "ansible_ssh_port")
+_USER = ("ansible_user", "ansible_ssh_user")
+_KEY = ("ansible_ssh_private_key_file", "ansible_private_key_file")
+_PASSWORD = ("ansible_password", "ansible_ssh_password", "ansible_ssh_pass")
+_CONNECTION = ("ansible_connection",)
+_USED = frozenset((*_HOST, *_PORT, *_USER, *_KEY, *_PASSWORD, *_CONNECTION))
+_OPTIONS = frozenset({"ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_executable"})
+
+
+class InventoryError(BadInputError):
+    """The inventory file cannot be read."""
+
+    code = "bad_inventory"
+    next_step = "Give an Ansible inventory (YAML or INI), or YAML with a list `devices` of `name` and `address`."
+
+
+@dataclass(frozen=True, slots=True)
+class Unevaluated:
+    """A value that only Ansible could tell: a vault, or another tag of its own."""
+
+    tag: str
+
+
+@dataclass(slots=True)
+class Group:
+    """A group of hosts. `hosts` has what is said of each host here."""
+
+    hosts: dict[str, dict[str, object]] = field(default_factory=dict)
+    variables: dict[str, object] = field(default_factory=dict)
+    children: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryHost:
+    """What a host would be registered as, or why it cannot be; `name` is the file's own."""
+
+    name: str
+    group: str | None
+    device: Mapping[str, object] | None = field(default=None, repr=False)
+    problem: StudioError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The hosts in the order of the file, and what of it was not used."""
+
+    hosts: tuple[InventoryHost, ...]
+    ignored: tuple[str, ...]
+
+
+def read_inventory(text: str, kind: Format | None = None) -> Inventory:
+    """Read an inventory; without `kind`, the text itself tells what it is. Raises InventoryError."""
+    # Loaded here: most studios never read one.
+    from partition_studio.fleet.inventory.ini import looks_like_ini, read_ini
+    from partition_studio.fleet.inventory.yaml_file import read_yaml
+
+    if kind == "ini" or (kind is None and looks_like_ini(text)):
+        return resolve(read_ini(text))
+    found = read_yaml(text)
+    return plain_list(found) if isinstance(found, list) else resolve(found)
+
+
+def expand(pattern: str) -> Iterator[str]:
+    """Yield the names that a host pattern stands for: `pi[01:03]` is pi01, pi02 and pi03. Raises InventoryError."""
+    match = _RANGE.search(pattern)
+    if match is None:
+        yield pattern
+        return
+    for part in _range(match[1], match[2], int(match[3] or 1), pattern):
+        for rest in expand(pattern[match.end() :]):
+            yield pattern[: match.start()] + part + rest
+
+
+def _range(first: str, last: str, step: int, pattern: str) -> Iterable[str]:
+    if first.isdecimal() and last.isdecimal() and step > 0:
+        numbers = range(int(first), int(last) + 1, step)
+        if len(numbers) <= MAX_HOSTS:
+            width = len(first) if first.startswith("0") else 0
+            return [str(number).zfill(width) for number in numbers]
+        raise InventoryError(f"{pattern[:80]!r} stands for more than {MAX_HOSTS} hosts")
+    if len(first) == len(last) == 1 and first.isascii() and last.isascii() and first.isalpha() and step > 0:
+        return [chr(code) for code in range(ord(first), ord(last) + 1, step)]
+    raise InventoryError(f"{pattern[:80]!r} has a range that cannot be read")
+
+
+def resolve(groups: Mapping[str, Group]) -> Inventory:
+    """Return the hosts with what all their groups say: the nearer group wins, and the host over every group."""
+    order: dict[str, str | None] = {}
+    for name, group in groups.items():
+        for host in group.hosts:
+            if order.get(host) is None:
+                order[host] = None if name in ("all", "ungrouped") else name
+    if len(order) > MAX_HOSTS:
+        raise InventoryError(f"The inventory has more than {MAX_HOSTS} hosts")
+    depths = _depths(groups)
+    ignored: dict[str, None] = {}
+    taken: set[str] = set()
+    hosts = [_host(host, group, _variables(host, groups, depths), taken, ignored) for host, group in order.items()]
+    return Inventory(tuple(hosts), tuple(ignored))
+
+
+def _depths(groups: Mapping[str, Group]) -> dict[str, int]:
+    """Return how far below the top each group is; a group that contains itself stays where it was found first."""
+    depths = {name: 1 for name in groups}
+    depths["all"] = 0
+    for _ in range(min(len(groups), 20)):
+        for name, group in groups.items():
+            for child in group.children:
+                if child in depths and child != "all":
+                    depths[child] = max(depths[child], min(depths[name] + 1, 20))
+    return depths
+
+
+def _variables(host: str, groups: Mapping[str, Group], depths: Mapping[str, int]) -> dict[str, object]:
+    member = {name for name, group in groups.items() if host in group.hosts} | {"all"}
+    grown = True
+    while grown:
+        above = {name for name, group in groups.items() if member & set(group.children)} - member
+        member |= above
+        grown = bool(above)
+    merged: dict[str, object] = {}
+    for name in sorted(member & set(groups), key=lambda name: (depths[name], name)):
+        merged |= groups[name].variables
+    for name in sorted(member & set(groups), key=lambda name: (depths[name], name)):
+        merged |= groups[name].hosts.get(host, {})
+    return merged
+
+
+def _host(
+    name: str, group: str | None, variables: Mapping[str, object], taken: set[str], ignored: dict[str, None]
+) -> InventoryHost:
+    for key in variables:
+        if key in _OPTIONS:
+            ignored[f"{key}: the studio takes no SSH options from inventories; jump hosts go into ~/.ssh/config"] = None
+        elif key.startswith("ansible_") and key not in _USED:
+            ignored[f"{key}: not used"] = None
+    try:
+        device = _device(name, variables)
+        safe = _safe_name(name, taken)
+    except (AddressError, InventoryError) as error:
+        return InventoryHost(name, group, problem=error)
+    if safe != name:
+        ignored[f"{name[:80]!r} cannot name a device: {safe} is taken instead"] = None
+    return InventoryHost(name, group, {"name": safe, **device})
+
+
+def _device(name: str, variables: Mapping[str, object]) -> dict[str, object]:
+    connection = _text(variables, _CONNECTION) or "ssh"
+    key_file, password = _text(variables, _KEY), _text(variables, _PASSWORD)
+    if connection == "local":
+        return {"address": "local:"}
+    if connection not in ("ssh", "smart", "paramiko", "paramiko_ssh"):
+        raise InventoryError(
+            f"{name[:80]!r} is reached by {connection[:40]!r}", next_step="Devices are reached by SSH, or are local."
+        )
+    host = _text(variables, _HOST) or name
+    user, port = _text(variables, _USER), _text(variables, _PORT)
+    bracketed = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    address = f"ssh://{f'{user}@' if user else ''}{bracketed}{f':{port}' if port else ''}"
+    return {"address": str(parse_address(address)), "key_file": key_file, "password": password}
+
+
+def _text(variables: Mapping[str, object], keys: Iterable[str]) -> str | None:
+    """Return the first of these variables as text. Raises InventoryError for what only Ansible could tell."""
+    for key in keys:
+        value = variables.get(key)
+        if value is None:
+            continue
+        if isinstance(value, Unevaluated):
+            raise InventoryError(
+                f"{key} is kept as {value.tag}, which the studio does not open",
+                next_step="Add this device by hand, or give the value in the clear (it is kept in memory only).",
+            )
+        if isinstance(value, str) and ("{{" in value or "{%" in value):
+            raise InventoryError(
+                f"{key} is a template, which the studio does not evaluate", next_step="Write the value itself."
+            )
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise InventoryError(f"{key} is no text", next_step="Put quotes around it.")
+        return str(value)
+    return None
+
+
+def _safe_name(name: str, taken: set[str]) -> str:
+    """Return a device name for a host. Raises AddressError, InventoryError."""
+    try:
+        safe = parse_device_name(name)
+    except AddressError:
+        safe = parse_device_name(_UNSAFE.sub("-", name).strip("._-")[:63])
+    if safe in taken:
+        raise InventoryError(f"There are two hosts {safe!r}", next_step="Give one of them another name.")
+    taken.add(safe)
+    return safe
+
+
+_PLAIN = frozenset({"name", "address", "key_file", "password", "cpus", "memory_bytes", "idle_power_w", "busy_power_w"})
+
+
+def plain_list(entries: list[object]) -> Inventory:
+    """Return the devices of a plain list; each entry has the fields of `POST /api/devices`."""
+    if len(entries) > MAX_HOSTS:
+        raise InventoryError(f"The inventory has more than {MAX_HOSTS} hosts")
+    taken: set[str] = set()
+    ignored: dict[str, None] = {}
+    return Inventory(tuple(_entry(entry, taken, ignored) for entry in entries), tuple(ignored))
+
+
+def _entry(entry: object, taken: set[str], ignored: dict[str, None]) -> InventoryHost:
+    if not isinstance(entry, dict):
+        return InventoryHost("?", None, problem=InventoryError("An entry of the list is no mapping"))
+    name = str(entry.get("name", "?"))[:200]
+    for key in entry.keys() - _PLAIN:
+        ignored[f"{str(key)[:80]}: not used"] = None
+    try:
+        texts = {key: _text(entry, [key]) for key in ("name", "address", "key_file", "password")}
+        if texts["name"] is None or texts["address"] is None:
+            raise InventoryError(f"The entry {name!r} has no name, or no address")
+        if texts["name"] != _safe_name(texts["name"], taken):
+            raise AddressError(f"{name!r} cannot name a device", next_step="Give it another name.")
+        texts["address"] = str(parse_address(texts["address"]))
+    except (AddressError, InventoryError) as error:
+        return InventoryHost(name, None, problem=error)
+    rest = {key: entry[key] for key in _PLAIN & entry.keys() if key not in texts}
+    return InventoryHost(name, None, {**texts, **rest})

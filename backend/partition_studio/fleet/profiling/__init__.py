@@ -1,0 +1,1 @@
+"""Having a device measure the layers of a network."""

@@ -1,0 +1,1 @@
+"""One device in use: its connection, its agent, and who needs it."""

@@ -1,0 +1,1 @@
+"""Reaching a device by SSH: configuration, greeting, host keys, login, channels, uploads."""
