@@ -1,4 +1,4 @@
-"""Keep one core busy for a share of its time, until standard input ends: `python -m partition_agent.load.burn CORE SHARE`.
+"""Keep one core busy for a share of its time until stdin ends: `python -m partition_agent.load.burn CORE SHARE`.
 
 The work is small matrix products where numpy is there: they use the vector units, as a network does.
 """
