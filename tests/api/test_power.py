@@ -106,6 +106,10 @@ def test_the_meters_password_is_shown_and_written_nowhere(device: RunningStudio)
     written = b"".join(path.read_bytes() for path in device.data_dir.path.rglob("*") if path.is_file())
     assert b"open-sesame" not in written
     assert "4711" not in repr(plug)
+    # What was meant for one plug is not told to another, and is not said to be known of it.
+    other = power(device, meter=MeterIn(kind="shelly", host="other.lan", user="admin"))
+    assert other.meter is not None
+    assert not other.meter.has_password
 
 
 # --- calibration -----------------------------------------------------------------------------------------------------

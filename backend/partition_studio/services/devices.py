@@ -408,7 +408,7 @@ class DeviceService:
                 "release": None if device is None else device.release,
                 "cpus": row.cpus,
                 "memory_bytes": row.memory_bytes,
-                "power": power_out(row.power, has_password=row.name in self._meter_passwords),
+                "power": power_out(row.power, has_password=bool(self._meter_passwords.get(row.name))),
                 "agent_running": device is not None and device.agent_running,
                 "deployment_id": self._deployment_of(row.name),
                 "job_id": self._job_of(row.name),
