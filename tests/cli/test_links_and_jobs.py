@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from partition_studio.cli.device_links import age_text, link_text, rate_text
-from partition_studio.schemas import DeviceIn, DeviceOut, JobOut, LinkProfileOut
+from partition_studio.schemas import DeviceIn, DeviceOut, JobOut, LinkProfileOut, ModelSummaryOut, ProfileSummaryOut
 from tests.cli.conftest import Command
 from tests.studio import RunningStudio, wait_for
 
@@ -50,28 +50,39 @@ def test_unknown_devices_and_jobs_are_said_so(command: Command) -> None:
     assert command("jobs", "cancel", "job-0", "--json").error["code"] == "job_not_found"
 
 
-def test_control_c_cancels_the_measurement(studio: RunningStudio) -> None:
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        (("links", "--measure", "--seconds", "10"), " - "),
+        (("profile", "a", "digits"), ""),
+        (("calibrate", "a", "--ask", "--seconds", "120"), ""),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_control_c_cancels_the_job(studio: RunningStudio, words: tuple[str, ...], step: str) -> None:
     add(studio, "a", "b")
-    words = ["device", "links", "--measure", "--seconds", "10"]
+    studio.client.post("/api/examples/digits", ModelSummaryOut)
     environment = {**os.environ, "PARTITION_STUDIO_URL": studio.url, "PARTITION_STUDIO_TOKEN": studio.token}
     with subprocess.Popen(
-        [sys.executable, "-m", "partition_studio.cli.main", *words],
+        [sys.executable, "-m", "partition_studio.cli.main", "device", *words],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
 
-        def measures() -> bool:
-            return any(" - " in job.step for job in studio.client.get("/api/jobs", list[JobOut]))
+        def goes_on() -> bool:
+            return any(job.step and step in job.step for job in studio.client.get("/api/jobs", list[JobOut]))
 
-        wait_for(measures, what="the first pair", deadline_s=60)
+        wait_for(goes_on, what="the job's first step", deadline_s=60)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
+    assert "cancelled" in said
     (job,) = studio.client.get("/api/jobs", list[JobOut])
     assert job.state == "cancelled"
+    assert studio.client.get("/api/profiles", list[ProfileSummaryOut]) == []
 
 
 def test_a_bound_is_called_one_and_ages_are_readable() -> None:

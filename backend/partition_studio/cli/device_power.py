@@ -1,19 +1,17 @@
 """`partition-studio device power`, `calibrate`, `meter`, `history`: how a device's power is known, and what it was."""
 
 import re
-import time
-from contextlib import nullcontext
 from typing import Annotated
 from urllib.parse import unquote
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from partition_studio.cli.client import StudioClient
+from partition_studio.cli.jobs import run_job
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, print_json, say, table
-from partition_studio.errors import BadInputError, DeviceError, NotFoundError, StudioError
+from partition_studio.errors import BadInputError, NotFoundError
 from partition_studio.schemas import (
     CalibrationIn,
     DeviceLiveOut,
@@ -29,9 +27,6 @@ from partition_studio.schemas import (
     PowerSettingsIn,
     PowerSettingsOut,
 )
-
-#: How often the studio is asked while the device is under load.
-POLL_S = 0.2
 
 #: Levels of a calibration in percent.
 LEVELS = (0, 25, 50, 75, 100)
@@ -225,33 +220,8 @@ def _asked(client: StudioClient, name: str, seconds: float, *, quiet: bool) -> d
 def _run(client: StudioClient, name: str, request: CalibrationIn, *, quiet: bool) -> None:
     """Run a calibration job to its end; Ctrl+C cancels it, and the load with it."""
     job = client.post(f"/api/devices/{name}/calibration", JobOut, request)
-    try:
-        job = _follow(client, job, quiet=quiet)
-    except KeyboardInterrupt:
-        client.post(f"/api/jobs/{job.id}/cancel", JobOut)
-        job = _follow(client, job, quiet=True)
-    for warning in job.warnings:
+    for warning in run_job(client, job, quiet=quiet).warnings:
         complaints.print(escape(warning), style="yellow")
-    if job.state == "cancelled":
-        complaints.print("cancelled; the model is what it was")
-        raise typer.Exit(130)
-    if job.problem is not None:
-        error: StudioError = DeviceError(job.problem.message, next_step=job.problem.next_step, **job.problem.details)
-        error.code = job.problem.code
-        raise error
-
-
-def _follow(client: StudioClient, job: JobOut, *, quiet: bool) -> JobOut:
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=complaints, transient=True
-    )
-    with nullcontext() if quiet or not complaints.is_terminal else bar:
-        task = bar.add_task(job.title, total=None)
-        while job.state in ("waiting", "running"):
-            time.sleep(POLL_S)
-            job = client.get(f"/api/jobs/{job.id}", JobOut)
-            bar.update(task, description=job.step, completed=job.done, total=job.total)
-    return job
 
 
 def meter(

@@ -1,21 +1,14 @@
 """`partition-studio device profile` and `profiles`: what the layers of a network take on a device."""
 
-import time
-from contextlib import nullcontext
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from partition_studio.cli.client import StudioClient
+from partition_studio.cli.jobs import run_job
 from partition_studio.cli.model import find_model
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
-from partition_studio.cli.output import JsonOption, bytes_text, complaints, print_json, say, table
-from partition_studio.errors import DeviceError, StudioError
+from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
 from partition_studio.schemas import JobOut, ProfileIn, ProfileOut, ProfileSummaryOut
-
-#: How often the studio is asked while it measures.
-POLL_S = 0.2
 
 #: How many of the slowest layers are listed.
 SLOWEST = 10
@@ -35,18 +28,7 @@ def profile(
     model_id = find_model(client, model).id
     request = ProfileIn(model_id=model_id, threads=threads, again=again)
     job = client.post(f"/api/devices/{name}/profiles", JobOut, request)
-    try:
-        job = _follow(client, job, quiet=as_json)
-    except KeyboardInterrupt:
-        client.post(f"/api/jobs/{job.id}/cancel", JobOut)
-        job = _follow(client, job, quiet=True)
-    if job.state == "cancelled":
-        say("cancelled; nothing of it is left on the device")
-        raise typer.Exit(130)
-    if job.problem is not None:
-        error: StudioError = DeviceError(job.problem.message, next_step=job.problem.next_step, **job.problem.details)
-        error.code = job.problem.code
-        raise error
+    run_job(client, job, quiet=as_json)
     found = client.get("/api/profiles", list[ProfileSummaryOut], device=name, model_id=model_id)
     wanted = [summary for summary in found if threads in (0, summary.threads)] or found
     shown = client.get(f"/api/profiles/{wanted[0].id}", ProfileOut)
@@ -54,19 +36,6 @@ def profile(
         print_json(shown)
     else:
         _describe(shown)
-
-
-def _follow(client: StudioClient, job: JobOut, *, quiet: bool) -> JobOut:
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=complaints, transient=True
-    )
-    with nullcontext() if quiet or not complaints.is_terminal else bar:
-        task: TaskID = bar.add_task(job.title, total=None)
-        while job.state in ("waiting", "running"):
-            time.sleep(POLL_S)
-            job = client.get(f"/api/jobs/{job.id}", JobOut)
-            bar.update(task, description=job.step, completed=job.done, total=job.total)
-    return job
 
 
 def _describe(found: ProfileOut) -> None:

@@ -31,6 +31,9 @@ def run_job(client: StudioClient, job: JobOut, *, quiet: bool) -> JobOut:
     except KeyboardInterrupt:
         client.post(f"/api/jobs/{job.id}/cancel", JobOut)
         job = follow_job(client, job, quiet=True)
+    if job.state != "done":
+        for text in job.warnings:
+            complaints.print(text, style="yellow", markup=False)
     if job.state == "cancelled":
         complaints.print("cancelled")
         raise typer.Exit(130)
