@@ -142,22 +142,19 @@ port ansible_port=99999
     assert "winrm" in problem(inventory, "win")
 
 
-def test_names_that_cannot_name_a_device_are_made_safe_and_said_or_told() -> None:
-    text = """
-all:
-  hosts:
-    'pi one': {ansible_host: a}
-    pi-one: {ansible_host: b}
-    studio: {}
-    '***': {ansible_host: c}
-"""
+def test_a_name_that_no_device_may_have_is_made_safe_and_told_or_is_a_problem() -> None:
+    hosts = ("bad name", "bad-name", "attic pi", "studio", "source", "sink", "--", "studio ")
+    text = "all:\n  hosts:\n" + "".join(f"    {name!r}: {{ansible_host: 192.0.2.1}}\n" for name in hosts)
     inventory = read_inventory(text)
-    assert inventory.hosts[0].device is not None
-    assert inventory.hosts[0].device["name"] == "pi-one"
-    assert any("pi-one" in ignored for ignored in inventory.ignored)
-    assert "two hosts" in problem(inventory, "pi-one")
-    assert problem(inventory, "studio")
-    assert problem(inventory, "***")
+    assert tuple(host.name for host in inventory.hosts) == hosts
+    offered = {host.name: host.device["name"] for host in inventory.hosts if host.device}
+    # The one that may have its name keeps it, wherever it stands.
+    assert offered == {"bad-name": "bad-name", "attic pi": "attic-pi"}
+    assert inventory.ignored == ("'attic pi' cannot name a device: attic-pi is taken instead",)
+    for name in {*hosts} - {*offered}:
+        assert repr(name) in problem(inventory, name)
+    plain = read_inventory("".join(f"- {{name: {name!r}, address: 'ssh://a'}}\n" for name in hosts))
+    assert [host.name for host in plain.hosts if host.problem is None] == ["bad-name"]
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,12 @@ def resolve(groups: Mapping[str, Group]) -> Inventory:
     depths = _depths(groups)
     ignored: dict[str, None] = {}
     taken: set[str] = set()
-    hosts = [_host(host, group, _variables(host, groups, depths), taken, ignored) for host, group in order.items()]
-    return Inventory(tuple(hosts), tuple(ignored))
+    # Those that can name a device come first: none of them loses its name to one that is made safe.
+    found = {
+        host: _host(host, order[host], _variables(host, groups, depths), taken, ignored)
+        for host in sorted(order, key=lambda host: not _can_name(host))
+    }
+    return Inventory(tuple(found[host] for host in order), tuple(ignored))
 
 
 def _depths(groups: Mapping[str, Group]) -> dict[str, int]:
@@ -203,14 +207,24 @@ def _text(variables: Mapping[str, object], keys: Iterable[str]) -> str | None:
     return None
 
 
+def _can_name(host: str) -> bool:
+    try:
+        parse_device_name(host)
+    except AddressError:
+        return False
+    return True
+
+
 def _safe_name(name: str, taken: set[str]) -> str:
     """Return a device name for a host. Raises AddressError, InventoryError."""
-    try:
-        safe = parse_device_name(name)
-    except AddressError:
-        safe = parse_device_name(_UNSAFE.sub("-", name).strip("._-")[:63])
+    safe = name
+    if not _can_name(name):
+        safe = _UNSAFE.sub("-", name).strip("._-")[:63]
+        if safe == name or not _can_name(safe):
+            parse_device_name(name)
     if safe in taken:
-        raise InventoryError(f"There are two hosts {safe!r}", next_step="Give one of them another name.")
+        of = "" if safe == name else f" ({name[:80]!r} would be one)"
+        raise InventoryError(f"There are two hosts {safe!r}{of}", next_step="Give one of them another name.")
     taken.add(safe)
     return safe
 
@@ -237,8 +251,7 @@ def _entry(entry: object, taken: set[str], ignored: dict[str, None]) -> Inventor
         texts = {key: _text(entry, [key]) for key in ("name", "address", "key_file", "password")}
         if texts["name"] is None or texts["address"] is None:
             raise InventoryError(f"The entry {name!r} has no name, or no address")
-        if texts["name"] != _safe_name(texts["name"], taken):
-            raise AddressError(f"{name!r} cannot name a device", next_step="Give it another name.")
+        _safe_name(parse_device_name(texts["name"]), taken)
         texts["address"] = str(parse_address(texts["address"]))
     except (AddressError, InventoryError) as error:
         return InventoryHost(name, None, problem=error)
