@@ -41,13 +41,13 @@ def add_device(services: ServicesDep, request: DeviceIn) -> DeviceOut:
 @router.post("/devices/inventory")
 def read_inventory(services: ServicesDep, request: InventoryIn) -> InventoryOut:
     """Read an inventory file (YAML or Ansible's INI) and say what its hosts would be registered as."""
-    return services.devices.read_inventory(request)
+    return services.access.read_inventory(request)
 
 
 @router.get("/devices/ssh-hosts")
 def list_ssh_hosts(services: ServicesDep) -> list[SshHostOut]:
     """List the hosts of the user's `~/.ssh/config` that can be registered by their alias."""
-    return services.devices.ssh_hosts()
+    return services.access.ssh_hosts()
 
 
 @router.post("/devices/{name}/check")
@@ -59,13 +59,13 @@ def check_device(services: ServicesDep, name: str, request: CheckIn | None = Non
 @router.post("/devices/{name}/password")
 def set_password(services: ServicesDep, name: str, request: PasswordIn) -> DeviceOut:
     """Give a device's password again, as after a restart of the studio; the device is checked with it."""
-    return services.devices.set_password(name, request.password, keep=request.keep)
+    return services.access.set_password(name, request.password, keep=request.keep)
 
 
 @router.post("/devices/{name}/forget-key")
 def forget_key(services: ServicesDep, name: str, request: ForgetKeyIn | None = None) -> ForgottenKeyOut:
     """Forget a device's host key, where it was changed for a good reason; the next check asks about the new one."""
-    return services.devices.forget_key(name, jump_hosts=request is not None and request.jump_hosts)
+    return services.access.forget_key(name, jump_hosts=request is not None and request.jump_hosts)
 
 
 @router.delete("/devices/{name}")

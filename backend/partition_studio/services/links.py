@@ -207,6 +207,16 @@ class LinkService:
             for way in (Way(one, other), Way(other, one)):
                 self._failures[way] = LinkFailureOut(source=way.source, target=way.target, reason=reason, at=at)
 
+    def forget(self, device: str) -> None:
+        """Forget the links of a device that is removed."""
+        with self._lock:
+            for known in (self._failures, self._unwritten):
+                for way in [way for way in known if device in way]:
+                    del known[way]
+            self._traffic.forget(device)
+        self._store.forget(device)
+        self._hub.publish(LinksMessage())
+
     # --- from the traffic --------------------------------------------------------------------------------------------
 
     def seen(self, device: str, sample: Telemetry) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from partition_studio.errors import BadInputError
 from partition_studio.fleet.address import LocalAddress, parse_address
@@ -95,6 +95,13 @@ class PowerService:
         out = self._devices.set_power(name, power, password)
         self._telemetry.power_changed(name)
         return out.power
+
+    def forget(self, name: str) -> None:
+        """Forget the readings, and what was seen in a calibration, of a device that is removed."""
+        for held in [held for held in self._held if held[0] == name]:
+            self._held.pop(held, None)
+        with self._database.session() as session, session.begin():
+            session.execute(delete(MeterReadingRow).where(MeterReadingRow.device == name))
 
     # --- calibration -------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from partition_studio.errors import NotFoundError, StudioError
 from partition_studio.fleet.profiling.measure import Measurement, measure, release, threads_on
@@ -129,6 +129,12 @@ class ProfileService:
                 for kernel in profile.kernels
             ],
         )
+
+    def forget(self, device: str) -> None:
+        """Forget the profiles of a device that is removed."""
+        with self._database.session() as session, session.begin():
+            session.execute(delete(ProfileRow).where(ProfileRow.device == device))
+        self._hub.publish(ProfilesMessage(device=device))
 
     def delete(self, profile_id: int) -> None:
         """Forget a profile. Raises ProfileNotFoundError."""

@@ -6,7 +6,9 @@ from typing import IO
 
 from partition_agent.protocol import Event, Fault, Progress, Telemetry
 from partition_studio.errors import StudioUnavailableError
+from partition_studio.services.access import AccessService
 from partition_studio.services.deployments import DeploymentService
+from partition_studio.services.device_sessions import Callbacks, DeviceSessions
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.jobs import JobService
 from partition_studio.services.links import LinkService
@@ -43,17 +45,16 @@ class Services:
         self.telemetry = TelemetryService(self._database, self.hub)
         self.deployments = DeploymentService(self._database, self.hub)
         self.models = ModelService(data_dir.path, self._database, self.hub, self.deployments.active_of)
+        callbacks = Callbacks(self._on_event, self._on_lost, self.telemetry.forget_live, self.telemetry.attached)
         self.devices = DeviceService(
-            data_dir,
             self._database,
             self.hub,
-            on_event=self._on_event,
-            on_lost=self._on_lost,
-            on_ended=self.telemetry.forget_live,
+            DeviceSessions(data_dir, callbacks),
             deployment_of=self.deployments.active_on,
-            on_attached=self.telemetry.attached,
             job_of=self.jobs.of_device,
+            forget=self._forget,
         )
+        self.access = AccessService(self.devices)
         self.telemetry.attach(self.devices, self.jobs.of_device)
         self.deployments.attach(self.models, self.devices)
         self.plans = PlanService(self._database, self.hub, self.models, self.devices)
@@ -84,6 +85,13 @@ class Services:
                 self.deployments.each_active(lambda live: live.stage_progress(device, event))
             case Fault():
                 logger.warning("agent_fault", extra={"device": device, "code": event.code, "reason": event.message})
+
+    def _forget(self, device: str) -> None:
+        """Forget what was measured of a device that is removed: one that takes its name has no past."""
+        self.telemetry.forget(device)
+        self.power.forget(device)
+        self.profiles.forget(device)
+        self.links.forget(device)
 
     def _on_lost(self, device: str, reason: str) -> None:
         self.telemetry.forget_live(device)

@@ -179,6 +179,16 @@ class TelemetryService:
             self._talking.pop(device, None)
             self._heard.notify_all()
 
+    def forget(self, device: str) -> None:
+        """Forget everything of a device that is removed; its agent is silent already."""
+        self.forget_live(device)
+        with self._heard:
+            fetching = self._fetching.setdefault(device, threading.Lock())
+        with fetching:
+            self._oldest.pop(device, None)
+            self._writer.flush(CLOSE_S)
+            self._store.forget(device)
+
     def power_changed(self, device: str) -> None:
         """Take the idle power of the device's model as it is now."""
         try:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from partition_studio.schemas import LinkProfileOut
 from partition_studio.store.database import Database
@@ -37,6 +37,12 @@ class LinkStore:
         )
         with self._database.session() as session, session.begin():
             session.merge(row)
+
+    def forget(self, peer: str) -> None:
+        """Delete every figure of a link from or to this peer."""
+        row = LinkProfileRow
+        with self._database.session() as session, session.begin():
+            session.execute(delete(row).where((row.source == peer) | (row.target == peer)))
 
     def ways(self, method: str) -> set[tuple[str, str]]:
         """Return the directions of which something is known by one method."""

@@ -129,6 +129,10 @@ class SampleStore:
         with self._database.session() as session, session.begin():
             session.execute(delete(MeterReadingRow).where(MeterReadingRow.device.not_in(names)))
 
+    def forget(self, device: str) -> None:
+        """Delete the samples of a device."""
+        self._delete(TelemetryRow.device == device)
+
     def _delete(self, condition: ColumnElement[bool]) -> None:
         row = TelemetryRow
         while True:

@@ -65,8 +65,11 @@ class TrafficWatch:
         return self._best[way].bytes_per_s if way in self._best else 0.0
 
     def forget(self, device: str) -> None:
-        """Forget a device's totals: it has gone, or begins anew."""
+        """Forget what was seen of a device that has gone."""
         self._totals.pop(device, None)
+        for known in (self._before, self._best):
+            for way in [way for way in known if device in way]:
+                del known[way]
 
     def _is_more(self, way: Way, rate: float, now_s: float) -> bool:
         lasting = min(rate, self._before.get(way, 0.0))
