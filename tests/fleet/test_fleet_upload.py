@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -65,11 +67,17 @@ def sent_twice_when_cut_at(server: SshServer, path: Path, cuts: list[int]) -> li
     return again
 
 
-@pytest.mark.parametrize(("before", "tenths"), [("", range(1, 10)), (NO_SHELL, (1, 5, 9))], ids=["shell", "sftp"])
+@pytest.mark.parametrize(
+    ("way", "tenths"),
+    [("python", range(1, 10)), ("shell", (1, 5, 9)), ("sftp", (1, 5, 9))],
+    ids=["python", "shell", "sftp"],
+)
 def test_an_upload_cut_at_each_tenth_sends_at_most_a_mebibyte_again(
-    tmp_path: Path, before: str, tenths: Sequence[int]
+    tmp_path: Path, way: str, tenths: Sequence[int]
 ) -> None:
-    with SshServer(tmp_path / "sshd", before=before) as server:
+    with SshServer(tmp_path / "sshd", before=NO_SHELL if way == "sftp" else "") as server:
+        if way == "shell":
+            server.put_tool("python3", "exit 127")
         path = server.home / "folder" / "big"
         again = sent_twice_when_cut_at(server, path, [len(DATA) * tenth // 10 for tenth in tenths])
         assert path.read_bytes() == DATA
@@ -78,11 +86,33 @@ def test_an_upload_cut_at_each_tenth_sends_at_most_a_mebibyte_again(
     assert len(again) == len(tenths) + 1
 
 
-def test_a_device_that_takes_slowly_is_never_ahead_of_by_more_than_a_mebibyte(tmp_path: Path) -> None:
+#: What reads the upload on the device, with one process and with several, and stops in the middle.
+STOPPING_PYTHON = """
+import fcntl, os, sys, time
+fcntl.fcntl(0, 1031, 262144)
+with open(sys.argv[-1], "ab") as part:
+    while (left := 1_000_000 - part.tell()) > 0:
+        part.write(os.read(0, min(left, 131072)))
+time.sleep(60)
+"""
+STOPPING = {
+    "python": {
+        "python3": f'case "$*" in *big.part) exec {sys.executable} -c {shlex.quote(STOPPING_PYTHON)} "$4";; esac'
+    },
+    "shell": {
+        "python3": "exit 127",
+        "tee": 'case "$*" in *big.part) head -c 1000000 >>"$HOME/big.part"; exec sleep 60;; esac',
+    },
+}
+
+
+@pytest.mark.parametrize("way", STOPPING)
+def test_a_device_that_takes_slowly_is_never_ahead_of_by_more_than_a_mebibyte(tmp_path: Path, way: str) -> None:
     with SshServer(tmp_path / "sshd") as server:
         path = server.home / "big"
-        # What reads the upload stops in the middle: the studio goes on until the way there is full, and no further.
-        server.put_tool("tee", 'case "$*" in *big.part) head -c 1000000 >>"$HOME/big.part"; exec sleep 60;; esac')
+        # The studio goes on until the way there is full, and no further.
+        for name, script in STOPPING[way].items():
+            server.put_tool(name, script)
         connection = connect(server)
         seen: list[int] = []
 

@@ -1,10 +1,12 @@
 # Takes a file on stdin: verifies what is there, continues what was begun, puts the whole in place at once.
-# Arguments: path, SHA-256, size. Every line for the studio begins with "partition-studio:"; logins print things too.
+# Arguments: path, SHA-256, size, the text of upload_receiver.py. Every line for the studio begins with
+# "partition-studio:"; logins print things too.
 LC_ALL=C; export LC_ALL; umask 077
-path=$1 want=$2 size=$3 part="$1.part"
+path=$1 want=$2 size=$3 receiver=$4 part="$1.part"
 say() { echo "partition-studio: $*"; }
-if command -v sha256sum >/dev/null 2>&1; then sha() { sha256sum | cut -c1-64; }
-elif command -v openssl >/dev/null 2>&1; then sha() { openssl dgst -sha256 | sed 's/.*= *//'; }
+# OpenSSL uses the instructions that a processor has for it, which often makes it five times as fast.
+if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then sha() { openssl dgst -sha256 | sed 's/.*= *//'; }
+elif command -v sha256sum >/dev/null 2>&1; then sha() { sha256sum | cut -c1-64; }
 else sha() { python3 -c 'import hashlib,sys
 h=hashlib.sha256()
 for b in iter(lambda:sys.stdin.buffer.read(65536),b""): h.update(b)
@@ -19,8 +21,13 @@ say "want $have $sum"
 read -r mode || exit 1
 [ "$mode" = resume ] || rm -f -- "$part"
 # Hashed on its way: reading it again would take as long as the network does on some devices.
-strict=; tee --output-error=exit </dev/null >/dev/null 2>&1 && strict=--output-error=exit
-said=$({ { [ ! -f "$part" ] || cat <"$part"; tee -a $strict "$part"; echo "$?" >&3; } | sha; } 3>&1)
+# One process does it in half the time of three, once it has started; one that says nothing has taken nothing.
+said=
+if [ "$size" -ge 4194304 ]; then said=$(python3 -ESs -c "$receiver" "$part"); fi
+if [ -z "$said" ]; then
+  strict=; tee --output-error=exit </dev/null >/dev/null 2>&1 && strict=--output-error=exit
+  said=$({ { [ ! -f "$part" ] || cat <"$part"; tee -a $strict "$part"; echo "$?" >&3; } | sha; } 3>&1)
+fi
 status=${said%%[!0-9]*} sum=$(printf '%s\n' "$said" | tail -n 1)
 [ -f "$part" ] || fail write
 got=$(wc -c <"$part" | tr -d ' ')

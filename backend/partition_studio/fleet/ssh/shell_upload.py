@@ -19,6 +19,7 @@ from partition_studio.fleet.errors import (
     DiskFullError,
     UploadCorruptError,
 )
+from partition_studio.fleet.on_device.upload_receiver import BUFFER_BYTES, PIPE_BYTES
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.ssh.channel import lost_connection
 from partition_studio.fleet.text import decode_clean
@@ -28,8 +29,8 @@ _MARK = b"partition-studio: "
 _MAX_CHATTER_BYTES = 256 * 1024
 
 #: What may be on its way and not yet taken by the device. It is sent again after a cut, with what lay in a pipe and in
-#: a buffer there (128 KiB): together with a chunk, at most 1 MiB.
-MAX_IN_FLIGHT_BYTES = 832 * 1024
+#: a buffer there: together with a chunk, at most 1 MiB.
+MAX_IN_FLIGHT_BYTES = 1024 * 1024 - PIPE_BYTES - BUFFER_BYTES - _CHUNK_BYTES
 
 #: An upload that moves nothing for so long is given up.
 _STALLED_S = 30.0
@@ -47,8 +48,9 @@ class NoShellUploadError(Exception):
 
 def upload_command(path: str, sha256: str, size: int) -> str:
     """Return the command that takes an upload on its stdin."""
-    script = resources.files("partition_studio.fleet.on_device").joinpath("upload.sh").read_text()
-    return join(["sh", "-c", script, "upload", path, sha256, str(size)])
+    folder = resources.files("partition_studio.fleet.on_device")
+    script, receiver = (folder.joinpath(name).read_text() for name in ("upload.sh", "upload_receiver.py"))
+    return join(["sh", "-c", script, "upload", path, sha256, str(size), receiver])
 
 
 class ShellUpload:
