@@ -25,6 +25,11 @@ class DeviceLink:
         self._connection: DeviceConnection | None = None
         self._closed = False
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it leads to a process on the studio's own machine."""
+        return isinstance(self.spec.address, LocalAddress)
+
     def connection(self, trusted_fingerprint: str | None = None) -> DeviceConnection:
         """Return the connection, made anew when there is none or it has ended.
 
