@@ -46,7 +46,14 @@ step "checks" scripts/lint.sh
 step "browser part, unit tests" scripts/node.sh npm run --silent --prefix frontend test
 selection=$(printf ' and %s' ${markers[@]+"${markers[@]}"})
 if [ ${#markers[@]} = 0 ]; then selection=""; fi
-step "pytest" "$VENV/bin/python" -m pytest ${selection:+-m "${selection# and }"} "$@"
+# Packages for devices are fetched once for all workers.
+if [ -z "${PARTITION_STUDIO_TEST_CACHE:-}" ]; then
+  PARTITION_STUDIO_TEST_CACHE=$(mktemp -d)
+  export PARTITION_STUDIO_TEST_CACHE
+  trap 'rm -rf "$PARTITION_STUDIO_TEST_CACHE"' EXIT
+fi
+# Much of the time is waiting: two workers, each with whole files, so that what a file sets up is set up once.
+step "pytest" "$VENV/bin/python" -m pytest -n 2 --dist loadfile ${selection:+-m "${selection# and }"} "$@"
 
 if [ ${#failed[@]} != 0 ]; then
   say ""
