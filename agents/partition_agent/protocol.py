@@ -579,7 +579,8 @@ class Telemetry(msgspec.Struct, frozen=True, tag="telemetry"):
     the last interval (0 to 1). `dropped` counts data messages refused, by reason, since the agent started. `power` has
     one sample of each source: those that tell something now first, among them the widest scope first (wall, board,
     module, rails, package, gpu, battery) and the model last. `ring` and `sequence` name the sample for good:
-    `sequence` counts on over restarts of the agent for as long as the ring on its disk lives.
+    `sequence` counts on over restarts of the agent for as long as the ring on its disk lives. After a loss of power it
+    leaves out numbers that may have been told of: the next sample has in `skipped` how many right before its own.
     """
 
     incarnation: str
@@ -596,6 +597,7 @@ class Telemetry(msgspec.Struct, frozen=True, tag="telemetry"):
     links: Tuple[LinkSample, ...]
     dropped: Dict[str, int]
     ring: str = ""
+    skipped: int = 0
 
 
 class HistoryChunk(msgspec.Struct, frozen=True, tag="history_chunk"):

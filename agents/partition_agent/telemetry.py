@@ -158,6 +158,7 @@ class Sampler:
             links=tuple(links),
             dropped=dropped,
             ring=self._ring.name,
+            skipped=self._ring.skipped,
         )
         self._ring.append(sample, now_s)
         return sample

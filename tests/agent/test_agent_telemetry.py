@@ -50,6 +50,12 @@ def test_every_sample_is_numbered_in_its_ring_and_is_kept_there(tmp_path: Path) 
     again = sampler(tmp_path / "root", [], tmp_path / "ring")
     assert again.ring == one.ring and again.sample().sequence == chunk.newest + 1
     again.stop()
+    tree(tmp_path / "booted", {"proc/sys/kernel/random/boot_id": "another run of the kernel"})
+    later = sampler(tmp_path / "booted", [], tmp_path / "ring")
+    first, second = later.sample(), later.sample()
+    assert first.sequence - first.skipped == chunk.newest + 2, "numbers that may have been told of are left out"
+    assert first.skipped > 0 and second.skipped == 0
+    later.stop()
 
 
 @pytest.mark.parametrize("limit", [-(2**62), 0, 2**62])

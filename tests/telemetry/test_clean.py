@@ -93,3 +93,12 @@ def test_what_there_is_too_much_of_is_cut() -> None:
     assert clean.stages[0].frames == MAX_COUNT
     assert "\x1b" not in clean.stages[0].stage
     assert len(clean.stages[0].stage) <= 200
+
+
+def test_no_more_numbers_are_left_out_than_there_were() -> None:
+    kept = {}
+    for skipped in (-1, 0, 3, 2**70):
+        clean = clean_sample(sample(9, skipped=skipped))
+        assert clean is not None
+        kept[skipped] = kept_figures(clean).get("skipped")
+    assert kept == {-1: None, 0: None, 3: 3, 2**70: 9}

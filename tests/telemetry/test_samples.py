@@ -59,6 +59,19 @@ def test_what_is_missing_is_counted_but_for_what_the_device_still_has(store: Sam
     assert store.missing("b", 0, {}) == 0
 
 
+def test_numbers_that_the_device_left_out_are_no_samples(store: SampleStore) -> None:
+    def after_skip(sequence: int, skipped: int) -> StoredSample:
+        return StoredSample("a", "r", sequence, sequence, "i", {"cpu": 0.5, "skipped": skipped})
+
+    store.add([stored(n) for n in (1, 2, 3, 5)])
+    # Six numbers left out, of which the first had been told of; then the power went again.
+    store.add([after_skip(11, 7), after_skip(16, 8), stored(18)])
+    assert store.missing("a", 0, {}) == 1, "17; what lies before 16 was left out or is here"
+    assert store.missing("a", 0, {"r": 14}) == 0
+    assert store.missing("a", 11, {}) == 1
+    assert store.missing("a", 16, {}) == 1
+
+
 def test_of_many_samples_some_are_enough(store: SampleStore) -> None:
     store.add([stored(n) for n in range(25)])
     assert [sample.sequence for sample in store.between("a", 0, 1e9, every=10)] == [0, 10, 20]

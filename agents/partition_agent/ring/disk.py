@@ -77,6 +77,8 @@ class RingDisk:
         self.corrupt = 0
         #: No sample that was told of has a higher sequence.
         self.newest = 0
+        #: The newest that was found whole; between the two are numbers of which nothing is known.
+        self.last_whole = 0
 
     def open(self) -> None:
         """Find what is there."""
@@ -95,7 +97,7 @@ class RingDisk:
         """Delete everything."""
         for segment in self.segments:
             segment.path.unlink()
-        self.segments, self.newest = [], 0
+        self.segments, self.newest, self.last_whole = [], 0, 0
 
     def _mend(self, segment: _Segment) -> None:
         """Cut off what is not whole at the end of the newest segment."""
@@ -103,6 +105,7 @@ class RingDisk:
         for offset, record in _records(segment.path):
             whole, last = offset, record.sequence
         cut_bytes = segment.size_bytes - whole
+        self.last_whole = last
         self.newest = last + -(-cut_bytes // _LEAST_RECORD_BYTES)
         if not whole:
             segment.path.unlink()

@@ -53,6 +53,8 @@ class Ring:
         self._disk: Optional[RingDisk] = None
         self._refused = False
         self._newest = 0
+        #: Numbers right before the next one that were left out: nobody knows whether a sample had them.
+        self.skipped = 0
         self.name = secrets.token_hex(8)
         self._stop = threading.Event()
         self._syncing: Optional[threading.Thread] = None
@@ -63,6 +65,7 @@ class Ring:
                 self._state = RingState(ring_of(folder, self.name, boot_id, disk), boot_id)
                 write_state(folder, self._state)
                 self.name, self._newest, self._disk = self._state.ring, disk.newest, disk
+                self.skipped = disk.newest - disk.last_whole
             except OSError as error:
                 self._tell(error)
 
@@ -80,7 +83,7 @@ class Ring:
         """Keep a sample."""
         record = Record(sample.sequence, msgspec.msgpack.encode(sample))
         with self._lock:
-            self._newest = record.sequence
+            self._newest, self.skipped = record.sequence, 0
             if len(record.data) > MAX_RECORD_BYTES:
                 return
             if self._disk is None or (self._refused and now_s < self._retry_at_s):

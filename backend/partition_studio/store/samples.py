@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, delete, func, literal, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from partition_studio.store.database import Database
 from partition_studio.store.tables import MeterReadingRow, TelemetryRow
@@ -102,7 +102,8 @@ class SampleStore:
     def missing(self, device: str, begin_s: float, lost_before: Mapping[str, int]) -> int:
         """Count samples that were taken since `begin_s`, between others that are here, and are not here.
 
-        `lost_before` tells for a ring from which sequence number on the device still has them.
+        `lost_before` tells for a ring from which sequence number on the device still has them. Numbers that the device
+        left out (`skipped`) are no samples.
         """
         row = TelemetryRow
         mine = (row.device == device, row.at_s >= begin_s)
@@ -112,7 +113,24 @@ class SampleStore:
             for ring, first, last in session.execute(spans).all():
                 end = max(min(last + 1, lost_before.get(ring, last + 1)), first)
                 here = select(func.count()).where(*mine, row.ring == ring, row.sequence < end)
-                total += end - first - (session.scalar(here) or 0)
+                gaps = end - first - (session.scalar(here) or 0)
+                total += gaps and gaps - self._left_out(session, device, ring, first, end)
+        return total
+
+    @staticmethod
+    def _left_out(session: Session, device: str, ring: str, first: int, end: int) -> int:
+        """Count the numbers of `[first, end)` that the device left out, and nobody heard of."""
+        row = TelemetryRow
+        mine = (row.device == device, row.ring == ring)
+        skipped = row.figures["skipped"].as_integer()
+        query = select(row.sequence, skipped).where(*mine, row.sequence > first, skipped > 0).order_by(row.sequence)
+        total, counted = 0, first
+        for sequence, count in session.execute(query).all():
+            begin, stop = max(sequence - count, counted), min(sequence, end)
+            if begin < stop:
+                here = select(func.count()).where(*mine, row.sequence >= begin, row.sequence < stop)
+                total += stop - begin - (session.scalar(here) or 0)
+                counted = stop
         return total
 
     def thin(self, before_s: float, *, keep_every: int) -> None:

@@ -40,6 +40,7 @@ def clean_sample(sample: Telemetry) -> Telemetry | None:
         sample,
         incarnation=_text(sample.incarnation, 32),
         ring=_text(sample.ring, 32),
+        skipped=min(max(sample.skipped, 0), max(sample.sequence - 1, 0)),
         cpu_s=_or_zero(sample.cpu_s, MAX_SECONDS),
         usable_cores=_or_zero(sample.usable_cores, 1e6),
         cpu_utilisation=_share(sample.cpu_utilisation),

@@ -71,6 +71,8 @@ def kept_figures(sample: Telemetry) -> dict[str, Any]:
     if sample.thermal is not None:
         figures["celsius"] = sample.thermal.temperature_c
         figures["throttled"] = bool(sample.thermal.throttled)
+    if sample.skipped:
+        figures["skipped"] = sample.skipped
     if sample.power:
         power = sample.power[0]
         figures["power"] = [power.source, power.scope, power.method, power.power_w, power.energy_j]
