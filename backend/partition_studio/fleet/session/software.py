@@ -46,7 +46,10 @@ class DeviceSoftware:
         transition.on_step("connect", "connecting")
         connection = self._link.connection()
         transition.on_step("check", "looking at the device")
-        check = self._check or self.check()
+        check = self._check
+        if check is None or check.verdict == "cannot":
+            # What was wrong may have been mended since.
+            check = self.check()
         require_ready(check, spec.name)
         stop_if_cancelled(cancelled, f"the work on {spec.name}")
         transition.on_step("install", "looking for the agent")
