@@ -16,6 +16,7 @@ from partition_studio.errors import StudioError
 from partition_studio.export.errors import NotExportableError, UnknownPlatformError
 from partition_studio.export.package import Exported, export_package
 from partition_studio.export.wheels import targets_of
+from partition_studio.fleet.install.lock import Lock
 from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.graph.load import load_network
 from partition_studio.partition.folder import OutputFolderError
@@ -64,6 +65,32 @@ def test_every_file_is_in_the_sums_but_the_one_that_the_person_edits(export: Exp
 
 def test_the_same_export_gives_the_same_package(export: Export) -> None:
     assert export(relu_chain(), CHAIN, "a").digest == export(relu_chain(), CHAIN, "b").digest
+
+
+def test_what_hosts_with_an_old_python_get_is_written_for_their_runtime(tmp_path: Path) -> None:
+    whole = relu_chain()
+    whole.ir_version, whole.opset_import[0].version = 11, 24
+    path = tmp_path / "net.onnx"
+    path.write_bytes(whole.SerializeToString())
+    # Fetched already: nobody needs the wheels here.
+    wheels, targets = Lock(""), targets_of(["cp311-x86_64", "cp38-aarch64"])
+    for target in targets:
+        (tmp_path / "cache" / "wheels" / f"{wheels.digest[:12]}-{target.key}").mkdir(parents=True)
+    for chosen, opset in ((targets, 21), (targets[:1], 24), ((), 24)):
+        made = export_package(
+            path,
+            plan_for(load_network(path), CHAIN),
+            tmp_path / "package",
+            targets=chosen,
+            wheelhouses=WheelhouseCache(tmp_path / "cache", wheels),
+            seed=1,
+            say=lambda text: None,
+        )
+        models = [onnx.load(file) for file in (made.out / "models").glob("*.onnx")]
+        assert {model.opset_import[0].version for model in models} == {opset}
+        described = json.loads((made.out / "package.json").read_text())["models"]
+        for digest, entry in described.items():
+            assert hashlib.sha256((made.out / entry["file"]).read_bytes()).hexdigest() == digest
 
 
 def test_the_recorded_frame_has_the_whole_networks_answer(export: Export) -> None:

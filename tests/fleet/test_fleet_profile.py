@@ -14,6 +14,7 @@ from partition_studio.fleet.profiling.model import Piece, build_piece, largest_b
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES
+from partition_studio.partition.runtimes import RuntimeTooOldError, limits_of
 
 MIB = 2**20
 
@@ -73,6 +74,27 @@ def test_integers_travel_as_they_are_for_they_may_be_indices(tmp_path: Path) -> 
     assert piece.fills == ()
     model = onnx.ModelProto.FromString(piece.data)
     assert (numpy_helper.to_array(model.graph.initializer[0]) == indices).all()
+
+
+def test_a_piece_is_written_for_the_runtime_of_the_device(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"], name="relu"),
+        helper.make_node("Swish", ["r"], ["y"], name="swish"),
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 8]) for name in ("x", "y"))
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=11), tmp_path / "n.onnx")
+    network = load_network(tmp_path / "n.onnx")
+    old = limits_of("1.19.2")
+    opsets = [
+        onnx.ModelProto.FromString(build_piece(network, 0, 1, device="pi", runtime=runtime).data)
+        .opset_import[0]
+        .version
+        for runtime in (None, limits_of("1.31.1"), old)
+    ]
+    assert opsets == [24, 24, 21]
+    with pytest.raises(RuntimeTooOldError, match=r"'swish' .*pi has ONNX Runtime 1\.19\.2"):
+        build_piece(network, 1, 2, device="pi", runtime=old)
 
 
 @pytest.mark.parametrize("limit_bytes", [1, MIB // 2, MIB, 100 * MIB])

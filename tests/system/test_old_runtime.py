@@ -15,9 +15,10 @@ from onnx import helper
 
 from partition_studio.graph.runtime import run_model
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import DeviceIn, DeviceOut, ModelSummaryOut, RunOut
+from partition_studio.schemas import DeviceIn, DeviceOut, JobOut, ModelSummaryOut, ProfileIn, ProfileSummaryOut, RunOut
 from tests.core.networks import make_model, value, weight
 from tests.sshd import SshServer
+from tests.studio import wait_for
 from tests.system.conftest import Desk
 
 # It fetches a second set of packages.
@@ -103,6 +104,13 @@ def test_a_network_of_a_newer_opset_is_written_for_the_board_or_refused_before_a
     outputs = np.load(io.BytesIO(desk.client.get_bytes(f"/api/runs/{run.id}/outputs.npz")))
     np.testing.assert_allclose(outputs["0:y"], run_model(whole, frame)["y"], rtol=1e-4, atol=1e-6)
     desk.stop(deployment)
+
+    # Its layers are measured there as well.
+    begun = desk.client.post("/api/devices/old/profiles", JobOut, ProfileIn(model_id=model.id))
+    wait_for(lambda: desk.client.get(f"/api/jobs/{begun.id}", JobOut).ended_at, what="the profile")
+    assert desk.client.get(f"/api/jobs/{begun.id}", JobOut).problem is None
+    (profile,) = desk.client.get("/api/profiles", list[ProfileSummaryOut])
+    assert (profile.device, profile.onnxruntime) == ("old", "1.19.2")
 
     later = add(desk, network(24, "Swish"), "later")
     placed: Plan = desk.spread(later, "old")

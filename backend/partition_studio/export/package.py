@@ -22,7 +22,7 @@ from partition_studio.export.readme import readme
 from partition_studio.export.starter.arrays import is_storable
 from partition_studio.export.starter.package import EXPECTED, HOSTS, SUMS, VERSION
 from partition_studio.fleet.install.agent_wheel import build_agent_wheel
-from partition_studio.fleet.install.lock import Target, read_agent_lock
+from partition_studio.fleet.install.lock import Target, oldest_runtime, read_agent_lock
 from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.progress import Progress, never_cancelled
 from partition_studio.graph.frames import Frame, random_frame
@@ -33,6 +33,7 @@ from partition_studio.partition.extract import MANIFEST, write_submodels
 from partition_studio.partition.folder import whole_folder
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
+from partition_studio.partition.runtimes import for_runtimes
 from partition_studio.partition.submodel import Contents, require_deployable, submodels
 from partition_studio.partition.verify import Verification, verify
 
@@ -89,7 +90,9 @@ def export_package(
 ) -> Exported:
     """Write the package of a plan, proven equal to the whole on a random frame: all of it or nothing.
 
-    Raises StudioError: of the network, of the plan, WheelhouseError, PartsDifferError, OutputFolderError.
+    The sub-models are written for the oldest ONNX Runtime that one of the targets gets.
+    Raises StudioError: of the network, of the plan, RuntimeTooOldError, WheelhouseError, PartsDifferError,
+    OutputFolderError.
     """
     network = load_network(model, form=plan.network.form)
     _, partition = require_valid(network, plan)
@@ -99,11 +102,15 @@ def export_package(
         say("proving that the parts equal the whole")
         parts = submodels(partition.network, partition.graph)
         require_deployable(parts)
+        # Any of its devices may turn out to be of any of these kinds.
+        oldest = oldest_runtime(targets)
+        if oldest is not None:
+            parts = for_runtimes(parts, partition.graph, dict.fromkeys(partition.graph.devices, oldest))
         frame = random_frame(network.inputs, seed)
         whole = original_model(model, form=plan.network.form)
         verification = verify(whole, partition, Contents(parts), frame)
         verification.require_equal()
-        files = write_submodels(partition.network, partition.graph, work / "models")
+        files = write_submodels(partition.network, partition.graph, work / "models", parts)
         (work / "plan.json").write_text(plan.to_json(), encoding="utf-8")
         _write_expected(work / EXPECTED, network, frame, verification)
         digests = {name: part.digest for name, part in parts.items()}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -42,25 +43,31 @@ _ALIGNMENT_BYTES = 4096
 _WRITERS = 2
 
 
-def write_submodels(network: Network, graph: StageGraph, out_dir: Path) -> dict[str, Path]:
+def write_submodels(
+    network: Network, graph: StageGraph, out_dir: Path, parts: Mapping[str, SubModel] | None = None
+) -> dict[str, Path]:
     """Write every stage as `<stage>.onnx`, and a manifest, into `out_dir`: all of it or nothing.
 
+    `parts` are the sub-models where they were made (and, for older runtimes, rewritten) already.
     A stage that one ONNX file cannot hold has its weights beside it, in `<stage>.onnx.data`. A folder that an earlier
     split wrote is replaced; one that holds anything else is refused (OutputFolderError). Returns the file of each
     stage. Raises NetworkChangedError where the network's file is not what it was.
     """
     with whole_folder(out_dir, _foreign) as folder:
-        files = _write_files(network, graph, folder)
+        files = _write_files(network, graph, folder, parts)
         folder.chmod(0o755)
     return {stage: out_dir / name for stage, name in files.items()}
 
 
-def _write_files(network: Network, graph: StageGraph, folder: Path) -> dict[str, str]:
+def _write_files(
+    network: Network, graph: StageGraph, folder: Path, parts: Mapping[str, SubModel] | None
+) -> dict[str, str]:
     # A stage is named after its device, whose name a person chose: what no file may be called is left out.
     files = {stage.name: f"{index:02d}-{_safe(stage.name)}.onnx" for index, stage in enumerate(graph.stages)}
 
     def write(stage: Stage) -> dict[str, object]:
-        return {**asdict(stage), **_write_stage(submodel(network, stage, graph), folder / files[stage.name])}
+        part = submodel(network, stage, graph) if parts is None else parts[stage.name]
+        return {**asdict(stage), **_write_stage(part, folder / files[stage.name])}
 
     with ThreadPoolExecutor(_WRITERS, thread_name_prefix="write") as pool:
         entries = list(pool.map(write, graph.stages))

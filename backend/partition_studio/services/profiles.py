@@ -191,7 +191,9 @@ class ProfileService:
                 return
             declared = self._devices.limits()[device].memory_bytes
             memory = [size for size in (info.memory_limit_bytes, declared) if size]
-            wanted = Measurement(job.id, network, threads, min(memory, default=_SMALL_BYTES), PROVIDER)
+            wanted = Measurement(
+                job.id, network, threads, min(memory, default=_SMALL_BYTES), info.onnxruntime_version, PROVIDER
+            )
             profile = measure(session, wanted, job.step, job.cancelled)
         finally:
             self._release(session, job.id)

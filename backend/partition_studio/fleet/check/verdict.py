@@ -13,7 +13,7 @@ from partition_studio.fleet.check.pythons import (
     why_not,
 )
 from partition_studio.fleet.install.autostart import decide_autostart
-from partition_studio.fleet.install.lock import Target, read_agent_lock
+from partition_studio.fleet.install.lock import Target, oldest_runtime
 from partition_studio.partition.runtimes import limits_of, newest_opset
 
 #: Wheels on their way and unpacked, for the largest lock. An installation knows its need exactly, and asks again.
@@ -64,11 +64,7 @@ def _newest_runtime(facts: DeviceFacts, python: PythonFound | None) -> str | Non
     architecture = ARCHITECTURES.get(facts.machine)
     if python is None or architecture is None or facts.libc_version is None:
         return None
-    for line in read_agent_lock().requirements_for(Target(python.version, architecture, facts.libc_version)):
-        name, _, version = line.split(" ", 1)[0].partition("==")
-        if name == "onnxruntime":
-            return version
-    return None
+    return oldest_runtime([Target(python.version, architecture, facts.libc_version)])
 
 
 def _lacks(facts: DeviceFacts, flag: str) -> bool:

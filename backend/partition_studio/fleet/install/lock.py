@@ -5,11 +5,13 @@ pip evaluates markers for the Python that runs pip, even when it downloads for a
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from partition_studio.fleet.check.facts import ARCHITECTURES, DeviceCheck
 from partition_studio.fleet.errors import UnsupportedPlatformError
@@ -96,6 +98,14 @@ class Lock:
                 chosen.append(f"{requirement.name}{requirement.specifier} {hashes}")
         return tuple(chosen)
 
+    def version_for(self, target: Target, package: str) -> str | None:
+        """Return the version of a package that `target` gets; None when it gets none."""
+        for line in self.requirements_for(target):
+            name, found, rest = line.partition("==")
+            if name == package and found:
+                return rest.split()[0]
+        return None
+
     def _entries(self) -> list[str]:
         joined = re.sub(r"\\\n", " ", self.text)
         lines = (line.strip() for line in joined.splitlines())
@@ -105,3 +115,10 @@ class Lock:
 def read_agent_lock() -> Lock:
     """Return the lock that travels in the agent's package."""
     return Lock(resources.files("partition_agent").joinpath("requirements.lock").read_text(encoding="utf-8"))
+
+
+def oldest_runtime(targets: Iterable[Target]) -> str | None:
+    """Return the oldest ONNX Runtime that one of these targets gets; None without any."""
+    lock = read_agent_lock()
+    versions = [version for target in targets if (version := lock.version_for(target, "onnxruntime")) is not None]
+    return min(versions, key=Version, default=None)

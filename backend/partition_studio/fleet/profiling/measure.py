@@ -15,6 +15,7 @@ from partition_studio.fleet.profiling.model import Piece, build_piece, largest_b
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.graph.network import Network
+from partition_studio.partition.runtimes import limits_of
 from partition_studio.planner.profile import Profile
 
 #: Seconds of measuring for a whole network, and at least for each of its pieces.
@@ -34,12 +35,16 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What is asked of a device. `job` names the job, and who holds the agent meanwhile."""
+    """What is asked of a device. `job` names the job, and who holds the agent meanwhile.
+
+    `onnxruntime` is the version of the device's runtime: the network is written as that one takes it.
+    """
 
     job: str
     network: Network
     threads: int
     memory_bytes: int
+    onnxruntime: str
     provider: str = "CPUExecutionProvider"
     budget_s: float = BUDGET_S
 
@@ -50,7 +55,7 @@ def threads_on(info: AgentInfo, threads: int) -> int:
 
 
 def measure(session: DeviceSession, wanted: Measurement, report: Report, cancelled: CancelCheck) -> Profile:
-    """Measure on a device whose agent is held under the job's name. Raises DeviceError.
+    """Measure on a device whose agent is held under the job's name. Raises DeviceError, RuntimeTooOldError.
 
     A network that turns out not to fit (not every device can tell its limit) is tried again in smaller pieces. What was
     sent is the agent's to delete when it is released (`release`).
@@ -79,7 +84,8 @@ def _measure_pieces(
     parts: list[tuple[Piece, Profiled]] = []
     for number, (start, stop) in enumerate(ranges):
         stop_if_cancelled(cancelled, "the profile")
-        piece = build_piece(network, start, stop, limit_bytes)
+        runtime = limits_of(wanted.onnxruntime)
+        piece = build_piece(network, start, stop, limit_bytes, device=session.spec.name, runtime=runtime)
         place = f" (piece {number + 1} of {len(ranges)})" if len(ranges) > 1 else ""
         told = _Told(report, number, len(ranges), place)
         told.say("sending the layers", 0, 1)

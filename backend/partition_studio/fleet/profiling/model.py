@@ -16,6 +16,7 @@ from onnx import StringStringEntryProto, TensorProto
 from partition_agent.protocol import TensorSpec, WeightFill
 from partition_studio.graph.network import Layer, Network
 from partition_studio.graph.weights import HELD_BYTES, Weight
+from partition_studio.partition.runtimes import RuntimeLimits, lowered
 from partition_studio.partition.stages import Stage
 from partition_studio.partition.submodel import submodel
 
@@ -106,10 +107,23 @@ def pieces(network: Network, limit_bytes: int) -> Iterator[Piece]:
         yield build_piece(network, start, stop, limit_bytes)
 
 
-def build_piece(network: Network, start: int, stop: int, limit_bytes: int | None = None) -> Piece:
-    """Return the sub-model of some layers. Raises NetworkChangedError."""
+def build_piece(
+    network: Network,
+    start: int,
+    stop: int,
+    limit_bytes: int | None = None,
+    *,
+    device: str = "",
+    runtime: RuntimeLimits | None = None,
+) -> Piece:
+    """Return the sub-model of some layers, as the runtime of `device` takes it.
+
+    Raises NetworkChangedError, RuntimeTooOldError.
+    """
     stage = _stage(network, network.layers[start:stop])
     part = submodel(network, stage)
+    if runtime is not None:
+        part = lowered(part, runtime, device)
     model = onnx.ModelProto()
     model.CopyFrom(part.model)
     inputs = tuple(TensorSpec(name, network.tensors[name].dtype, network.tensors[name].shape) for name in stage.inputs)
