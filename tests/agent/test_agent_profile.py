@@ -37,8 +37,15 @@ from partition_studio.graph.network import Network
 BUDGET_S = 0.5
 
 
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
+    """One for all tests that do not end it."""
+    with AgentProcess(tmp_path_factory.mktemp("profile") / "agent") as running:
+        yield running
+
+
 @pytest.fixture
-def agent(tmp_path: Path) -> Iterator[AgentProcess]:
+def own_agent(tmp_path: Path) -> Iterator[AgentProcess]:
     with AgentProcess(tmp_path / "agent") as running:
         yield running
 
@@ -154,7 +161,8 @@ def test_another_jobs_cancelling_does_not_end_a_profile(agent: AgentProcess, dig
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_the_measuring_process_does_not_outlive_the_agent(agent: AgentProcess, end: signal.Signals) -> None:
+def test_the_measuring_process_does_not_outlive_the_agent(own_agent: AgentProcess, end: signal.Signals) -> None:
+    agent = own_agent
     begun(agent, wide_convolution(agent))
     (child,) = children(agent.process.pid)
     agent.process.send_signal(end)
@@ -310,7 +318,9 @@ def test_without_a_sample_in_the_window_there_is_no_power() -> None:
 
 
 def test_the_process_that_measures_is_the_first_to_be_ended_when_memory_runs_out(agent: AgentProcess) -> None:
-    begun(agent, wide_convolution(agent))
+    number = begun(agent, wide_convolution(agent))
     (child,) = children(agent.process.pid)
     own = int(Path(f"/proc/{os.getpid()}/oom_score_adj").read_text())
     assert int(Path(f"/proc/{child}/oom_score_adj").read_text()) == 1000 > own
+    agent.control.post(CancelJob("job-1"))
+    assert isinstance(answer_to(agent, number), Failed)
