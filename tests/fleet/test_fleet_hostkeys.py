@@ -10,13 +10,14 @@ import pytest
 
 from partition_studio.fleet.address import SshAddress
 from partition_studio.fleet.errors import ChangedHostKeyError, UnknownHostKeyError
-from partition_studio.fleet.ssh.hostkeys import HostKey, HostKeys
+from partition_studio.fleet.ssh.hostkeys import Confirmation, HostKey, HostKeys
 
 BOARD = SshAddress("edge", "board")
 OTHER_PORT = SshAddress("edge", "board", 2222)
 KEY = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519 one")
 OTHER = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519 two")
 ECDSA = HostKey("ecdsa-sha2-nistp256", b"ecdsa")
+GATE = SshAddress("edge", "gate")
 
 
 def line(name: str, key: HostKey, marker: str = "") -> str:
@@ -123,3 +124,36 @@ def test_the_users_file_is_never_written(tmp_path: Path) -> None:
     keys.trust(BOARD, KEY, KEY.fingerprint)
     keys.forget(BOARD)
     assert (tmp_path / "user").read_bytes() == before
+
+
+@pytest.mark.parametrize("address", ["", f"{GATE}="])
+def test_a_confirmed_key_of_the_jump_host_is_not_filed_for_the_device_that_shows_it_too(
+    tmp_path: Path, address: str
+) -> None:
+    keys, confirmed = HostKeys(tmp_path / "known_hosts"), Confirmation(address + KEY.fingerprint)
+    confirmed.verify(keys, GATE, KEY, is_jump_host=True)
+    with pytest.raises(UnknownHostKeyError):
+        confirmed.verify(keys, BOARD, KEY, is_jump_host=False)
+    assert keys.known(GATE)
+    assert not keys.known(BOARD)
+
+
+@pytest.mark.parametrize("address", ["", f"{GATE}="])
+def test_a_confirmation_given_again_for_a_jump_host_that_is_known_now_is_not_the_devices(
+    tmp_path: Path, address: str
+) -> None:
+    keys = HostKeys(tmp_path / "known_hosts")
+    keys.trust(GATE, KEY, KEY.fingerprint)
+    confirmed = Confirmation(address + KEY.fingerprint)
+    confirmed.verify(keys, GATE, KEY, is_jump_host=True)
+    with pytest.raises(UnknownHostKeyError):
+        confirmed.verify(keys, BOARD, KEY, is_jump_host=False)
+
+
+def test_a_device_with_the_same_key_as_its_jump_host_is_confirmed_by_its_own_address(tmp_path: Path) -> None:
+    keys = HostKeys(tmp_path / "known_hosts")
+    keys.trust(GATE, KEY, KEY.fingerprint)
+    confirmed = Confirmation(f"{BOARD}={KEY.fingerprint}")
+    confirmed.verify(keys, GATE, KEY, is_jump_host=True)
+    confirmed.verify(keys, BOARD, KEY, is_jump_host=False)
+    assert [known.key for known in keys.known(BOARD)] == [KEY]

@@ -50,7 +50,7 @@ def add_device(client: StudioClient, request: DeviceIn, trusted: Sequence[str], 
     def send(fingerprint: str | None) -> DeviceOut:
         return client.post("/api/devices", DeviceOut, request.model_copy(update={"trusted_fingerprint": fingerprint}))
 
-    return _with_confirmed_keys(send, trusted, may_ask=may_ask)
+    return with_confirmed_keys(send, trusted, may_ask=may_ask)
 
 
 def check_device(client: StudioClient, name: str, trusted: Sequence[str], *, may_ask: bool) -> DeviceOut:
@@ -68,7 +68,7 @@ def check_device(client: StudioClient, name: str, trusted: Sequence[str], *, may
         return device
 
     try:
-        return _with_confirmed_keys(send, trusted, may_ask=may_ask)
+        return with_confirmed_keys(send, trusted, may_ask=may_ask)
     except StudioError:
         # What is wrong with a registered device is shown with it, unless it could not even be asked.
         if not seen:
@@ -76,29 +76,33 @@ def check_device(client: StudioClient, name: str, trusted: Sequence[str], *, may
         return seen[-1]
 
 
-def _with_confirmed_keys(
+def with_confirmed_keys(
     send: Callable[[str | None], DeviceOut], trusted: Sequence[str], *, may_ask: bool
 ) -> DeviceOut:
+    """Answer each question about a host key, for that host alone; each fingerprint of `trusted` answers one."""
     left = list(trusted)
-    fingerprint = left.pop(0) if left else None
+    confirmed: str | None = None
     for _ in range(_MAX_QUESTIONS):
         try:
-            return send(fingerprint)
+            return send(confirmed)
         except StudioError as error:
             if error.code != "unknown_host_key":
                 raise
-            shown = str(error.details.get("fingerprint", ""))
-            if shown in trusted and shown != fingerprint:
-                fingerprint = shown
-                continue
-            if not may_ask:
+            shown, address = str(error.details.get("fingerprint", "")), str(error.details.get("address", ""))
+            if shown in left:
+                left.remove(shown)
+            elif left and not error.details.get("jump_host"):
+                # The studio says that the device shows another key than the one given.
+                shown = left.pop(0)
+            elif not may_ask:
                 raise
-            say(error.message)
-            say(f"The fingerprint of {error.details.get('address', 'its host key')} is {shown}")
-            if not typer.confirm("Is this the host's own fingerprint?"):
-                raise
-            fingerprint = shown
-    return send(fingerprint)
+            else:
+                say(error.message)
+                say(f"The fingerprint of {address or 'its host key'} is {shown}")
+                if not typer.confirm("Is this the host's own fingerprint?"):
+                    raise
+            confirmed = f"{address}={shown}"
+    return send(confirmed)
 
 
 def describe(device: DeviceOut) -> None:

@@ -26,7 +26,10 @@ class DeviceIn(Schema):
     keep_password: bool = False
     """Keep the password in the system's keyring, where there is one."""
     trusted_fingerprint: str | None = None
-    """The host key's fingerprint that the person has compared and accepted (`SHA256:...`)."""
+    """`ADDRESS=SHA256:...`: the host, as `unknown_host_key` names it, whose key the person has compared and accepted.
+
+    Without `ADDRESS=` it counts for the first host on the way that shows it, and for no other.
+    """
     cpus: list[int] | None = None
     """Cores that the agent may use; all usable ones when left out."""
     memory_bytes: int | None = Field(default=None, gt=0, lt=2**63)
@@ -39,7 +42,7 @@ class CheckIn(Schema):
     """How to check a device."""
 
     trusted_fingerprint: str | None = None
-    """A host key's fingerprint that the person has compared and accepted, for a device whose key is not known."""
+    """What the person has compared and accepted, as in `DeviceIn`, for a device whose key is not known."""
 
 
 class PasswordIn(Schema):

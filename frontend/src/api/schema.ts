@@ -1117,7 +1117,7 @@ export interface components {
         CheckIn: {
             /**
              * Trusted Fingerprint
-             * @description A host key's fingerprint that the person has compared and accepted, for a device whose key is not known.
+             * @description What the person has compared and accepted, as in `DeviceIn`, for a device whose key is not known.
              */
             trusted_fingerprint?: string | null;
         };
@@ -1392,7 +1392,9 @@ export interface components {
             password?: string | null;
             /**
              * Trusted Fingerprint
-             * @description The host key's fingerprint that the person has compared and accepted (`SHA256:...`).
+             * @description `ADDRESS=SHA256:...`: the host, as `unknown_host_key` names it, whose key the person has compared and accepted.
+             *
+             *     Without `ADDRESS=` it counts for the first host on the way that shows it, and for no other.
              */
             trusted_fingerprint?: string | null;
         };

@@ -7,7 +7,7 @@ import type { Device, ProblemBody } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { mention } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
-import { DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
+import { confirmedKey, DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
 
 export type Access = "host-key" | "password";
 
@@ -68,12 +68,12 @@ function HostKeyForm({ device, close }: { device: Device; close: () => void }) {
   const offered = offeredKey(problem, device.address);
   if (offered !== null) {
     return (
-      <HostKeyQuestion key={offered.fingerprint} offered={offered} target={device.address}>
+      <HostKeyQuestion key={confirmedKey(offered)} offered={offered} target={device.address}>
         <footer className="dialog-foot">
           <Button variant="default" onClick={close}>
             Not now
           </Button>
-          <Button loading={busy} onClick={() => settle(check(offered.fingerprint))} data-testid="accept-fingerprint" data-autofocus>
+          <Button loading={busy} onClick={() => settle(check(confirmedKey(offered)))} data-testid="accept-fingerprint" data-autofocus>
             It is the same: trust it
           </Button>
         </footer>

@@ -6,7 +6,7 @@ import { asProblem, call, client, type Problem } from "@/api/client";
 import { rememberDevice, sshHostsQuery } from "@/api/queries";
 import type { Device, DeviceIn, SshHost } from "@/api/types";
 import { joinAddress, splitAddress, type AddressParts } from "./address";
-import { DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
+import { confirmedKey, DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
 
 interface DeviceFormProps {
   taken: readonly string[];
@@ -83,12 +83,12 @@ export function DeviceForm({ taken, done }: DeviceFormProps) {
   const offered = offeredKey(problem, written);
   if (offered !== null) {
     return (
-      <HostKeyQuestion key={offered.fingerprint} offered={offered} target={written}>
+      <HostKeyQuestion key={confirmedKey(offered)} offered={offered} target={written}>
         <Group justify="space-between">
           <Button variant="default" onClick={() => setProblem(null)}>
             Back
           </Button>
-          <Button onClick={() => send(offered.fingerprint)} data-testid="accept-fingerprint" data-autofocus>
+          <Button onClick={() => send(confirmedKey(offered))} data-testid="accept-fingerprint" data-autofocus>
             It is the same: trust it
           </Button>
         </Group>

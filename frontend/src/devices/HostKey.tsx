@@ -24,6 +24,9 @@ export function offeredKey(problem: AnyProblem | null, address: string): Offered
   return fingerprint === null ? null : { address: detail(problem, "address") ?? address, fingerprint, keyType: detail(problem, "key_type") };
 }
 
+/** What the studio is told of an accepted key: it counts for this host alone. */
+export const confirmedKey = ({ address, fingerprint }: OfferedKey): string => `${address}=${fingerprint}`;
+
 const plain = (address: string) => address.replace(/^ssh:\/\//, "").replace(/^.*@/, "").replace(/:22$/, "");
 
 /** `target` is the address that was asked for: a key of another one is a jump host's. */

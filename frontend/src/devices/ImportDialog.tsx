@@ -8,7 +8,7 @@ import type { DeviceIn, Inventory } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
-import { DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
+import { confirmedKey, DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
 import { canChoose, nextOf, rowsOf, summaryOf, withState, type EntryState, type ImportRow } from "./importing";
 import { STATE_WORDS } from "./words";
 
@@ -146,7 +146,7 @@ function Entries({ inventory, back, close }: { inventory: Inventory; back: () =>
       )}
       <ul className="import-list">
         {rows.map((row, at) => (
-          <Row key={row.entry.name} row={row} locked={going} choose={(value) => choose(at, value)} trust={(fingerprint) => again(at, fingerprint)} retry={() => again(at, null)} skip={() => skip(at)} />
+          <Row key={row.entry.name} row={row} locked={going} choose={(value) => choose(at, value)} trust={(confirmed) => again(at, confirmed)} retry={() => again(at, null)} skip={() => skip(at)} />
         ))}
       </ul>
       {inventory.ignored.length > 0 && (
@@ -187,7 +187,7 @@ interface RowProps {
   row: ImportRow;
   locked: boolean;
   choose: (chosen: boolean) => void;
-  trust: (fingerprint: string) => void;
+  trust: (confirmed: string) => void;
   retry: () => void;
   skip: () => void;
 }
@@ -222,7 +222,7 @@ function Row({ row, locked, choose, trust, retry, skip }: RowProps) {
             <Button size="compact-xs" variant="default" onClick={skip} disabled={locked}>
               Leave it out
             </Button>
-            <Button size="compact-xs" onClick={() => trust(offered.fingerprint)} disabled={locked} data-testid={`trust-${entry.name}`}>
+            <Button size="compact-xs" onClick={() => trust(confirmedKey(offered))} disabled={locked} data-testid={`trust-${entry.name}`}>
               It is the same: trust it
             </Button>
           </div>

@@ -199,7 +199,7 @@ def connect_route(
 ) -> SshConnection:
     """Connect to a device through its jump hosts; every host key on the way is verified before anything is said.
 
-    `trusted_fingerprint` is what the person has confirmed: the first unknown key on the way that has it is filed.
+    `trusted_fingerprint` is what the person has confirmed of one host on the way: see `Confirmation`.
     Raises what `connect_ssh` raises; what happened at a jump host says so and has its address in `details`.
     """
     limits = timeouts or SshTimeouts()

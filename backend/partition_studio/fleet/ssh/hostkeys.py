@@ -139,26 +139,39 @@ class HostKeys:
 
 
 class Confirmation:
-    """A fingerprint that a person confirmed, for one way to a device: it is filed once, where it belongs."""
+    """A fingerprint that a person confirmed of one host on the way to a device: it is filed for that one alone.
 
-    def __init__(self, fingerprint: str) -> None:
+    `text` is `ADDRESS=SHA256:...`, with the address that the question named. Without an address it is filed for the
+    first host that shows it, and for no other: a jump host that shows its key again, as the device's, is asked about.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Take what was confirmed."""
+        address, _, fingerprint = text.strip().rpartition("=")
+        self._address = address.strip() or None
         self._fingerprint = fingerprint.strip()
-        self._met = False
+        self._met = self._filed = False
 
     def verify(self, keys: HostKeys, address: SshAddress, presented: HostKey, *, is_jump_host: bool) -> None:
-        """Return when `presented` is known, or is what the person confirmed; then it is filed.
+        """Return when `presented` is known, or is what the person confirmed of this host; then it is filed.
 
-        Raises UnknownHostKeyError where the confirmed one may belong to another host of the way, else what
-        `HostKeys.verify` and `HostKeys.trust` raise.
+        Raises UnknownHostKeyError where another host of the way was meant, else what `HostKeys.verify` and
+        `HostKeys.trust` raise.
         """
         matches = hmac.compare_digest(presented.fingerprint.encode(), self._fingerprint.encode())
         try:
             keys.verify(address, presented)
         except UnknownHostKeyError:
-            if not matches and (is_jump_host or self._met):
+            if not self._is_meant(address, matches, is_jump_host):
                 raise
             keys.trust(address, presented, self._fingerprint)
+            self._filed = True
         self._met = self._met or matches
+
+    def _is_meant(self, address: SshAddress, matches: bool, is_jump_host: bool) -> bool:
+        if self._address is not None:
+            return self._address == str(address) and not self._filed
+        return not self._met and (matches or not is_jump_host)
 
 
 def _changed(address: SshAddress, presented: HostKey, known: KnownKey, what: str) -> ChangedHostKeyError:
