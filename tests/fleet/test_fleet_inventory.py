@@ -164,6 +164,7 @@ def test_a_name_that_no_device_may_have_is_made_safe_and_told_or_is_a_problem() 
         ("pi[1:3]", ["pi1", "pi2", "pi3"]),
         ("pi[08:10]", ["pi08", "pi09", "pi10"]),
         ("r[1:5:2].[a:b]", ["r1.a", "r1.b", "r3.a", "r3.b", "r5.a", "r5.b"]),
+        ("r[2:1].[1:1000][1:1000]", []),
     ],
 )
 def test_ranges_are_counted_out(pattern: str, names: list[str]) -> None:
@@ -201,6 +202,16 @@ def merges() -> str:
         "all: {hosts: {'h[1:999999999]': {}}}",
         "all: {hosts: {'h[1:500][1:500]': {}}}",
         "[g]\nh[1:500][1:500]",
+        "[g]\nh[1:1000][1:1000][1:1000]",
+        "[g]\nh" + "[1:1]" * 3000,
+        "[g]\nh[" + "9" * 5000 + ":1]",
+        "[g]\nh[0:99999999999999999999999]",
+        "[g]\n" + "h" * 500_000 + "[1:1000]",
+        "all:\n  hosts:\n    a:\n      ansible_port: 0x" + "f" * 20_000,
+        "all:\n  hosts:\n    ? 0x" + "f" * 20_000 + "\n    : {}",
+        "- name: 0x" + "f" * 20_000 + "\n  address: 'local:'",
+        "".join(f"g{n}: {{hosts: {{'h[1:1000]': {{}}}}}}\n" for n in range(900)),
+        "".join(f"[g{n}]\n" for n in range(100_000)) + "host",
         "[g]\nhost 'unclosed",
         "[g]\nhost word",
         "[g:vars]\nno value here",
@@ -218,6 +229,15 @@ def test_files_that_are_no_inventories_are_refused_soon(text: str) -> None:
 def test_groups_in_a_circle_are_read() -> None:
     inventory = read_inventory("[a]\nhost\n[a:children]\nb\n[b:children]\na\n[b:vars]\nansible_user=pi\n")
     assert addresses(inventory) == {"host": "ssh://pi@host"}
+
+
+def test_hosts_deep_in_many_groups_are_read_soon() -> None:
+    text = (
+        "".join(f"[g{n}:children]\ng{n + 1}\n" for n in range(900)) + "[g900]\nh[1:1000]\n[g0:vars]\nansible_user=pi\n"
+    )
+    begun_s = time.process_time()
+    assert addresses(read_inventory(text))["h1000"] == "ssh://pi@h1000"
+    assert time.process_time() - begun_s < 60
 
 
 @given(st.text(max_size=400))

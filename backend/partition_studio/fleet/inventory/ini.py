@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from partition_studio.fleet.inventory.inventory import MAX_HOSTS, Group, InventoryError, expand
+from partition_studio.fleet.inventory.inventory import MAX_MENTIONS, Group, InventoryError, expand
 
 _SECTION = re.compile(r"\[([^\[\]:]+)(?::(children|vars|hosts))?\]\s*(?:[#;].*)?")
 _RANGES = re.compile(r"\[[^\[\]]*:[^\[\]]*\]")
@@ -45,8 +45,8 @@ def read_ini(text: str) -> dict[str, Group]:
             group.variables[key.strip()] = _unquoted(value.strip())
         else:
             hosts += _add_hosts(group, line, number)
-            if hosts > MAX_HOSTS:
-                raise InventoryError(f"The inventory has more than {MAX_HOSTS} hosts")
+            if hosts > MAX_MENTIONS:
+                raise InventoryError(f"The inventory names hosts more than {MAX_MENTIONS} times")
     return groups
 
 
@@ -69,13 +69,10 @@ def _add_hosts(group: Group, line: str, number: int) -> int:
     if separator and port.isdecimal() and ":" not in _RANGES.sub("", host) and _RANGES.sub("", pattern).count(":"):
         pattern = host
         variables.setdefault("ansible_port", port)
-    count = 0
-    for name in expand(pattern):
+    names = expand(pattern)
+    for name in names:
         group.hosts.setdefault(name, {}).update(variables)
-        count += 1
-        if count > MAX_HOSTS:
-            raise InventoryError(f"Line {number} stands for more than {MAX_HOSTS} hosts")
-    return count
+    return len(names)
 
 
 def _unquoted(value: str) -> str:

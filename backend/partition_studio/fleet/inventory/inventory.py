@@ -3,8 +3,10 @@
 Read, never evaluated: templates and vaults are told, and options that would change what SSH runs are left out.
 """
 
+import itertools
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,8 +15,19 @@ from partition_studio.fleet.address import parse_address, parse_device_name
 from partition_studio.fleet.errors import AddressError
 
 MAX_HOSTS = 1000
+MAX_GROUPS = 1000
+
+#: How often hosts may be named, in all groups together.
+MAX_MENTIONS = 20_000
+
+_MAX_RANGES = 8
+_MAX_PATTERN = 1000
+_MAX_DIGITS = 18
 
 Format = Literal["yaml", "ini"]
+
+#: Variables by name.
+Said = Mapping[str, object]
 
 _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d{1,4}))?\]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -82,26 +95,36 @@ def read_inventory(text: str, kind: Format | None = None) -> Inventory:
     return plain_list(found) if isinstance(found, list) else resolve(found)
 
 
-def expand(pattern: str) -> Iterator[str]:
-    """Yield the names that a host pattern stands for: `pi[01:03]` is pi01, pi02 and pi03. Raises InventoryError."""
-    match = _RANGE.search(pattern)
-    if match is None:
-        yield pattern
-        return
-    for part in _range(match[1], match[2], int(match[3] or 1), pattern):
-        for rest in expand(pattern[match.end() :]):
-            yield pattern[: match.start()] + part + rest
-
-
-def _range(first: str, last: str, step: int, pattern: str) -> Iterable[str]:
-    if first.isdecimal() and last.isdecimal() and step > 0:
-        numbers = range(int(first), int(last) + 1, step)
-        if len(numbers) <= MAX_HOSTS:
-            width = len(first) if first.startswith("0") else 0
-            return [str(number).zfill(width) for number in numbers]
+def expand(pattern: str) -> list[str]:
+    """Return the names that a host pattern stands for: `pi[01:03]` is pi01, pi02 and pi03. Raises InventoryError."""
+    found = list(itertools.islice(_RANGE.finditer(pattern), _MAX_RANGES + 1))
+    if not found:
+        return [pattern]
+    if len(found) > _MAX_RANGES or len(pattern) > _MAX_PATTERN:
+        raise InventoryError(
+            f"{pattern[:80]!r} has more than {_MAX_RANGES} ranges, or more than {_MAX_PATTERN} characters"
+        )
+    ranges = [_range(match[1], match[2], int(match[3] or 1), pattern) for match in found]
+    # Counted before anything is written out: small texts stand for very many.
+    if math.prod(len(values) for values, _ in ranges) > MAX_HOSTS:
         raise InventoryError(f"{pattern[:80]!r} stands for more than {MAX_HOSTS} hosts")
-    if len(first) == len(last) == 1 and first.isascii() and last.isascii() and first.isalpha() and step > 0:
-        return [chr(code) for code in range(ord(first), ord(last) + 1, step)]
+    begins = (0, *(match.end() for match in found))
+    ends = (*(match.start() for match in found), len(pattern))
+    fixed = [pattern[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    written = [[text(value) for value in values] for values, text in ranges]
+    return [
+        fixed[0] + "".join(part + rest for part, rest in zip(parts, fixed[1:], strict=True))
+        for parts in itertools.product(*written)
+    ]
+
+
+def _range(first: str, last: str, step: int, pattern: str) -> tuple[range, Callable[[int], str]]:
+    """Return the values of a range, and how one is written."""
+    if step > 0 and first.isdecimal() and last.isdecimal() and max(len(first), len(last)) <= _MAX_DIGITS:
+        width = len(first) if first.startswith("0") else 0
+        return range(int(first), int(last) + 1, step), lambda number: str(number).zfill(width)
+    if step > 0 and len(first) == len(last) == 1 and (first + last).isascii() and (first + last).isalpha():
+        return range(ord(first), ord(last) + 1, step), chr
     raise InventoryError(f"{pattern[:80]!r} has a range that cannot be read")
 
 
@@ -114,12 +137,18 @@ def resolve(groups: Mapping[str, Group]) -> Inventory:
                 order[host] = None if name in ("all", "ungrouped") else name
     if len(order) > MAX_HOSTS:
         raise InventoryError(f"The inventory has more than {MAX_HOSTS} hosts")
-    depths = _depths(groups)
-    ignored: dict[str, None] = {}
+    if len(groups) > MAX_GROUPS:
+        raise InventoryError(f"The inventory has more than {MAX_GROUPS} groups")
+    depths, ancestors = _depths(groups), _ancestors(groups)
+    above: dict[str, list[set[str]]] = {host: [] for host in order}
+    for name, members in ancestors.items():
+        for host in groups[name].hosts:
+            above[host].append(members)
+    ignored = _not_followed(groups.values())
     taken: set[str] = set()
     # Those that can name a device come first: none of them loses its name to one that is made safe.
     found = {
-        host: _host(host, order[host], _variables(host, groups, depths), taken, ignored)
+        host: _host(host, order[host], _variables(host, groups, above[host], depths), taken, ignored)
         for host in sorted(order, key=lambda host: not _can_name(host))
     }
     return Inventory(tuple(found[host] for host in order), tuple(ignored))
@@ -137,29 +166,50 @@ def _depths(groups: Mapping[str, Group]) -> dict[str, int]:
     return depths
 
 
-def _variables(host: str, groups: Mapping[str, Group], depths: Mapping[str, int]) -> dict[str, object]:
-    member = {name for name, group in groups.items() if host in group.hosts} | {"all"}
-    grown = True
-    while grown:
-        above = {name for name, group in groups.items() if member & set(group.children)} - member
-        member |= above
-        grown = bool(above)
+def _ancestors(groups: Mapping[str, Group]) -> dict[str, set[str]]:
+    """Return what each group that has hosts is part of: itself, and every group above it."""
+    parents: dict[str, set[str]] = {name: set() for name in groups}
+    for name, group in groups.items():
+        for child in set(group.children) & parents.keys():
+            parents[child].add(name)
+    found: dict[str, set[str]] = {}
+    for name, group in groups.items():
+        if group.hosts:
+            members, fresh = {name, "all"} & groups.keys(), {name}
+            while fresh:
+                fresh = set().union(*(parents[one] for one in fresh)) - members
+                members |= fresh
+            found[name] = members
+    return found
+
+
+def _variables(host: str, groups: Mapping[str, Group], above: Sequence[set[str]], depths: Mapping[str, int]) -> Said:
+    """Return what counts for a host, of which `above` are the groups that it is in."""
+    members = sorted(set().union(*above), key=lambda name: (depths[name], name))
     merged: dict[str, object] = {}
-    for name in sorted(member & set(groups), key=lambda name: (depths[name], name)):
-        merged |= groups[name].variables
-    for name in sorted(member & set(groups), key=lambda name: (depths[name], name)):
-        merged |= groups[name].hosts.get(host, {})
+    for said in (
+        *(groups[name].variables for name in members),
+        *(groups[name].hosts.get(host, {}) for name in members),
+    ):
+        merged |= {key: said[key] for key in _USED & said.keys()}
     return merged
 
 
-def _host(
-    name: str, group: str | None, variables: Mapping[str, object], taken: set[str], ignored: dict[str, None]
-) -> InventoryHost:
-    for key in variables:
-        if key in _OPTIONS:
-            ignored[f"{key}: the studio takes no SSH options from inventories; jump hosts go into ~/.ssh/config"] = None
-        elif key.startswith("ansible_") and key not in _USED:
-            ignored[f"{key}: not used"] = None
+def _not_followed(groups: Iterable[Group]) -> dict[str, None]:
+    ignored: dict[str, None] = {}
+    for group in groups:
+        for said in (group.variables, *group.hosts.values()):
+            for key in said:
+                if key in _OPTIONS:
+                    ignored[
+                        f"{key}: the studio takes no SSH options from inventories; jump hosts go into ~/.ssh/config"
+                    ] = None
+                elif key.startswith("ansible_") and key not in _USED:
+                    ignored[f"{key[:80]}: not used"] = None
+    return ignored
+
+
+def _host(name: str, group: str | None, variables: Said, taken: set[str], ignored: dict[str, None]) -> InventoryHost:
     try:
         device = _device(name, variables)
         safe = _safe_name(name, taken)
@@ -170,7 +220,7 @@ def _host(
     return InventoryHost(name, group, {"name": safe, **device})
 
 
-def _device(name: str, variables: Mapping[str, object]) -> dict[str, object]:
+def _device(name: str, variables: Said) -> dict[str, object]:
     connection = _text(variables, _CONNECTION) or "ssh"
     key_file, password = _text(variables, _KEY), _text(variables, _PASSWORD)
     if connection == "local":
@@ -203,7 +253,10 @@ def _text(variables: Mapping[str, object], keys: Iterable[str]) -> str | None:
             )
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise InventoryError(f"{key} is no text", next_step="Put quotes around it.")
-        return str(value)
+        try:
+            return str(value)
+        except ValueError as error:
+            raise InventoryError(f"{key} is a number that is too large") from error
     return None
 
 

@@ -1,13 +1,22 @@
 """YAML inventories, within limits: what is small as text must not become large as data."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from partition_studio.fleet.inventory.inventory import MAX_HOSTS, Group, InventoryError, Unevaluated, expand
+from partition_studio.fleet.inventory.inventory import (
+    MAX_HOSTS,
+    MAX_MENTIONS,
+    Group,
+    InventoryError,
+    Unevaluated,
+    expand,
+)
 
 _MAX_DEPTH = 40
+_MAX_DIGITS = 100
 _MAX_EVENTS = 200_000
 
 #: Values that a document may have once its aliases are followed.
@@ -27,6 +36,16 @@ for _tag in ("!vault", "!unsafe", "!vault-encrypted"):
     yaml.add_multi_constructor(_tag, _unevaluated, Loader=_Loader)
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    # Longer ones are of no use to anybody, and cannot even be written out.
+    if len(node.value) > _MAX_DIGITS:
+        raise yaml.constructor.ConstructorError(problem="a number is too large", problem_mark=node.start_mark)
+    return int(loader.construct_yaml_int(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
 def read_yaml(text: str) -> dict[str, Group] | list[object]:
     """Return the groups of an Ansible inventory, or the entries of a plain list. Raises InventoryError."""
     document = _load(text)
@@ -37,8 +56,9 @@ def read_yaml(text: str) -> dict[str, Group] | list[object]:
     if not isinstance(document, dict):
         raise InventoryError("The file holds no hosts")
     groups: dict[str, Group] = {}
+    mentions = itertools.count(1)
     for name, content in document.items():
-        _add_group(groups, name, content, 0)
+        _add_group(groups, name, content, 0, mentions)
     return groups
 
 
@@ -93,7 +113,7 @@ def _require_bounded(node: yaml.Node) -> None:
         raise InventoryError("The file's aliases stand for too much data")
 
 
-def _add_group(groups: dict[str, Group], name: object, content: object, depth: int) -> None:
+def _add_group(groups: dict[str, Group], name: object, content: object, depth: int, mentions: Iterator[int]) -> None:
     if not isinstance(name, str):
         raise InventoryError(f"{str(name)[:80]!r} is read as no text", next_step="Put quotes around that group's name.")
     group = groups.setdefault(name, Group())
@@ -108,9 +128,11 @@ def _add_group(groups: dict[str, Group], name: object, content: object, depth: i
             group.hosts.setdefault(one, {}).update(_variables(said, one))
             if len(group.hosts) > MAX_HOSTS:
                 raise InventoryError(f"The inventory has more than {MAX_HOSTS} hosts")
+            if next(mentions) > MAX_MENTIONS:
+                raise InventoryError(f"The inventory names hosts more than {MAX_MENTIONS} times")
     group.variables.update(_variables(_mapping(content, "vars", name), name))
     for child, inner in _mapping(content, "children", name).items():
-        _add_group(groups, child, inner, depth + 1)
+        _add_group(groups, child, inner, depth + 1, mentions)
         group.children.append(str(child))
 
 
