@@ -12,6 +12,7 @@ from tests.agent.rig import AgentProcess, wait_until
 
 from partition_agent.profiling.graph import Graph, Node, read_graph
 from partition_agent.profiling.kernels import Times, fused_times, kernel_times
+from partition_agent.profiling.measure import Run, calm
 from partition_agent.profiling.watch import Watch
 from partition_agent.protocol import (
     AgentInfo,
@@ -280,6 +281,12 @@ def test_layers_of_fused_kernels_follow_from_their_tensors_and_no_time_is_lost()
         (("conv", "bn", "relu"), 7.0),
         (("drop", "fc", "last"), 8.0),
     ]
+
+
+def test_many_short_runs_are_looked_through_once() -> None:
+    """A tiny network runs a hundred thousand times: to compare each with all would take minutes."""
+    runs = [Run(2e-5, 2e-5), Run(3e-5, 1e-5)] * 100_000
+    assert calm(runs) == list(range(0, 200_000, 2))
 
 
 def sample(at_s: float, *power: PowerSample) -> Telemetry:

@@ -165,8 +165,9 @@ def calm(runs: Sequence[Run]) -> List[int]:
     A run that others take the cores from lasts longer than the processor time that it gets.
     """
     waits = [run.seconds / max(run.cpu_s, 1e-9) for run in runs]
-    bound = sorted(waits)[min(max(len(runs) // 4, MIN_RUNS), len(runs)) - 1]
-    return [number for number, wait in enumerate(waits) if wait <= max(bound, min(waits) * _SAME)]
+    best = sorted(waits)
+    bound = max(best[min(max(len(runs) // 4, MIN_RUNS), len(runs)) - 1], best[0] * _SAME)
+    return [number for number, wait in enumerate(waits) if wait <= bound]
 
 
 def sustained(run: Callable[[], float], seconds_s: float, *, limited: Optional[bool], threads: int = 1) -> Measured:
