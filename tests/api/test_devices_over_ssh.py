@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from partition_agent.protocol import End
 from partition_studio.errors import ConflictError, StudioError
 from partition_studio.schemas import (
     CheckIn,
@@ -235,3 +236,5 @@ def test_a_device_that_another_studio_uses_is_forgotten_and_left_alone(
         assert second.client.get("/api/devices", list[DeviceOut]) == []
     assert first.agent_running
     assert home.server.home.joinpath(".local/share/partition-studio").exists()
+    first.release_agent("work", End(deployment="work"))
+    assert not first.agent_running
