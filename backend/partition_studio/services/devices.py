@@ -84,6 +84,8 @@ class DeviceService:
         self._forget = forget
         self.sessions = sessions
         self._lock = threading.Lock()
+        #: Held while a device and its password are put down: of two requests for one name, one keeps anything.
+        self._registering = threading.Lock()
 
     # --- the registry ------------------------------------------------------------------------------------------------
 
@@ -113,9 +115,7 @@ class DeviceService:
         check_request(request)
         if request.password is not None and request.keep_password:
             self.sessions.passwords.require_keyring()
-        with self._database.session() as session:
-            if session.get(DeviceRow, name) is not None:
-                raise DeviceExistsError(f"There is a device {name!r} already", device=name)
+        self._require_new(name)
         row = DeviceRow(
             name=name,
             position=0,
@@ -133,22 +133,36 @@ class DeviceService:
         try:
             device.link.connection(request.trusted_fingerprint)
             note_check(row, device.check())
-            if request.password is not None:
-                row.login = self.sessions.passwords.keep(name, request.password, in_keyring=request.keep_password)
-            with self._lock, self._database.session() as session:
-                if session.get(DeviceRow, name) is not None:
-                    raise DeviceExistsError(f"There is a device {name!r} already", device=name)
-                row.position = (session.scalar(select(func.max(DeviceRow.position))) or 0) + 1
-                session.add(row)
-                session.commit()
-                self.sessions.take(name, device)
+            self._register(row, request, device)
         except BaseException:
             if self.sessions.known(name) is not device:
                 device.close()
-                if name not in self.names():
-                    self.sessions.passwords.forget(name, kept_login(row))
             raise
         return self._published(row)
+
+    def _register(self, row: DeviceRow, request: DeviceIn, device: DeviceSession) -> None:
+        """Keep a device and its password, unless another request was first. Raises DeviceExistsError."""
+        passwords = self.sessions.passwords
+        # Not the other lock: a keyring may ask the person before it takes a password.
+        with self._registering:
+            self._require_new(row.name)
+            try:
+                if request.password is not None:
+                    row.login = passwords.keep(row.name, request.password, in_keyring=request.keep_password)
+                with self._lock, self._database.session() as session:
+                    row.position = (session.scalar(select(func.max(DeviceRow.position))) or 0) + 1
+                    session.add(row)
+                    session.commit()
+                    self.sessions.take(row.name, device)
+            except BaseException:
+                if self.sessions.known(row.name) is not device:
+                    passwords.forget(row.name, kept_login(row))
+                raise
+
+    def _require_new(self, name: str) -> None:
+        with self._database.session() as session:
+            if session.get(DeviceRow, name) is not None:
+                raise DeviceExistsError(f"There is a device {name!r} already", device=name)
 
     def check(self, name: str, trusted_fingerprint: str | None = None) -> DeviceOut:
         """Check a device anew; what is wrong is kept and shown with it.
