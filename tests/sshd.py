@@ -241,6 +241,8 @@ class SshServer:
             "UsePAM no",
             "AllowTcpForwarding yes",
             "MaxSessions 20",
+            # What bash takes for a shell within a shell reads no ~/.bashrc of whoever runs the tests.
+            "SetEnv SHLVL=1",
             "LogLevel ERROR",
         ]
         if (sftp := find_sftp_server()) is not None:
