@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -284,6 +285,22 @@ def test_the_next_deployment_looks_at_a_mended_device_anew_without_being_asked(b
     with pytest.raises(OperationCancelledError):
         session.hold_agent("work", lambda step, _text: steps.append(step), lambda _: None, lambda: "install" in steps)
     assert steps == ["connect", "check", "install"]
+
+
+def test_a_device_whose_clock_is_an_hour_off_is_told_so_and_used_all_the_same(bench: Bench, tmp_path: Path) -> None:
+    shifted = "import sys, time; now = time.time; time.time = lambda: now() + 3600; exec(sys.argv.pop(1))"
+    python = f'case "$2" in -c) shift 2; exec {sys.executable} -I -c {shlex.quote(shifted)} "$@";; esac; exit 1'
+    late = tools(tmp_path / "bin", python3_14=python, date='exec /usr/bin/date -d "+1 hour" "$@"')
+    bench.board.set_before(late)
+    device = bench.add()
+    assert device.state in ("ready", "limited")
+    assert device.check is not None
+    (note,) = (reason for reason in device.check.reasons if reason.code == "clock_off")
+    assert_clear(note.text, note.next_step, "its clock is 60 min ahead of the studio's")
+    bench.board.set_before("")
+    again = bench.studio.client.post("/api/devices/board/check", DeviceOut)
+    assert again.check is not None
+    assert "clock_off" not in {reason.code for reason in again.check.reasons}
 
 
 # --- while the agent is being installed -------------------------------------------------------------------------------
