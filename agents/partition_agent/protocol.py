@@ -494,7 +494,8 @@ class PowerSample(msgspec.Struct, frozen=True):
     `source`: which sensor or model (`rapl`, `ina3221`, `shelly`, `declared` ...). `scope`: what it covers (`board`,
     `module`, `package`, `rails`, `battery`, `wall`, `gpu`, `model`). `method`: `counter`, `sampled` or `estimated`.
     `uncertainty` is the assumed relative error (0.05: 5 %), None where nobody states one. `coverage` is the share of
-    the time since the agent started of which `energy_j` tells. Different scopes are never added. Absent is None.
+    the time since the agent started of which `energy_j` tells, `covered_s` that time in seconds, and `told_s` the
+    monotonic time up to which it tells. Different scopes are never added. Absent is None.
     """
 
     power_w: Optional[float]
@@ -504,6 +505,8 @@ class PowerSample(msgspec.Struct, frozen=True):
     method: str
     uncertainty: Optional[float] = None
     coverage: float = 1.0
+    covered_s: Optional[float] = None
+    told_s: Optional[float] = None
 
 
 class ThermalSample(msgspec.Struct, frozen=True):

@@ -180,3 +180,14 @@ def test_utilisation_counts_the_frequency_as_the_power_model_does() -> None:
     assert mean_utilisation(samples) == pytest.approx(0.4)
     assert mean_utilisation([*samples, seen(12, None, None, cpu_utilisation=0.8)]) == pytest.approx(0.6)
     assert mean_utilisation(samples[:1]) is None
+
+
+@pytest.mark.parametrize("method", ["sampled", "estimated", "counter"])
+def test_mean_power_of_a_source_with_gaps_is_over_the_time_of_which_its_energy_tells(method: str) -> None:
+    def reading(second: float, joules: float, covered_s: float) -> Telemetry:
+        power = PowerSample(10.0, joules, "ina3221", "board", method, None, 1.0, covered_s, second)
+        return msgspec.structs.replace(SAMPLE, monotonic_s=second, power=(power,))
+
+    (power,) = mean_power([reading(10, 100, 40), reading(12, 104, 40.4), reading(14, 108, 40.8)])
+    assert power.power_w == pytest.approx(10)
+    assert power.coverage == pytest.approx(0.2)

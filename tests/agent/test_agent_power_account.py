@@ -274,3 +274,19 @@ def test_a_plug_that_does_not_answer_is_shown_without_figures(tmp_path: Path) ->
     meter.update(1.0)
     assert [figure[:5] for figure in meter.figures(1.0)] == [(None, None, "shelly", "wall", "counter")]
     meter.close()
+
+
+def test_an_account_says_how_long_and_until_when_its_energy_tells() -> None:
+    account = fed(SAMPLED, [(0.0, 2.0), (1.0, 2.0), (2.0, None), (3.0, 2.0), (4.0, 2.0), (5.0, None)])
+    assert (account.covered_s, account.told_s) == (2.0, 4.0)
+    assert (fed(SAMPLED, []).covered_s, fed(SAMPLED, []).told_s) == (0.0, None)
+
+
+def test_a_figure_tells_its_covered_time(tmp_path: Path) -> None:
+    reader = Scripted()
+    reader.says = Reading(5.0)
+    meter = meter_of(tmp_path, reader)
+    for second in (1.0, 2.0):
+        meter.update(second)
+    (figure,) = meter.figures(2.0)
+    assert (figure.covered_s, figure.told_s, figure.energy_j) == (1.0, 2.0, 5.0)

@@ -331,3 +331,13 @@ def test_the_process_that_measures_is_the_first_to_be_ended_when_memory_runs_out
     assert int(Path(f"/proc/{child}/oom_score_adj").read_text()) == 1000 > own
     agent.control.post(CancelJob("job-1"))
     assert isinstance(answer_to(agent, number), Failed)
+
+
+def test_power_of_a_run_on_a_sensor_with_gaps_is_over_the_time_of_which_it_tells() -> None:
+    watch = Watch()
+    for second in range(6):
+        told = PowerSample(10.0, 2.0 * second, "ina3221", "board", "sampled", None, 0.2, 0.2 * second, 10.0 + second)
+        watch.note(sample(10.0 + second, told))
+    power = watch.power((10.5, 15.5), None)
+    assert power is not None
+    assert power.busy_w == pytest.approx(10)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from partition_studio.telemetry.device import BURST, ReportingDevice
+from partition_agent.protocol import PowerSample
+from partition_studio.telemetry.device import BURST, MAX_SERIES, ReportingDevice
 from tests.telemetry.samples import sample
 
 T0 = 1_800_000_000.0
@@ -112,3 +113,86 @@ def test_who_talks_without_end_is_not_listened_to() -> None:
     assert heard == BURST
     assert not device.may_speak(T0)
     assert device.may_speak(T0 + 1)
+
+
+def test_a_board_that_can_be_read_for_a_part_of_the_time_has_its_mean_power_and_no_energy_per_frame() -> None:
+    device = ReportingDevice("a")
+    for second in range(60):
+        power = PowerSample(10.0, 2.0 * second, "ina3221", "board", "sampled", None, 0.2, 0.2 * second, float(second))
+        device.take(sample(second, frames=second * 10, power=(power,)), T0 + second, busy=False)
+    energy = device.energy(T0 + 10, T0 + 50, 400)
+    assert energy is not None
+    assert energy.coverage == pytest.approx(0.2)
+    assert energy.gross_j == pytest.approx(80), "of eight seconds of which is told"
+    assert energy.gross_per_frame_j is None
+
+
+def test_short_gaps_of_a_sampled_source_take_nothing_off_the_energy() -> None:
+    device = ReportingDevice("a")
+    for second in range(60):
+        covered_s = 0.97 * second
+        power = PowerSample(10.0, 10 * covered_s, "ina3221", "board", "sampled", None, 0.97, covered_s, float(second))
+        device.take(sample(second, frames=second * 10, power=(power,)), T0 + second, busy=False)
+    energy = device.energy(T0 + 10, T0 + 50, 400)
+    assert energy is not None
+    assert energy.gross_j == pytest.approx(400)
+    assert energy.coverage == pytest.approx(0.97)
+    assert energy.gross_per_frame_j == pytest.approx(1)
+
+
+def test_a_source_that_is_asked_seldom_tells_of_the_time_until_it_was_asked() -> None:
+    device = ReportingDevice("a")
+    for second in range(40):
+        told_s = second // 2 * 2 - 0.5
+        power = PowerSample(5.0, 5 * told_s + 50, "shelly", "wall", "counter", None, 1.0, told_s + 1, max(told_s, 0.0))
+        device.take(sample(second, frames=second * 10, power=(power,)), T0 + second, busy=False)
+        if second > 15:
+            assert device.live is not None
+            assert device.live.energy is not None
+            assert device.live.energy.coverage == pytest.approx(1)
+            assert device.live.energy.gross_j == pytest.approx(50)
+    assert not device.heard_until(T0 + 39)
+    assert device.heard_until(T0 + 37)
+
+
+def test_a_short_dropout_of_the_widest_source_costs_the_run_nothing() -> None:
+    device = ReportingDevice("a")
+    for second in range(1, 603):
+        gone = second in (500, 501)
+        plug = PowerSample(
+            None if gone else 10.0, 10.0 * (499 if gone else second), "shelly", "wall", "counter", 0.02, 1.0
+        )
+        model = PowerSample(3.0, 3.0 * second, "declared", "model", "estimated")
+        power = (model, plug) if gone else (plug, model)
+        device.take(sample(second, frames=second, power=power), T0 + second, busy=False)
+        if gone:
+            assert device.live is not None
+            assert device.live.energy is not None
+            assert device.live.energy.source == "shelly"
+    energy = device.energy(T0 + 1, T0 + 601, 600)
+    assert energy is not None
+    assert (energy.source, energy.scope) == ("shelly", "wall")
+    assert energy.gross_j == pytest.approx(6000)
+    assert energy.gross_per_frame_j == pytest.approx(10)
+
+
+def test_when_the_widest_source_is_gone_for_long_the_next_one_is_shown_with_its_own_past() -> None:
+    device = ReportingDevice("a")
+    for second in range(1, 100):
+        gone = second > 50
+        plug = PowerSample(None if gone else 10.0, 10.0 * min(second, 50), "shelly", "wall", "counter")
+        board = PowerSample(3.0, 3.0 * second, "ina3221", "board", "sampled", None, 1.0, float(second), float(second))
+        power = (board, plug) if gone else (plug, board)
+        device.take(sample(second, frames=second, power=power), T0 + second, busy=False)
+    energy = device.energy(T0 + 10, T0 + 90, 80)
+    assert energy is not None
+    assert (energy.source, energy.coverage) == ("ina3221", 1)
+    assert energy.gross_j == pytest.approx(240)
+
+
+def test_sources_without_end_are_not_remembered_without_end() -> None:
+    device = ReportingDevice("a")
+    for second in range(100):
+        power = tuple(PowerSample(1.0, float(second), f"{second} {n}", "board", "counter") for n in range(MAX_SERIES))
+        device.take(sample(second, power=power), T0 + second, busy=False)
+    assert len(device._energy) == len(device._idle) == MAX_SERIES

@@ -92,6 +92,36 @@ def test_what_comes_late_or_twice_changes_nothing() -> None:
     assert spent.energy_j == pytest.approx(10)
 
 
+def test_energy_of_which_the_agent_left_out_gaps_is_that_of_its_covered_time() -> None:
+    made = EnergyWindow()
+    # 10 W all the time; of each second the agent could read a fifth.
+    for second in range(60):
+        made.add(SENSOR, second, 10.0, 2.0 * second, 0.2 * second)
+    spent = made.spent(1, 59)
+    assert spent is not None
+    assert spent.mean_w == pytest.approx(10)
+    assert spent.coverage == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("series", [SENSOR, METER])
+def test_over_a_silence_the_agents_own_account_says_of_how_much_its_energy_tells(series: Series) -> None:
+    made = EnergyWindow()
+    # The sensor was away from 1 s to 301 s, and nobody listened until 601 s.
+    for at_s, energy_j, covered_s in ((0, 100, 50), (1, 110, 51), (601, 3110, 351), (602, 3120, 352)):
+        made.add(series, at_s, 10.0, energy_j, covered_s)
+    spent = made.spent(0, 602)
+    assert spent is not None
+    assert spent.mean_w == pytest.approx(10)
+    assert spent.coverage == pytest.approx(302 / 602)
+
+
+def test_energy_that_was_added_up_by_an_agent_that_does_not_tell_its_gaps_is_not_believed_over_one() -> None:
+    made = window((0, 10.0, 100), (1, 10.0, 110), (601, 10.0, 120), (602, 10.0, 130))
+    spent = made.spent(0, 602)
+    assert spent is not None
+    assert (spent.energy_j, spent.covered_s) == (20, 2)
+
+
 def test_a_long_run_takes_no_more_memory_and_keeps_its_energy() -> None:
     made = EnergyWindow()
     for second in range(4 * MAX_POINTS):

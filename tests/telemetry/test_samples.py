@@ -70,6 +70,8 @@ def test_numbers_that_the_device_left_out_are_no_samples(store: SampleStore) -> 
     assert store.missing("a", 0, {"r": 14}) == 0
     assert store.missing("a", 11, {}) == 1
     assert store.missing("a", 16, {}) == 1
+    # They are not asked for again and again.
+    assert [store.first_missing("a", "r", oldest) for oldest in (1, 5, 18)] == [17, 17, 19]
 
 
 def test_of_many_samples_some_are_enough(store: SampleStore) -> None:

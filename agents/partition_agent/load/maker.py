@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from partition_agent.mean_power import mean_by_energy
 from partition_agent.protocol import Event, JobProgress, Load, Loaded, PowerSample, Telemetry
 from partition_agent.refusal import RefusedError
 from partition_agent.system import usable_cores
@@ -141,18 +142,25 @@ def mean_power(samples: Sequence[Telemetry]) -> Tuple[PowerSample, ...]:
             scope=scope,
             method=method,
             uncertainty=readings[-1][1].uncertainty,
-            coverage=len(readings) / len(samples),
+            coverage=_coverage(readings) * len(readings) / len(samples),
         )
         for (source, scope, method), readings in found.items()
     )
 
 
 def _mean_w(readings: Sequence[Tuple[float, PowerSample]]) -> Optional[float]:
-    (first_s, first), (last_s, last) = readings[0], readings[-1]
-    if first.energy_j is not None and last.energy_j is not None and last_s > first_s and first.energy_j < last.energy_j:
-        return (last.energy_j - first.energy_j) / (last_s - first_s)
+    power_w = mean_by_energy(*readings[0], *readings[-1])
+    if power_w is not None:
+        return power_w
     watts = [power.power_w for _, power in readings[1:] or readings if power.power_w is not None]
     return sum(watts) / len(watts) if watts else None
+
+
+def _coverage(readings: Sequence[Tuple[float, PowerSample]]) -> float:
+    (first_s, first), (last_s, last) = readings[0], readings[-1]
+    if first.covered_s is None or last.covered_s is None or last_s <= first_s:
+        return 1.0
+    return min(max((last.covered_s - first.covered_s) / (last_s - first_s), 0.0), 1.0)
 
 
 def _burn(core: int, share: float) -> "subprocess.Popen[bytes]":

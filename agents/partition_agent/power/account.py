@@ -35,7 +35,10 @@ class Account:
     def __init__(self, started_s: float) -> None:
         self._started_s = started_s
         self._last: Optional[_Point] = None
-        self._energy_j = self._covered_s = self._still_s = 0.0
+        self._energy_j = self._still_s = 0.0
+        #: The time of which the energy tells, and the monotonic time of the newest reading.
+        self.covered_s = 0.0
+        self.told_s: Optional[float] = None
         self._power_w: Optional[float] = None
         #: Energy and time at the figure before.
         self._mark_j = self._mark_s = 0.0
@@ -53,7 +56,7 @@ class Account:
         if last is not None and point.at_s <= last.at_s:
             return
         self.has_read = True
-        self._last, self._power_w = point, point.power_w
+        self._last, self._power_w, self.told_s = point, point.power_w, point.at_s
         if last is None:
             return
         span_s = point.at_s - last.at_s
@@ -65,7 +68,7 @@ class Account:
         if point.power_w is None:
             self._power_w = None if self._still_s > _STILL_S else step_j / span_s
         if self._power_w is not None:
-            self._covered_s += span_s
+            self.covered_s += span_s
 
     @staticmethod
     def _step_j(reader: PowerReader, last: _Point, point: _Point, span_s: float) -> Optional[float]:
@@ -84,10 +87,10 @@ class Account:
         """Return what is known; the next figure's mean power begins here."""
         age_s = self._started_s - now_s if self._last is None else now_s - self._last.at_s
         power_w = self._power_w if 0 <= age_s <= max(reader.max_gap_s, reader.interval_s * 2) else None
-        span_s = self._covered_s - self._mark_s
+        span_s = self.covered_s - self._mark_s
         if power_w is not None and reader.method == "sampled" and span_s > 0:
             power_w = (self._energy_j - self._mark_j) / span_s
-        self._mark_j, self._mark_s = self._energy_j, self._covered_s
+        self._mark_j, self._mark_s = self._energy_j, self.covered_s
         elapsed_s = now_s - self._started_s
-        coverage = min(self._covered_s / elapsed_s, 1.0) if elapsed_s > 0 else 0.0
+        coverage = min(self.covered_s / elapsed_s, 1.0) if elapsed_s > 0 else 0.0
         return Figure(power_w, self._energy_j if self.has_read else None, coverage)

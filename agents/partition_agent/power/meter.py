@@ -27,6 +27,8 @@ class PowerFigure(NamedTuple):
     method: str
     uncertainty: Optional[float]
     coverage: float
+    covered_s: Optional[float] = None
+    told_s: Optional[float] = None
 
 
 class _Entry:
@@ -146,8 +148,16 @@ class PowerMeter:
 
     @staticmethod
     def _figure(entry: _Entry, now_s: float) -> PowerFigure:
-        reader = entry.reader
-        power_w, energy_j, coverage = entry.account.figure(reader, now_s)
+        reader, account = entry.reader, entry.account
+        power_w, energy_j, coverage = account.figure(reader, now_s)
         return PowerFigure(
-            power_w, energy_j, reader.source, reader.scope, reader.method, reader.uncertainty(power_w), coverage
+            power_w,
+            energy_j,
+            reader.source,
+            reader.scope,
+            reader.method,
+            reader.uncertainty(power_w),
+            coverage,
+            account.covered_s,
+            account.told_s,
         )

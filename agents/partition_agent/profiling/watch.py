@@ -5,6 +5,7 @@ import time
 from collections import deque
 from typing import Callable, Deque, List, Optional, Tuple
 
+from partition_agent.mean_power import mean_by_energy
 from partition_agent.protocol import PowerOfRun, PowerSample, Telemetry
 
 #: Samples come once a second; so many are kept, and for the first one is waited so long.
@@ -91,8 +92,9 @@ class Watch:
             if (p.source, p.scope) == (newest.source, newest.scope) and p.power_w is not None
         ]
         power_w = sum(watts) / len(watts) if watts else None
-        if before is not None and span_s > 0.5 and None not in (before.energy_j, newest.energy_j):
-            power_w = ((newest.energy_j or 0.0) - (before.energy_j or 0.0)) / span_s
+        if before is not None and span_s > 0.5:
+            by_energy_w = mean_by_energy(first.monotonic_s, before, last.monotonic_s, newest)
+            power_w = power_w if by_energy_w is None else by_energy_w
         return PowerSample(
             power_w, None, newest.source, newest.scope, newest.method, newest.uncertainty, newest.coverage
         )

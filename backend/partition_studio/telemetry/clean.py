@@ -102,6 +102,8 @@ def _power(power: PowerSample) -> PowerSample:
         method=_text(power.method, MAX_SOURCE),
         uncertainty=_number(power.uncertainty, 10.0),
         coverage=_share(power.coverage) or 0.0,
+        covered_s=_number(power.covered_s, MAX_SECONDS),
+        told_s=_number(power.told_s, MAX_SECONDS),
     )
 
 

@@ -5,11 +5,14 @@ interpolated; per frame `E / N` (gross) and `(E - P_idle * T) / N` (net), where 
 is the practice of MLPerf Power's measurement rules (the whole system, the performance phase alone, power and speed of
 the same run); what is shown here is not an MLPerf result. Where the source counts energy itself, the integral is the
 difference of its counter, which also holds over a pause in which nothing was heard; else it is the trapezoid of power.
+
+The energy that an agent adds up leaves out what its source did not tell. How long that was it says itself, and what is
+known of a window is its energy of so many covered seconds, never energy that is spread over the rest.
 """
 
 import bisect
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 #: Between two readings of power that lie farther apart nobody knows what was.
@@ -56,6 +59,11 @@ class Spent:
         """The share of the window that the energy tells of, 0 to 1."""
         return min(max(self.covered_s / self.window_s, 0.0), 1.0)
 
+    @property
+    def mean_w(self) -> float:
+        """The power over the time that the energy tells of."""
+        return self.energy_j / self.covered_s
+
 
 @dataclass(frozen=True, slots=True)
 class _Point:
@@ -66,6 +74,7 @@ class _Point:
     covered_s: float
     power_w: float | None
     counter_j: float | None
+    counted_s: float | None
 
 
 class EnergyWindow:
@@ -73,6 +82,8 @@ class EnergyWindow:
 
     def __init__(self) -> None:
         self.series: Series | None = None
+        #: When it told its power last.
+        self.told_s = float("-inf")
         self._points: list[_Point] = []
 
     @property
@@ -80,21 +91,31 @@ class EnergyWindow:
         """When the newest reading was taken."""
         return self._points[-1].at_s if self._points else None
 
-    def add(self, series: Series, at_s: float, power_w: float | None, counter_j: float | None) -> None:
-        """Take a reading; one that is not newer than the last is of no use."""
+    def add(
+        self,
+        series: Series,
+        at_s: float,
+        power_w: float | None,
+        counter_j: float | None,
+        counted_s: float | None = None,
+    ) -> None:
+        """Take a reading; one that is not newer than the last is of no use.
+
+        `counter_j` is energy that the agent added up, and `counted_s` the seconds of which that tells.
+        """
         if series != self.series:
-            self.series, self._points = series, []
+            self.series, self._points, self.told_s = series, [], float("-inf")
+        if power_w is not None:
+            self.told_s = max(self.told_s, at_s)
         if not self._points:
-            self._points.append(_Point(at_s, 0.0, 0.0, power_w, counter_j))
+            self._points.append(_Point(at_s, 0.0, 0.0, power_w, counter_j, counted_s))
             return
         last = self._points[-1]
         if at_s <= last.at_s:
             return
-        energy_j = _between(last, at_s, power_w, counter_j)
-        covered_s = 0.0 if energy_j is None else at_s - last.at_s
-        self._points.append(
-            _Point(at_s, last.sum_j + (energy_j or 0.0), last.covered_s + covered_s, power_w, counter_j)
-        )
+        now = _Point(at_s, last.sum_j, last.covered_s, power_w, counter_j, counted_s)
+        energy_j, covered_s = _between(last, now, series)
+        self._points.append(replace(now, sum_j=last.sum_j + energy_j, covered_s=last.covered_s + covered_s))
         if len(self._points) > MAX_POINTS:
             half = len(self._points) // 2
             self._points[:half] = self._points[:half:2]
@@ -122,15 +143,21 @@ class EnergyWindow:
         )
 
 
-def _between(last: _Point, at_s: float, power_w: float | None, counter_j: float | None) -> float | None:
-    if last.counter_j is not None and counter_j is not None:
-        # A source that is silent shows no power, and a counter that stands still.
-        silent = power_w is None and counter_j == last.counter_j
-        return None if silent or counter_j < last.counter_j else counter_j - last.counter_j
-    span_s = at_s - last.at_s
-    if last.power_w is None or power_w is None or span_s > MAX_GAP_S:
-        return None
-    return (last.power_w + power_w) / 2 * span_s
+def _between(last: _Point, now: _Point, series: Series) -> tuple[float, float]:
+    """Return the energy from one reading to the next, and of how many seconds it tells."""
+    span_s = now.at_s - last.at_s
+    if last.counter_j is not None and now.counter_j is not None:
+        step_j = now.counter_j - last.counter_j
+        if last.counted_s is not None and now.counted_s is not None:
+            covered_s = min(now.counted_s - last.counted_s, span_s)
+            return (step_j, covered_s) if step_j >= 0 and covered_s > 0 else (0.0, 0.0)
+        if series.method == "counter":
+            # A source that is silent shows no power, and a counter that stands still.
+            silent = now.power_w is None and step_j == 0
+            return (0.0, 0.0) if silent or step_j < 0 else (step_j, span_s)
+    if last.power_w is None or now.power_w is None or span_s > MAX_GAP_S:
+        return 0.0, 0.0
+    return (last.power_w + now.power_w) / 2 * span_s, span_s
 
 
 class IdleWatch:

@@ -17,20 +17,28 @@ from partition_studio.telemetry.energy import MIN_COVERAGE, Spent
 METHODS: Mapping[str, PowerMethod] = {"counter": "counter", "sampled": "sampled"}
 
 
+#: The widest first: what one of them tells contains what those behind it tell.
 SCOPES: Mapping[str, PowerScope] = {
+    "wall": "wall",
     "board": "board",
     "module": "module",
-    "package": "package",
     "rails": "rails",
-    "battery": "battery",
-    "wall": "wall",
+    "package": "package",
     "gpu": "gpu",
+    "battery": "battery",
 }
+
+_WIDTH = {name: place for place, name in enumerate(SCOPES)}
 
 
 def scope_of(name: str) -> PowerScope:
     """Return what a source covers. A device may say what it likes: what we do not know is no measurement."""
     return SCOPES.get(name, "model")
+
+
+def width_of(name: str) -> int:
+    """Return the place of a scope among all, the widest (0) first and what is no measurement last."""
+    return _WIDTH.get(name, len(_WIDTH))
 
 
 def method_of(name: str) -> PowerMethod:
@@ -64,15 +72,22 @@ def thermal_of(sample: ThermalSample) -> ThermalOut:
 def energy_of(spent: Spent, power: PowerSample, *, frames: int, idle_w: float | None) -> EnergyOut:
     """Describe the energy of a window of `frames` frames, of which `power` is the newest sample of its source.
 
-    Where the source tells of too little of the window, what a frame took is not known.
+    Where the source tells of too little of the window, the energy is that of what it told of, and what a frame took is
+    not known. Else it is of the whole window: a counter counts on by itself, of others the mean power stands for the
+    rest.
     """
-    net_j = None if idle_w is None else spent.energy_j - idle_w * spent.covered_s
-    told = frames if spent.coverage >= MIN_COVERAGE else 0
+    is_whole = spent.coverage >= MIN_COVERAGE
+    gross_j, told_s = spent.energy_j, spent.covered_s
+    if is_whole:
+        gross_j = gross_j if power.method == "counter" else spent.mean_w * spent.window_s
+        told_s = spent.window_s
+    net_j = None if idle_w is None else gross_j - idle_w * told_s
+    told = frames if is_whole else 0
     return EnergyOut(
-        gross_j=spent.energy_j,
+        gross_j=gross_j,
         net_j=net_j,
         idle_w=idle_w,
-        gross_per_frame_j=spent.energy_j / told if told else None,
+        gross_per_frame_j=gross_j / told if told else None,
         net_per_frame_j=net_j / told if told and net_j is not None else None,
         window_s=spent.window_s,
         frames=frames,
