@@ -79,7 +79,25 @@ class SampleStore:
             return [StoredSample(*found) for found in session.execute(query)]
 
     def first_missing(self, device: str, ring: str, oldest: int) -> int:
-        """Return the first sequence number from `oldest` on that is not here."""
+        """Return the first sequence number from `oldest` on that is not here, and was not left out by the device."""
+        while True:
+            found = self._first_gap(device, ring, oldest)
+            behind = self._behind_skip(device, ring, found)
+            if behind is None:
+                return found
+            oldest = behind
+
+    def _behind_skip(self, device: str, ring: str, sequence: int) -> int | None:
+        """Return the sample before which the device left out this number; None where it did not."""
+        row = TelemetryRow
+        skipped = row.figures["skipped"].as_integer()
+        query = select(func.max(row.sequence)).where(
+            row.device == device, row.ring == ring, row.sequence > sequence, row.sequence - skipped <= sequence
+        )
+        with self._database.session() as session:
+            return session.scalar(query)
+
+    def _first_gap(self, device: str, ring: str, oldest: int) -> int:
         row, following = TelemetryRow, aliased(TelemetryRow)
         with self._database.session() as session:
             if session.get(row, (device, ring, oldest)) is None:
