@@ -192,6 +192,19 @@ def test_a_call_is_answered_by_its_own_reply_and_events_come_cleaned(client: Age
     assert ears.events[0] == Fault("odd", "ab")
 
 
+def test_a_listener_that_fails_is_not_the_end_of_the_conversation(
+    device: DeviceConnection, installed: Installed, ears: Ears, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_event: Event) -> None:
+        raise RuntimeError("a fault of the studio")
+
+    with AgentClient(device, start_agent(device, installed), fail, ears.on_closed) as client:
+        for _ in range(2):
+            assert client.call(End("d"), 10) == Done()
+        assert not ears.ends
+    assert "event_failed" in caplog.text
+
+
 def test_a_refusal_carries_the_agents_code_and_a_harmless_text(client: AgentClient) -> None:
     with pytest.raises(AgentFaultError, match=r"no such model") as refused:
         client.call(End("refuse"), 10)

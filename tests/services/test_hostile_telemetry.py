@@ -5,8 +5,9 @@ import time
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
-from partition_agent.protocol import HistoryChunk, PowerSample, StageSample
+from partition_agent.protocol import HistoryChunk, LinkSample, PowerSample, StageSample
 from partition_studio.errors import StudioError
 from partition_studio.schemas import DeviceIn, DeviceOut, HistoryOut, LiveSnapshotOut
 from partition_studio.services.telemetry import TelemetryService, _chunk
@@ -32,6 +33,7 @@ def test_nonsense_is_dropped_and_the_studio_goes_on(studio: RunningStudio) -> No
         {"incarnation": "x" * 5000},
         {"ring": "y" * 5000},
         {"stages": (stage,) * 5000, "power": (power,) * 5000},
+        {"monotonic_s": 100.0 + 2e-14, "stages": (stage,), "cpu_s": 1e12},
         {"monotonic_s": 103.0, "stages": (stage,), "power": (power,), "cpu_utilisation": math.nan, "cpu_s": -1.0},
     ):
         telemetry.take("a", msgspec.structs.replace(sample(102, frames=6, watts=3.0), **wrong))
@@ -86,3 +88,20 @@ def test_samples_of_a_ring_are_dated_by_the_studio_though_the_devices_clock_is_a
     for odd_s in (0.0, 9e11):
         odd = msgspec.structs.replace(earlier_start, unix_s=odd_s)
         assert now_s - 8 * 86400 < telemetry._time_of("a", odd) <= time.time()
+
+
+def test_a_database_that_fails_does_not_reach_the_thread_that_reads_the_conversation(studio: RunningStudio) -> None:
+    studio.client.post("/api/devices", DeviceOut, DeviceIn(name="a", address="local:"))
+    services = studio.services
+    link = LinkSample("d", 1, "a>b", 1, 100, 0, 0)
+    with services._database.session() as session, session.begin():
+        # A database that is broken, whoever asks.
+        session.execute(text("ALTER TABLE deployments RENAME TO elsewhere"))
+    try:
+        services._on_event("a", msgspec.structs.replace(sample(100, watts=3.0), links=(link,)))
+        services.links.seen("a", msgspec.structs.replace(sample(101, watts=3.0), links=(link,)))
+    finally:
+        with services._database.session() as session, session.begin():
+            session.execute(text("ALTER TABLE elsewhere RENAME TO deployments"))
+    (live,) = studio.client.get("/api/live", LiveSnapshotOut).devices
+    assert live.power is not None

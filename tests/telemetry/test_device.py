@@ -1,5 +1,6 @@
 """Energy of one device, live and over a run, from its samples."""
 
+import msgspec
 import pytest
 
 from partition_agent.protocol import PowerSample
@@ -196,3 +197,23 @@ def test_sources_without_end_are_not_remembered_without_end() -> None:
         power = tuple(PowerSample(1.0, float(second), f"{second} {n}", "board", "counter") for n in range(MAX_SERIES))
         device.take(sample(second, power=power), T0 + second, busy=False)
     assert len(device._energy) == len(device._idle) == MAX_SERIES
+
+
+@pytest.mark.parametrize("step_s", [5e-324, 1e-12, 9e-4, 0.0, -1.0])
+def test_a_step_of_the_clock_that_is_none_changes_no_figure(step_s: float) -> None:
+    device = ReportingDevice("a")
+    device.take(sample(0, frames=1, watts=1.0), T0, busy=False)
+    before = device.live
+    made = msgspec.structs.replace(sample(0, frames=2**53, watts=1.0), monotonic_s=step_s, cpu_s=1e12)
+    device.take(made, T0 + 1, busy=False)
+    assert device.live == before
+
+
+def test_the_smallest_step_with_the_largest_figures_can_be_told() -> None:
+    device = ReportingDevice("a")
+    device.take(sample(0, watts=1.0), T0, busy=False)
+    made = msgspec.structs.replace(sample(0, frames=2**53, watts=1.0), monotonic_s=1e-3, cpu_s=1e12)
+    device.take(made, T0 + 1, busy=False)
+    assert device.live is not None
+    assert device.live.frames_per_s == pytest.approx(2**53 / 1e-3)
+    device.live.model_dump_json()

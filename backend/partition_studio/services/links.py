@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from partition_agent.protocol import STUDIO_PEER, End, LinkMeasured, Telemetry
 from partition_studio.deployment.addresses import HasAddresses, data_hosts
 from partition_studio.errors import BadInputError, ConflictError, DeviceError, NotFoundError, StudioError
@@ -225,7 +227,12 @@ class LinkService:
             return
         with self._lock:
             for deployment in {link.deployment for link in sample.links} - set(self._ways):
-                self._ways[deployment] = self._ways_of(deployment)
+                try:
+                    self._ways[deployment] = self._ways_of(deployment)
+                except SQLAlchemyError as error:
+                    # The next sample asks again.
+                    logger.warning("link_ways_unknown", extra={"deployment": deployment, "reason": str(error)[:500]})
+                    continue
                 while len(self._ways) > _KEPT_DEPLOYMENTS:
                     del self._ways[next(iter(self._ways))]
             self._unwritten.update(self._traffic.seen(device, sample, self._ways))

@@ -183,7 +183,10 @@ class AgentClient:
         if isinstance(message, Fault):
             code = message.code if _CODE.fullmatch(message.code) else "agent_fault"
             message = msgspec.structs.replace(message, code=code, message=clean_text(message.message, limit=2000))
-        self._on_event(message)
+        try:
+            self._on_event(message)
+        except Exception:  # the boundary of one event: whatever its listener cannot do, the next is read
+            logger.exception("event_failed", extra={"device": self._label, "event": type(message).__name__})
 
     def _finish(self, end: DeviceError | None) -> None:
         with self._lock:
