@@ -89,12 +89,15 @@ class Search:
         try:
             while True:
                 with hold.lock:
-                    ends, hold.late_ends = hold.late_ends, []
+                    ends = list(hold.late_ends)
                     if not ends and hold.holders:
                         self._talk.commit(transition, found, None)
                         return
                 for end in ends:
                     self._talk.end(found.agent, end)
+                    # Only now: what breaks meanwhile is ended in the next conversation.
+                    with hold.lock:
+                        hold.late_ends.remove(end)
                 with hold.lock:
                     unneeded = not hold.holders and not hold.late_ends
                     if unneeded:
