@@ -209,3 +209,37 @@ def test_no_config_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, t
         SshConfig(file).hosts()
     except AddressError:
         return
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Match\u00a0exec "touch {}"',
+        'Match\u3000exec "touch {}"',
+        'Match\x1fexec "touch {}"',
+        'Match all\u00a0exec "touch {}"',
+        'Match=\u00a0exec "touch {}"',
+        '\u00a0Match exec "touch {}"',
+        'Match ALL host exec "touch {}"',
+        'Match !!all host exec "touch {}"',
+        'Match host=x exec "touch {}"',
+        "Match ALL host exec user {}",
+    ],
+)
+def test_no_writing_of_a_condition_runs_a_command(tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker, command = tmp_path / "ran", tmp_path / "user"
+    command.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    try:
+        way = route(tmp_path, line.format(marker) + "\n User wrong\nHost *\n User pi\n", "ssh://board")
+        assert way.target.address == SshAddress("pi", "board")
+    except SshConfigError:
+        pass
+    assert not marker.exists()
+
+
+def test_conditions_are_read_in_any_case(tmp_path: Path) -> None:
+    text = "Match Host board\n User pi\nMatch !HOST board\n User other\n"
+    assert route(tmp_path, text, "ssh://board").target.address.user == "pi"
+    assert route(tmp_path, text, "ssh://attic").target.address.user == "other"

@@ -4,7 +4,9 @@ The parser (paramiko's) knows no Include, takes every condition it does not know
 `Match exec`.
 """
 
+import itertools
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ from partition_studio.fleet.errors import SshConfigError
 _MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 16
 _MAX_FILES = 256
+
+_KEYWORD = re.compile("[a-z0-9]+")
 
 #: A header that no host matches.
 _NOBODY = "Host !*"
@@ -65,17 +69,21 @@ class _Reader:
                     yield header or "Host *"
             elif key.startswith("canonical"):
                 self.ignored.append(f"{file}: {key} (names are looked up by the system alone)")
-            elif key:
+            elif _KEYWORD.fullmatch(key):
                 yield f"{key} {value}"
+            elif key:
+                # OpenSSH refuses it as well; a parser that splits otherwise than we do would read something else there.
+                raise SshConfigError(f"{file}: {key[:80]!r} is no keyword")
 
     def _header(self, key: str, value: str, file: Path) -> str:
         if key == "host":
             self.aliases += [word for word in _words(value, file) if not set(word) & set("*?!")]
             return f"Host {value}"
-        conditions = [word.lstrip("!").lower() for word in _conditions(_words(value, file))]
+        words = _words(value, file)
+        conditions = [word.removeprefix("!").lower() for word in _conditions(words)]
         unknown = [word for word in conditions if word not in _CONDITIONS]
         if not unknown:
-            return f"Match {value}"
+            return f"Match {shlex.join(_lowered(words))}"
         self.ignored.append(f"{file}: sections under `Match {unknown[0]}`, which are never evaluated")
         return _NOBODY
 
@@ -140,5 +148,18 @@ def _conditions(words: list[str]) -> Iterator[str]:
     rest = iter(words)
     for word in rest:
         yield word
-        if word.lstrip("!").lower() not in ("all", "canonical", "final") and "=" not in word:
+        if _takes_argument(word):
             next(rest, None)
+
+
+def _lowered(words: list[str]) -> Iterator[str]:
+    """Yield the words of a Match line as the parser reads them: it knows criteria in lower case only."""
+    rest = iter(words)
+    for word in rest:
+        yield word.lower()
+        if _takes_argument(word):
+            yield from itertools.islice(rest, 1)
+
+
+def _takes_argument(word: str) -> bool:
+    return word.removeprefix("!").lower() not in ("all", "canonical", "final")
