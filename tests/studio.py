@@ -1,7 +1,12 @@
 """A whole studio for one test: real services on a data folder of its own, a real web server on a free port."""
 
 import asyncio
+import atexit
+import functools
+import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -35,11 +40,31 @@ def wait_for(look: Callable[[], T | None], *, what: str, deadline_s: float = 60.
     raise AssertionError(f"{what} did not happen within {deadline_s:.0f} s")
 
 
+@functools.cache
+def wheel_cache() -> Path:
+    """Return where the wheels for devices are kept, fetched once for all tests."""
+    kept = os.environ.get("PARTITION_STUDIO_TEST_CACHE")
+    if kept is None:
+        kept = tempfile.mkdtemp(prefix="studio-test-wheels-")
+        atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    return Path(kept)
+
+
+def _lend_wheels(data_dir: DataDir) -> None:
+    """Give a studio the wheels; what else is in its cache, such as its name on devices, is its own."""
+    shared, own = wheel_cache() / "wheels", data_dir.wheelhouse / "wheels"
+    shared.mkdir(parents=True, exist_ok=True)
+    if not own.exists():
+        own.parent.mkdir(exist_ok=True)
+        own.symlink_to(shared)
+
+
 class RunningStudio:
     """`with RunningStudio(folder) as studio:` serves until the end of the block."""
 
     def __init__(self, folder: Path, *, prepare: Callable[[Services], None] | None = None) -> None:
         self.data_dir: DataDir = open_data_dir(folder)
+        _lend_wheels(self.data_dir)
         self._prepare = prepare
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))

@@ -22,6 +22,7 @@ from partition_studio.graph.examples import example
 from partition_studio.graph.load import load_network
 from partition_studio.planner.spread import spread
 from tests.sshd import SshServer
+from tests.studio import wheel_cache
 
 DEVICES = ("one", "two", "three")
 DEADLINE_S = 120.0
@@ -137,9 +138,8 @@ def write_known_hosts(path: Path, server: SshServer) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheelhouses(tmp_path_factory: pytest.TempPathFactory) -> WheelhouseCache:
-    kept = os.environ.get("PARTITION_STUDIO_TEST_CACHE")
-    return WheelhouseCache(Path(kept) if kept else tmp_path_factory.mktemp("wheelhouses"))
+def wheelhouses() -> WheelhouseCache:
+    return WheelhouseCache(wheel_cache())
 
 
 @pytest.fixture(scope="session")

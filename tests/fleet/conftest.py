@@ -1,6 +1,5 @@
 """What the tests of the fleet share: servers, a wheelhouse cache that is filled once, and a stand-in for the agent."""
 
-import os
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from partition_agent.protocol import PROTOCOL_VERSION
 from partition_studio.fleet.ssh.connect import SshConnection, SshTimeouts, connect_ssh
 from tests.sshd import SshServer
+from tests.studio import wheel_cache
 
 #: Short, so that a test of a frozen device does not take long; a busy machine still answers in this time.
 PATIENCE = SshTimeouts(banner_s=4.0, ping_interval_s=0.2, ping_deadline_s=3.0)
@@ -34,9 +34,8 @@ def connection(server: SshServer) -> Iterator[SshConnection]:
 
 
 @pytest.fixture(scope="session")
-def wheelhouse_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    kept = os.environ.get("PARTITION_STUDIO_TEST_CACHE")
-    return Path(kept) if kept else tmp_path_factory.mktemp("wheelhouses")
+def wheelhouse_folder() -> Path:
+    return wheel_cache()
 
 
 @pytest.fixture

@@ -68,12 +68,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, wheelhouse_folder: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     studio = RunningStudio(tmp_path / "studio")
-    # Fetched once for all tests; what is the studio's own, its name on devices, is not shared.
-    (wheelhouse_folder / "wheels").mkdir(exist_ok=True)
-    studio.data_dir.wheelhouse.mkdir()
-    (studio.data_dir.wheelhouse / "wheels").symlink_to(wheelhouse_folder / "wheels")
     with SshServer(tmp_path / "sshd") as board, studio:
         yield Bench(studio, board)
 
