@@ -1,6 +1,7 @@
 """The page of a check tells everything, in at most 100 columns, and takes nothing of a device for markup."""
 
 import io
+import re
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -68,9 +69,9 @@ CHECK = DeviceCheckOut(
 )
 
 
-def page(check: DeviceCheckOut, state: str = "limited") -> str:
+def page(check: DeviceCheckOut) -> str:
     out = io.StringIO()
-    Console(file=out, width=WIDTH).print(check_page("pi", "ssh://pi@192.0.2.7", state, check))
+    Console(file=out, width=WIDTH).print(check_page("pi", "ssh://pi@192.0.2.7", check))
     return out.getvalue()
 
 
@@ -106,8 +107,11 @@ def test_no_line_is_wider_than_the_page() -> None:
     assert max(len(line.rstrip()) for line in page(CHECK).splitlines()) <= WIDTH
 
 
-def test_a_device_that_is_unreachable_since_is_told_apart_from_what_was_found() -> None:
-    assert "unreachable now" in page(CHECK, "unreachable")
+def test_limits_that_could_not_be_read_are_not_passed_over() -> None:
+    unread = CHECK.model_copy(update={"limits_known": False, "quota_cores": None, "memory_cgroup_bytes": None})
+    text = page(unread)
+    assert "quota not known" in text
+    assert "limit not known" in text
 
 
 def test_where_nothing_is_known_nothing_is_claimed() -> None:
@@ -122,9 +126,15 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
             "onnxruntime": None,
             "power_sources": [],
             "accelerators": [],
+            "cpu_flags_missing": [],
         }
     )
     text = page(bare)
-    assert "none found" in text
-    for word in ("Heat", "SFTP", "clock", "Accelerators", "Power sources"):
+    for word in ("Heat", "SFTP", "clock"):
         assert word not in text
+
+
+def test_what_was_looked_for_in_vain_is_told() -> None:
+    text = page(CHECK.model_copy(update={"power_sources": [], "accelerators": [], "cpu_flags_missing": []}))
+    for title in ("Accelerators", "Power sources", "CPU flags"):
+        assert re.search(rf"^{title}\n  none (found|missing)", text, re.MULTILINE)

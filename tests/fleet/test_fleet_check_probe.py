@@ -72,6 +72,27 @@ def test_cgroup_v1_limits_hold_in_a_container(tmp_path: Path) -> None:
     assert (memory["memory_total_bytes"], memory["memory_available_bytes"]) == (2048000, 2000000)
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "mounts", "folders", "known"),
+    [
+        ("0::/\n", "", [], True),
+        ("0::/outer\n", "", [], False),
+        ("0::/outer\n", V2_MOUNT, [], False),
+        ("0::/outer\n", V2_MOUNT, ["/sys/fs/cgroup/outer"], True),
+        ("5:cpu,cpuacct:/docker/a\n4:memory:/\n0::/\n", "", [], False),
+        # Below version 1 of both controllers, what version 2 says of this group limits neither.
+        ("5:cpu,cpuacct:/\n4:memory:/\n0::/outer\n", "", [], True),
+    ],
+)
+def test_a_group_that_cannot_be_looked_into_is_not_said_to_have_no_limit(
+    tmp_path: Path, cgroup: str, mounts: str, folders: list[str], known: bool
+) -> None:
+    root = make(tmp_path, {"/proc/self/cgroup": cgroup, "/proc/self/mountinfo": mounts, "/proc/meminfo": MEMINFO})
+    for folder in folders:
+        (tmp_path / folder.lstrip("/")).mkdir(parents=True)
+    assert probe_system.limits_known(root) is known
+
+
 def test_without_limits_the_affinity_and_the_whole_memory_count(tmp_path: Path) -> None:
     root = make(
         tmp_path,

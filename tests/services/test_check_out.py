@@ -65,3 +65,12 @@ def test_what_is_not_known_is_absent() -> None:
     assert (out.model, out.kernel, out.clock_offset_s, out.thermal, out.has_sftp, out.quota_cores) == (None,) * 6
     assert not out.restarts_after_reboot
     assert "could not be looked at" in out.restart_note
+
+
+def test_limits_that_could_not_be_read_are_told_as_not_known() -> None:
+    check = decide(dataclasses.replace(FACTS, limits_known=False))
+    out = check_out(check, None, None)
+    assert (out.limits_known, out.quota_cores, out.memory_cgroup_bytes) == (False, None, None)
+    (reason,) = (reason for reason in out.reasons if reason.code == "limits_unknown")
+    assert "--memory" in reason.next_step
+    assert check_out(decide(FACTS), None, None).limits_known

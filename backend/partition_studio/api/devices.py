@@ -9,6 +9,7 @@ from partition_studio.schemas import (
     CheckIn,
     DeviceIn,
     DeviceOut,
+    ForgetAddressIn,
     ForgetKeyIn,
     ForgottenKeyOut,
     InventoryIn,
@@ -66,6 +67,12 @@ def set_password(services: ServicesDep, name: str, request: PasswordIn) -> Devic
 def forget_key(services: ServicesDep, name: str, request: ForgetKeyIn | None = None) -> ForgottenKeyOut:
     """Forget a device's host key, where it was changed for a good reason; the next check asks about the new one."""
     return services.access.forget_key(name, jump_hosts=request is not None and request.jump_hosts)
+
+
+@router.post("/host-keys/forget")
+def forget_key_of_address(services: ServicesDep, request: ForgetAddressIn) -> ForgottenKeyOut:
+    """Forget the host key of an address, as before another board is added that has it now."""
+    return services.access.forget_address(request.address)
 
 
 @router.delete("/devices/{name}")

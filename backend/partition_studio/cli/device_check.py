@@ -20,17 +20,19 @@ _MARKS = {"cannot": "cannot", "limit": "limit", "note": "note"}
 
 Row = tuple[str, str]
 
+#: What was looked for in vain is said as well: silence would leave open whether anybody looked.
+NONE_FOUND: Sequence[Row] = (("none found", ""),)
+NONE_MISSING: Sequence[Row] = (("none missing", ""),)
 
-def describe_check(name: str, address: str, state: str, check: DeviceCheckOut) -> None:
-    """Print everything that a check found. `state` is the device's now: it may be unreachable since."""
-    console.print(check_page(name, address, state, check), soft_wrap=False, width=min(WIDTH, console.width))
+
+def describe_check(name: str, address: str, check: DeviceCheckOut) -> None:
+    """Print everything that a check found."""
+    console.print(check_page(name, address, check), soft_wrap=False, width=min(WIDTH, console.width))
 
 
-def check_page(name: str, address: str, state: str, check: DeviceCheckOut) -> Group:
+def check_page(name: str, address: str, check: DeviceCheckOut) -> Group:
     """Return the page: verdict, reasons, then one section after the other."""
     verdict = Text.assemble((name, "bold"), f"  {address}  ", (VERDICTS[check.verdict], _COLOURS[check.verdict]))
-    if state == "unreachable":
-        verdict.append("  (unreachable now; found at the last check)")
     verdict.append(f"\nchecked {_when(check.checked_at)}", style="dim")
     parts: list[Text | Table] = [verdict]
     if check.reasons:
@@ -39,9 +41,10 @@ def check_page(name: str, address: str, state: str, check: DeviceCheckOut) -> Gr
         ("System", list(_system(check))),
         ("Resources", list(_resources(check))),
         ("Runtime", list(_runtime(check))),
-        ("Accelerators", [(entry.name, entry.detail) for entry in check.accelerators]),
+        ("CPU flags", [("missing", ", ".join(check.cpu_flags_missing))] if check.cpu_flags_missing else NONE_MISSING),
+        ("Accelerators", [(entry.name, entry.detail) for entry in check.accelerators] or NONE_FOUND),
         ("ONNX Runtime's providers", [(p.name, f"{'yes' if p.works else 'no'}: {p.why}") for p in check.providers]),
-        ("Power sources", [row for source in check.power_sources for row in _power(source)]),
+        ("Power sources", [row for source in check.power_sources for row in _power(source)] or NONE_FOUND),
         ("Heat", list(_heat(check))),
         ("Network", list(_network(check))),
     ):
@@ -87,10 +90,14 @@ def _resources(check: DeviceCheckOut) -> Iterator[Row]:
     why = [f"{check.affinity_cores} by affinity"] if check.affinity_cores is not None else []
     if check.quota_cores is not None:
         why.append(f"{check.quota_cores:g} by quota")
+    elif not check.limits_known:
+        why.append("quota not known")
     yield "usable cores", f"{check.usable_cores:g}" + (f" ({', '.join(why)})" if why else "")
     limits = [f"{bytes_text(check.memory_physical_bytes)} in the machine"] if check.memory_physical_bytes else []
     if check.memory_cgroup_bytes is not None:
         limits.append(f"{bytes_text(check.memory_cgroup_bytes)} by its control group")
+    elif not check.limits_known:
+        limits.append("its control group's limit not known")
     if check.memory_available_bytes is not None:
         limits.append(f"{bytes_text(check.memory_available_bytes)} free now")
     yield "usable memory", bytes_text(check.memory_bytes) + (f" ({', '.join(limits)})" if limits else "")
@@ -105,8 +112,6 @@ def _runtime(check: DeviceCheckOut) -> Iterator[Row]:
     if not check.pythons:
         yield "Python", "none found"
     yield "ONNX Runtime", check.onnxruntime or "none"
-    if check.cpu_flags_missing:
-        yield "CPU flags missing", ", ".join(check.cpu_flags_missing)
     yield "starts by", "a systemd user service" if check.starts_by == "systemd" else "itself, detached"
     yield "after a reboot", f"{'yes' if check.restarts_after_reboot else 'no'}: {check.restart_note}"
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import typer
+from rich.markup import escape
 
 from partition_studio.cli.client import StudioClient
-from partition_studio.cli.device_check import describe_check
-from partition_studio.cli.output import print_json, say, table
+from partition_studio.cli.device_check import VERDICTS, describe_check
+from partition_studio.cli.output import complaints, print_json, say, table
 from partition_studio.errors import BadInputError, StudioError
 from partition_studio.schemas import (
     CheckIn,
@@ -76,9 +77,7 @@ def check_device(client: StudioClient, name: str, trusted: Sequence[str], *, may
         return seen[-1]
 
 
-def with_confirmed_keys(
-    send: Callable[[str | None], DeviceOut], trusted: Sequence[str], *, may_ask: bool
-) -> DeviceOut:
+def with_confirmed_keys(send: Callable[[str | None], DeviceOut], trusted: Sequence[str], *, may_ask: bool) -> DeviceOut:
     """Answer each question about a host key, for that host alone; each fingerprint of `trusted` answers one."""
     left = list(trusted)
     confirmed: str | None = None
@@ -106,15 +105,33 @@ def with_confirmed_keys(
 
 
 def describe(device: DeviceOut) -> None:
-    """Print what is known of a device, its verdict first."""
+    """Print what is known of a device, its verdict first; of one that cannot be reached, why."""
+    if device.state == "unreachable":
+        _describe_unreachable(device)
+        return
     if device.check is not None:
-        describe_check(device.name, device.address, device.state, device.check)
+        describe_check(device.name, device.address, device.check)
     else:
         say(f"{device.name}  {device.address}  {STATES[device.state]}")
     if device.reached_as:
         say(f"  reached as {device.reached_as}")
-    if device.problem is not None and (device.check is None or device.state == "unreachable"):
+    if device.problem is not None and device.check is None:
         say(f"  {device.problem.message}\n  {device.problem.next_step}")
+
+
+def _describe_unreachable(device: DeviceOut) -> None:
+    """Say on standard error why a device cannot be used now; what an earlier check found is but mentioned."""
+    problem = device.problem
+    why = "it was not reached" if problem is None else problem.message
+    complaints.print(f"[bold red]{escape(device.name)} is unreachable:[/] {escape(why)}")
+    if problem is not None and problem.next_step:
+        complaints.print(escape(problem.next_step), style="dim")
+    if device.check is not None:
+        when = device.check.checked_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        complaints.print(
+            escape(f"As of {when} it was {VERDICTS[device.check.verdict]} (`device list` and --json tell more)."),
+            style="dim",
+        )
 
 
 def import_file(client: StudioClient, file: str, yes: Sequence[str], *, as_json: bool) -> None:

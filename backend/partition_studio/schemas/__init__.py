@@ -26,6 +26,7 @@ from partition_studio.schemas.devices import (
     DeviceIn,
     DeviceOut,
     DeviceState,
+    ForgetAddressIn,
     ForgetKeyIn,
     ForgottenKeyOut,
     InventoryEntryOut,
@@ -59,6 +60,7 @@ from partition_studio.schemas.energy import (
 from partition_studio.schemas.jobs import (
     JobKind,
     JobOut,
+    JobUnit,
 )
 from partition_studio.schemas.live import (
     DeploymentMessage,
@@ -155,6 +157,7 @@ __all__ = [
     "DividedLayerOut",
     "EnergyOut",
     "ExampleOut",
+    "ForgetAddressIn",
     "ForgetKeyIn",
     "ForgottenKeyOut",
     "FrameResultOut",
@@ -167,6 +170,7 @@ __all__ = [
     "JobKind",
     "JobMessage",
     "JobOut",
+    "JobUnit",
     "KernelProfileOut",
     "KnownKeyOut",
     "LayerOut",

@@ -58,7 +58,8 @@ class RunOut(Schema):
 
     id: str
     deployment_id: str
-    state: Literal["running", "finished", "stopped", "failed"]
+    state: Literal["running", "finished", "stopped", "failed", "interrupted"]
+    """`interrupted`: the studio ended in the middle of it; the figures are the last that were kept."""
     source: Literal["samples", "files", "random"]
     started_at: datetime
     elapsed_s: float

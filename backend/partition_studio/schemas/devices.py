@@ -60,6 +60,13 @@ class ForgetKeyIn(Schema):
     """Those of the device's jump hosts as well."""
 
 
+class ForgetAddressIn(Schema):
+    """An address whose host key is to be forgotten, whether or not a device is registered with it."""
+
+    address: str
+    """`ssh://user@host[:port]` or `ssh://ALIAS`; the user may be left out."""
+
+
 class KnownKeyOut(Schema):
     """A host key that a file holds which is not the studio's to change."""
 
@@ -72,6 +79,7 @@ class ForgottenKeyOut(Schema):
     """What is known of a device's host key after it was forgotten."""
 
     device: str
+    """Its name, or the address that was asked about."""
     removed: int
     """Keys that were in the studio's own file."""
     elsewhere: list[KnownKeyOut]
@@ -84,7 +92,9 @@ class RemovedOut(Schema):
     name: str
     uninstalled: bool
     note: str
-    """Why something of ours is still on the device; empty when nothing is."""
+    """Why something of ours is still on the device, and what to delete there later; empty when nothing is."""
+    forgotten_keys: int = 0
+    """Host keys of its address in the studio's own file, forgotten because no other device needs them."""
 
 
 class InventoryIn(Schema):
@@ -206,11 +216,14 @@ class DeviceCheckOut(Schema):
     usable_cores: float
     affinity_cores: int | None
     quota_cores: float | None
-    """Cores that the control group's quota allows; None without a quota."""
+    """Cores that the control group's quota allows; None without a quota, or where `limits_known` is false."""
     memory_bytes: int
     """Usable memory: the control group's limit where there is one, else the machine's."""
     memory_physical_bytes: int | None
     memory_cgroup_bytes: int | None
+    """The control group's limit; None without one, or where `limits_known` is false."""
+    limits_known: bool = True
+    """False: the device's control group could not be read, and may limit cores and memory all the same."""
     memory_available_bytes: int | None
     disk_free_bytes: int | None
     clock_offset_s: float | None
@@ -271,6 +284,8 @@ class CalibrationPointOut(Schema):
     utilisation: float
     power_w: float
     source: str
+    assumed: bool = False
+    """Whether the utilisation was not seen, but taken to be what the level says: the device was not held there."""
 
 
 class PowerSettingsIn(Schema):

@@ -1,6 +1,10 @@
 """How the studio gets into devices: passwords, host keys, and the hosts that others have listed already."""
 
+from collections.abc import Sequence
+
 from partition_studio.errors import BadInputError
+from partition_studio.fleet.address import LocalAddress, parse_address
+from partition_studio.fleet.ssh.hostkeys import KnownKey
 from partition_studio.schemas import (
     DeviceOut,
     ForgottenKeyOut,
@@ -35,10 +39,20 @@ class AccessService:
     def forget_key(self, name: str, *, jump_hosts: bool) -> ForgottenKeyOut:
         """Forget a device's host key, so that a new one can be confirmed; only the studio's own file is changed."""
         removed, left = self._devices.session(name).link.forget_host_keys(jump_hosts=jump_hosts)
-        elsewhere = [
-            KnownKeyOut(file=str(known.file), line=known.line, fingerprint=known.key.fingerprint) for known in left
-        ]
-        return ForgottenKeyOut(device=name, removed=removed, elsewhere=elsewhere)
+        return ForgottenKeyOut(device=name, removed=removed, elsewhere=_elsewhere(left))
+
+    def forget_address(self, text: str) -> ForgottenKeyOut:
+        """Forget the host key of an address, whether or not a device has it; only the studio's own file is changed.
+
+        Raises AddressError.
+        """
+        address = parse_address(text if "://" in text or text == "local:" else f"ssh://{text}")
+        if isinstance(address, LocalAddress):
+            raise BadInputError("This machine has no host key for the studio", next_step="Give ssh://user@host.")
+        removed, left = self._devices.sessions.forget_address(
+            address, [self._devices.row(x) for x in self._devices.names()]
+        )
+        return ForgottenKeyOut(device=text, removed=removed, elsewhere=_elsewhere(left))
 
     def read_inventory(self, request: InventoryIn) -> InventoryOut:
         """Say what the hosts of an inventory file would be registered as. Raises InventoryError."""
@@ -56,3 +70,8 @@ class AccessService:
             )
             for host in self._devices.sessions.ssh_config.hosts()
         ]
+
+
+def _elsewhere(keys: Sequence[KnownKey]) -> list[KnownKeyOut]:
+    """Return the keys of files that are not the studio's to change."""
+    return [KnownKeyOut(file=str(known.file), line=known.line, fingerprint=known.key.fingerprint) for known in keys]

@@ -43,6 +43,7 @@ def check_out(check: DeviceCheck, cpus: Sequence[int] | None, memory_bytes: int 
         memory_bytes=min(size for size in (memory_bytes, facts.memory_total_bytes, sys.maxsize) if size is not None),
         memory_physical_bytes=facts.memory_physical_bytes,
         memory_cgroup_bytes=facts.memory_cgroup_bytes,
+        limits_known=facts.limits_known,
         memory_available_bytes=facts.memory_available_bytes,
         disk_free_bytes=facts.disk_free_bytes,
         clock_offset_s=facts.clock_offset_s,

@@ -2,20 +2,21 @@
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from partition_agent.protocol import AgentInfo, Event, MeterSpec, PowerModel
 from partition_studio.errors import StudioError
-from partition_studio.fleet.address import parse_address
+from partition_studio.fleet.address import SshDestination, parse_address
+from partition_studio.fleet.errors import AddressError
 from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.passwords import Passwords
 from partition_studio.fleet.session.device_link import DeviceLink
 from partition_studio.fleet.session.session import DeviceSession, DeviceSpec, FleetFiles
 from partition_studio.fleet.ssh.auth import SshCredentials
-from partition_studio.fleet.ssh.config import SshConfig
-from partition_studio.fleet.ssh.hostkeys import HostKeys
+from partition_studio.fleet.ssh.config import Hop, SshConfig
+from partition_studio.fleet.ssh.hostkeys import HostKeys, KnownKey
 from partition_studio.services.device_rows import kept_login, key_path, power_out, studio_id
 from partition_studio.settings import DataDir
 from partition_studio.store.tables import DeviceRow
@@ -96,6 +97,37 @@ class DeviceSessions:
         device = self._sessions.get(row.name)
         return DeviceLink(self._spec(row, None), self._files) if device is None else device.link
 
+    def forget_address(self, address: SshDestination, rows: Sequence[DeviceRow]) -> tuple[int, list[KnownKey]]:
+        """Forget the host key of an address in the studio's own file, and that of each hop of `rows` with it.
+
+        Return how many there were, and what other files still hold.
+        """
+        target = self.ssh_config.route(address).target
+        same = [hop for row in rows for hop in self._hops(row) if _place(hop) == _place(target)]
+        removed, left = 0, []
+        for name, hop in {hop.address.known_hosts_name: hop for hop in (*same, target)}.items():
+            keys = self._files.host_keys.beside(hop.known_hosts)
+            removed += keys.forget(hop.address)
+            left += keys.known(hop.address)
+            logger.info("host_key_forgotten", extra={"host": name})
+        return removed, left
+
+    def forget_key_of_removed(self, row: DeviceRow, others: Sequence[DeviceRow]) -> int:
+        """Forget the studio's own key of a device that is removed, unless another device or its way needs it."""
+        own = self._hops(row)[-1:]
+        needed = {hop.address.known_hosts_name for other in others for hop in self._hops(other)}
+        if not own or own[0].address.known_hosts_name in needed:
+            return 0
+        return self._files.host_keys.forget(own[0].address)
+
+    def _hops(self, row: DeviceRow) -> Sequence[Hop]:
+        """Return the hosts on the way to a device; none where it is this machine, or the way is not known now."""
+        try:
+            route = self.link_of(row).route()
+        except AddressError:
+            return ()
+        return () if route is None else route.hops
+
     def forget(self, row: DeviceRow) -> None:
         """Forget a device that was removed, with its passwords."""
         self._sessions.pop(row.name, None)
@@ -151,3 +183,7 @@ class DeviceSessions:
             else MeterSpec(meter.kind, meter.host, meter.port, meter.user, self._meter_passwords.get(row.name, "")),
             shunt_ohm=settings.shunt_ohm,
         )
+
+
+def _place(hop: Hop) -> tuple[str, int]:
+    return hop.address.host, hop.address.port

@@ -435,6 +435,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/host-keys/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget Key Of Address
+         * @description Forget the host key of an address, as before another board is added that has it now.
+         */
+        post: operations["forget_key_of_address_api_host_keys_forget_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs": {
         parameters: {
             query?: never;
@@ -1101,6 +1121,12 @@ export interface components {
          * @description One level of a calibration: utilisation 0 to 1, watts, and where the watts come from (`typed` or a source).
          */
         CalibrationPointOut: {
+            /**
+             * Assumed
+             * @description Whether the utilisation was not seen, but taken to be what the level says: the device was not held there.
+             * @default false
+             */
+            assumed: boolean;
             /** Level */
             level: number;
             /** Power W */
@@ -1261,6 +1287,12 @@ export interface components {
             kernel: string | null;
             /** Libc */
             libc: string | null;
+            /**
+             * Limits Known
+             * @description False: the device's control group could not be read, and may limit cores and memory all the same.
+             * @default true
+             */
+            limits_known: boolean;
             /** Memory Available Bytes */
             memory_available_bytes: number | null;
             /**
@@ -1268,7 +1300,10 @@ export interface components {
              * @description Usable memory: the control group's limit where there is one, else the machine's.
              */
             memory_bytes: number;
-            /** Memory Cgroup Bytes */
+            /**
+             * Memory Cgroup Bytes
+             * @description The control group's limit; None without one, or where `limits_known` is false.
+             */
             memory_cgroup_bytes: number | null;
             /** Memory Physical Bytes */
             memory_physical_bytes: number | null;
@@ -1291,7 +1326,7 @@ export interface components {
             pythons: components["schemas"]["PythonOut"][];
             /**
              * Quota Cores
-             * @description Cores that the control group's quota allows; None without a quota.
+             * @description Cores that the control group's quota allows; None without a quota, or where `limits_known` is false.
              */
             quota_cores: number | null;
             /** Reasons */
@@ -1677,6 +1712,17 @@ export interface components {
             trained: boolean;
         };
         /**
+         * ForgetAddressIn
+         * @description An address whose host key is to be forgotten, whether or not a device is registered with it.
+         */
+        ForgetAddressIn: {
+            /**
+             * Address
+             * @description `ssh://user@host[:port]` or `ssh://ALIAS`; the user may be left out.
+             */
+            address: string;
+        };
+        /**
          * ForgetKeyIn
          * @description Which host keys to forget.
          */
@@ -1693,7 +1739,10 @@ export interface components {
          * @description What is known of a device's host key after it was forgotten.
          */
         ForgottenKeyOut: {
-            /** Device */
+            /**
+             * Device
+             * @description Its name, or the address that was asked about.
+             */
             device: string;
             /**
              * Elsewhere
@@ -1927,7 +1976,7 @@ export interface components {
         };
         /**
          * JobOut
-         * @description A long task. While it runs, `done` of `total` (None: not known) tells how far it is.
+         * @description A long task. While it runs, `done` of `total` (None: not known) tells how far it is, counted in `unit`.
          */
         JobOut: {
             /** Devices */
@@ -1962,6 +2011,12 @@ export interface components {
             title: string;
             /** Total */
             total: number | null;
+            /**
+             * Unit
+             * @default steps
+             * @enum {string}
+             */
+            unit: "steps" | "bytes" | "seconds";
             /** Warnings */
             warnings: string[];
         };
@@ -3100,11 +3155,17 @@ export interface components {
          * @description A device that was removed.
          */
         RemovedOut: {
+            /**
+             * Forgotten Keys
+             * @description Host keys of its address in the studio's own file, forgotten because no other device needs them.
+             * @default 0
+             */
+            forgotten_keys: number;
             /** Name */
             name: string;
             /**
              * Note
-             * @description Why something of ours is still on the device; empty when nothing is.
+             * @description Why something of ours is still on the device, and what to delete there later; empty when nothing is.
              */
             note: string;
             /** Uninstalled */
@@ -3201,9 +3262,10 @@ export interface components {
             started_at: string;
             /**
              * State
+             * @description `interrupted`: the studio ended in the middle of it; the figures are the last that were kept.
              * @enum {string}
              */
-            state: "running" | "finished" | "stopped" | "failed";
+            state: "running" | "finished" | "stopped" | "failed" | "interrupted";
             /** Submitted */
             submitted: number;
         };
@@ -4203,6 +4265,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelSummaryOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    forget_key_of_address_api_host_keys_forget_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgetAddressIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgottenKeyOut"];
                 };
             };
             /** @description Validation Error */

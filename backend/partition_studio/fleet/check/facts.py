@@ -19,6 +19,7 @@ ReasonCode = Literal[
     "not_writable",
     "little_memory",
     "small_quota",
+    "limits_unknown",
     "throttled",
     "under_voltage",
     "old_runtime",
@@ -86,7 +87,8 @@ class DeviceFacts:
     """What the probe saw. Empty or None where it could not be told.
 
     `cores` and `memory_total_bytes` are what the agent may use; `affinity_cores`, `quota_cores`,
-    `memory_physical_bytes` and `memory_cgroup_bytes` say why. `clock_offset_s` is the device's clock minus the
+    `memory_physical_bytes` and `memory_cgroup_bytes` say why; without `limits_known` there may be a limit that nobody could
+    read. `clock_offset_s` is the device's clock minus the
     studio's, known to plus or minus `clock_uncertainty_s`. `power_sources` is None where nobody could look.
     """
 
@@ -115,6 +117,7 @@ class DeviceFacts:
     quota_cores: float | None = None
     memory_physical_bytes: int | None = None
     memory_cgroup_bytes: int | None = None
+    limits_known: bool = True
     clock_offset_s: float | None = None
     clock_uncertainty_s: float | None = None
     cpu_vendor: str = ""

@@ -73,6 +73,7 @@ class _Told(msgspec.Struct):
     quota_cores: float | None = None
     memory_physical_bytes: int | None = None
     memory_cgroup_bytes: int | None = None
+    limits_known: bool = True
 
 
 class _Cpu(msgspec.Struct):
@@ -171,6 +172,7 @@ def parse_facts(said: dict[str, list[str]], label: str, clock: Clock | None = No
         memory_available_bytes=_count(told.memory_available_bytes),
         memory_physical_bytes=_count(told.memory_physical_bytes),
         memory_cgroup_bytes=_count(told.memory_cgroup_bytes),
+        limits_known=told.limits_known,
         disk_free_bytes=_count(told.disk_free_bytes),
         noexec=told.noexec,
         writable=told.writable,
@@ -201,6 +203,8 @@ def _of_shell(said: dict[str, list[str]]) -> dict[str, object]:
         "memory_total_bytes": memory,
         "memory_physical_bytes": memory,
         "memory_available_bytes": _count(_int(last("memory_available_bytes"))),
+        # A shell alone does not look at control groups.
+        "limits_known": False,
         "disk_free_bytes": _count(_int(last("disk_free_bytes"))),
         "noexec": False,
         "writable": last("writable") != "0",

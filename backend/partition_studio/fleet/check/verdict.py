@@ -218,6 +218,10 @@ def _notes(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
     if slow:
         text = f"its processor has no {', '.join(slow)}: the runtime works, slower than on one that has"
         yield Reason("slow_cpu", "note", text)
+    if not facts.limits_known and facts.pythons:
+        text = "it runs us in a control group whose limit cannot be read: it may give less memory and cores than shown"
+        do = "Declare what may be used: remove it, and add it again with `--memory` (and `--cpus`)."
+        yield Reason("limits_unknown", "note", text, do)
     yield from _clock_note(facts)
     yield from _sensor_notes(facts)
 

@@ -26,6 +26,7 @@ def facts(base: str, root: str) -> Dict[str, Any]:
         "model": probe_system.model(root),
         "addresses": probe_system.addresses(root),
         "glibc": " ".join(platform.libc_ver()),
+        "limits_known": probe_system.limits_known(root),
     }
     found.update(probe_system.cores(root))
     found.update(probe_system.memory(root))

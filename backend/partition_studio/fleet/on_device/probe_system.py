@@ -67,6 +67,27 @@ def cgroup_folders(root: str) -> List[Tuple[str, str]]:
     return found
 
 
+def limits_known(root: str) -> bool:
+    """Return whether the cgroups that govern this process's cores and memory can be read, where it is in any.
+
+    Some containers and changed roots hide them: then no limit is seen, and there may be one all the same.
+    """
+    own = {}
+    for line in read(root + "/proc/self/cgroup").splitlines():
+        parts = line.split(":", 2)
+        if len(parts) == 3:
+            own[parts[1]] = parts[2]
+    folders = cgroup_folders(root)
+    for resource in ("cpu", "memory"):
+        governing = next((controllers for controllers in own if resource in controllers.split(",")), "")
+        if own.get(governing, "/") == "/":
+            continue
+        levels = [folder for controllers, folder in folders if controllers == governing]
+        if not levels or not all(os.path.isdir(level) and os.access(level, os.R_OK | os.X_OK) for level in levels):
+            return False
+    return True
+
+
 def cpu_quota(root: str) -> Optional[float]:
     """Return the number of cores that the cgroups allow, the least of all levels; None without a limit."""
     quotas = []
