@@ -160,8 +160,7 @@ class Sampler:
             ring=self._ring.name,
             skipped=self._ring.skipped,
         )
-        self._ring.append(sample, now_s)
-        return sample
+        return self._ring.append(sample, now_s)
 
     def _run(self) -> None:
         try:

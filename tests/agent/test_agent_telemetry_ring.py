@@ -268,3 +268,74 @@ def test_the_ring_is_private_to_its_user(tmp_path: Path) -> None:
     assert modes == {".seg": 0o600, "json": 0o600}
     assert (tmp_path / "telemetry").stat().st_mode & 0o777 == 0o700
     assert set(json.loads((tmp_path / "telemetry/ring.json").read_text())) == {"ring", "boot_id"}
+
+
+# --- what cannot be read ---------------------------------------------------------------------------------------------
+
+
+def test_a_moment_without_file_descriptors_neither_hides_samples_for_good_nor_ends_the_ring_on_the_disk(
+    tmp_path: Path,
+) -> None:
+    ring = Ring(tmp_path, "boot")
+    fill(ring, 10)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 5, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        assert ring.after(ring.name, 0, 100) == (1, 10, ()), "nothing that could be taken for all"
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    fill(ring, 5)
+    assert sequences(ring) == list(range(1, 16))
+    again = Ring(tmp_path, "boot")
+    assert (again.name, again.next_sequence) == (ring.name, 16)
+
+
+def test_a_segment_that_is_gone_hides_no_other(tmp_path: Path) -> None:
+    ring = Ring(tmp_path, max_bytes=16 * 1000)
+    fill(ring, 20, filling=100)
+    first, second = (int(path.stem) for path in segments(tmp_path)[1:3])
+    segments(tmp_path)[1].unlink()
+    left = [number for number in range(1, 21) if not first <= number < second]
+    assert sequences(ring) == left
+    fill(ring, 1)
+    assert sequences(ring) == [*left, 21] and ring.corrupt_segments == 1
+    assert Ring(tmp_path).next_sequence == 22, "it is on the disk still"
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_when_the_newest_segment_is_gone_no_number_is_given_twice(tmp_path: Path, more: int) -> None:
+    ring = Ring(tmp_path, "boot", max_bytes=16 * 1000)
+    fill(ring, 20, filling=100)
+    segments(tmp_path)[-1].unlink()
+    assert 20 not in sequences(ring)
+    fill(ring, more)
+    again = Ring(tmp_path, "boot", max_bytes=16 * 1000)
+    assert again.name != ring.name or again.next_sequence == 21 + more
+    assert (again.name == ring.name) == bool(more)
+
+
+def test_a_disk_that_does_not_even_let_the_ring_be_ended_keeps_it_and_the_agent_goes_on_as_another(
+    tmp_path: Path,
+) -> None:
+    ring = Ring(tmp_path, "boot")
+    fill(ring, 3)
+    name = ring.name
+    (tmp_path / "ring.json").unlink()
+    tree(tmp_path, {"ring.json/in": "the way"})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (segments(tmp_path)[0].stat().st_size + 50, before[1]))
+    try:
+        told = ring.append(sample(ring.next_sequence), 0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told.ring == ring.name != name
+    fill(ring, 2)
+    assert sequences(ring) == [4, 5, 6]
+    assert ring.after(ring.name, 0, 1)[2] == (told,)
+    ring.close()

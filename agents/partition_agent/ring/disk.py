@@ -5,6 +5,7 @@ the newest segment was being written when the power went, and is cut off; an old
 records are whole.
 """
 
+import errno
 import logging
 import os
 import struct
@@ -23,6 +24,8 @@ _SKIP = 16
 #: No record is shorter: by it is reckoned how many numbers were in what is lost, so that none is given twice.
 _LEAST_RECORD_BYTES = 64
 _SEGMENTS = 16
+#: What keeps a file from being read for a moment: it says nothing of the file.
+_FOR_A_MOMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
 STATE = "ring.json"
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 _HEADER = struct.Struct("<IIQ")
@@ -73,6 +76,8 @@ class RingDisk:
         self._descriptor = -1
         self._dirty = False
         self.segments: List[_Segment] = []
+        #: Whether the files do not show any more which number was given last.
+        self.lost_newest = False
         #: Segments that were not whole when they were read.
         self.corrupt = 0
         #: No sample that was told of has a higher sequence.
@@ -132,7 +137,7 @@ class RingDisk:
             raise
         segment.size_bytes += len(data)
         segment.last = self.newest = record.sequence
-        self._dirty = True
+        self._dirty, self.lost_newest = True, False
         self._bound()
 
     def _begin(self, first: int) -> _Segment:
@@ -174,15 +179,20 @@ class RingDisk:
             self._drop_oldest()
 
     def read(self, after: int) -> Iterator[Record]:
-        """Yield the records after that sequence, oldest first."""
+        """Yield the records after that sequence, oldest first; a segment that cannot be read is given up."""
         for segment in list(self.segments):
             if segment.last <= after:
                 continue
             whole, last = 0, segment.first - 1
-            for offset, record in _records(segment.path):
-                whole, last = offset, record.sequence
-                if last > after:
-                    yield record
+            try:
+                for offset, record in _records(segment.path):
+                    whole, last = offset, record.sequence
+                    if last > after:
+                        yield record
+            except OSError as error:
+                if error.errno in _FOR_A_MOMENT:
+                    raise
+                logger.warning("ring_segment_unreadable", extra={"segment": segment.path.name, "reason": str(error)})
             if whole < segment.size_bytes:
                 self._distrust(segment, last, whole)
 
@@ -193,13 +203,26 @@ class RingDisk:
         logger.warning("ring_segment_corrupt", extra={"segment": segment.path.name, "lost_bytes": lost_bytes})
         if segment is self.segments[-1]:
             # It is written to no more: what follows goes into a new one.
-            self.close()
+            self.lost_newest = True
+            self.abandon()
         segment.last, segment.size_bytes = last, whole
-        if whole:
-            os.truncate(str(segment.path), whole)
-        else:
+        try:
+            if whole:
+                os.truncate(str(segment.path), whole)
+                return
             self.segments.remove(segment)
             segment.path.unlink()
+        except OSError as error:
+            logger.warning("ring_segment_not_mended", extra={"segment": segment.path.name, "reason": str(error)})
+            if segment in self.segments:
+                self.segments.remove(segment)
+
+    def abandon(self) -> None:
+        """Close the segment that is written, whatever becomes of it. Raises nothing."""
+        try:
+            self.close()
+        except OSError as error:
+            logger.warning("ring_not_durable", extra={"reason": str(error)})
 
     def sync_descriptor(self) -> Optional[int]:
         """Return a copy of the file's descriptor when there is something to make durable."""
@@ -243,6 +266,15 @@ def ring_of(folder: Path, name: str, boot_id: str, disk: RingDisk) -> str:
     if state.boot_id != boot_id:
         disk.newest += _SKIP
     return state.ring
+
+
+def disown(folder: Path) -> None:
+    """Delete the ring's name, durably: the next start begins another ring. Raises OSError."""
+    try:
+        (folder / STATE).unlink()
+    except FileNotFoundError:
+        return
+    _sync_folder(folder)
 
 
 def write_state(folder: Path, state: RingState) -> None:

@@ -15,7 +15,7 @@ from typing import Deque, Iterator, List, Optional, Tuple
 import msgspec
 
 from partition_agent.protocol import Telemetry
-from partition_agent.ring.disk import MAX_RECORD_BYTES, STATE, Record, RingDisk, RingState, ring_of, write_state
+from partition_agent.ring.disk import MAX_RECORD_BYTES, Record, RingDisk, RingState, disown, ring_of, write_state
 
 logger = logging.getLogger(__name__)
 
@@ -79,16 +79,16 @@ class Ring:
         self._syncing = threading.Thread(target=self._sync, name="ring", daemon=True)
         self._syncing.start()
 
-    def append(self, sample: Telemetry, now_s: float) -> None:
-        """Keep a sample."""
+    def append(self, sample: Telemetry, now_s: float) -> Telemetry:
+        """Keep a sample; return it as it is kept, which is with another ring's name where this one had to end."""
         record = Record(sample.sequence, msgspec.msgpack.encode(sample))
         with self._lock:
             self._newest, self.skipped = record.sequence, 0
             if len(record.data) > MAX_RECORD_BYTES:
-                return
+                return sample
             if self._disk is None or (self._refused and now_s < self._retry_at_s):
                 self._memory.append(record)
-                return
+                return sample
             try:
                 while self._memory:
                     self._disk.append(self._memory[0])
@@ -101,9 +101,9 @@ class Ring:
             except OSError as error:
                 if self._disk.newest < record.sequence:
                     self._memory.append(record)
-                self._retry_at_s = now_s + self._retry_s
-                self._disown()
-                self._tell(error)
+                if not self._refuse(error, now_s + self._retry_s):
+                    return self._begin_in_memory(sample)
+        return sample
 
     def after(self, ring: str, sequence: int, limit: int) -> Tuple[int, int, Tuple[Telemetry, ...]]:
         """Return the oldest and the newest sequence (0: none) and the samples after one, oldest first.
@@ -124,6 +124,10 @@ class Ring:
                     samples.append(sample)
                 if len(samples) >= max(limit, 1) or size_bytes > _MAX_REPLY_BYTES:
                     break
+            if self._disk is not None and self._disk.lost_newest and self._folder is not None:
+                # The next sample is written anew, and the name with it.
+                self._refused, self._retry_at_s = True, float("-inf")
+                _try_to_disown(self._folder)
             oldest = self._oldest()
             return oldest, self._newest if oldest else 0, tuple(samples)
 
@@ -142,16 +146,18 @@ class Ring:
                 if self._disk is not None:
                     self._disk.close()
             except OSError as error:
-                self._tell(error)
+                logger.warning("ring_not_durable", extra={"reason": str(error)})
 
     # --- with the lock -----------------------------------------------------------------------------------------------
 
     def _read(self, after: int) -> Iterator[Record]:
-        try:
-            if self._disk is not None:
+        if self._disk is not None:
+            try:
                 yield from self._disk.read(after)
-        except OSError as error:
-            self._tell(error)
+            except OSError as error:
+                # What follows is not told either: who has it would acknowledge what could not be read.
+                logger.warning("ring_not_read", extra={"reason": str(error)})
+                return
         yield from (record for record in self._memory if record.sequence > after)
 
     def _forget(self, upto: int) -> None:
@@ -161,7 +167,7 @@ class Ring:
             if self._disk is not None:
                 self._disk.forget(upto)
         except OSError as error:
-            self._tell(error)
+            logger.warning("ring_not_shortened", extra={"reason": str(error)})
 
     def _oldest(self) -> int:
         if self._disk is not None and self._disk.segments:
@@ -176,13 +182,24 @@ class Ring:
             logger.debug("ring_sample_unreadable", extra={"sequence": record.sequence, "reason": str(error)})
             return None
 
-    def _disown(self) -> None:
-        """Let the next start begin a new ring: it could not know which numbers were given while the disk refused."""
-        try:
-            if self._folder is not None and not self._refused:
-                (self._folder / STATE).unlink()
-        except OSError as error:
-            logger.debug("ring_not_disowned", extra={"reason": str(error)})
+    def _refuse(self, error: OSError, retry_at_s: float) -> bool:
+        """Go on in memory for a while; return False where a start of the agent in the meantime would not see that.
+
+        Else the next start begins a new ring: it could not know which numbers were given while the disk refused.
+        """
+        self._retry_at_s = retry_at_s
+        self._tell(error)
+        return self._folder is None or _try_to_disown(self._folder)
+
+    def _begin_in_memory(self, sample: Telemetry) -> Telemetry:
+        """Go on in memory for good, as another ring: no number is given twice in the one that stays on the disk."""
+        if self._disk is not None:
+            self._disk.abandon()
+        self._disk, self.name = None, secrets.token_hex(8)
+        renamed = msgspec.structs.replace(sample, ring=self.name)
+        self._memory.clear()
+        self._memory.append(Record(sample.sequence, msgspec.msgpack.encode(renamed)))
+        return renamed
 
     def _tell(self, error: OSError) -> None:
         if not self._refused:
@@ -203,3 +220,12 @@ class Ring:
                 logger.warning("ring_not_durable", extra={"reason": str(error)})
             finally:
                 os.close(descriptor)
+
+
+def _try_to_disown(folder: Path) -> bool:
+    try:
+        disown(folder)
+    except OSError as error:
+        logger.warning("ring_not_disowned", extra={"reason": str(error)})
+        return False
+    return True
