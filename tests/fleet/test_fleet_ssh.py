@@ -274,6 +274,16 @@ def test_the_device_knows_its_own_address(connection: SshConnection) -> None:
     assert (connection.peer_ip, connection.own_ip) == ("127.0.0.1", "127.0.0.1")
 
 
+@pytest.mark.parametrize("claimed", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.169.254", "224.0.0.1", "no"])
+def test_a_device_sends_nobody_to_an_address_that_no_device_may_have(tmp_path: Path, claimed: str) -> None:
+    with SshServer(tmp_path / "liar", before=f'echo "ssh-connection: 10.0.0.1 1 {claimed} 22"') as liar:
+        connection = connect_ssh(liar.address, liar.credentials, liar.trusting_host_keys(), PATIENCE)
+        try:
+            assert connection.own_ip == "127.0.0.1"
+        finally:
+            connection.close()
+
+
 # --- losing the device -----------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from partition_studio.errors import DeviceError
-from partition_studio.fleet.address import SshAddress
+from partition_studio.fleet.address import SshAddress, refusal_of_ip
 from partition_studio.fleet.connection import BytesProgress, Completed, checked_remote_path
 from partition_studio.fleet.errors import AgentUnreachableError, ConnectionLostError, at_jump_host
 from partition_studio.fleet.progress import CancelCheck
@@ -142,9 +142,12 @@ class SshConnection:
             words = line.split()
             if len(words) == 5 and words[0] == "ssh-connection:":
                 try:
-                    return _ip_of(words[3])
+                    claimed = _ip_of(words[3])
                 except ValueError:
                     break
+                # The studio and every peer connect to what is returned: no device sends them where none may be.
+                if refusal_of_ip(ipaddress.ip_address(claimed)) is None:
+                    return claimed
         return self._peer_ip
 
     def _watch(self) -> None:
