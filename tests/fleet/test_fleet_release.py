@@ -6,6 +6,7 @@ With small wheels in place of the real packages; test_fleet_install has those.
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import (
     ConnectionLostError,
     DeviceFileError,
+    DeviceHeldError,
     DiskFullError,
     InstallFailedError,
 )
@@ -27,6 +29,7 @@ from partition_studio.fleet.install.errors import UnhealthyReleaseError
 from partition_studio.fleet.install.install import Installed, install_wheelhouse, uninstall
 from partition_studio.fleet.install.lock import Target
 from partition_studio.fleet.install.wheelhouse import WheelFile, Wheelhouse
+from partition_studio.fleet.on_device.device_files import DeviceProblemError, locked
 from partition_studio.fleet.on_device.device_packages import KEPT_RELEASES
 from partition_studio.fleet.progress import Progress
 from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
@@ -168,7 +171,7 @@ def test_releases_in_which_an_agent_runs_are_kept_and_older_ones_go(
 ) -> None:
     running, _ = install(connection, house(agent_wheel(tmp_path / "wheels", "zero")), base)
     state = start_agent(connection, running)
-    later = [install(connection, house(agent_wheel(tmp_path / "wheels", f"v{number}")), base)[0] for number in range(4)]
+    later = [install(connection, house(agent_wheel(tmp_path / "wheels", f"v{number}")), base)[0] for number in range(3)]
     there = {path.name for path in (base / "releases").iterdir()}
     kept = {Path(one.release_dir or "").name for one in (running, *later[-KEPT_RELEASES:])}
     assert there == kept
@@ -352,6 +355,39 @@ def test_removal_leaves_the_home_as_it_was(
     assert tree(server.home) == before
     assert ours_in_tmp() == temporary
     assert processes_of(server) == []
+
+
+def test_nothing_is_removed_while_another_studio_installs(
+    server: SshServer, connection: SshConnection, base: Path, tmp_path: Path
+) -> None:
+    installed, _ = install(connection, house(agent_wheel(tmp_path / "wheels", "one")), base)
+    before = tree(base)
+    with locked(str(base)), pytest.raises(DeviceHeldError, match="another studio installs"):
+        uninstall(connection, installed)
+    assert tree(base) == before
+    uninstall(connection, installed)
+    assert not base.exists()
+
+
+def test_a_lock_that_was_removed_meanwhile_is_taken_anew(tmp_path: Path) -> None:
+    base, waits, has_it, go_on = str(tmp_path / "base"), threading.Event(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        waits.set()
+        with locked(base):
+            has_it.set()
+            go_on.wait(30)
+
+    thread = threading.Thread(target=other)
+    with locked(base):
+        thread.start()
+        assert waits.wait(30)
+        shutil.rmtree(base)
+    assert has_it.wait(30)
+    with pytest.raises(DeviceProblemError), locked(base, 0.1):
+        pass
+    go_on.set()
+    thread.join()
 
 
 def ours_in_tmp() -> set[str]:

@@ -15,6 +15,7 @@ from partition_studio.fleet.errors import (
     AgentStartError,
     BadAnswerError,
     DeviceFileError,
+    DeviceHeldError,
     DiskFullError,
     InstallFailedError,
     PythonMissingError,
@@ -62,7 +63,7 @@ def call_device(
 ) -> T:
     """Run one command of the device script and return its answer as `answer`.
 
-    Raises DiskFullError, DeviceFileError, InstallFailedError or AgentStartError for what the script reports,
+    Raises DiskFullError, DeviceFileError, DeviceHeldError, InstallFailedError or AgentStartError for what it reports,
     PythonMissingError when that Python is gone, BadAnswerError for nonsense, and what `run` raises.
     """
     script = _program()
@@ -107,6 +108,8 @@ def _error(label: str, problem: _Problem) -> DeviceError:
             )
         case "unhealthy":
             return UnhealthyReleaseError(f"{label}: the agent's new release does not pass its trial: {said}", log=said)
+        case "device_busy":
+            return DeviceHeldError(f"{label}: another studio installs or starts an agent there at this moment")
         case "packages_gone":
             return PackagesGoneError(f"{label}: packages of the agent went away while it was installed: {said}")
         case _:

@@ -237,7 +237,8 @@ def local_installed(connection: LocalConnection) -> Installed:
 def uninstall(connection: DeviceConnection, installed: Installed) -> None:
     """Stop the agent and remove everything of ours from the device, what starts it included.
 
-    Raises DeviceFileError when something cannot be removed, and the errors of the connection.
+    Raises DeviceFileError when something cannot be removed, DeviceHeldError while another studio installs or starts
+    its agent there, and the errors of the connection.
     """
     call_device(
         connection,

@@ -9,7 +9,8 @@ import errno
 import fcntl
 import os
 import shutil
-from typing import Iterator, List, Optional
+import time
+from typing import Iterator, List, Optional, TextIO
 
 MARK = "partition-studio: "
 #: ONNX Runtime's wheels otherwise send usage events and file an identifier in the user's home, before any call of ours.
@@ -27,12 +28,42 @@ class DeviceProblemError(Exception):
 
 
 @contextlib.contextmanager
-def locked(base: str) -> Iterator[None]:
-    """Let one command at a time change BASE."""
-    os.makedirs(base, mode=0o700, exist_ok=True)
-    with open(os.path.join(base, ".lock"), "w") as file:
+def locked(base: str, patience_s: Optional[float] = None) -> Iterator[None]:
+    """Let one command at a time change BASE, which may remove it with the lock.
+
+    Others are waited for, or refused after `patience_s` with the code `device_busy`.
+    """
+    path = os.path.join(base, ".lock")
+    while True:
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        with open(path, "w") as file:
+            _take_lock(file, base, patience_s)
+            if _is_at(file, path):
+                yield
+                return
+
+
+def _take_lock(file: TextIO, base: str, patience_s: Optional[float]) -> None:
+    if patience_s is None:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        return
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                raise DeviceProblemError("device_busy", f"{base} is being changed by another command") from None
+        time.sleep(0.05)
+
+
+def _is_at(file: TextIO, path: str) -> bool:
+    """Whether an open file is still the one of this name: a lock of one that was removed keeps nobody out."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def remove(path: str) -> None:

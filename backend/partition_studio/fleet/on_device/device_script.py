@@ -5,6 +5,7 @@ Sent as text on stdin, with the modules that it needs: see `device_python`. Answ
 `{"error": ...}` when it could not. Standard library only, and everything below BASE but what starts the agent.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -30,6 +31,9 @@ from partition_studio.fleet.on_device.device_process import (
     wait_for_state,
 )
 from partition_studio.fleet.on_device.device_trial import prove
+
+#: How long the end of another command is waited for before anything is removed.
+PATIENCE_S = 2.0
 
 
 def install_release(base: str, release: str, wheels: List[str], incoming: str) -> Dict[str, Any]:
@@ -86,7 +90,19 @@ def autostart_state(data_dir: str) -> Dict[str, Any]:
 
 
 def uninstall(base: str, data_dir: str) -> Dict[str, Any]:
-    """Stop the agent and leave nothing of it, nor the folders above that are empty without it."""
+    """Stop the agent and leave nothing of it, nor the folders above that are empty without it.
+
+    What another studio installs or starts here at this moment is left alone, with the code `device_busy`.
+    """
+    with contextlib.ExitStack() as locks:
+        for folder in dict.fromkeys((base, data_dir)):
+            if os.path.isdir(folder):
+                locks.enter_context(locked(folder, PATIENCE_S))
+        _remove_all(base, data_dir)
+    return {"removed": True}
+
+
+def _remove_all(base: str, data_dir: str) -> None:
     stop(data_dir, 5.0)
     undo_linger(data_dir)
     for folder in (data_dir, base):
@@ -101,7 +117,6 @@ def uninstall(base: str, data_dir: str) -> Dict[str, Any]:
         except OSError:
             break
         parent = os.path.dirname(parent)
-    return {"removed": True}
 
 
 def main() -> None:
