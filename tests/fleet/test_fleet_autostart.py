@@ -30,6 +30,7 @@ from partition_studio.fleet.install.autostart import (
 )
 from partition_studio.fleet.install.device_python import call_device
 from partition_studio.fleet.install.install import Installed, uninstall
+from partition_studio.fleet.on_device.device_autostart import undo
 from partition_studio.fleet.on_device.device_packages import in_use
 from partition_studio.fleet.ssh.connect import SshConnection
 from tests.sshd import SshServer
@@ -290,3 +291,30 @@ def test_the_record_names_the_release_so_that_it_is_kept(tmp_path: Path) -> None
     text = unit_text(str(tmp_path), ["x"], {"PYTHONPATH": f"{tmp_path}/releases/abc123/site"}, None)
     (tmp_path / "data" / "autostart.json").write_text(json.dumps({"kind": "systemd", "unit": "u", "text": text}))
     assert in_use(str(tmp_path)) == {"abc123"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"kind": "cron"},
+        {"kind": "cron", "mark": None},
+        {"kind": "systemd", "unit": 5, "folders": 7},
+        {"kind": "systemd", "unit": "../../notes", "folders": [3]},
+        {"folders": "/"},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_not_ours_is_undone_as_far_as_it_says_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, object]
+) -> None:
+    home, data_dir = tmp_path / "home", tmp_path / "data"
+    (home / ".config" / "systemd" / "user").mkdir(parents=True)
+    (home / ".config" / "notes").write_text("mine")
+    data_dir.mkdir()
+    (data_dir / "autostart.json").write_text(json.dumps(record))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    undo(str(data_dir))
+    assert (home / ".config" / "notes").read_text() == "mine"
+    assert not (data_dir / "autostart.json").exists()

@@ -94,7 +94,19 @@ def read_record(data_dir: str) -> Optional[Dict[str, Any]]:
             record = json.load(file)
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) else None
+    return _checked(record) if isinstance(record, dict) else None
+
+
+def _checked(record: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a record with what can be made use of: whatever else is there is not ours."""
+    kind, unit, folders = record.get("kind"), record.get("unit"), record.get("folders")
+    plain = isinstance(unit, str) and unit == os.path.basename(unit) and unit not in ("", ".", "..")
+    return {
+        "kind": kind if kind in ("systemd", "cron") else "none",
+        "unit": unit if plain else "",
+        "folders": [path for path in folders if isinstance(path, str)] if isinstance(folders, list) else [],
+        "mark": str(record.get("mark") or ""),
+    }
 
 
 def _write_record(data_dir: str, record: Dict[str, Any]) -> None:
@@ -139,7 +151,7 @@ def start_unit(data_dir: str, plan: Dict[str, Any]) -> bool:
 def unit_status(data_dir: str) -> Optional[int]:
     """Return the exit status of the unit's process when it ended for good, for `wait_for_state`."""
     record = read_record(data_dir) or {}
-    shown = _run(["systemctl", "--user", "show", record.get("unit", ""), "--property=ActiveState,ExecMainStatus"])
+    shown = _run(["systemctl", "--user", "show", record.get("unit") or "", "--property=ActiveState,ExecMainStatus"])
     facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     if facts.get("ActiveState") not in ("failed", "inactive"):
         return None
@@ -172,8 +184,8 @@ def undo(data_dir: str) -> None:
     if record.get("kind") == "systemd":
         _undo_unit(record)
     elif record.get("kind") == "cron":
-        lines = _crontab()
-        others = [line for line in lines or () if record["mark"] not in line]
+        lines, mark = _crontab(), record["mark"]
+        others = [line for line in lines or () if not mark or mark not in line]
         if others != (lines or []) and not _write_crontab(others):
             raise DeviceProblemError("device_file", "the crontab's line of the agent cannot be removed")
         remove(os.path.join(data_dir, STARTER))
@@ -181,14 +193,15 @@ def undo(data_dir: str) -> None:
 
 
 def _undo_unit(record: Dict[str, Any]) -> None:
-    unit, folder = str(record.get("unit", "")), unit_folder()
-    _run(["systemctl", "--user", "disable", "--now", unit])
-    remove(os.path.join(folder, unit))
-    remove(os.path.join(folder, "default.target.wants", unit))
-    _run(["systemctl", "--user", "daemon-reload"])
-    _run(["systemctl", "--user", "reset-failed", unit])
+    unit, folder = record["unit"], unit_folder()
+    if unit:
+        _run(["systemctl", "--user", "disable", "--now", unit])
+        remove(os.path.join(folder, unit))
+        remove(os.path.join(folder, "default.target.wants", unit))
+        _run(["systemctl", "--user", "daemon-reload"])
+        _run(["systemctl", "--user", "reset-failed", unit])
     # Others may have put something there since; then they stay.
-    for path in (os.path.join(folder, "default.target.wants"), *record.get("folders", ())):
+    for path in (os.path.join(folder, "default.target.wants"), *record["folders"]):
         with contextlib.suppress(OSError):
             os.rmdir(path)
 
