@@ -236,7 +236,7 @@ def test_meter_readings_tell_the_energy_since_the_last(browser: Browser, worksho
     assert errors == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_devices_and_their_dialogs_are_accessible(browser: Browser, workshop: RunningStudio, scheme: str) -> None:
     page, errors = devices_page(browser, workshop, color_scheme=scheme)
     page.get_by_test_id("details-desk-1").click()

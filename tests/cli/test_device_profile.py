@@ -3,7 +3,7 @@
 from tests.cli.conftest import Command
 
 
-def test_a_profile_is_measured_shown_and_listed(command: Command) -> None:
+def test_a_profile_is_measured_shown_and_listed_and_what_is_not_there_is_named(command: Command) -> None:
     assert command("model", "add", "digits").code == 0
     assert command("device", "add", "board", "local:").code == 0
     measured = command("device", "profile", "board", "digits", "--threads", "1", "--json")
@@ -20,10 +20,6 @@ def test_a_profile_is_measured_shown_and_listed(command: Command) -> None:
     listed = command("device", "profiles", "--json")
     assert [summary["id"] for summary in listed.document] == [profile["id"]]
     assert "board" in command("device", "profiles").out
-
-
-def test_a_model_or_device_that_is_not_there_is_named(command: Command) -> None:
-    assert command("model", "add", "digits").code == 0
     missing = command("device", "profile", "nowhere", "digits", "--json")
     assert missing.code == 3
     assert "nowhere" in missing.error["message"]

@@ -83,6 +83,7 @@ def test_control_c_cancels_the_job(studio: RunningStudio, words: tuple[str, ...]
     (job,) = studio.client.get("/api/jobs", list[JobOut])
     assert job.state == "cancelled"
     assert studio.client.get("/api/profiles", list[ProfileSummaryOut]) == []
+    assert not any(device.agent_running for device in studio.client.get("/api/devices", list[DeviceOut]))
 
 
 def test_a_bound_is_called_one_and_ages_are_readable() -> None:

@@ -75,6 +75,7 @@ def test_a_device_that_cannot_be_reached_fails_with_its_pairs_and_the_others_are
     assert all(failures.values())
 
 
+@pytest.mark.slow
 def test_a_job_of_links_can_be_cancelled_and_leaves_no_agent(desk: Desk) -> None:
     desk.local_devices("a", "b")
     job = measure(desk, seconds=10)
