@@ -78,6 +78,10 @@ def talk(socket):
             continue
         if name == "garbage":
             socket.send("{not json")
+        elif name == "no text":
+            socket.send(b"\\xff\\xfe", text=True)
+        elif name == "deep":
+            socket.send('{"type": "fault", "x": ' + "[" * 1000000)
         elif name == "hang up":
             socket.close()
         elif name == "refuse":

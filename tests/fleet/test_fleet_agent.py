@@ -226,16 +226,17 @@ def test_an_answer_that_does_not_come_is_given_up_and_the_next_one_works(client:
     assert client.call(Hello(), 10) == Done()
 
 
-def test_garbage_ends_the_conversation_with_an_error_not_a_crash(client: AgentClient, ears: Ears) -> None:
+@pytest.mark.parametrize("what", ["garbage", "deep"])
+def test_garbage_ends_the_conversation_with_an_error_not_a_crash(client: AgentClient, ears: Ears, what: str) -> None:
     with pytest.raises(BadAnswerError):
-        client.call(End("garbage"), 10)
+        client.call(End(what), 10)
     assert ears.ended.wait(10)
     assert [type(end) for end in ears.ends] == [BadAnswerError]
     with pytest.raises(BadAnswerError):
         client.call(Hello(), 10)
 
 
-@pytest.mark.parametrize("what", ["hang up", "huge"])
+@pytest.mark.parametrize("what", ["hang up", "huge", "no text"])
 def test_an_agent_that_hangs_up_or_talks_too_much_is_lost_once(client: AgentClient, ears: Ears, what: str) -> None:
     with pytest.raises(ConnectionLostError):
         client.call(End(what), 20)

@@ -169,6 +169,11 @@ class AgentClient:
             end = BadAnswerError(f"{self._label}: the agent sent what cannot be read ({error})")
         except OSError as error:
             end = ConnectionLostError(f"The connection to the agent on {self._label} is lost ({error})")
+        except Exception as error:  # the boundary of a conversation: however it ends, those who listen are told
+            if not self._closing:
+                logger.exception("conversation_failed", extra={"device": self._label})
+                reason = clean_text(str(error), limit=200)
+                end = BadAnswerError(f"{self._label}: what the agent sent cannot be taken ({reason})")
         finally:
             self._finish(end)
 
