@@ -15,6 +15,7 @@ from tests.agent.sysfs import Ticking, as_nobody, tree, vanish
 
 import partition_agent
 from partition_agent.power import battery, hwmon, ina2xx, ina238, jetson, rapl
+from partition_agent.power.account import Account
 from partition_agent.power.admin import open_rapl
 from partition_agent.power.describe import describe
 from partition_agent.power.reader import Finding, PowerReader
@@ -72,6 +73,19 @@ def test_a_rapl_counter_counts_on_when_it_wraps(tmp_path: Path) -> None:
 def test_a_rapl_counter_that_never_moves_is_absent(tmp_path: Path) -> None:
     assert "never moves" in unusable(rapl.find(rapl_tree(tmp_path), probe_s=0.05)).detail
     assert rapl.find(tmp_path / "empty") == []
+
+
+def test_a_rapl_counter_that_begins_again_after_a_suspension_is_a_gap_and_no_wrap(tmp_path: Path) -> None:
+    (rapl_tree(tmp_path) / RAPL / "max_energy_range_uj").write_text("262143328850")
+    with Ticking(tmp_path / RAPL / "energy_uj"):
+        _, reader = only(rapl.find(tmp_path, probe_s=2.0))
+    account = Account(0.0)
+    for second, joules in enumerate((200_000, 200_010, 5, 15, 25)):
+        (tmp_path / RAPL / "energy_uj").write_text(str(joules * 10**6))
+        account.take(reader, reader.read(None), float(second))
+    figure = account.figure(reader, 4.0)
+    assert figure.energy_j == pytest.approx(30)
+    assert figure.coverage == pytest.approx(3 / 4)
 
 
 def test_a_rapl_counter_without_its_range_is_absent(tmp_path: Path) -> None:

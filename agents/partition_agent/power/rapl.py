@@ -4,6 +4,7 @@ Subzones are no addition: `core` is a part of its package. Since Linux 5.10 only
 administrator allowed it (CVE-2020-8694).
 """
 
+import time
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence
 
@@ -15,6 +16,9 @@ from partition_agent.system import read_int, read_text
 #: No package draws more: so long can two wraps not pass unseen.
 _MOST_W = 1000.0
 
+#: Readings lie so far apart, or farther.
+_LEAST_SPAN_S = 2.0
+
 
 class _Zone(NamedTuple):
     name: str
@@ -23,7 +27,10 @@ class _Zone(NamedTuple):
 
 
 class Rapl(PowerReader):
-    """The sum of some zones' counters; each starts again at its range."""
+    """The sum of some zones' counters; each starts again at its range.
+
+    A counter also begins at 0 when the machine was suspended. That is told from a wrap by what it would mean in watts.
+    """
 
     method = "counter"
     interval_s = 1.0
@@ -33,6 +40,7 @@ class Rapl(PowerReader):
         self.max_gap_s = max(10.0, min(zone.range_uj for zone in zones) / 1e6 / _MOST_W)
         self._zones = zones
         self._last_uj: List[Optional[int]] = [None] * len(zones)
+        self._last_s = 0.0
         self._total_uj = 0
 
     def read(self, utilisation: Optional[float]) -> Optional[Reading]:
@@ -41,11 +49,19 @@ class Rapl(PowerReader):
         values = [zone.counter.read() for zone in self._zones]
         if any(value is None for value in values):
             return None
+        now_s = time.monotonic()
+        most_uj = max(now_s - self._last_s, _LEAST_SPAN_S) * _MOST_W * 1e6
+        sum_uj, was_reset = 0, False
         for index, value in enumerate(values):
             last = self._last_uj[index]
             step_uj = 0 if last is None or value is None else value - last
-            self._total_uj += step_uj if step_uj >= 0 else step_uj + self._zones[index].range_uj
-        self._last_uj = values
+            if step_uj < 0:
+                step_uj += self._zones[index].range_uj
+                was_reset = was_reset or not 0 <= step_uj <= most_uj
+            sum_uj += step_uj
+        self._last_uj, self._last_s = values, now_s
+        # What a counter that goes back passed over is a gap to who adds it up.
+        self._total_uj = min(self._total_uj, 0) - 1 if was_reset else self._total_uj + sum_uj
         return Reading(None, self._total_uj / 1e6)
 
     def close(self) -> None:
