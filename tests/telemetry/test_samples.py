@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,19 @@ def test_what_waits_at_the_end_is_written(database: Database) -> None:
         writer.put(stored(n))
     writer.close()
     assert sequences(store) == list(range(10))
+
+
+@pytest.mark.parametrize("wrong", [{"sequence": 2**63}, {"ring": "\ud800"}, {"figures": {"cpu": object()}}])
+def test_a_sample_that_no_database_takes_is_counted_and_the_next_is_written(
+    database: Database, wrong: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SampleStore(database)
+    writer = SampleWriter(store)
+    writer.put(replace(stored(1), **wrong))  # type: ignore[arg-type] # whatever it may be
+    assert writer.flush(20)
+    assert writer.dropped == 1
+    assert "samples_not_written" in caplog.text
+    writer.put(stored(2))
+    assert writer.flush(20)
+    writer.close()
+    assert sequences(store) == [2]

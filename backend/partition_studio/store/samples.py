@@ -254,6 +254,9 @@ class SampleWriter:
                 # They are in the device's ring still, and asked for again when its conversation opens anew.
                 logger.warning("samples_not_written", extra={"reason": str(error)[:500]})
                 self._drop(len(batch))
+            except Exception:  # the boundary of one batch: the next is to be written all the same
+                logger.exception("samples_not_written")
+                self._drop(len(batch))
             self._done(len(batch))
             if ends:
                 return
