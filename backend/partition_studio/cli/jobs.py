@@ -9,9 +9,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from partition_studio.cli.client import StudioClient
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
-from partition_studio.cli.output import JsonOption, complaints, print_json, say, table
+from partition_studio.cli.output import JsonOption, bytes_text, complaints, print_json, say, table
 from partition_studio.errors import DeviceError, StudioError
-from partition_studio.schemas import JobOut
+from partition_studio.schemas import JobOut, JobUnit
 
 app = typer.Typer(help="Long tasks: list, follow, cancel.", no_args_is_help=True)
 
@@ -81,8 +81,14 @@ def list_jobs(url: UrlOption = None, data_dir: DataDirOption = None, as_json: Js
 def _progress(job: JobOut) -> str:
     if job.ended_at is not None:
         return f"{(job.ended_at - job.started_at).total_seconds():.1f} s"
-    share = "" if job.total is None else f"{job.done} of {job.total}, "
+    share = "" if job.total is None else f"{_amount(job.done, job.unit)} of {_amount(job.total, job.unit)}, "
     return f"{share}{job.step}"
+
+
+def _amount(count: int, unit: JobUnit) -> str:
+    if unit == "bytes":
+        return bytes_text(count)
+    return f"{count} s" if unit == "seconds" else str(count)
 
 
 @app.command("show")

@@ -7,9 +7,11 @@ from partition_studio.schemas.base import ProblemOut, Schema
 
 JobKind = Literal["profile", "links", "calibration"]
 
+JobUnit = Literal["steps", "bytes", "seconds"]
+
 
 class JobOut(Schema):
-    """A long task. While it runs, `done` of `total` (None: not known) tells how far it is."""
+    """A long task. While it runs, `done` of `total` (None: not known) tells how far it is, counted in `unit`."""
 
     id: str
     kind: JobKind
@@ -20,6 +22,7 @@ class JobOut(Schema):
     step: str
     done: int
     total: int | None
+    unit: JobUnit = "steps"
     started_at: datetime
     ended_at: datetime | None
     problem: ProblemOut | None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from partition_studio.errors import ConflictError, NotFoundError, StudioError
 from partition_studio.fleet.errors import OperationCancelledError
-from partition_studio.schemas import JobKind, JobMessage, JobOut, ProblemOut
+from partition_studio.schemas import JobKind, JobMessage, JobOut, JobUnit, ProblemOut
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
@@ -77,9 +77,9 @@ class Job:
         if late:
             self._run(act)
 
-    def step(self, text: str, done: int = 0, total: int | None = None) -> None:
-        """Say what is done now."""
-        self._change(step=text, done=done, total=total)
+    def step(self, text: str, done: int = 0, total: int | None = None, unit: JobUnit = "steps") -> None:
+        """Say what is done now, and how much of it in that unit."""
+        self._change(step=text, done=done, total=total, unit=unit)
 
     def warn(self, text: str) -> None:
         """Say something that the person should know of the result."""

@@ -131,7 +131,11 @@ class PowerService:
     def _calibrate_typed(self, name: str, typed: dict[float, float]) -> JobOut:
         points = [
             CalibrationPointOut(
-                level=level, utilisation=self._held.get((name, level), level), power_w=power_w, source="typed"
+                level=level,
+                utilisation=self._held.get((name, level), level),
+                power_w=power_w,
+                source="typed",
+                assumed=(name, level) not in self._held,
             )
             for level, power_w in typed.items()
         ]

@@ -181,7 +181,7 @@ class ProfileService:
             job.warn(f"a deployment runs on {device}: frames that pass meanwhile disturb the profile")
 
         def transfer(progress: Progress) -> None:
-            job.step(progress.text, progress.done_bytes, progress.total_bytes)
+            job.step(progress.text, progress.done_bytes, progress.total_bytes, "bytes")
 
         try:
             info = session.hold_agent(job.id, lambda _step, text: job.step(text), transfer, job.cancelled)
