@@ -11,7 +11,7 @@ import psutil
 import pytest
 from tests.agent.rig import AgentProcess, wait_until
 
-from partition_agent.load.maker import mean_power, mean_utilisation, shares
+from partition_agent.load.maker import LoadMaker, mean_power, mean_utilisation, shares
 from partition_agent.protocol import (
     CancelJob,
     Configure,
@@ -28,6 +28,7 @@ from partition_agent.protocol import (
     Telemetry,
     ThermalSample,
 )
+from partition_agent.refusal import RefusedError
 
 SAMPLE = Telemetry(
     incarnation="i",
@@ -101,14 +102,14 @@ def answers(agent: AgentProcess, *numbers: int) -> list[Result]:
 
 
 def test_a_load_ends_at_once_when_it_is_cancelled_and_by_its_own_name_only(agent: AgentProcess) -> None:
-    load = agent.control.post(Load("j", 0.5, 500.0))
+    load = agent.control.post(Load("cancelled", 0.5, 500.0))
     wait_until(lambda: bool(burning(agent)), "the load")
     (refused,) = answers(agent, agent.control.post(Load("k", 0.5, 1.0)))
     assert isinstance(refused, Failed)
     assert refused.code == "busy"
     answers(agent, agent.control.post(CancelJob("k")))
     assert burning(agent)
-    cancelled, ended = answers(agent, agent.control.post(CancelJob("j")), load)
+    cancelled, ended = answers(agent, agent.control.post(CancelJob("cancelled")), load)
     assert cancelled == Done()
     assert isinstance(ended, Failed)
     assert ended.code == "cancelled"
@@ -191,3 +192,16 @@ def test_mean_power_of_a_source_with_gaps_is_over_the_time_of_which_its_energy_t
     (power,) = mean_power([reading(10, 100, 40), reading(12, 104, 40.4), reading(14, 108, 40.8)])
     assert power.power_w == pytest.approx(10)
     assert power.coverage == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "closed"])
+def test_no_load_begins_after_its_cancel_or_the_agents_end(ends: str) -> None:
+    maker = LoadMaker([0], lambda _event: None)
+    if ends == "cancelled":
+        maker.cancel("j")
+    else:
+        maker.close()
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="was cancelled") as refused:
+            maker.load(Load("j", 0.5, 500.0))
+        assert refused.value.failed.code == "cancelled"

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import ExitStack
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from partition_agent.mean_power import mean_by_energy
 from partition_agent.protocol import Event, JobProgress, Load, Loaded, PowerSample, Telemetry
@@ -26,6 +27,8 @@ PATIENCE_S = 10.0
 TELL_EVERY_S = 0.5
 
 END_S = 2.0
+
+_CANCELLED_KEPT = 64
 
 _SourceName = Tuple[str, str, str]
 
@@ -46,6 +49,9 @@ class LoadMaker:
         self._affinity, self._publish = tuple(affinity), publish
         self._lock = threading.Condition()
         self._watch: Optional[_Watch] = None
+        #: Jobs that were cancelled, for a load of theirs may still be on its way.
+        self._cancelled: Deque[str] = deque(maxlen=_CANCELLED_KEPT)
+        self._closed = False
 
     def note(self, sample: Telemetry) -> None:
         """Take a sample that the device has taken; from any thread."""
@@ -60,6 +66,8 @@ class LoadMaker:
             raise RefusedError("bad_load", f"a load of {request.level:g} for {request.seconds:g} s cannot be")
         watch = _Watch(request.job, threading.Event(), [])
         with self._lock:
+            if self._closed or request.job in self._cancelled:
+                raise RefusedError("cancelled", f"the load of {request.job} was cancelled")
             if self._watch is not None:
                 raise RefusedError("busy", f"the load of {self._watch.job} is going on")
             self._watch = watch
@@ -78,16 +86,18 @@ class LoadMaker:
         return Loaded(mean_utilisation(watch.samples), mean_power(watch.samples))
 
     def cancel(self, job: str) -> None:
-        """End that job if it is under way; from any thread."""
+        """End that job if it is under way, and let none of its loads begin; from any thread."""
         with self._lock:
+            if job not in self._cancelled:
+                self._cancelled.append(job)
             if self._watch is not None and self._watch.job == job:
                 self._watch.ended.set()
                 self._lock.notify_all()
 
     def close(self) -> None:
-        """End whatever is under way."""
+        """End whatever is under way; nothing begins any more."""
         with self._lock:
-            watch = self._watch
+            self._closed, watch = True, self._watch
         if watch is not None:
             self.cancel(watch.job)
 

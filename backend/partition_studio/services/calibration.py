@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from partition_agent.protocol import CancelJob, End, JobProgress, Load, Loaded, PowerSample
-from partition_studio.errors import BadInputError, DeviceError, StudioError
+from partition_agent.protocol import End, JobProgress, Load, Loaded, PowerSample
+from partition_studio.errors import BadInputError, DeviceError
 from partition_studio.fleet.errors import BadAnswerError
+from partition_studio.fleet.session.cancelling import cancelling
 from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.planner.power_model import PowerFit, PowerPoint, fit_power
 from partition_studio.schemas import CalibrationPointOut
@@ -118,7 +119,10 @@ class Calibration:
             if event.total > 0:
                 tell(min(max(event.done / event.total, 0.0), 1.0))
 
-        with self._session.listening(self._job.id, progress):
+        with (
+            self._session.listening(self._job.id, progress),
+            cancelling(self._session, self._job.id, self._job.cancelled),
+        ):
             loaded = self._session.call(Load(self._job.id, level, seconds), seconds + SPARE_S)
         self._job.stop_if_cancelled()
         if not isinstance(loaded, Loaded):
@@ -132,7 +136,7 @@ class Calibration:
 
 
 class _Held:
-    """The device's agent runs meanwhile; the load ends when the job is cancelled."""
+    """The device's agent runs meanwhile."""
 
     def __init__(self, session: DeviceSession, job: Job) -> None:
         self._session, self._job = session, job
@@ -140,14 +144,6 @@ class _Held:
     def __enter__(self) -> None:
         job = self._job
         self._session.hold_agent(job.id, lambda _step, text: job.step(text), lambda _progress: None, job.cancelled)
-        job.on_cancel(self._cancel)
-
-    def _cancel(self) -> None:
-        try:
-            self._session.call(CancelJob(self._job.id))
-        except StudioError:
-            # Then the conversation is lost, and the job ends by that.
-            return
 
     def __exit__(self, *_: object) -> None:
         self._session.release_agent(self._job.id, End(deployment=self._job.id))

@@ -1,18 +1,16 @@
 """Have a device measure a network: piece by piece where it does not fit, merged into one profile."""
 
-import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from partition_agent.protocol import AgentInfo, CancelJob, End, JobProgress, Profiled
+from partition_agent.protocol import AgentInfo, End, JobProgress, Profiled
 from partition_agent.protocol import Profile as Request
-from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import AgentFaultError, BadAnswerError
 from partition_studio.fleet.profiling.merge import merge
 from partition_studio.fleet.profiling.model import Piece, build_piece, largest_bytes, piece_ranges, safe_bytes
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
+from partition_studio.fleet.session.cancelling import cancelling
 from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.graph.network import Network
 from partition_studio.partition.runtimes import limits_of
@@ -24,7 +22,6 @@ LEAST_BUDGET_S = 4.0
 
 #: An agent that measures gives up by itself; this is when it is no longer believed to.
 _CALL_GRACE_S = 400.0
-_CANCEL_EVERY_S = 0.5
 
 #: How often a network is tried that turns out not to fit, each time in pieces of half the size.
 _TRIES = 5
@@ -101,7 +98,7 @@ def _measure_pieces(
             provider=wanted.provider,
             budget_s=budget_s,
         )
-        with session.listening(wanted.job, told.take), _cancelling(session, wanted.job, cancelled):
+        with session.listening(wanted.job, told.take), cancelling(session, wanted.job, cancelled):
             profiled = session.call(request, budget_s * 3 + _CALL_GRACE_S)
         if not isinstance(profiled, Profiled):
             raise BadAnswerError(f"{session.spec.name}: the agent does not say what it measured")
@@ -128,24 +125,3 @@ class _Told:
         share = min(max(done / total if total else 0.0, 0.0), 1.0)
         done_of_all = self._number * self._total + round(share * self._total)
         self._report(text + self._place, done_of_all, self._pieces * self._total)
-
-
-@contextlib.contextmanager
-def _cancelling(session: DeviceSession, job: str, cancelled: CancelCheck) -> Iterator[None]:
-    """Tell the agent, again and again until the job has ended there, when the person cancels meanwhile."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_CANCEL_EVERY_S / 5):
-            if cancelled():
-                with contextlib.suppress(DeviceError):
-                    session.call(CancelJob(job))
-                ended.wait(_CANCEL_EVERY_S)
-
-    thread = threading.Thread(target=watch, name=f"cancel-{job}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
