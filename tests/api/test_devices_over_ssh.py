@@ -3,6 +3,9 @@
 import dataclasses
 import getpass
 import json
+import re
+import shlex
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from partition_agent.protocol import End
 from partition_studio.errors import ConflictError, StudioError
+from partition_studio.fleet.ssh.greeting import SshTimeouts
 from partition_studio.schemas import (
     CheckIn,
     DeviceIn,
@@ -23,7 +27,7 @@ from partition_studio.schemas import (
 )
 from tests.cli.conftest import call
 from tests.sshd import SshServer, free_port
-from tests.studio import RunningStudio
+from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.ssh
 
@@ -216,7 +220,7 @@ def test_the_command_line_imports_what_it_can_and_says_what_it_could_not(
     wrong = call("device", "import", inventory, "--yes", "board", env=env)
     assert wrong.code == 2
     removed = call("device", "remove", "board", "--json", env=env)
-    assert json.loads(removed.out) == {"removed": "board", "uninstalled": True, "note": ""}
+    assert json.loads(removed.out) == {"removed": "board", "uninstalled": True, "note": "", "forgotten_keys": 1}
 
 
 def test_a_device_that_another_studio_uses_is_forgotten_and_left_alone(
@@ -238,3 +242,88 @@ def test_a_device_that_another_studio_uses_is_forgotten_and_left_alone(
     assert home.server.home.joinpath(".local/share/partition-studio").exists()
     first.release_agent("work", End(deployment="work"))
     assert not first.agent_running
+
+
+def test_a_frozen_device_that_is_known_is_reported_sooner_than_a_channel_may_take_and_seen_when_it_is_back(
+    desk: RunningStudio, home: Home
+) -> None:
+    add(desk, "board", "ssh://attic", home.server.fingerprint())
+    home.server.freeze()
+    answers: list[DeviceOut] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(desk.client.post("/api/devices/board/check", DeviceOut)), daemon=True
+    )
+    asking.start()
+    asking.join(SshTimeouts().channel_s)
+    home.server.thaw()
+    asking.join()
+    (frozen,) = answers
+    assert frozen.problem is not None
+    assert (frozen.state, frozen.problem.code) == ("unreachable", "no_banner"), "it hung until the board was back"
+
+    def is_back() -> bool:
+        (device,) = desk.client.get("/api/devices", list[DeviceOut])
+        return device.state in ("ready", "limited") and device.problem is None
+
+    wait_for(is_back, what="the studio sees by itself that the board is back")
+
+
+def test_a_refused_login_is_not_tried_again_by_itself(desk: RunningStudio, home: Home) -> None:
+    add(desk, "board", "ssh://attic", home.server.fingerprint())
+    add(desk, "witness", "ssh://attic", None)
+    keys = home.server.folder / "authorized_keys"
+    kept = keys.read_text()
+    keys.write_text("")
+    home.server.cut()
+    refused = desk.client.post("/api/devices/board/check", DeviceOut)
+    assert refused.problem is not None
+    assert refused.problem.code == "auth_failed"
+    keys.write_text(kept)
+    home.server.freeze()
+    assert desk.client.post("/api/devices/witness/check", DeviceOut).state == "unreachable"
+    home.server.thaw()
+
+    def states() -> dict[str, str]:
+        return {device.name: device.state for device in desk.client.get("/api/devices", list[DeviceOut])}
+
+    wait_for(lambda: states()["witness"] != "unreachable", what="the other device is seen again")
+    assert states()["board"] == "unreachable"
+
+
+def test_another_board_at_the_address_of_a_removed_one_can_be_added(desk: RunningStudio, home: Home) -> None:
+    server = home.server
+    before = server.fingerprint()
+    add(desk, "board", "ssh://attic", before)
+    add(desk, "twin", "ssh://attic", None)
+    assert desk.client.remove("/api/devices/twin", RemovedOut).forgotten_keys == 0, "the other one needs it"
+    server.stop()
+    removed = desk.client.remove("/api/devices/board", RemovedOut)
+    assert not removed.uninstalled
+    assert "~/.local/share/partition-studio" in removed.note
+    assert removed.forgotten_keys == 1
+    server.new_host_key()
+    server.start()
+    with pytest.raises(StudioError) as asked:
+        add(desk, "board", "ssh://attic", None)
+    assert asked.value.code == "unknown_host_key"
+
+
+def test_the_way_out_of_a_changed_key_is_the_command_that_is_named(desk: RunningStudio, home: Home) -> None:
+    server = home.server
+    add(desk, "board", "ssh://attic", server.fingerprint())
+    server.stop()
+    server.new_host_key()
+    server.start()
+    assert desk.client.post("/api/devices/board/check", DeviceOut).state == "unreachable"
+    env = {"PARTITION_STUDIO_URL": desk.url, "PARTITION_STUDIO_TOKEN": desk.token}
+    said = call("device", "check", "board", env=env)
+    assert said.code == 1
+    assert said.out == ""
+    first, *rest = said.err.splitlines()
+    assert first.startswith("board is unreachable: ")
+    assert "another host key" in first
+    command = re.search(r"`partition-studio (device forget-key [^`]+)`", " ".join(rest))
+    assert command is not None
+    assert "1 key(s) forgotten" in call(*shlex.split(command[1]), env=env).out
+    trusting = CheckIn(trusted_fingerprint=server.fingerprint())
+    assert desk.client.post("/api/devices/board/check", DeviceOut, trusting).state in ("ready", "limited")

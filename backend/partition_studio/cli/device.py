@@ -22,6 +22,7 @@ from partition_studio.errors import BadInputError
 from partition_studio.schemas import (
     DeviceIn,
     DeviceOut,
+    ForgetAddressIn,
     ForgetKeyIn,
     ForgottenKeyOut,
     LogOut,
@@ -175,22 +176,28 @@ def password(
 
 @app.command("forget-key")
 def forget_key(
-    name: NameArgument,
+    name: Annotated[str, typer.Argument(help="The device's name, or an address: ssh://[user@]host[:port].")],
     jump_hosts: Annotated[bool, typer.Option("--jump-hosts", help="Forget those of its jump hosts as well.")] = False,
     url: UrlOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget a device's host key after a reinstallation; `device check` then asks about the new one."""
+    """Forget the host key of a device or of an address; the next `device check` or `add` asks about the new one."""
     client = open_client(url, data_dir)
-    forgotten = client.post(device_path(name, "forget-key"), ForgottenKeyOut, ForgetKeyIn(jump_hosts=jump_hosts))
+    is_address = "://" in name
+    if is_address:
+        if jump_hosts:
+            raise BadInputError("An address alone names no jump hosts", next_step="Give each address, or the device.")
+        forgotten = client.post("/api/host-keys/forget", ForgottenKeyOut, ForgetAddressIn(address=name))
+    else:
+        forgotten = client.post(device_path(name, "forget-key"), ForgottenKeyOut, ForgetKeyIn(jump_hosts=jump_hosts))
     if as_json:
         print_json(forgotten)
         return
     say(f"{name}: {forgotten.removed} key(s) forgotten")
     for known in forgotten.elsewhere:
         say(f"  {known.file}, line {known.line} still holds {known.fingerprint}: remove it there if it is the old one")
-    say(f"See the new one with `partition-studio device check {name}`")
+    say(f"See the new one with `partition-studio device {'add NAME' if is_address else 'check'} {name}`")
 
 
 @app.command("remove")
@@ -200,11 +207,13 @@ def remove(
     """Remove a device, and everything of ours on it."""
     removed = open_client(url, data_dir).remove(device_path(name), RemovedOut)
     if as_json:
-        print_json({"removed": name, "uninstalled": removed.uninstalled, "note": removed.note})
+        print_json({"removed": name, **removed.model_dump(mode="json", exclude={"name"})})
         return
     say(f"removed {name}")
     if removed.note:
         say(f"  {removed.note}")
+    if removed.forgotten_keys:
+        say("  the host key of its address is forgotten: a device that is added there is asked about anew")
 
 
 def _show(device: DeviceOut, as_json: bool) -> None:

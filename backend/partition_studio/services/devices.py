@@ -31,11 +31,22 @@ from partition_studio.services.device_rows import (
     power_out,
 )
 from partition_studio.services.device_sessions import DeviceSessions
+from partition_studio.services.lookout import Lookout
 from partition_studio.store.database import Database
 from partition_studio.store.tables import DeviceRow, Json
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
+
+#: Problems that may end by themselves. A refused login may lock an account, and a changed key is for a person to judge.
+_PASSING = frozenset({"unreachable", "no_banner", "connection_lost", "device_timeout"})
+
+#: What is left to do by hand on a device that could not be asked when it was removed.
+_LATER = (
+    "When it is back, delete the folder ~/.local/share/partition-studio of that user there (`systemctl --user disable "
+    "--now 'partition-studio-agent-*'` and its unit in ~/.config/systemd/user, or its line in `crontab -e`, where one "
+    "starts the agent); or add the device again and remove it then."
+)
 
 
 class DeviceNotFoundError(NotFoundError):
@@ -86,6 +97,9 @@ class DeviceService:
         self._lock = threading.Lock()
         #: Held while a device and its password are put down: of two requests for one name, one keeps anything.
         self._registering = threading.Lock()
+        #: Held while the lookout writes down what it saw, which it does not once it is closed.
+        self._noting = threading.Lock()
+        self._lookout = Lookout(self._missing, self._look_again)
 
     # --- the registry ------------------------------------------------------------------------------------------------
 
@@ -169,15 +183,13 @@ class DeviceService:
 
         `trusted_fingerprint` is what the person confirmed of a host key that was not known.
         """
-        self.row(name)
         device = self.session(name)
-        check: DeviceCheck | None = None
-        problem: ProblemOut | None = None
-        try:
-            device.link.connection(trusted_fingerprint)
-            check = device.check()
-        except DeviceError as error:
-            problem = ProblemOut.of(error)
+        return self._note(name, device, *_look(device, trusted_fingerprint))
+
+    def _note(
+        self, name: str, device: DeviceSession, check: DeviceCheck | None, problem: ProblemOut | None
+    ) -> DeviceOut:
+        """Put down and publish what was seen of a device. Raises DeviceNotFoundError."""
         with self._database.session() as session, session.begin():
             row = session.get(DeviceRow, name)
             if row is None:
@@ -190,6 +202,32 @@ class DeviceService:
             elif problem is not None:
                 row.state, row.problem = "unreachable", problem.model_dump(mode="json")
         return self._published(row)
+
+    # --- devices that are missing ------------------------------------------------------------------------------------
+
+    def look_out(self) -> None:
+        """Begin to look, in the background, at those that could not be reached, until they can be."""
+        self._lookout.start()
+
+    def _missing(self) -> list[str]:
+        """Return the devices that may be back by themselves, and that can be asked without asking anybody else."""
+        return [
+            row.name
+            for row in self._rows()
+            if row.state == "unreachable"
+            and (row.problem or {}).get("code") in _PASSING
+            and not self.sessions.password_lost(row)
+            and (row.login != "keyring" or self.sessions.known(row.name) is not None)
+        ]
+
+    def _look_again(self, name: str) -> None:
+        row, device = self.row(name), self.session(name)
+        check, problem = _look(device)
+        if problem is not None and problem.code == (row.problem or {}).get("code"):
+            return
+        with self._noting:
+            if not self._lookout.is_closed and self.sessions.known(name) is device:
+                self._note(name, device, check, problem)
 
     def note_login(self, name: str, kept: Kept) -> None:
         """Put down where a device's password is kept."""
@@ -209,6 +247,7 @@ class DeviceService:
                 raise DeviceBusyError(f"{name} takes part in the {what} {busy}", device=name)
         device = self.session(name)
         note = ""
+        forgotten = 0
         try:
             device.uninstall()
         except DeviceHeldError as error:
@@ -217,7 +256,7 @@ class DeviceService:
             # Somebody began to use it just now.
             raise
         except StudioError as error:
-            note = f"What was installed on the device is still there: {error.message}"
+            note = f"What was installed on the device is still there: {error.message}. {_LATER}"
             logger.warning("uninstall_failed", extra={"device": name, "reason": error.message})
         device.close()
         self._forget(name)
@@ -225,9 +264,12 @@ class DeviceService:
             found = session.get(DeviceRow, name)
             if found is not None:
                 session.delete(found)
+            forgotten = self.sessions.forget_key_of_removed(
+                row, [other for other in self._rows() if other.name != name]
+            )
             self.sessions.forget(row)
         self._hub.publish(DeviceRemovedMessage(name=name))
-        return RemovedOut(name=name, uninstalled=not note, note=note)
+        return RemovedOut(name=name, uninstalled=not note, note=note, forgotten_keys=forgotten)
 
     def log(self, name: str, lines: int) -> list[str]:
         """Return the last lines of the device's agent log."""
@@ -266,7 +308,8 @@ class DeviceService:
 
     def close(self) -> None:
         """Let go of every device."""
-        with self._lock:
+        self._lookout.close()
+        with self._noting, self._lock:
             self.sessions.close()
 
     def _rows(self) -> Sequence[DeviceRow]:
@@ -288,15 +331,19 @@ class DeviceService:
 
     def _out(self, row: DeviceRow) -> DeviceOut:
         device, lost = self.sessions.known(row.name), self.sessions.password_lost(row)
+        state, problem = row.state, row.problem
+        if state == "unreachable" and row.check is not None and device is not None and device.agent_running:
+            # Its agent talks to us: what was seen before no longer counts.
+            state, problem = str(row.check["verdict"]), None
         return DeviceOut.model_validate(
             {
                 "name": row.name,
                 "kind": "local" if row.address.startswith("local:") else "ssh",
                 "address": row.address,
                 "reached_as": self.sessions.link_of(row).reached_as(),
-                "state": "unreachable" if lost else row.state,
+                "state": "unreachable" if lost else state,
                 "check": row.check,
-                "problem": ProblemOut.of(password_lost(row.name)) if lost else row.problem,
+                "problem": ProblemOut.of(password_lost(row.name)) if lost else problem,
                 "login_kept": "no" if lost else row.login,
                 "release": None if device is None else device.release,
                 "cpus": row.cpus,
@@ -307,3 +354,14 @@ class DeviceService:
                 "job_id": self._job_of(row.name),
             }
         )
+
+
+def _look(
+    device: DeviceSession, trusted_fingerprint: str | None = None
+) -> tuple[DeviceCheck | None, ProblemOut | None]:
+    """Return what a check finds now, or why there is none."""
+    try:
+        device.link.answering(trusted_fingerprint)
+        return device.check(), None
+    except DeviceError as error:
+        return None, ProblemOut.of(error)

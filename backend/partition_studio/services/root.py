@@ -65,6 +65,7 @@ class Services:
         )
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
         self.deployments.resume_running()
+        self.devices.look_out()
 
     def close(self) -> None:
         """End everything that this studio began, and let go of the data folder."""

@@ -1,16 +1,32 @@
 """The way to one device: its spec, and the one connection that everything shares."""
 
 import threading
+import time
 from dataclasses import replace
 
 from partition_studio.fleet.address import LocalAddress
 from partition_studio.fleet.connection import DeviceConnection
-from partition_studio.fleet.errors import AddressError, AgentUnreachableError, AuthFailedError, PasswordNeededError
+from partition_studio.fleet.errors import (
+    AddressError,
+    AgentUnreachableError,
+    AuthFailedError,
+    ConnectionLostError,
+    PasswordNeededError,
+)
 from partition_studio.fleet.local import LocalConnection
 from partition_studio.fleet.session.device_spec import DeviceSpec, FleetFiles
 from partition_studio.fleet.ssh.config import Route
-from partition_studio.fleet.ssh.connect import connect_route
+from partition_studio.fleet.ssh.connect import SshConnection, SshTimeouts, connect_route
 from partition_studio.fleet.ssh.hostkeys import KnownKey
+
+#: A frozen device is reported within this much, whether there is a connection to it or not.
+ANSWER_S = 5.0
+
+#: Of that, what a connection that stands has to show that it does; the rest is for another attempt.
+PROBE_SHARE = 0.3
+
+#: What ending a connection to nobody may take.
+HANG_UP_S = 1.0
 
 
 class DeviceLink:
@@ -49,6 +65,39 @@ class DeviceLink:
                     return made
             made.close()
             raise AgentUnreachableError(f"{self.spec.name} was let go of")
+
+    def answering(self, trusted_fingerprint: str | None = None, within_s: float = ANSWER_S) -> DeviceConnection:
+        """Return a connection over which the device has answered just now, or raise DeviceError after `within_s`.
+
+        One that does not answer is replaced once a new one stands; else the heartbeat judges it. `trusted_fingerprint`
+        is as for `connection`.
+        """
+        until_s = time.monotonic() + within_s
+        if not self._connecting.acquire(timeout=within_s):
+            raise ConnectionLostError(f"{self.spec.name} does not answer: it is being connected to for {within_s:g} s")
+        try:
+            with self._lock:
+                current = self._connection
+            if current is None or not current.is_alive:
+                limits = None
+            elif not isinstance(current, SshConnection) or current.answers(within_s * PROBE_SHARE):
+                return current
+            else:
+                # Less than is left: hanging up takes its time as well.
+                left_s = max(until_s - time.monotonic() - HANG_UP_S, 0.1)
+                limits = SshTimeouts(connect_s=left_s, banner_s=left_s)
+            made = self._connect(trusted_fingerprint, limits)
+            with self._lock:
+                if not self._closed:
+                    self._connection = made
+        finally:
+            self._connecting.release()
+        if current is not None:
+            current.close()
+        if self._closed:
+            made.close()
+            raise AgentUnreachableError(f"{self.spec.name} was let go of")
+        return made
 
     def route(self) -> Route | None:
         """Return the way there; None for a device on this machine. Raises SshConfigError."""
@@ -97,14 +146,18 @@ class DeviceLink:
         if current is not None:
             current.close()
 
-    def _connect(self, trusted_fingerprint: str | None) -> DeviceConnection:
+    def _connect(self, trusted_fingerprint: str | None, limits: SshTimeouts | None = None) -> DeviceConnection:
         spec = self.spec
         route = self.route()
         if route is None:
             return LocalConnection(self._files.local_devices / spec.name, spec.name)
         try:
             return connect_route(
-                route, spec.credentials, self._files.host_keys, trusted_fingerprint=trusted_fingerprint
+                route,
+                spec.credentials,
+                self._files.host_keys,
+                trusted_fingerprint=trusted_fingerprint,
+                timeouts=limits,
             )
         except AuthFailedError as error:
             if not spec.password_lost or error.details.get("jump_host"):

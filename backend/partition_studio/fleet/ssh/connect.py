@@ -48,6 +48,7 @@ class SshConnection:
         self._timeouts = timeouts
         self._closing = threading.Event()
         self._last_sign_s = time.monotonic()
+        self._last_upload_s = float("-inf")
         self._peer_ip = _ip_of(transport.getpeername()[0])
         self._own_ip = self._ask_own_ip()
         self._heartbeat = threading.Thread(target=self._watch, name=f"heartbeat {address}", daemon=True)
@@ -73,6 +74,16 @@ class SshConnection:
         """Whether the connection still stands, as far as is known."""
         return not self._closing.is_set() and self._transport.is_active()
 
+    def answers(self, within_s: float) -> bool:
+        """Return whether the device answers over this connection; an upload that moves is an answer."""
+        if time.monotonic() - self._last_upload_s < within_s:
+            return True
+        try:
+            self._transport.open_session(timeout=within_s).close()
+        except (SSHException, EOFError, OSError):
+            return False
+        return True
+
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float) -> Completed:
         """Run a command; see `DeviceConnection.run`."""
         command = shlex.join(argv)
@@ -92,7 +103,7 @@ class SshConnection:
         """Put a file; see `DeviceConnection.upload`."""
 
         def report(done_bytes: int) -> None:
-            self._last_sign_s = time.monotonic()
+            self._last_sign_s = self._last_upload_s = time.monotonic()
             progress(done_bytes)
 
         path = checked_remote_path(remote_path, self.label)

@@ -11,6 +11,7 @@ import fnmatch
 import hashlib
 import hmac
 import os
+import shlex
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -77,7 +78,7 @@ class HostKeys:
         known = self.known(address)
         revoked = next((entry for entry in known if entry.revoked and entry.key == presented), None)
         if revoked is not None:
-            raise _changed(address, presented, revoked, "shows a key that is marked as revoked")
+            raise _changed(address, presented, revoked, "shows a key that is marked as revoked", None)
         current = [entry for entry in known if not entry.revoked]
         if any(entry.key == presented for entry in current):
             return
@@ -90,7 +91,20 @@ class HostKeys:
                 key_type=presented.key_type,
             )
         same_type = [entry for entry in current if entry.key.key_type == presented.key_type]
-        raise _changed(address, presented, (same_type or current)[0], "shows another host key than the known one")
+        known_one = (same_type or current)[0]
+        raise _changed(
+            address,
+            presented,
+            known_one,
+            "shows another host key than the known one",
+            self._forgetting(address, known_one),
+        )
+
+    def _forgetting(self, address: SshAddress, known: KnownKey) -> str:
+        """Return the command that forgets a known key: only the studio's own file is the studio's to change."""
+        if known.file == self._own_file:
+            return f"partition-studio device forget-key {shlex.quote(str(address))}"
+        return f"ssh-keygen -R {shlex.quote(address.known_hosts_name)} -f {shlex.quote(str(known.file))}"
 
     def trust(self, address: SshAddress, presented: HostKey, fingerprint: str) -> None:
         """File `presented` as the key of this address, when it is the one whose fingerprint the person confirmed.
@@ -174,11 +188,17 @@ class Confirmation:
         return not self._met and (matches or not is_jump_host)
 
 
-def _changed(address: SshAddress, presented: HostKey, known: KnownKey, what: str) -> ChangedHostKeyError:
+def _changed(
+    address: SshAddress, presented: HostKey, known: KnownKey, what: str, forgetting: str | None
+) -> ChangedHostKeyError:
     return ChangedHostKeyError(
         f"{address} {what}: known {known.key.fingerprint} ({known.key.key_type}), "
         f"shown {presented.fingerprint} ({presented.key_type}). Somebody may be in between. "
         f"The known key is line {known.line} of {known.file}",
+        next_step=None
+        if forgetting is None
+        else f"If another board has this address now, or it was reinstalled, forget the old key (`{forgetting}`) and "
+        "compare the new one; otherwise do not connect.",
         address=str(address),
         known_fingerprint=known.key.fingerprint,
         known_key_type=known.key.key_type,
