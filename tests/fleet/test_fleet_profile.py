@@ -1,20 +1,24 @@
 """Networks to be profiled travel without their weights, in pieces that fit, and come back as one profile."""
 
 import hashlib
+import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
+from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.profiling.merge import merge
 from partition_studio.fleet.profiling.model import Piece, build_piece, largest_bytes, piece_ranges, pieces, safe_bytes
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES
 from partition_studio.partition.runtimes import RuntimeTooOldError, limits_of
+from partition_studio.planner.profile import profile_of_json, profile_to_json
 
 MIB = 2**20
 
@@ -203,3 +207,65 @@ def test_energy_is_power_by_time_and_absent_where_a_piece_has_another_source(tmp
     assert energy(rapl, rapl) == (pytest.approx(55.0), pytest.approx(33.0), "package")
     assert energy(rapl, wall) is None
     assert energy(rapl, None) is None
+
+
+NAN, HUGE = float("nan"), 1e308
+ODD_POWER = PowerOfRun(10.0, NAN, "rapl\x1b[31m" * 100, "package", "counter", -1.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"run_s": NAN},
+        {"run_s": -5.0},
+        {"run_spread_s": HUGE},
+        {"load_s": float("inf")},
+        {"layers": (LayerTime(("fc0",), -1.0, 0.0, 3, 0, 0),)},
+        {"kernels": (LayerTime(("fc0",), HUGE, 0.0, 3, 0, 0),) * 2},
+        {"kernels": (LayerTime(("nobody",), 0.1, NAN, 3, 0, 0),)},
+    ],
+    ids=str,
+)
+def test_times_that_cannot_be_are_no_profile(tmp_path: Path, said: dict[str, object]) -> None:
+    network = chain(tmp_path, layers=1)
+    measured = msgspec.structs.replace(profiled(("fc0",), 1.0), **said)
+    with pytest.raises(BadAnswerError, match="cannot be"):
+        merge(network, "board", [(Piece(0, 1, b"", (), ()), measured)], 9.0)
+
+
+def test_what_else_a_device_says_is_bounded_and_can_be_read_again(tmp_path: Path) -> None:
+    network = chain(tmp_path, layers=1)
+    measured = msgspec.structs.replace(
+        profiled(("fc0",), 1.0, power=ODD_POWER),
+        peak_bytes=-(10**18),
+        load_peak_bytes=10**18,
+        runs=-3,
+        onnxruntime_version="1" * 10**6,
+        temperature_c=NAN,
+        throttled=("throttled", "x" * 10**6),
+        warnings=("w" * 1000,) * 1000,
+    )
+    profile = merge(network, "board", [(Piece(0, 1, b"", (), ()), measured)], 9.0)
+    assert (profile.peak_bytes, profile.load_peak_bytes, profile.runs) == (0, 2**53, 0)
+    assert profile.power is not None
+    assert (profile.power.net_j, profile.power.uncertainty) == (None, None)
+    assert profile.temperature_c is None
+    assert profile.throttled == ("throttled",)
+    assert len(json.dumps(profile_to_json(profile), allow_nan=False)) < 20_000
+    assert profile_of_json(profile_to_json(profile)) == profile
+
+
+@pytest.mark.parametrize(
+    "power",
+    [
+        PowerOfRun(NAN, 1.0, "a", "package", "counter", None),
+        PowerOfRun(1.0, 1.0, "a", "moon", "counter", None),
+        PowerOfRun(1.0, 1.0, "a", "wall", "guessed", None),
+    ],
+    ids=str,
+)
+def test_power_that_nobody_could_read_is_absent(tmp_path: Path, power: PowerOfRun) -> None:
+    network = chain(tmp_path, layers=1)
+    assert (
+        merge(network, "board", [(Piece(0, 1, b"", (), ()), profiled(("fc0",), 1.0, power=power))], 9.0).power is None
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from functools import cached_property
 
 import msgspec
@@ -10,6 +11,9 @@ from partition_studio.graph.network import Network
 
 #: Version of the document; older ones are measured anew.
 FORMAT = 1
+
+#: Seconds and joules beyond this are none.
+_MAX_FIGURE = 1e15
 
 
 class ProfileKey(msgspec.Struct, frozen=True):
@@ -112,9 +116,20 @@ def profile_to_json(profile: Profile) -> dict[str, object]:
 
 
 def profile_of_json(document: object) -> Profile | None:
-    """Return the profile of a document, or None for one of another format."""
+    """Return the profile of a document, or None for one of another format, or with figures that cannot be."""
     try:
         profile = msgspec.convert(document, Profile)
     except msgspec.ValidationError:
         return None
-    return profile if profile.format == FORMAT else None
+    return profile if profile.format == FORMAT and _is_bounded(profile) else None
+
+
+def _is_bounded(profile: Profile) -> bool:
+    """Whether every figure is finite, and small enough for what is reckoned with it."""
+    figures = [profile.run_s, profile.run_spread_s, profile.session_s, profile.load_s, profile.duration_s]
+    figures += [figure for layer in profile.layers for figure in (layer.median_s, layer.spread_s)]
+    figures += [figure for kernel in profile.kernels for figure in (kernel.median_s, kernel.spread_s)]
+    if profile.power is not None:
+        figures += [profile.power.gross_j, profile.power.net_j or 0.0, profile.power.uncertainty or 0.0]
+    figures.append(profile.temperature_c or 0.0)
+    return all(math.isfinite(figure) and abs(figure) <= _MAX_FIGURE for figure in figures)

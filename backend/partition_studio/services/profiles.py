@@ -1,10 +1,12 @@
 """Profiles of networks on devices."""
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
 from sqlalchemy import delete, select
 
 from partition_studio.errors import NotFoundError, StudioError
@@ -249,19 +251,6 @@ class ProfileService:
         self._hub.publish(ProfilesMessage(device=key.device))
 
     def _summary(self, row: ProfileRow, profile: Profile) -> ProfileSummaryOut:
-        power = profile.power
-        energy = None
-        if power is not None:
-            energy = ProfileEnergyOut.model_validate(
-                {
-                    "gross_j": power.gross_j,
-                    "net_j": power.net_j,
-                    "source": power.source,
-                    "scope": power.scope,
-                    "method": power.method,
-                    "uncertainty": power.uncertainty,
-                }
-            )
         return ProfileSummaryOut(
             id=row.id,
             device=row.device,
@@ -279,7 +268,7 @@ class ProfileService:
             pieces=profile.pieces,
             weight_bytes=profile.weight_bytes,
             peak_bytes=profile.peak_bytes,
-            energy=energy,
+            energy=_energy(profile),
             temperature_c=profile.temperature_c,
             throttled=list(profile.throttled),
             warnings=list(profile.warnings),
@@ -293,12 +282,38 @@ class ProfileService:
             return f"{model_id} (removed)"
 
 
+def _energy(profile: Profile) -> ProfileEnergyOut | None:
+    power = profile.power
+    if power is None:
+        return None
+    try:
+        return ProfileEnergyOut.model_validate(
+            {
+                "gross_j": power.gross_j,
+                "net_j": power.net_j,
+                "source": power.source,
+                "scope": power.scope,
+                "method": power.method,
+                "uncertainty": power.uncertainty,
+            }
+        )
+    except ValidationError:
+        # Of a scope or a method that this studio does not know: what it is of could not be told.
+        return None
+
+
 def _energy_per_s(profile: Profile) -> Callable[[float], float | None]:
     """Return the energy that goes with some of a run's seconds; None without a source."""
     power = profile.power
     if power is None or profile.run_s <= 0:
         return lambda _seconds: None
-    return lambda seconds: power.gross_j * seconds / profile.run_s
+
+    def share_j(seconds: float) -> float | None:
+        # Times near 0 make a share that is no number.
+        energy_j = power.gross_j * seconds / profile.run_s
+        return energy_j if math.isfinite(energy_j) else None
+
+    return share_j
 
 
 def _prediction(

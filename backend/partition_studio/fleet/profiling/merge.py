@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import sqrt
 
 from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
+from partition_studio.fleet.profiling.clean import clean_profiled
 from partition_studio.fleet.profiling.model import Piece
 from partition_studio.graph.network import Network
 from partition_studio.planner.profile import (
@@ -18,7 +19,11 @@ from partition_studio.planner.profile import (
 
 
 def merge(network: Network, device: str, parts: Sequence[tuple[Piece, Profiled]], duration_s: float) -> Profile:
-    """Return the profile of a whole network from those of its pieces, in order."""
+    """Return the profile of a whole network from those of its pieces, in order.
+
+    Raises BadAnswerError where the device measured what cannot be.
+    """
+    parts = [(piece, clean_profiled(device, profiled)) for piece, profiled in parts]
     measured = [profiled for _, profiled in parts]
     first = measured[0]
     session_s = sum(p.session_s for p in measured) / len(measured)
