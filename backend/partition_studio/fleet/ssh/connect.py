@@ -72,7 +72,9 @@ class SshConnection:
     @property
     def is_alive(self) -> bool:
         """Whether the connection still stands, as far as is known."""
-        return not self._closing.is_set() and self._transport.is_active()
+        # paramiko tells its channels of an end before it counts as one: whoever tries again at once needs to know.
+        ended = self._closing.is_set() or self._transport.saved_exception is not None
+        return not ended and self._transport.is_active()
 
     def answers(self, within_s: float) -> bool:
         """Return whether the device answers over this connection; an upload that moves is an answer."""
