@@ -17,7 +17,15 @@ export const formatRate = (bytesPerS: number): string => `${formatBytes(Math.rou
 export const formatCount = (count: number): string => scaled(count, ["", "K", "M", "G", "T"], 1000);
 export const formatMacs = (macs: number): string => scaled(macs, ["MACs", "KMACs", "MMACs", "GMACs", "TMACs"], 1000);
 export const formatShape = (shape: readonly number[]): string => (shape.length === 0 ? "scalar" : shape.join("×"));
-export const formatPercent = (share: number): string => `${Math.round(share * 100)}\u202f%`;
+
+/** Below one per cent with a digit: something is not nothing. */
+export function formatPercent(share: number): string {
+  const percent = share * 100;
+  const size = Math.abs(percent);
+  if (size === 0 || size >= 0.95) return `${Math.round(percent)}\u202f%`;
+  return size < 0.05 ? "<0.1\u202f%" : `${percent.toFixed(1)}\u202f%`;
+}
+
 export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 /** A duration: `3.2 ms`, `850 ms`, `4.1 s`, `2:05`. */

@@ -3,7 +3,7 @@ import { IconCheck, IconX } from "@tabler/icons-react";
 import type { DeviceCheck, PowerSource } from "@/api/types";
 import { CopyBox } from "@/app/CopyBox";
 import { METHOD_WORDS, SCOPE_WORDS } from "@/power/words";
-import { checkGroups } from "./checkGroups";
+import { checkGroups, providerWords } from "./checkGroups";
 
 export function CheckDetails({ check }: { check: DeviceCheck }) {
   return (
@@ -42,7 +42,7 @@ export function CheckDetails({ check }: { check: DeviceCheck }) {
         {check.providers.length === 0 && <p className="none">None known</p>}
         <ul className="found">
           {check.providers.map(({ name, works, why }) => (
-            <Found key={name} fine={works} name={name.replace(/ExecutionProvider$/, "")} detail={why} />
+            <Found key={name} fine={works} name={providerWords(name)} detail={why} />
           ))}
         </ul>
       </section>

@@ -11,7 +11,7 @@ import { describePower } from "@/power/words";
 import { AccessDialog, accessFor, type Access } from "./AccessDialog";
 import type { DeviceDoings } from "./actions";
 import { CheckDetails } from "./CheckDetails";
-import { describePythons, throttleWords } from "./checkGroups";
+import { describePythons, reasonsNow, throttleWords } from "./checkGroups";
 import { DeviceSign } from "./DeviceSign";
 import { DeviceProblem } from "./HostKey";
 import type { DeviceMark } from "./palette";
@@ -38,8 +38,8 @@ function facts({ check, power, release }: Device): [string, string][] {
     ["Usable memory", formatBytes(check.memory_bytes)],
     ["Free disk", check.disk_free_bytes === null ? null : formatBytes(check.disk_free_bytes)],
     ["ONNX Runtime", check.onnxruntime],
-    ["Power", describePower(check.power_sources, power)],
     ["Agent", release == null ? null : release.slice(0, 12)],
+    ["Power", describePower(check.power_sources, power)],
   ];
   return found.filter((fact): fact is [string, string] => fact[1] !== null);
 }
@@ -109,7 +109,7 @@ export function DeviceRow({ device, mark, busy, job, profiles, actions }: Device
           )}
         </DeviceProblem>
       )}
-      {check && <Reasons reasons={check.reasons} />}
+      {check && <Reasons reasons={reasonsNow(check.reasons, device.power)} />}
       <dl className="device-dl">
         {facts(device).map(([term, value]) => (
           <div key={term}>

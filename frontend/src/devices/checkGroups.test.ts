@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkGroups, describeClock, describePythons } from "./checkGroups";
+import { checkGroups, describeClock, describePythons, providerWords, reasonsNow } from "./checkGroups";
 import { checkSample } from "./checkSample";
 
 const plain = (text: string) => text.replaceAll("\u202f", " ");
@@ -16,6 +16,22 @@ describe("what a check found", () => {
     expect(valueOf("Free now")).toBe("not known");
     expect(valueOf("By quota")).toBe("no quota");
     expect(valueOf("Temperature")).toBe("no sensor");
+  });
+  it("says of limits that could not be read that they are not known, never that there are none", () => {
+    const check = { ...checkSample, limits_known: false };
+    expect(valueOf("By quota", check)).toBe("not known");
+    expect(valueOf("Control group", check)).toBe("not known");
+    expect(valueOf("By quota", { ...check, quota_cores: 0.5 })).toBe("0.5");
+    expect(valueOf("Control group")).toBe("no limit");
+  });
+  it("writes providers as their makers do", () => {
+    expect(["CPUExecutionProvider", "TensorrtExecutionProvider", "XnnpackExecutionProvider"].map(providerWords)).toEqual(["CPU", "TensorRT", "XNNPACK"]);
+  });
+  it("asks for no watts where a meter or a model tells them", () => {
+    const reasons = [{ code: "no_sensor", severity: "note" as const, text: "none", next_step: "Declare watts." }, { code: "clock", severity: "limit" as const, text: "off", next_step: "" }];
+    const model = { idle_w: 2, busy_w: 6, source: "declared" as const, residual_w: null, calibrated_at: null, points: [] };
+    expect(reasonsNow(reasons, { meter: null, model: null })).toEqual(reasons);
+    expect(reasonsNow(reasons, { meter: null, model }).map(({ code }) => code)).toEqual(["clock"]);
   });
   it("names the throttling in words", () => {
     const thermal = { temperature_c: 81.25, throttled: ["under_voltage", "capped"], throttled_before: [], frequency_ratio: 0.5 };

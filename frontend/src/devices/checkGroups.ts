@@ -1,5 +1,5 @@
 /** What a check found, as groups of terms and values for the details of a device. Pure. */
-import type { DeviceCheck } from "@/api/types";
+import type { DeviceCheck, PowerSettings, Reason } from "@/api/types";
 import { formatBytes, formatPercent, plural } from "@/app/format";
 
 export interface Group {
@@ -10,6 +10,10 @@ export interface Group {
 const NOT_KNOWN = "not known";
 const bytesOr = (bytes: number | null): string => (bytes === null ? NOT_KNOWN : formatBytes(bytes));
 const round = (count: number): string => String(Math.round(count * 100) / 100);
+
+/** What the verdict rests on, without the note that no sensor tells the watts where a meter or a model does. */
+export const reasonsNow = (reasons: readonly Reason[], { meter, model }: Pick<PowerSettings, "meter" | "model">): readonly Reason[] =>
+  meter || model ? reasons.filter(({ code }) => code !== "no_sensor") : reasons;
 
 export function describeClock(offset: number | null, uncertainty: number | null): string {
   if (offset === null) return NOT_KNOWN;
@@ -32,6 +36,14 @@ export const THROTTLE_WORDS: Record<string, string> = {
   throttled: "throttled",
   soft_limit: "soft temperature limit",
 };
+
+const PROVIDER_NAMES: Record<string, string> = { Xnnpack: "XNNPACK", Tensorrt: "TensorRT", Dml: "DirectML" };
+
+/** ONNX Runtime's name of a provider as people write it. */
+export function providerWords(name: string): string {
+  const short = name.replace(/ExecutionProvider$/, "");
+  return PROVIDER_NAMES[short] ?? short;
+}
 
 export const throttleWords = (names: readonly string[]): string => names.map((name) => THROTTLE_WORDS[name] ?? name).join(", ");
 
@@ -67,7 +79,7 @@ export function checkGroups(check: DeviceCheck): Group[] {
       rows: [
         ["Usable cores", round(check.usable_cores)],
         ["By affinity", check.affinity_cores === null ? NOT_KNOWN : String(check.affinity_cores)],
-        ["By quota", check.quota_cores === null ? "no quota" : round(check.quota_cores)],
+        ["By quota", check.quota_cores === null ? (check.limits_known ? "no quota" : NOT_KNOWN) : round(check.quota_cores)],
         ["Missing features", check.cpu_flags_missing.length === 0 ? "none" : check.cpu_flags_missing.join(", ")],
       ],
     },
@@ -76,7 +88,7 @@ export function checkGroups(check: DeviceCheck): Group[] {
       rows: [
         ["Usable", formatBytes(check.memory_bytes)],
         ["Physical", bytesOr(check.memory_physical_bytes)],
-        ["Control group", check.memory_cgroup_bytes === null ? "no limit" : formatBytes(check.memory_cgroup_bytes)],
+        ["Control group", check.memory_cgroup_bytes === null ? (check.limits_known ? "no limit" : NOT_KNOWN) : formatBytes(check.memory_cgroup_bytes)],
         ["Free now", bytesOr(check.memory_available_bytes)],
         ["Free disk", bytesOr(check.disk_free_bytes)],
       ],

@@ -3,7 +3,7 @@ import { Button, Menu } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { call, client } from "@/api/client";
-import type { Device, Model, PlanProblem, PlanReport } from "@/api/types";
+import type { Device, Model, Plan, PlanProblem, PlanReport } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { Header } from "@/app/Header";
 import { tellProblem } from "@/app/notify";
@@ -16,7 +16,7 @@ import { FormSwitch } from "@/models/FormSwitch";
 import { onPlansChanged } from "@/live/socket";
 import { estimate } from "@/plan/estimate";
 import { PlanKeeper, useSync } from "@/plan/keeper";
-import { contentOf } from "@/plan/content";
+import { contentOf, sameForm } from "@/plan/content";
 import { countDifferences, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
 import { redo, replacePlan, undo, usePlan } from "@/plan/store";
 import { useReport } from "@/plan/useReport";
@@ -96,6 +96,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
     viewStore.setState({ deployed });
   }, [deployed]);
   const changes = useMemo(() => (deployed ? countDifferences(content, deployed) : 0), [content, deployed]);
+  const empty = local.unplaced === local.total.layers;
   const liveDevices = useMemo(() => (running ? devicesOfPlan(contentOf(running.plan)) : new Set<string>()), [running]);
   useWrong(network, report);
 
@@ -108,6 +109,10 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
       const { layers } = replacePlan({ ...contentOf(plan), rest: content.rest }, "Spread evenly");
       flash("", layers === 0 ? "already spread evenly" : `spread over ${plural(able.length, "device")}`);
     }, tellProblem);
+  };
+  const showPlan = (plan: Plan) => {
+    const { layers } = replacePlan(contentOf(plan), "Show the running plan");
+    flash("", `${plural(layers, "layer")} as they run`);
   };
   const selectLayers = (wanted: (name: string) => boolean) => {
     const nodes = network.nodes.filter((node) => node.kind === "layer" && wanted(node.name)).map(({ index }) => index);
@@ -138,7 +143,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           reason={deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null)}
           active={active !== null}
           busy={deploy.busy}
-          changes={running ? changes : null}
+          changes={running && !empty ? changes : null}
           start={deploy.start}
           open={deploy.open}
         />
@@ -195,6 +200,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           selectDevice={selectDevice}
           selectUnplaced={() => selectLayers((name) => devicesOfLayer(content, name).length === 0)}
           spread={spread}
+          showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
         />
       </main>

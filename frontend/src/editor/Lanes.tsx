@@ -23,6 +23,8 @@ interface LanesProps {
   selectDevice: (name: string) => void;
   selectUnplaced: () => void;
   spread: () => void;
+  /** Takes over the plan of what runs; null where nothing runs, or its layers are not those shown. */
+  showRunning: (() => void) | null;
   showProblem: (problem: PlanProblem) => void;
 }
 
@@ -59,6 +61,7 @@ export function Lanes(props: LanesProps) {
   const { actions, dialogs } = useDeviceDialogs();
   const costs = useMemo(() => costsOf(estimate, report, current), [estimate, report, current]);
   const gone = [...costs.keys()].filter((name) => !devices.some((device) => device.name === name));
+  const nothing = estimate.unplaced > 0 && estimate.unplaced === estimate.total.layers;
   const flashAt = (name: string) => (flash?.device === name ? flash.text : null);
   return (
     <aside className="lanes" aria-label="Devices">
@@ -77,8 +80,16 @@ export function Lanes(props: LanesProps) {
             <button type="button" className="link" onClick={props.selectUnplaced}>
               {plural(estimate.unplaced, "layer")} not placed
             </button>
+            {nothing && props.showRunning && (
+              <>
+                <p>A deployment runs that was not made from this plan.</p>
+                <Button size="xs" fullWidth onClick={props.showRunning} data-testid="show-running-plan">
+                  Show its plan
+                </Button>
+              </>
+            )}
             {devices.length > 0 && <p>Drag layers onto a device, or select them and press its number.</p>}
-            {devices.length > 0 && estimate.unplaced === estimate.total.layers && (
+            {devices.length > 0 && nothing && (
               <Button size="xs" fullWidth variant="light" leftSection={<IconStack2 size={14} />} onClick={props.spread}>
                 Spread all evenly
               </Button>
@@ -121,7 +132,7 @@ export function Lanes(props: LanesProps) {
           </section>
         ))}
       </div>
-      <Problems report={report} show={props.showProblem} />
+      <Problems report={report} nothing={nothing} show={props.showProblem} />
       {dialogs}
       <Modal opened={adding} onClose={() => setAdding(false)} title="Add a device" centered>
         <DeviceForm taken={devices.map(({ name }) => name)} done={() => setAdding(false)} />
@@ -133,13 +144,15 @@ export function Lanes(props: LanesProps) {
 /** Of problems of one kind; a hundred unplaced layers need not be listed one by one. */
 const SHOWN_PER_KIND = 2;
 
-function Problems({ report, show }: { report: PlanReport | null; show: (problem: PlanProblem) => void }) {
-  const problems = report?.problems ?? [];
+/** Of a plan with nothing in it, that its layers have no device is said above once and for all. */
+function Problems({ report, nothing, show }: { report: PlanReport | null; nothing: boolean; show: (problem: PlanProblem) => void }) {
+  const problems = (report?.problems ?? []).filter(({ code }) => !nothing || code !== "unplaced_layer");
   const errors = problems.filter(({ severity }) => severity === "error").length;
   const groups = [...Map.groupBy(problems, ({ code }) => code).values()];
   return (
     <section className="plan-problems" data-testid="plan-problems" aria-label="Problems of the plan">
-      {report && problems.length === 0 && (
+      {nothing && problems.length === 0 && <p className="plan-fine">No layer is on a device yet.</p>}
+      {report && !nothing && problems.length === 0 && (
         <p className="plan-fine">
           <IconCircleCheck size={15} aria-hidden /> The plan can be deployed: {plural(report.stages.length, "stage")}.
         </p>

@@ -7,7 +7,7 @@ import { formatElapsed } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { useNow } from "@/live/store";
 import { cancelJob } from "./useJobs";
-import { shareOf, STATE_WORDS } from "./words";
+import { amountOf, shareOf, STATE_WORDS } from "./words";
 
 interface JobProgressProps {
   job: Job;
@@ -22,7 +22,7 @@ export function JobProgress({ job, bare = false }: JobProgressProps) {
   const share = shareOf(job);
   const end = job.ended_at === null ? now : Date.parse(job.ended_at);
   const elapsed = Math.max(0, (end - Date.parse(job.started_at)) / 1000);
-  const count = job.total !== null && going ? `${job.done} of ${job.total}` : null;
+  const count = going ? amountOf(job) : null;
   return (
     <div className={`job job-${job.state}`} data-testid={`job-${job.kind}`} data-state={job.state}>
       <div className="job-head">

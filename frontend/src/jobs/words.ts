@@ -1,5 +1,6 @@
 /** Long tasks in words. Pure. */
 import type { Job } from "@/api/types";
+import { formatBytes, formatPercent } from "@/app/format";
 
 export const STATE_WORDS: Record<Job["state"], string> = { waiting: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
@@ -8,6 +9,13 @@ export function shareOf({ done, total, state }: Pick<Job, "done" | "total" | "st
   if (state === "done") return 1;
   if (total === null || total <= 0) return null;
   return Math.min(Math.max(done / total, 0), 1);
+}
+
+/** `8.77 MB of 42.6 MB, 21 %`; `7 of 8`; null where it is not known how much there is to do. */
+export function amountOf({ done, total, unit }: Pick<Job, "done" | "total" | "unit">): string | null {
+  if (total === null || total <= 0) return null;
+  if (unit === "bytes") return `${formatBytes(Math.min(done, total))} of ${formatBytes(total)}, ${formatPercent(Math.min(done / total, 1))}`;
+  return `${done} of ${total}${unit === "seconds" ? " s" : ""}`;
 }
 
 /** The job that a device takes part in now, of one kind or of any. */

@@ -9,7 +9,7 @@ import { ProblemCard } from "@/app/ProblemCard";
 import { JobProgress } from "@/jobs/JobProgress";
 import { useJobs, useTask } from "@/jobs/useJobs";
 import { useNow } from "@/live/store";
-import { describeRate, describeRoundTrip, matrixOf, METHOD_WORDS, type Cell } from "./matrix";
+import { describeRate, describeRoundTrip, matrixOf, unevenPairs, METHOD_WORDS, type Cell } from "./matrix";
 
 export function LinkMatrix({ devices }: { devices: readonly string[] }) {
   const { data, error, refetch } = useQuery(linksQuery);
@@ -19,13 +19,14 @@ export function LinkMatrix({ devices }: { devices: readonly string[] }) {
   const now = useNow();
   const matrix = matrixOf(data ?? { links: [], failures: [], background_every_s: null }, devices);
   const failures = matrix.rows.flatMap(({ source, cells }) => cells.flatMap((cell, i) => (cell.kind === "failed" ? [{ source, target: matrix.names[i] ?? "", reason: cell.reason, at: cell.at }] : [])));
+  const uneven = unevenPairs(matrix);
   const every = data?.background_every_s;
   return (
     <section className="links" aria-label="Links" data-testid="links">
       <div className="page-head">
         <h2>Links</h2>
         <p>
-          What tensors get through, encryption included; rows send, columns receive.
+          What tensors get through, encryption included; rows send, columns receive. Each figure is one measurement, with its age.
           {every != null && ` Measured again in the background every ${every < 120 ? formatDuration(every) : `${Math.round(every / 60)} min`}.`}
         </p>
         <Button size="xs" variant="default" leftSection={<IconArrowsExchange size={14} />} onClick={() => task.start(call(client.POST("/api/links", { body: { devices: null, seconds: 1 } })))} disabled={devices.length === 0 || going !== undefined} loading={task.going && !going} data-testid="measure-links">
@@ -68,6 +69,18 @@ export function LinkMatrix({ devices }: { devices: readonly string[] }) {
           </tbody>
         </table>
       </div>
+      {uneven.length > 0 && (
+        <ul className="link-failures" aria-label="Links to measure again" data-testid="uneven-links">
+          {uneven.map(({ fast, slow }) => (
+            <li key={`${slow.source} ${slow.target}`}>
+              <b>
+                {slow.source} to {slow.target}
+              </b>{" "}
+              {describeRate(slow)}, but {describeRate(fast)} back: something may have disturbed one of them. Measure again.
+            </li>
+          ))}
+        </ul>
+      )}
       {failures.length > 0 && (
         <ul className="link-failures" aria-label="Links that could not be measured">
           {failures.map(({ source, target, reason, at }) => (
@@ -102,7 +115,7 @@ function LinkCell({ cell, now, name }: { cell: Cell; now: number; name: string }
   return (
     <td className={`is-${link.method}`} data-testid={`link-${name}`} title={title}>
       <b>{describeRate(link)}</b>
-      <span>{describeRoundTrip(link)}</span>
+      <span>{describeRoundTrip(link)} round trip</span>
       <small>
         {link.method === "measured" ? "" : link.method === "traffic" ? "at least (traffic), " : "background, "}
         {formatAgo(link.measured_at, now)}

@@ -32,6 +32,30 @@ export function matrixOf({ links, failures }: Links, devices: readonly string[])
   return { names, rows: names.map((source) => ({ source, cells: names.map((target) => cell(source, target)) })) };
 }
 
+export interface Uneven {
+  fast: LinkProfile;
+  slow: LinkProfile;
+}
+
+/** Two directions of a pair that differ by more were seldom measured under the same conditions. */
+const UNEVEN = 1.5;
+
+/** Pairs whose two directions differ much, both measured; what traffic showed is only a lower bound. */
+export function unevenPairs({ rows, names }: Matrix): Uneven[] {
+  const linkAt = (from: number, to: number): LinkProfile | null => {
+    const cell = rows[from]?.cells[to];
+    return cell?.kind === "link" && cell.link.method !== "traffic" ? cell.link : null;
+  };
+  return names.flatMap((_, a) =>
+    names.slice(a + 1).flatMap((__, more) => {
+      const [there, back] = [linkAt(a, a + 1 + more), linkAt(a + 1 + more, a)];
+      if (there === null || back === null) return [];
+      const [slow, fast] = there.bytes_per_s < back.bytes_per_s ? [there, back] : [back, there];
+      return fast.bytes_per_s > slow.bytes_per_s * UNEVEN ? [{ fast, slow }] : [];
+    }),
+  );
+}
+
 /** A rate that was seen in traffic is a lower bound: the link may carry more. */
 export const describeRate = ({ bytes_per_s, method }: LinkProfile): string => `${method === "traffic" ? "≥ " : ""}${formatBits(bytes_per_s)}`;
 

@@ -3,14 +3,14 @@ import { SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { asProblem } from "@/api/client";
-import { historyQuery } from "@/api/queries";
+import { devicesQuery, historyQuery } from "@/api/queries";
 import type { DeviceLive, History } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { throttleWords } from "@/devices/checkGroups";
 import { EnergyFacts, PowerTable, Throttled } from "@/power/PowerFigure";
-import { ABSENT, METHOD_WORDS, SCOPE_WORDS, shortProvenance } from "@/power/words";
+import { ABSENT, describeNoFigure, METHOD_WORDS, SCOPE_WORDS, shortProvenance } from "@/power/words";
 import { Chart } from "./Chart";
 import { formatMetric, METRIC_LABELS } from "./DeviceLivePanel";
 import { describeLinks } from "./flow";
@@ -21,6 +21,8 @@ import { STALE_AFTER_MS, useLive, useNow } from "./store";
 export function ChartsDialog({ name, close }: { name: string; close: () => void }) {
   const [windowS, setWindowS] = useState<WindowS>(600);
   const latest = useLive((state) => state.latest[name]);
+  const device = useQuery(devicesQuery).data?.find((one) => one.name === name);
+  const noPower = device ? describeNoFigure(device.check?.power_sources ?? [], device.power) : "no figure";
   const { data: history = null, error, isPending } = useQuery(historyQuery(name, windowS));
   const now = useNow();
   const stale = !latest || now - latest.receivedAt > STALE_AFTER_MS;
@@ -46,14 +48,14 @@ export function ChartsDialog({ name, close }: { name: string; close: () => void 
       {known && (
         <div className="chart-grid">
           {METRICS.map((metric) => (
-            <MetricChart key={metric} name={name} metric={metric} live={stale ? null : live} history={history} windowS={windowS} />
+            <MetricChart key={metric} name={name} metric={metric} live={stale ? null : live} history={history} windowS={windowS} noPower={noPower} />
           ))}
           {live && <MemoryFacts live={live} />}
           {live && (
             <section className="stage-table">
               <h3>Energy per frame, over the last seconds</h3>
               <EnergyFacts energy={live.energy} />
-              <PowerTable power={live.power} other={live.other_power} />
+              <PowerTable power={live.power} other={live.other_power} none={noPower} />
             </section>
           )}
           {live && <StageTable live={live} />}
@@ -86,9 +88,11 @@ interface MetricChartProps {
   live: DeviceLive | null;
   history: History | null;
   windowS: WindowS;
+  /** Said where no watts are known. */
+  noPower: string;
 }
 
-function MetricChart({ name, metric, live, history, windowS }: MetricChartProps) {
+function MetricChart({ name, metric, live, history, windowS, noPower }: MetricChartProps) {
   const value = live === null ? null : metricOf(live, metric);
   const from = metric === "power" ? provenance(live, history) : null;
   const before = history?.points.some((point) => ({ fps: point.frames_per_s, cpu: point.cpu_utilisation, memory: point.memory_bytes, power: point.power_w, temperature: point.temperature_c })[metric] !== null) ?? false;
@@ -100,7 +104,7 @@ function MetricChart({ name, metric, live, history, windowS }: MetricChartProps)
         {from !== null && <small> {from.words}</small>}
       </h3>
       {empty ? (
-        <p className="chart-empty">{metric === "power" ? "no sensor, no plug, no declared watts" : metric === "temperature" ? "no sensor" : "no figure"}</p>
+        <p className="chart-empty">{metric === "power" ? noPower : metric === "temperature" ? "no sensor" : "no figure"}</p>
       ) : (
         <Chart device={name} metric={metric} height={140} axes format={(tick) => formatMetric(metric, tick)} max={metric === "cpu" ? 1 : undefined} windowS={windowS} history={history} estimated={from?.estimated ?? false} />
       )}

@@ -3,12 +3,12 @@ import { Button, NumberInput, SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import { call, client } from "@/api/client";
 import { isGoing } from "@/api/queries";
-import type { Device } from "@/api/types";
+import type { Device, Job } from "@/api/types";
 import { ProblemCard } from "@/app/ProblemCard";
 import { JobProgress } from "@/jobs/JobProgress";
-import { cancelJob, useJobs, useTask, type Task } from "@/jobs/useJobs";
+import { cancelJob, useJobs, useTask } from "@/jobs/useJobs";
 import { jobOf } from "@/jobs/words";
-import { LEVELS, levelWords, secondsLeft, typedWatts, type Typed } from "./calibration";
+import { holdWords, LEVELS, levelWords, typedWatts, type Typed } from "./calibration";
 import { CalibrationChart } from "./CalibrationChart";
 
 const LEVEL_LIST = [...LEVELS];
@@ -39,7 +39,7 @@ export function Calibration({ device }: { device: Device }) {
       {by === "meter" ? (
         <>
           {going && <JobProgress job={going} />}
-          {!going && task.job && task.job.state !== "done" && <JobProgress job={task.job} />}
+          {!going && task.job && (task.job.state !== "done" || task.job.warnings.length > 0) && <JobProgress job={task.job} />}
           {task.problem !== null && task.job?.state !== "failed" && <ProblemCard problem={task.problem} />}
           <footer className="dialog-foot">
             <Button onClick={measure} disabled={locked} loading={task.going && going === null} data-testid="calibrate">
@@ -59,15 +59,22 @@ export function Calibration({ device }: { device: Device }) {
 function ByHand({ name, seconds }: { name: string; seconds: number }) {
   const hold = useTask();
   const fit = useTask();
+  const jobs = useJobs();
   const [held, setHeld] = useState<number | null>(null);
+  // The job of the last hold at each level: what was seen there is told beside it, also while the next is held.
+  const [holds, setHolds] = useState<Readonly<Record<string, string>>>({});
   const [typed, setTyped] = useState<Typed>({});
   const watts = typedWatts(LEVEL_LIST, typed);
   const post = (hold_level: number | null, typed_w: Record<string, number> | null) =>
     call(client.POST("/api/devices/{name}/calibration", { params: { path: { name } }, body: { levels: LEVEL_LIST, seconds, hold_level, typed_w } }));
   const holdAt = (level: number) => {
     setHeld(level);
-    hold.start(post(level, null));
+    const asked = post(level, null);
+    asked.then(({ id }) => setHolds((known) => ({ ...known, [String(level)]: id })), () => undefined);
+    hold.start(asked);
   };
+  const holdOf = (level: number) => jobs.find(({ id }) => id === holds[String(level)]) ?? null;
+  const notHeld = LEVEL_LIST.filter((level) => holdOf(level)?.state !== "done");
   const finish = () => {
     if (watts !== null) fit.start(post(null, watts));
   };
@@ -79,8 +86,8 @@ function ByHand({ name, seconds }: { name: string; seconds: number }) {
           <Level
             key={level}
             level={level}
-            hold={hold}
-            held={held === level}
+            job={holdOf(level)}
+            starting={held === level && hold.going}
             watts={typed[String(level)] ?? null}
             type={(value) => setTyped({ ...typed, [String(level)]: value })}
             start={() => holdAt(level)}
@@ -90,7 +97,7 @@ function ByHand({ name, seconds }: { name: string; seconds: number }) {
       </ol>
       {problem !== null && <ProblemCard problem={problem} />}
       <footer className="dialog-foot">
-        <span className="hint">{watts === null ? "Type what your meter shows at every level." : "All levels are there."}</span>
+        <span className="hint">{watts === null ? "Type what your meter shows at every level, while the device is held there." : notHeld.length > 0 ? `Not held here: ${notHeld.map(levelWords).join(", ")}. Without a hold the device is assumed to be as busy as the level says.` : "All levels are there."}</span>
         <Button onClick={finish} disabled={watts === null || hold.going} loading={fit.going} data-testid="calibration-finish">
           Find the line
         </Button>
@@ -101,30 +108,34 @@ function ByHand({ name, seconds }: { name: string; seconds: number }) {
 
 interface LevelProps {
   level: number;
-  hold: Task;
-  held: boolean;
+  /** The last hold at this level. */
+  job: Job | null;
+  starting: boolean;
   watts: number | null;
   type: (watts: number | null) => void;
   start: () => void;
   locked: boolean;
 }
 
-function Level({ level, hold, held, watts, type, start, locked }: LevelProps) {
-  const job = held ? hold.job : null;
+function Level({ level, job, starting, watts, type, start, locked }: LevelProps) {
   const going = job !== null && isGoing(job);
-  const left = going ? secondsLeft(job) : null;
   return (
     <li className={going ? "level is-held" : "level"} data-testid={`level-${Math.round(level * 100)}`} data-held={going}>
       <b>{levelWords(level)}</b>
-      <span className="level-state" role={held ? "status" : undefined}>
-        {going ? `${job.step === "" ? "waiting" : job.step}${left === null ? "" : `, ${left} s left`}` : held && job?.state === "done" ? "was kept there" : ""}
+      <span className="level-state" role={job ? "status" : undefined}>
+        {holdWords(job, watts !== null)}
+        {job?.warnings.map((warning) => (
+          <small key={warning} className="is-short">
+            {warning}
+          </small>
+        ))}
       </span>
       {going ? (
         <Button size="compact-xs" variant="default" onClick={() => cancelJob(job.id)}>
           Let go
         </Button>
       ) : (
-        <Button size="compact-xs" variant="default" onClick={start} disabled={locked} loading={held && hold.going} data-testid={`hold-${Math.round(level * 100)}`}>
+        <Button size="compact-xs" variant="default" onClick={start} disabled={locked} loading={starting} data-testid={`hold-${Math.round(level * 100)}`}>
           {level === 0 ? "Keep it idle" : `Hold at ${levelWords(level)}`}
         </Button>
       )}

@@ -2,7 +2,7 @@
 import type { PowerModel } from "@/api/types";
 import { formatAgo, formatPercent } from "@/app/format";
 import { useNow } from "@/live/store";
-import { levelWords, plotOf } from "./calibration";
+import { doubtOf, levelWords, plotOf, warningsOf } from "./calibration";
 import { formatWatts } from "./words";
 
 const WIDTH = 360;
@@ -13,6 +13,7 @@ export function CalibrationChart({ model }: { model: PowerModel }) {
   const plot = plotOf(model, WIDTH, HEIGHT);
   const { band, line } = plot;
   const points = model.points ?? [];
+  const warnings = warningsOf(model);
   const words = `${formatWatts(model.idle_w)} idle to ${formatWatts(model.busy_w)} busy${model.residual_w === null ? "" : `, points within ±${formatWatts(model.residual_w)} of the line`}`;
   return (
     <figure className="calibration" data-testid="calibration-chart">
@@ -36,7 +37,7 @@ export function CalibrationChart({ model }: { model: PowerModel }) {
         {band && <polygon className="band" points={`0,${band.top0} ${WIDTH},${band.top1} ${WIDTH},${band.bottom1} 0,${band.bottom0}`} />}
         <line className="fit" x1={0} x2={WIDTH} y1={line.y0} y2={line.y1} />
         {plot.points.map(({ x, y, point }) => (
-          <circle key={point.level} className="point" cx={x} cy={y} r={4}>
+          <circle key={point.level} className={doubtOf(point) === null ? "point" : "point is-doubtful"} cx={x} cy={y} r={4}>
             <title>{`${levelWords(point.level)}: ${formatWatts(point.power_w)} at ${formatPercent(point.utilisation)}, ${point.source}`}</title>
           </circle>
         ))}
@@ -44,6 +45,13 @@ export function CalibrationChart({ model }: { model: PowerModel }) {
       <figcaption>
         {words}. {model.source === "declared" ? "Declared, not measured." : model.calibrated_at === null ? "Calibrated." : `Calibrated ${formatAgo(model.calibrated_at, now)}.`}
       </figcaption>
+      {warnings.length > 0 && (
+        <ul className="job-warnings" data-testid="calibration-warnings">
+          {warnings.map((warning) => (
+            <li key={warning}>{warning}</li>
+          ))}
+        </ul>
+      )}
       {points.length > 0 && (
         <table className="plain-table">
           <thead>
@@ -59,7 +67,10 @@ export function CalibrationChart({ model }: { model: PowerModel }) {
             {points.map((point) => (
               <tr key={point.level}>
                 <th scope="row">{levelWords(point.level)}</th>
-                <td>{formatPercent(point.utilisation)}</td>
+                <td className={doubtOf(point) === null ? "" : "is-short"}>
+                  {formatPercent(point.utilisation)}
+                  {doubtOf(point) !== null && <small>{doubtOf(point)}</small>}
+                </td>
                 <td>{formatWatts(point.power_w)}</td>
                 <td>{point.source}</td>
               </tr>

@@ -5,12 +5,13 @@ import { devicesQuery } from "@/api/queries";
 import type { Device } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { Source } from "@/devices/CheckDetails";
-import { useLive } from "@/live/store";
+import { STALE_AFTER_MS, useLive, useNow } from "@/live/store";
 import { Calibration } from "./Calibration";
 import { CalibrationChart } from "./CalibrationChart";
 import { PowerTable } from "./PowerFigure";
 import { Readings } from "./Readings";
 import { SettingsForm } from "./SettingsForm";
+import { describeNoFigure } from "./words";
 
 export function PowerDialog({ name, close }: { name: string; close: () => void }) {
   const device = useQuery(devicesQuery).data?.find((one) => one.name === name);
@@ -49,21 +50,33 @@ export function PowerDialog({ name, close }: { name: string; close: () => void }
 }
 
 function Sources({ device }: { device: Device }) {
-  const live = useLive((state) => state.latest[device.name]?.live);
+  const latest = useLive((state) => state.latest[device.name]);
+  const now = useNow();
+  const live = latest && now - latest.receivedAt <= STALE_AFTER_MS ? latest.live : null;
   const found = device.check?.power_sources ?? [];
-  const { model } = device.power;
+  const { meter, model } = device.power;
+  const standsIn = meter !== null || model !== null;
   return (
-    <div className="device-form">
-      {live && <PowerTable power={live.power} other={live.other_power} />}
+    <div className="device-form" data-testid="power-sources">
+      {(live !== null || standsIn || found.some(({ usable }) => usable)) && <PowerTable power={live?.power ?? null} other={live?.other_power ?? []} none={describeNoFigure(found, device.power)} />}
       <section>
-        <h3 className="small-head">Found by the last check</h3>
-        {found.length === 0 && <p className="none">No sensor that can be read. A plug, declared watts or a calibration can stand in.</p>}
+        <h3 className="small-head">Sensors found by the last check</h3>
+        {found.length === 0 && <p className="none">None that can be read.{standsIn ? "" : " A plug, declared watts or a calibration can stand in."}</p>}
         <ul className="found">
           {found.map((source) => (
             <Source key={`${source.source} ${source.scope} ${source.detail}`} source={source} />
           ))}
         </ul>
       </section>
+      {meter && (
+        <section>
+          <h3 className="small-head">Plug</h3>
+          <p>
+            {meter.kind} at {meter.host}
+            {meter.port === 80 ? "" : `, port ${meter.port}`}: the whole device, at the wall
+          </p>
+        </section>
+      )}
       {model && (
         <section>
           <h3 className="small-head">{model.source === "declared" ? "Declared watts" : "Calibrated model"}</h3>

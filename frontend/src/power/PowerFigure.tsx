@@ -17,9 +17,10 @@ export function Amount({ text, from }: { text: string; from: Provenance | null }
   return from === null ? figure : <Tooltip label={describeProvenance(from)} events={{ hover: true, focus: true, touch: true }}>{figure}</Tooltip>;
 }
 
-export function PowerTable({ power, other }: { power: PowerFigure | null; other: readonly PowerFigure[] }) {
+/** `none` is said where there is no figure. */
+export function PowerTable({ power, other, none }: { power: PowerFigure | null; other: readonly PowerFigure[]; none: string }) {
   const rows = [...(power ? [power] : []), ...other];
-  if (rows.length === 0) return <p className="chart-empty is-low">No source of power: no sensor, no plug, no declared watts.</p>;
+  if (rows.length === 0) return <p className="chart-empty is-low">{none}</p>;
   return (
     <table className="plain-table" data-testid="power-table">
       <caption>Sources of different scope tell of different things: they are never added.</caption>

@@ -1,11 +1,47 @@
 import { describe, expect, it } from "vitest";
 import type { PowerModel } from "@/api/types";
-import { LEVELS, levelWords, niceStep, plotOf, secondsLeft, typedWatts } from "./calibration";
+import { holdWords, LEVELS, levelWords, niceStep, plotOf, secondsLeft, typedWatts, warningsOf } from "./calibration";
 
 const model: PowerModel = {
   idle_w: 2, busy_w: 6, source: "calibrated", residual_w: 0.5, calibrated_at: null,
-  points: [{ level: 0, utilisation: 0.02, power_w: 2.1, source: "typed" }, { level: 1, utilisation: 1, power_w: 5.5, source: "typed" }],
+  points: [{ level: 0, utilisation: 0.02, power_w: 2.1, source: "typed", assumed: false }, { level: 1, utilisation: 1, power_w: 5.5, source: "typed", assumed: false }],
 };
+
+const plain = (text: string) => text.replaceAll("\u202f", " ");
+
+describe("what is doubtful of a calibration", () => {
+  const point = { level: 0.25, utilisation: 0.25, power_w: 3, source: "typed", assumed: false };
+  it("is nothing where every level was held and the line meets its points", () => {
+    expect(warningsOf(model)).toEqual([]);
+  });
+  it("is a level that was never held: how busy the device was is assumed", () => {
+    const [warning, ...others] = warningsOf({ ...model, points: [{ ...point, assumed: true }] }).map(plain);
+    expect(warning).toMatch(/^Not held: 25 %\./);
+    expect(others).toEqual([]);
+  });
+  it("is a level at which something else ran", () => {
+    expect(warningsOf({ ...model, points: [{ ...point, level: 0, utilisation: 0.93 }] }).map(plain)[0]).toContain("busy to 93 % where 0 % was asked for");
+  });
+  it("is a line that misses its points by more than 15 % of the span", () => {
+    expect(warningsOf({ ...model, residual_w: 0.6 })).toEqual([]);
+    expect(plain(warningsOf({ ...model, residual_w: 0.8 })[0] ?? "")).toContain("±0.80 W off the line, 20 % of the span");
+    expect(warningsOf({ ...model, busy_w: 2 })[0]).toContain("do not rise with the load");
+  });
+  it("is nothing of declared watts: they have no points", () => {
+    expect(warningsOf({ ...model, source: "declared", residual_w: null, points: [] })).toEqual([]);
+  });
+});
+
+describe("a level", () => {
+  const job = { state: "running" as const, step: "at 25% of its cores", done: 5, total: 20 };
+  it("says when its watts were typed without a hold, or the hold did not reach its end", () => {
+    expect(holdWords(null, false)).toBe("");
+    expect(holdWords(null, true)).toBe("not held");
+    expect(holdWords(job, false)).toBe("at 25% of its cores, 15 s left");
+    expect(holdWords({ ...job, state: "done" }, true)).toBe("was kept there");
+    expect(holdWords({ ...job, state: "cancelled" }, true)).toBe("not held to the end");
+  });
+});
 
 describe("calibration", () => {
   it("names the levels", () => {

@@ -1,5 +1,7 @@
 /** Calibrating a power model: the levels, what was typed, and the chart of what was found. Pure. */
 import type { CalibrationPoint, Job, PowerModel } from "@/api/types";
+import { formatPercent } from "@/app/format";
+import { formatWatts } from "./words";
 
 export const LEVELS: readonly number[] = [0, 0.25, 0.5, 0.75, 1];
 
@@ -20,6 +22,42 @@ export function typedWatts(levels: readonly number[], typed: Typed): Record<stri
 
 /** Seconds until the device is let go; null while it is not yet at its level (its agent starts first). */
 export const secondsLeft = ({ done, total }: Pick<Job, "done" | "total">): number | null => (total === null ? null : Math.max(0, total - done));
+
+/** What became of the last hold at a level; watts without a hold were read nobody knows when. */
+export function holdWords(job: Pick<Job, "state" | "step" | "done" | "total"> | null, typed: boolean): string {
+  if (job === null) return typed ? "not held" : "";
+  if (job.state === "done") return "was kept there";
+  if (job.state !== "waiting" && job.state !== "running") return job.state === "failed" ? "not held: failed" : "not held to the end";
+  const left = secondsLeft(job);
+  return `${job.step === "" ? "waiting" : job.step}${left === null ? "" : `, ${left} s left`}`;
+}
+
+/** So much busier than asked, and something else ran there. */
+const OTHERS = 0.15;
+
+/** So wide a band, as a share of the span from idle to busy, and the line says little. */
+const WIDE_BAND = 0.15;
+
+/** What is doubtful about a point; null when nothing is. */
+export function doubtOf({ level, utilisation, assumed }: Pick<CalibrationPoint, "level" | "utilisation" | "assumed">): string | null {
+  if (assumed) return "not held: assumed";
+  return utilisation > level + OTHERS ? "something else ran" : null;
+}
+
+/** What to know before estimates are trusted: points that are doubtful, and a line that misses its points. */
+export function warningsOf({ idle_w, busy_w, residual_w, points = [] }: PowerModel): string[] {
+  const found: string[] = [];
+  const assumed = points.filter((point) => point.assumed);
+  if (assumed.length > 0) found.push(`Not held: ${assumed.map(({ level }) => levelWords(level)).join(", ")}. How busy the device was there is assumed, not seen.`);
+  const disturbed = points.filter((point) => !point.assumed && doubtOf(point) !== null);
+  for (const { level, utilisation } of disturbed) found.push(`The device was busy to ${formatPercent(utilisation)} where ${formatPercent(level)} was asked for: something else ran there, and what it takes is in the watts.`);
+  const span = busy_w - idle_w;
+  if (residual_w !== null && points.length > 0 && residual_w > span * WIDE_BAND) {
+    const share = span > 0 ? `${formatPercent(residual_w / span)} of the span from idle to busy` : "and the watts do not rise with the load";
+    found.push(`The points lie up to ±${formatWatts(residual_w)} off the line, ${share}: estimates are rough. Measure again while nothing else runs on the device.`);
+  }
+  return found;
+}
 
 export interface Plot {
   points: readonly { x: number; y: number; point: CalibrationPoint }[];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { energySample, powerSample } from "@/live/samples";
-import { coverageNote, describeEnergy, describeProvenance, describeWindow, formatJoules, formatWatts, joulesOr, wattsOr } from "./words";
+import { coverageNote, describeEnergy, describeNoFigure, describeProvenance, describeWindow, formatJoules, formatWatts, joulesOr, wattsOr } from "./words";
 
 const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
 
@@ -14,6 +14,18 @@ describe("watts and joules", () => {
   it("an absent figure is a dash, never 0", () => {
     expect([wattsOr(null), joulesOr(undefined)]).toEqual(["–", "–"]);
     expect(wattsOr(0)).not.toBe("–");
+  });
+});
+
+describe("where no watts are shown", () => {
+  const sensor = { source: "rapl", scope: "package" as const, method: "counter" as const, usable: true, detail: "", admin_step: null };
+  const meter = { kind: "shelly" as const, host: "10.0.0.9", port: 80, user: "", has_password: false };
+  const model = { idle_w: 2, busy_w: 6, source: "calibrated" as const, residual_w: null, calibrated_at: null, points: [] };
+  it("it is said what would tell them, and that nothing does only where nothing does", () => {
+    expect(describeNoFigure([sensor], { meter, model })).toContain("plug at 10.0.0.9");
+    expect(describeNoFigure([sensor], { meter: null, model })).toContain("rapl is read");
+    expect(describeNoFigure([{ ...sensor, usable: false }], { meter: null, model })).toContain("calibrated model estimates");
+    expect(describeNoFigure([{ ...sensor, usable: false }], { meter: null, model: null })).toMatch(/^No source of power/);
   });
 });
 

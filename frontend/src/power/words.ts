@@ -75,6 +75,15 @@ export function describeEnergy(energy: EnergyFigure | null): string | null {
 export const describeWindow = ({ frames, window_s }: Pick<EnergyFigure, "frames" | "window_s">): string =>
   `${plural(frames, "frame")} in ${formatDuration(window_s)}`;
 
+/** Why no watts are shown now: what would tell them, or that nothing does. */
+export function describeNoFigure(sources: readonly PowerSource[], { meter, model }: Pick<PowerSettings, "meter" | "model">): string {
+  if (meter) return `No figure now: the plug at ${meter.host} is read while the agent runs.`;
+  const sensor = sources.find(({ usable, method }) => usable && method !== "estimated");
+  if (sensor) return `No figure now: ${sensor.source} is read while the agent runs.`;
+  if (model) return `No figure now: the ${model.source} model estimates while the agent runs.`;
+  return "No source of power: no sensor, no plug, no declared watts, no calibration.";
+}
+
 /** How a device's power is known, widest first: a plug, its sensors, a model; a dash where nothing tells. */
 export function describePower(sources: readonly PowerSource[], settings: PowerSettings): string {
   const usable = sources.filter(({ usable: fine, method }) => fine && method !== "estimated").map(({ source, scope }) => `${source} (${SCOPE_WORDS[scope]})`);

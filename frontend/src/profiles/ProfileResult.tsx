@@ -135,7 +135,7 @@ function LayerLine({ row, share, energy }: { row: LayerRow; share: number; energ
         {row.fused === null ? ABSENT : formatDuration(row.fused.seconds)}
         {others > 0 && <small>with {others} more</small>}
       </td>
-      <td title={plural(row.runs, "run")}>{formatDuration(row.spreadS)}</td>
+      <td title={`half the quartile distance of ${plural(row.runs, "run")}`}>± {formatDuration(row.spreadS / 2)}</td>
       <td>{row.weightBytes === 0 ? ABSENT : formatBytes(row.weightBytes)}</td>
       <td>{formatBytes(row.outputBytes)}</td>
       <td className={energy?.method === "estimated" && row.energyJ !== null ? "is-estimate" : ""}>{row.energyJ === null ? ABSENT : formatJoules(row.energyJ)}</td>

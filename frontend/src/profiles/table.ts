@@ -1,6 +1,7 @@
 /** A profile as rows to be sorted. Pure. */
 import type { Profile, ProfileSummary } from "@/api/types";
 import { formatDuration, plural } from "@/app/format";
+import { providerWords } from "@/devices/checkGroups";
 
 export interface LayerRow {
   layer: string;
@@ -41,7 +42,7 @@ export const sorted = (rows: readonly LayerRow[], by: SortBy): LayerRow[] => [..
 
 /** `onnxruntime 1.31 · CPU · 1 thread` */
 export function describeConditions({ onnxruntime, threads, provider }: Pick<ProfileSummary, "onnxruntime" | "threads" | "provider">): string {
-  return `onnxruntime ${onnxruntime} · ${provider.replace(/ExecutionProvider$/, "")} · ${plural(threads, "thread")}`;
+  return `onnxruntime ${onnxruntime} · ${providerWords(provider)} · ${plural(threads, "thread")}`;
 }
 
 export const withSpread = (median: number, spread: number): string => `${formatDuration(median)} ± ${formatDuration(spread / 2)}`;
