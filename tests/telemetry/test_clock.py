@@ -45,3 +45,32 @@ def test_when_the_studios_clock_is_set_samples_follow_it(step_s: float) -> None:
     for second in range(10):
         clock.arrived(second, second, BOOT_S + second)
     assert clock.arrived(10, 10, BOOT_S + 10 + step_s) == pytest.approx(BOOT_S + 10 + step_s)
+
+
+@pytest.mark.parametrize("step_s", [2.0, 25.0])
+def test_after_a_step_of_seconds_the_third_sample_sets_the_clock_right(step_s: float) -> None:
+    clock, chance = DeviceClock("i"), random.Random(5)
+    for second in range(60):
+        clock.arrived(second, second, BOOT_S + second + chance.random() * 0.4)
+    for second in range(60, 63):
+        clock.arrived(second, second, BOOT_S + second + step_s + chance.random() * 0.4)
+    assert clock.at(100) == pytest.approx(BOOT_S + 100 + step_s, abs=0.4)
+    assert clock.monotonic(BOOT_S + 100 + step_s) == pytest.approx(100, abs=0.4)
+    # What lies before the step was then, and is still, where the clock of that time had it.
+    assert clock.monotonic(BOOT_S + 30) == pytest.approx(30, abs=0.4)
+
+
+def test_samples_that_waited_and_come_at_once_set_no_clock() -> None:
+    clock = DeviceClock("i")
+    for second in range(10):
+        clock.arrived(second, second, BOOT_S + second)
+    for second in range(10, 26):
+        assert clock.arrived(second, second, BOOT_S + 25) == pytest.approx(BOOT_S + second)
+    assert clock.monotonic(BOOT_S + 26) == pytest.approx(26)
+
+
+def test_single_samples_that_are_late_set_no_clock() -> None:
+    clock = DeviceClock("i")
+    for second in range(60):
+        clock.arrived(second, second, BOOT_S + second + (3.0 if second % 3 else 0.0))
+    assert clock.monotonic(BOOT_S + 60) == pytest.approx(60)

@@ -217,3 +217,19 @@ def test_the_smallest_step_with_the_largest_figures_can_be_told() -> None:
     assert device.live is not None
     assert device.live.frames_per_s == pytest.approx(2**53 / 1e-3)
     device.live.model_dump_json()
+
+
+def test_energy_of_a_run_after_and_over_a_suspension_of_the_device_is_that_of_its_time() -> None:
+    device, energy_j = ReportingDevice("a"), 0.0
+    for second in range(240):
+        watts = 22.0 if 40 < second <= 70 or 160 < second <= 190 else 2.0
+        energy_j += watts
+        power = PowerSample(watts, energy_j, "rapl", "board", "counter")
+        slept_s = 25.0 if second >= 60 else 0.0
+        device.take(sample(second, power=(power,)), T0 + second + slept_s, busy=False)
+    over = device.energy(T0 + 40, T0 + 70 + 25, 300)
+    after = device.energy(T0 + 160 + 25, T0 + 190 + 25, 300)
+    assert over is not None
+    assert after is not None
+    assert over.gross_j == pytest.approx(660)
+    assert after.gross_j == pytest.approx(660)
