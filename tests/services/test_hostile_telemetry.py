@@ -10,7 +10,7 @@ from sqlalchemy import text
 from partition_agent.protocol import HistoryChunk, LinkSample, PowerSample, StageSample
 from partition_studio.errors import StudioError
 from partition_studio.schemas import DeviceIn, DeviceOut, HistoryOut, LiveSnapshotOut
-from partition_studio.services.telemetry import TelemetryService, _chunk
+from partition_studio.services.telemetry import TelemetryService, _chunk, _stored
 from partition_studio.telemetry.device import BURST, RATE_PER_S
 from tests.studio import RunningStudio
 from tests.telemetry.samples import SAMPLE, sample
@@ -105,3 +105,14 @@ def test_a_database_that_fails_does_not_reach_the_thread_that_reads_the_conversa
             session.execute(text("ALTER TABLE elsewhere RENAME TO deployments"))
     (live,) = studio.client.get("/api/live", LiveSnapshotOut).devices
     assert live.power is not None
+
+
+def test_frames_between_readings_of_a_meter_that_lie_hours_apart_are_all_counted(studio: RunningStudio) -> None:
+    studio.client.post("/api/devices", DeviceOut, DeviceIn(name="a", address="local:"))
+    telemetry, begin_s = studio.services.telemetry, time.time() - 3 * 3600
+    samples = [sample(second, frames=0) for second in range(0, 3 * 3600, 60)]
+    # A deployment of nine seconds, of which no tenth sample tells.
+    samples += [sample(second, frames=5 * (second - 5000)) for second in range(5001, 5010)]
+    rows = [_stored("a", made, begin_s + made.monotonic_s) for made in sorted(samples, key=lambda s: s.monotonic_s)]
+    telemetry._store.add(rows)
+    assert telemetry.frames("a", begin_s, begin_s + 3 * 3600) == 45

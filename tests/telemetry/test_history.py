@@ -82,3 +82,15 @@ def test_frames_are_counted_over_deployments_that_come_and_go() -> None:
     assert frames_of([]) is None
     assert frames_of([kept(0, frames=7)]) is None
     assert frames_of([kept(0, frames=7), kept(1, frames=9), kept(2, frames=2)]) == 4
+
+
+def test_frames_of_a_deployment_that_ended_and_of_an_agent_that_started_again_are_all_counted() -> None:
+    first = [kept(second, frames=100 + 10 * second) for second in range(10)]
+    # It starts again, and has done more before it is heard than the first had.
+    again = [kept(second, frames=10 * second, incarnation="j") for second in range(30, 40)]
+    assert frames_of([*first, *again]) == 90 + 390
+
+
+def test_a_sample_that_is_dated_among_later_ones_is_counted_once() -> None:
+    taken = [kept(second, frames=100 + 10 * second) for second in range(10)]
+    assert frames_of([*taken[:5], taken[6], taken[5], *taken[7:]]) == 90

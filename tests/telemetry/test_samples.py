@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from partition_studio.store.database import Database, open_in
-from partition_studio.store.samples import MAX_WAITING, SampleStore, SampleWriter, StoredSample
+from partition_studio.store.samples import BATCH_ROWS, MAX_WAITING, SampleStore, SampleWriter, StoredSample
 
 
 @pytest.fixture
@@ -142,3 +142,9 @@ def test_a_sample_that_no_database_takes_is_counted_and_the_next_is_written(
     assert writer.flush(20)
     writer.close()
     assert sequences(store) == [2]
+
+
+def test_all_samples_of_a_long_time_are_gone_through(store: SampleStore) -> None:
+    store.add([stored(n) for n in range(3 * BATCH_ROWS)])
+    store.add([stored(n, device="b") for n in range(3)])
+    assert [sample.sequence for sample in store.each("a", 1, 3 * BATCH_ROWS - 1)] == list(range(1, 3 * BATCH_ROWS - 1))

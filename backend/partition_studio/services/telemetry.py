@@ -41,9 +41,6 @@ FIRST_SAMPLE_S = 5.0
 #: The energy of a run needs the sample after its last frame; it comes within a second or two.
 LAST_SAMPLE_S = 3.0
 
-#: Frames of a longer time are counted by fewer samples; the counts themselves run on.
-LONG_S = 2 * 3600.0
-
 #: How often what is old is thinned and deleted.
 TIDY_EVERY_S = 3600.0
 
@@ -232,7 +229,7 @@ class TelemetryService:
         self._writer.flush(LAST_SAMPLE_S)
         return frames_of(
             KeptSample(row.ring, row.sequence, row.at_s, row.incarnation, row.figures)
-            for row in self._store.between(device, begin_s, end_s, every=1 if end_s - begin_s < LONG_S else 10)
+            for row in self._store.each(device, begin_s, end_s)
         )
 
     def energy(self, devices: Sequence[str], begin_s: float, end_s: float, frames: int) -> dict[str, EnergyOut]:

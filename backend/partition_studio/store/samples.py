@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,19 @@ class SampleStore:
             query = query.where(_is_one_of(every))
         with self._database.session() as session:
             return [StoredSample(*found) for found in session.execute(query)]
+
+    def each(self, device: str, begin_s: float, end_s: float) -> Iterator[StoredSample]:
+        """Yield a device's samples of `[begin_s, end_s)` in the order of time: all of them, few at the same time."""
+        row = TelemetryRow
+        query = (
+            select(row.device, row.ring, row.sequence, row.at_s, row.incarnation, row.figures)
+            .where(row.device == device, row.at_s >= begin_s, row.at_s < end_s)
+            .order_by(row.at_s)
+            .execution_options(yield_per=BATCH_ROWS)
+        )
+        with self._database.session() as session:
+            for found in session.execute(query):
+                yield StoredSample(*found)
 
     def first_missing(self, device: str, ring: str, oldest: int) -> int:
         """Return the first sequence number from `oldest` on that is not here, and was not left out by the device."""

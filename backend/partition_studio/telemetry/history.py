@@ -80,14 +80,25 @@ def kept_figures(sample: Telemetry) -> dict[str, Any]:
 
 
 def frames_of(samples: Iterable[KeptSample]) -> int | None:
-    """Return how many frames passed while `samples` (in the order of time) were taken; None without two samples."""
-    before: Figures | None = None
-    frames = None
+    """Return how many frames passed while `samples` (in the order of time) were taken; None without two samples.
+
+    Counts are running totals of one start of the agent: between two samples of it none is lost however far apart they
+    lie, and what a later start counted passed since.
+    """
+    newest: dict[str, KeptSample] = {}
+    total = number = 0
     for sample in samples:
-        if before is not None:
-            frames = (frames or 0) + frames_between(before.get("frames", {}), sample.figures.get("frames", {}))
-        before = sample.figures
-    return frames
+        number += 1
+        before = newest.get(sample.incarnation)
+        if before is not None and sample.sequence <= before.sequence:
+            # Dated anew: it is counted already.
+            continue
+        if number > 1:
+            total += frames_between(
+                {} if before is None else before.figures.get("frames", {}), sample.figures.get("frames", {})
+            )
+        newest[sample.incarnation] = sample
+    return total if number > 1 else None
 
 
 @dataclass(slots=True)
