@@ -22,6 +22,7 @@ from partition_studio.schemas import (
     PowerSettingsIn,
     PowerSettingsOut,
 )
+from partition_studio.services.calibration import WHOLE_DEVICE
 from tests.studio import RunningStudio, wait_for
 
 TYPED = {"0": 2.0, "0.25": 3.1, "0.5": 3.9, "0.75": 5.0, "1": 6.0}
@@ -123,7 +124,11 @@ def test_typed_watts_become_a_model_with_its_band(device: RunningStudio) -> None
     assert (model.idle_w, model.busy_w) == pytest.approx((2.02, 5.98))
     assert model.residual_w == pytest.approx(0.1, abs=0.02)
     assert [(p.level, p.power_w, p.source) for p in model.points] == [(float(u), w, "typed") for u, w in TYPED.items()]
+    assert all(point.assumed for point in model.points)
     assert model.calibrated_at is not None
+    (told,) = device.client.get("/api/devices", list[DeviceOut])
+    assert told.check is not None
+    assert not any("calibrate it" in reason.next_step for reason in told.check.reasons), "that was done"
     # It outlives other settings, until it is to be forgotten.
     assert power(device, shunt_ohm=0.1).model == model
     assert power(device, keep_calibration=False).model is None
@@ -192,12 +197,15 @@ def test_a_calibration_fits_the_watts_that_the_devices_own_meter_tells(device: R
 
 
 def test_without_a_source_of_watts_it_is_said_what_to_do_and_cancelling_ends_a_load(device: RunningStudio) -> None:
-    job = calibrate(device, levels=[0, 1], seconds=30)
-    if job.state == "failed":
+    found = device.client.get("/api/devices", list[DeviceOut])[0].check
+    assert found is not None
+    if not any(source.usable and source.scope in WHOLE_DEVICE for source in found.power_sources):
         # A machine with a sensor of its own can be calibrated.
-        assert job.problem is not None
-        assert job.problem.code in ("no_power_source", "power_fit")
-        assert "--ask" in job.problem.next_step or job.problem.code == "power_fit"
+        with pytest.raises(StudioError) as refused:
+            calibrate(device, levels=[0, 1], seconds=30)
+        assert refused.value.code == "no_power_source"
+        assert "--ask" in refused.value.next_step
+        assert device.client.get("/api/jobs", list[JobOut]) == [], "it is refused before anything is run"
     assert kept(device).model is None
     request = CalibrationIn(hold_level=0.5, seconds=100)
     held = device.client.post("/api/devices/a/calibration", JobOut, request)

@@ -71,12 +71,12 @@ def test_every_state_is_told_in_order_and_the_end_always(jobs: JobService, ear: 
 def test_the_last_step_is_told_though_nothing_follows_for_long(jobs: JobService, ear: Ear) -> None:
     def work(job: Job) -> None:
         for number in range(5):
-            job.step(f"step {number}", number, 5)
+            job.step(f"step {number}", number, 5, "bytes")
         until_cancelled(job)
 
     begun = begin(jobs, work)
     wait_for(lambda: ear.heard[-1].step == "step 4" or None, what="the last step")
-    assert ear.heard[-1].state == "running"
+    assert (ear.heard[-1].state, ear.heard[-1].unit) == ("running", "bytes")
     jobs.cancel(begun.id)
 
 
