@@ -194,6 +194,26 @@ def test_of_two_who_save_at_once_one_is_told(studio: RunningStudio, model: Model
         assert answers == ["plan_conflict"] * 3 + ["saved"]
 
 
+@pytest.mark.parametrize("number", ["-1", "0", str(2**63), "9" * 30, "9" * 5000, "x"])
+def test_a_number_that_no_row_can_have_is_refused(studio: RunningStudio, number: str) -> None:
+    with studio.http() as client:
+        for method, path in (("GET", "profiles"), ("DELETE", "profiles"), ("DELETE", "plans")):
+            answer = client.request(method, f"/api/{path}/{number}", headers=studio.bearer)
+            assert answer.status_code == 422
+            assert answer.json()["code"] == "bad_request"
+
+
+def test_half_of_a_surrogate_pair_is_no_models_id(studio: RunningStudio, plan: Plan) -> None:
+    half = '"model_id": "\\ud800"'
+    with studio.http() as client:
+        for path, body in (
+            ("devices/a/profiles", f"{{{half}}}"),
+            ("deployments", f'{{{half}, "plan": {plan.model_dump_json()}}}'),
+        ):
+            headers = {**studio.bearer, "content-type": "application/json"}
+            assert client.post(f"/api/{path}", content=body, headers=headers).status_code == 422
+
+
 @pytest.mark.parametrize("path", ["/%00", "/" + "x" * 300, "/a/" + "%ff" * 10])
 def test_a_path_that_no_file_can_have_is_no_fault_of_the_studio(studio: RunningStudio, path: str) -> None:
     with studio.http() as client:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from fastapi.requests import HTTPConnection
 
 from partition_studio.services import Services
@@ -15,3 +15,6 @@ def _services(connection: HTTPConnection) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
+
+#: A number of a row, as far as the database can count.
+RowId = Annotated[int, Path(ge=1, lt=2**63)]

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from partition_studio.api.deps import ServicesDep
+from partition_studio.api.deps import RowId, ServicesDep
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import (
     AutodiceIn,
@@ -75,12 +75,12 @@ def save_plan(services: ServicesDep, model_id: str, request: PlanIn) -> SavedPla
 
 
 @router.put("/plans/{plan_id}")
-def update_plan(services: ServicesDep, plan_id: int, request: PlanIn) -> SavedPlanOut:
+def update_plan(services: ServicesDep, plan_id: RowId, request: PlanIn) -> SavedPlanOut:
     """Save a plan anew; refused when someone else saved it since `revision`."""
     return services.plans.update(plan_id, request)
 
 
 @router.delete("/plans/{plan_id}", status_code=204)
-def remove_plan(services: ServicesDep, plan_id: int) -> None:
+def remove_plan(services: ServicesDep, plan_id: RowId) -> None:
     """Remove a saved plan."""
     services.plans.remove(plan_id)

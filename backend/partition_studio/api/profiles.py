@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from partition_studio.api.deps import ServicesDep
+from partition_studio.api.deps import RowId, ServicesDep
 from partition_studio.schemas import JobOut, ProfileIn, ProfileOut, ProfileSummaryOut, StagePredictionOut
 
 router = APIRouter(tags=["profiles"])
@@ -23,13 +23,13 @@ def list_profiles(
 
 
 @router.get("/profiles/{profile_id}")
-def show_profile(services: ServicesDep, profile_id: int) -> ProfileOut:
+def show_profile(services: ServicesDep, profile_id: RowId) -> ProfileOut:
     """Show a profile with its layers and fused kernels."""
     return services.profiles.show(profile_id)
 
 
 @router.delete("/profiles/{profile_id}", status_code=204)
-def delete_profile(services: ServicesDep, profile_id: int) -> None:
+def delete_profile(services: ServicesDep, profile_id: RowId) -> None:
     """Forget a profile."""
     services.profiles.delete(profile_id)
 

@@ -1,8 +1,8 @@
 """What every schema shares, and the form of errors."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from partition_studio.errors import StudioError
 
@@ -13,6 +13,10 @@ class Schema(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", from_attributes=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+#: A model's id in a request. That it has a limit also refuses text that is none: half of a surrogate pair.
+ModelId = Annotated[str, Field(max_length=64)]
 
 
 class ProblemOut(Schema):

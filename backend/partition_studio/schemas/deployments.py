@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas.base import ProblemOut, Schema
+from partition_studio.schemas.base import ModelId, ProblemOut, Schema
 from partition_studio.schemas.energy import EnergyOut
 from partition_studio.schemas.plans import CutOut, StageOut
 
@@ -14,7 +14,7 @@ from partition_studio.schemas.plans import CutOut, StageOut
 class DeploymentIn(Schema):
     """Put a plan onto its devices. A running deployment of the same model is replaced once the new one stands."""
 
-    model_id: str
+    model_id: ModelId
     plan: Plan
 
 

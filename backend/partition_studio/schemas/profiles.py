@@ -5,14 +5,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from partition_studio.schemas.base import Schema
+from partition_studio.schemas.base import ModelId, Schema
 from partition_studio.schemas.devices import PowerMethod, PowerScope
 
 
 class ProfileIn(Schema):
     """Measure the layers of a model on a device."""
 
-    model_id: str
+    model_id: ModelId
     threads: int = Field(default=0, ge=0, le=256)
     """0: the device's usable cores."""
     again: bool = False
