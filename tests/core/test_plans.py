@@ -226,7 +226,7 @@ def test_what_does_not_fit_is_an_error_and_what_hardly_fits_a_warning() -> None:
     ):
         report = check_plan(network, plan, {"tiny": DeviceLimits(memory_bytes)})
         assert [p.code for p in report.problems] == codes
-        assert all("'tiny'" in p.message and p.device == "tiny" and "MiB" in p.message for p in report.problems)
+        assert all("'tiny'" in p.message and p.device == "tiny" and " MB" in p.message for p in report.problems)
         assert report.ok == (codes != ["over_memory"])
 
 

@@ -89,7 +89,7 @@ def test_a_usual_board_is_ready() -> None:
         ({"cores": 0.0}, "no processor core", UnsupportedPlatformError),
         ({"cpu_flags": frozenset({"fp"})}, "lacks asimd", CpuTooOldError),
         ({"machine": "x86_64", "cpu_flags": frozenset({"pni", "sse2"})}, "sse4_2", CpuTooOldError),
-        ({"disk_free_bytes": 50 << 20}, "50 MiB free", DiskFullError),
+        ({"disk_free_bytes": 50 << 20}, "52.43 MB free", DiskFullError),
         ({"noexec": True}, "noexec", DeviceFileError),
         ({"writable": False}, "cannot be written", DeviceFileError),
     ],
@@ -116,7 +116,7 @@ NO_CRON = AutostartFacts(
 @pytest.mark.parametrize(
     ("change", "severity", "code", "word", "step"),
     [
-        ({"memory_total_bytes": 400 << 20}, "limit", "little_memory", "400 MiB", "small stages"),
+        ({"memory_total_bytes": 400 << 20}, "limit", "little_memory", "419.43 MB", "small stages"),
         ({"quota_cores": 0.5, "cores": 0.5}, "limit", "small_quota", "0.5 of one core", "quota"),
         ({"thermal": dataclasses.replace(COOL, throttled=("throttled",))}, "limit", "throttled", "slowed", "Cool"),
         (

@@ -169,7 +169,7 @@ def test_a_read_only_home_is_told(look: Look) -> None:
 def test_a_full_disk_that_runs_no_programs_is_told_with_what_is_missing(look: Look) -> None:
     check = look(inside('mount -t tmpfs -o noexec,size=1m none "$HOME"'))
     assert codes(check, "cannot") == {"disk_full", "noexec"}
-    assert "has 1 MiB free, and the agent needs 350 MiB" in check.reasons[0].text
+    assert "has 1.05 MB free, and the agent needs 367.00 MB" in check.reasons[0].text
     with pytest.raises(DiskFullError):
         require_ready(check, "pi")
 

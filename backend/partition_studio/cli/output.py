@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from partition_studio.errors import BadInputError, ConflictError, NotAllowedError, NotFoundError, StudioError
+from partition_studio.sizes import size_text
 
 #: `--json` of every command.
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -91,13 +92,7 @@ def fail(error: StudioError, *, as_document: bool) -> NoReturn:
 
 def bytes_text(size_bytes: float | None) -> str:
     """Return a size with a readable unit."""
-    if size_bytes is None:
-        return "-"
-    for unit in ("B", "KB", "MB", "GB"):
-        if abs(size_bytes) < 1000 or unit == "GB":
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.2f} {unit}"
-        size_bytes /= 1000
-    raise AssertionError
+    return "-" if size_bytes is None else size_text(size_bytes)
 
 
 def count_text(count: float) -> str:

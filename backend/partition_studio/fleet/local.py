@@ -30,6 +30,7 @@ from partition_studio.fleet.errors import (
     UploadCorruptError,
 )
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
+from partition_studio.sizes import size_text
 
 _CHUNK_BYTES = 1024 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -161,7 +162,7 @@ class LocalConnection:
         if error.errno in _FULL:
             free = shutil.disk_usage(path.parent).free
             return DiskFullError(
-                f"{self._name}: no room for {path}, which needs {size} bytes; {free} bytes are free",
+                f"{self._name}: no room for {path}, which needs {size_text(size)}; {size_text(free)} are free",
                 path=str(path),
                 needed_bytes=size,
                 free_bytes=free,

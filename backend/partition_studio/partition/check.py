@@ -22,6 +22,7 @@ from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
+from partition_studio.sizes import size_text
 
 #: Python, ONNX Runtime and the agent themselves (46 MB measured, with room).
 RUNTIME_BYTES = 64 * 2**20
@@ -293,21 +294,17 @@ def _memory_problems(costs: tuple[DeviceCost, ...], devices: Mapping[str, Device
             continue
         if cost.least_memory_bytes > limit:
             message = (
-                f"The device {cost.device!r} has {_mib(limit)} of memory; its layers need at least "
-                f"{_mib(cost.least_memory_bytes)}."
+                f"The device {cost.device!r} has {size_text(limit)} of memory; its layers need at least "
+                f"{size_text(cost.least_memory_bytes)}."
             )
             problems.append(Problem("over_memory", "error", message, device=cost.device))
         elif cost.likely_memory_bytes > limit:
             message = (
-                f"The device {cost.device!r} has {_mib(limit)} of memory; its layers may need "
-                f"{_mib(cost.likely_memory_bytes)} while they are loaded."
+                f"The device {cost.device!r} has {size_text(limit)} of memory; its layers may need "
+                f"{size_text(cost.likely_memory_bytes)} while they are loaded."
             )
             problems.append(Problem("tight_memory", "warning", message, device=cost.device))
     return problems
-
-
-def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**20:.0f} MiB"
 
 
 def _cut_cost(graph: StageGraph, cut: Cut) -> CutCost:

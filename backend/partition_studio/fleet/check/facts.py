@@ -87,9 +87,9 @@ class DeviceFacts:
     """What the probe saw. Empty or None where it could not be told.
 
     `cores` and `memory_total_bytes` are what the agent may use; `affinity_cores`, `quota_cores`,
-    `memory_physical_bytes` and `memory_cgroup_bytes` say why; without `limits_known` there may be a limit that nobody could
-    read. `clock_offset_s` is the device's clock minus the
-    studio's, known to plus or minus `clock_uncertainty_s`. `power_sources` is None where nobody could look.
+    `memory_physical_bytes` and `memory_cgroup_bytes` say why; without `limits_known` there may be a limit that nobody
+    could read. `clock_offset_s` is the device's clock minus the studio's, known to plus or minus
+    `clock_uncertainty_s`. `power_sources` is None where nobody could look.
     """
 
     home: str

@@ -15,6 +15,7 @@ from partition_studio.fleet.check.pythons import (
 from partition_studio.fleet.install.autostart import decide_autostart
 from partition_studio.fleet.install.lock import Target, oldest_runtime
 from partition_studio.partition.runtimes import limits_of, newest_opset
+from partition_studio.sizes import size_text
 
 #: Wheels on their way and unpacked, for the largest lock. An installation knows its need exactly, and asks again.
 NEEDED_DISK_BYTES = 350 * 1024 * 1024
@@ -154,8 +155,8 @@ def _newer_runtime(facts: DeviceFacts) -> str:
 def _folder(facts: DeviceFacts) -> Iterator[Reason]:
     needed = NEEDED_DISK_BYTES_INSTALLED if facts.has_release else NEEDED_DISK_BYTES
     if facts.disk_free_bytes is not None and facts.disk_free_bytes < needed:
-        text = f"{facts.base} has {_mib(facts.disk_free_bytes)} free, and the agent needs {_mib(needed)}"
-        yield Reason("disk_full", "cannot", text, f"Free {_mib(needed - facts.disk_free_bytes)} there.")
+        text = f"{facts.base} has {size_text(facts.disk_free_bytes)} free, and the agent needs {size_text(needed)}"
+        yield Reason("disk_full", "cannot", text, f"Free {size_text(needed - facts.disk_free_bytes)} there.")
     if facts.noexec:
         yield Reason(
             "noexec",
@@ -176,7 +177,7 @@ def _limits(facts: DeviceFacts, runtime: str | None) -> Iterator[Reason]:
     """Yield what makes it less than one would expect."""
     memory_bytes = facts.memory_total_bytes
     if memory_bytes is not None and memory_bytes < LITTLE_MEMORY_BYTES:
-        text = f"it has {_mib(memory_bytes)} of memory for us; agent and runtime take about 100 MiB of it"
+        text = f"it has {size_text(memory_bytes)} of memory for us; agent and runtime take about 100 MB of it"
         yield Reason("little_memory", "limit", text, "Give it small stages; the plan is checked against its memory.")
     if facts.quota_cores is not None and facts.quota_cores < 1:
         text = f"its control group allows {facts.quota_cores:g} of one core"
@@ -259,7 +260,3 @@ def _duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 86400:.0f} days"
-
-
-def _mib(count_bytes: int) -> str:
-    return f"{count_bytes / 1024 / 1024:.0f} MiB"

@@ -27,6 +27,7 @@ from partition_studio.fleet.progress import (
     never_cancelled,
     stop_if_cancelled,
 )
+from partition_studio.sizes import size_text
 
 _LOOK_S = 60.0
 _UNPACK_S = 600.0
@@ -214,9 +215,9 @@ class _Installation:
             raise UnhealthyReleaseError(f"{error.message}\n{before}", log=error.details.get("log")) from error
 
     def _full(self, needed: int, free_bytes: int | None) -> DiskFullError:
-        free = "" if free_bytes is None else f"; {free_bytes} bytes are free"
+        free = "" if free_bytes is None else f"; {size_text(free_bytes)} are free"
         return DiskFullError(
-            f"{self._connection.label}: no room for the agent in {self._base}, which needs {needed} bytes{free}",
+            f"{self._connection.label}: no room for the agent in {self._base}, which needs {size_text(needed)}{free}",
             path=self._base,
             needed_bytes=needed,
             free_bytes=free_bytes,

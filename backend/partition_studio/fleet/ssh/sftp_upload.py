@@ -24,6 +24,7 @@ from partition_studio.fleet.errors import (
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.ssh.channel import lost_connection
 from partition_studio.fleet.text import clean_text
+from partition_studio.sizes import size_text
 
 #: One request each; every server takes them.
 _CHUNK_BYTES = 32 * 1024
@@ -199,7 +200,7 @@ class SftpUpload:
             # SFTP has no word for a full disk; this is what servers say of it.
             return DiskFullError(
                 f"{self._label}: {self._path} cannot be written on: most likely there is no room for its "
-                f"{self._size} bytes",
+                f"{size_text(self._size)}",
                 path=self._path,
                 needed_bytes=self._size,
                 free_bytes=None,

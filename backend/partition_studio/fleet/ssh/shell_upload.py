@@ -23,6 +23,7 @@ from partition_studio.fleet.on_device.upload_receiver import BUFFER_BYTES, PIPE_
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.ssh.channel import lost_connection
 from partition_studio.fleet.text import decode_clean
+from partition_studio.sizes import size_text
 
 #: Two packets: paramiko puts 64 bytes less into one than the 32 KiB that servers take, and sends a third small one.
 _CHUNK_BYTES = 2 * (32 * 1024 - 64)
@@ -174,10 +175,10 @@ class ShellUpload:
         free = int(answer[2]) if len(answer) > 2 and answer[2].isdigit() else None
         complaint = self._complaint()
         if "No space left" in complaint or "quota" in complaint.lower() or what == f"write{_SIGXFSZ_STATUS}":
-            room = "" if free is None else f"; {free} bytes are free"
+            room = "" if free is None else f"; {size_text(free)} are free"
             limit = " (a limit on file sizes)" if what == f"write{_SIGXFSZ_STATUS}" else ""
             return DiskFullError(
-                f"{self._label}: no room for {self._path}, which needs {self._size} bytes{room}{limit}",
+                f"{self._label}: no room for {self._path}, which needs {size_text(self._size)}{room}{limit}",
                 path=self._path,
                 needed_bytes=self._size,
                 free_bytes=free,
