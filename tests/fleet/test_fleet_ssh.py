@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -217,6 +218,18 @@ def test_a_key_file_that_is_none_is_named(server: SshServer, tmp_path: Path) -> 
         assert refused.value.details["reason"] == "key_unreadable"
 
 
+def test_what_is_wrong_with_a_key_file_is_said_in_words(server: SshServer, tmp_path: Path) -> None:
+    public = server.key_file.with_suffix(".pub")
+    for path, words in (
+        (public, f"{public} is the public key; give the private one beside it ({server.key_file})"),
+        (tmp_path / "missing", f"there is no key file {tmp_path / 'missing'}"),
+        (tmp_path, f"{tmp_path} is a folder"),
+    ):
+        with pytest.raises(AuthFailedError, match=re.escape(words)) as refused:
+            connect_ssh(server.address, SshCredentials(key_file=path, use_agent=False), server.trusting_host_keys())
+        assert "Errno" not in refused.value.message
+
+
 def test_a_default_key_of_the_user_is_found(server: SshServer, tmp_path: Path) -> None:
     folder = tmp_path / "dot-ssh"
     folder.mkdir()
@@ -419,7 +432,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_says_what_is_needed_and_free_and_is_cleaned_up(
     small_disk: Path, connection: SshConnection, size: int
 ) -> None:
-    with pytest.raises(DiskFullError, match=f"{size} bytes") as full:
+    with pytest.raises(DiskFullError, match=f"needs {size / 1e6:.2f} MB") as full:
         put(connection, random.Random(6).randbytes(size), small_disk / "big")
     assert full.value.details["path"] == str(small_disk / "big")
     assert isinstance(full.value.details["free_bytes"], int)

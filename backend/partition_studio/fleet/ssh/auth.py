@@ -186,7 +186,19 @@ def _load_key(address: SshAddress, path: Path) -> paramiko.PKey:
         raise _failed(
             address, "key_unreadable", f"cannot be asked: the key {path} has a passphrase; add it with `ssh-add {path}`"
         ) from error
+    except FileNotFoundError as error:
+        raise _failed(address, "key_unreadable", f"cannot be asked: there is no key file {path}") from error
+    except IsADirectoryError as error:
+        raise _failed(address, "key_unreadable", f"cannot be asked: {path} is a folder and no key file") from error
+    except PermissionError as error:
+        raise _failed(
+            address, "key_unreadable", f"cannot be asked: whom the studio runs as may not read the key file {path}"
+        ) from error
     except (OSError, ValueError, SSHException, UnsupportedAlgorithm, paramiko.pkey.UnknownKeyType) as error:
+        if _public_blob(path):
+            beside = path.with_suffix("") if path.suffix == ".pub" else "the private one"
+            what = f"cannot be asked: {path} is the public key; give the private one beside it ({beside})"
+            raise _failed(address, "key_unreadable", what) from error
         raise _failed(address, "key_unreadable", f"cannot be asked: the key {path} cannot be read ({error})") from error
 
 
