@@ -168,6 +168,22 @@ def names_of(network: Network, start: int, stop: int) -> tuple[str, ...]:
     return tuple(layer.name for layer in network.layers[start:stop])
 
 
+def test_times_that_scatter_are_warned_of(tmp_path: Path) -> None:
+    network = chain(tmp_path)
+    quiet = profiled(names_of(network, 0, 12), 2.0)
+
+    def warned(measured: Profiled) -> bool:
+        profile = merge(network, "board", [(Piece(0, 12, b"", (), ()), measured)], 1.0)
+        return any("kept the device busy" in text and "30%" in text for text in profile.warnings)
+
+    scattered = tuple(msgspec.structs.replace(layer, spread_s=0.3 * layer.median_s) for layer in quiet.layers)
+    assert not warned(quiet)
+    assert warned(msgspec.structs.replace(quiet, layers=scattered))
+    assert warned(msgspec.structs.replace(quiet, run_spread_s=0.3 * (quiet.run_s)))
+    # A single layer among many is no sign.
+    assert not warned(msgspec.structs.replace(quiet, layers=(scattered[0], *quiet.layers[1:])))
+
+
 def test_pieces_add_up_and_what_every_run_takes_counts_once(tmp_path: Path) -> None:
     network = chain(tmp_path)
     parts = [

@@ -7,6 +7,7 @@ from math import sqrt
 from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.profiling.clean import clean_profiled
 from partition_studio.fleet.profiling.model import Piece
+from partition_studio.fleet.profiling.noise import noise_warning
 from partition_studio.graph.network import Network
 from partition_studio.planner.profile import (
     KernelFigures,
@@ -37,6 +38,12 @@ def merge(network: Network, device: str, parts: Sequence[tuple[Piece, Profiled]]
             )
     if len(parts) > 1:
         warnings.append(f"the network does not fit the device as a whole: it was measured in {len(parts)} pieces")
+    layers = tuple(figures for piece, p in parts for figures in _layers(network, piece, p))
+    kernels = tuple(figures for piece, p in parts for figures in _kernels(network, piece, p))
+    run_spread_s = sqrt(sum((p.run_spread_s / piece.share) ** 2 for piece, p in parts))
+    noisy = noise_warning(layers, kernels, run_s, run_spread_s)
+    if noisy is not None:
+        warnings.append(noisy)
     return Profile(
         key=ProfileKey(
             network_digest=network_digest(network),
@@ -45,10 +52,10 @@ def merge(network: Network, device: str, parts: Sequence[tuple[Piece, Profiled]]
             threads=first.threads,
             provider=first.provider,
         ),
-        layers=tuple(figures for piece, p in parts for figures in _layers(network, piece, p)),
-        kernels=tuple(figures for piece, p in parts for figures in _kernels(network, piece, p)),
+        layers=layers,
+        kernels=kernels,
         run_s=run_s,
-        run_spread_s=sqrt(sum((p.run_spread_s / piece.share) ** 2 for piece, p in parts)),
+        run_spread_s=run_spread_s,
         runs=min(p.runs for p in measured),
         session_s=session_s,
         load_s=sum(p.load_s for p in measured),
