@@ -20,6 +20,10 @@ def test_a_profile_is_measured_shown_and_listed_and_what_is_not_there_is_named(c
     listed = command("device", "profiles", "--json")
     assert [summary["id"] for summary in listed.document] == [profile["id"]]
     assert "board" in command("device", "profiles").out
+    assert len(command("device", "profiles", "board", "digits", "--json").document) == 1
+    assert command("device", "add", "other", "local:").code == 0
+    assert command("device", "profiles", "other", "--json").document == []
+    assert command("device", "profiles", "nobody").code == 3
     missing = command("device", "profile", "nowhere", "digits", "--json")
     assert missing.code == 3
     assert "nowhere" in missing.error["message"]

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
+from partition_studio.cli.client import StudioAddress, StudioClient
 from partition_studio.graph.examples import example
-from tests.cli.conftest import Command, call
+from partition_studio.schemas import DeploymentOut, RunOut
+from tests.cli.conftest import Command, Said, call
 from tests.studio import RunningStudio, wait_for
 
 DIGITS = example("digits").path
@@ -133,3 +136,56 @@ def test_serve_ends_cleanly_when_told(tmp_path: Path, number: signal.Signals) ->
     assert not (tmp_path / "url").exists()
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
     assert "ticket" not in (tmp_path / "studio.log").read_text()
+
+
+def test_what_a_killed_studio_and_a_killed_agent_leave_is_told_with_its_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "studio"
+
+    env = {"PARTITION_STUDIO_DATA_DIR": str(folder)}
+
+    def say(*words: str | Path) -> Said:
+        return call(*words, env=env)
+
+    plan = tmp_path / "plan.json"
+    with subprocess.Popen(
+        [sys.executable, "-m", "partition_studio.cli.main", "serve", "--port", "0", "--data-dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            wait_for(lambda: (folder / "url").exists() or None, what="the studio's start")
+            assert say("model", "add", "digits").code == 0
+            assert say("device", "add", "a", "local:").code == 0
+            assert say("plan", "spread", DIGITS, "--devices", "a", "--out", plan).code == 0
+            first = say("deploy", "digits", plan, "--json").document["id"]
+            again = say("deploy", "digits", plan)
+            assert f"it replaced {first}, which is stopped" in again.out
+            (deployment, _) = say("status", "--json").document
+            address = StudioAddress((folder / "url").read_text().strip(), (folder / "token").read_text().strip())
+            client = StudioClient(address)
+            form = {"source": "random", "repeat": "true"}
+            run = client.post_form(f"/api/deployments/{deployment['id']}/runs", RunOut, form, [])
+            client.close()
+        finally:
+            process.kill()
+    with RunningStudio(folder) as studio:
+        env |= {"PARTITION_STUDIO_URL": studio.url, "PARTITION_STUDIO_TOKEN": studio.token}
+        assert studio.client.get(f"/api/runs/{run.id}", RunOut).state == "interrupted"
+        assert f"its run {run.id} is interrupted" in say("status").out
+        begun = say("deploy", "digits", plan, "--json").document["id"]
+        (agent,) = (
+            p for p in psutil.process_iter(["cmdline"]) if _is_agent(p.info["cmdline"], studio.data_dir.local_devices)
+        )
+        agent.kill()
+
+        def failed() -> bool:
+            return studio.client.get(f"/api/deployments/{begun}", DeploymentOut).state == "failed"
+
+        wait_for(failed, what="the deployment's failure")
+        told = say("status").out
+        assert f"{begun} failed: " in told
+        assert "Traceback" not in told
+
+
+def _is_agent(words: list[str] | None, folder: Path) -> bool:
+    return words is not None and "partition_agent" in " ".join(words) and str(folder) in " ".join(words)

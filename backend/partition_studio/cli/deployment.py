@@ -78,6 +78,10 @@ def deploy(
     document = parse_plan(read_bytes(plan))
     client = open_client(url, data_dir)
     request = DeploymentIn(model_id=find_model(client, model).id, plan=document)
+    before = client.get("/api/deployments", list[DeploymentOut])
+    replaced = next((d.id for d in before if d.model_id == request.model_id and d.state == "running"), None)
+    if replaced is not None and not as_json:
+        say(f"deployment {replaced} of this model runs: it is replaced when the new one is ready")
     deployment = client.post("/api/deployments", DeploymentOut, request)
     try:
         if as_json or not console.is_terminal:
@@ -93,6 +97,12 @@ def deploy(
         _raise(deployment.problem, f"the deployment {deployment.id} is {deployment.state}")
     if not as_json:
         say(f"deployment {deployment.id} runs on {len(deployment.devices)} devices after {deployment.deploy_s:.1f} s")
+        if replaced is not None:
+            say(f"  it replaced {replaced}, which is {_state_of(client, replaced)}")
+
+
+def _state_of(client: StudioClient, deployment_id: str) -> str:
+    return client.get(f"/api/deployments/{deployment_id}", DeploymentOut).state
 
 
 def status(url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
@@ -117,6 +127,12 @@ def status(url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonO
         ),
         right=("stages",),
     )
+    for deployment in deployments:
+        if deployment.state == "failed" and deployment.problem is not None:
+            say(f"{deployment.id} failed: {deployment.problem.message}\n  {deployment.problem.next_step}")
+        run = deployment.run
+        if run is not None and run.state in ("failed", "interrupted") and run.problem is not None:
+            say(f"{deployment.id}: its run {run.id} is {run.state}: {run.problem.message}")
 
 
 def _run_text(run: RunOut | None) -> str:

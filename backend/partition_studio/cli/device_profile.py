@@ -8,7 +8,8 @@ from partition_studio.cli.jobs import run_job
 from partition_studio.cli.model import find_model
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, print_json, say, table
-from partition_studio.schemas import JobOut, ProfileIn, ProfileOut, ProfileSummaryOut
+from partition_studio.errors import NotFoundError
+from partition_studio.schemas import DeviceOut, JobOut, ProfileIn, ProfileOut, ProfileSummaryOut
 
 #: How many of the slowest layers are listed.
 SLOWEST = 10
@@ -51,7 +52,7 @@ def _describe(found: ProfileOut) -> None:
     say(f"  weights {bytes_text(found.weight_bytes)}, peak memory {bytes_text(found.peak_bytes)}")
     energy = found.energy
     if energy is None:
-        say("  energy: no sensor, meter or model of power on this device")
+        say("  energy: not known (no sensor, meter or model of power told any when it was measured)")
     else:
         net = "" if energy.net_j is None else f", {energy.net_j:.3g} J above idle"
         say(f"  energy {energy.gross_j:.3g} J a frame{net} ({energy.method} by {energy.source}, scope {energy.scope})")
@@ -74,9 +75,21 @@ def _describe(found: ProfileOut) -> None:
     say(f"measured in {found.duration_s:.0f} s, {found.measured_at:%Y-%m-%d %H:%M} UTC")
 
 
-def profiles(url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
-    """List what was measured."""
-    found = open_client(url, data_dir).get("/api/profiles", list[ProfileSummaryOut])
+def profiles(
+    name: Annotated[str | None, typer.Argument(help="A device's name; every device when left out.")] = None,
+    model: Annotated[str | None, typer.Argument(help="A model's id or name; every one when left out.")] = None,
+    url: UrlOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was measured, of a device and of a model where they are named."""
+    client = open_client(url, data_dir)
+    wanted = {} if name is None else {"device": name}
+    if name is not None and all(device.name != name for device in client.get("/api/devices", list[DeviceOut])):
+        raise NotFoundError(f"There is no device {name!r}", next_step="List them with `partition-studio device list`.")
+    if model is not None:
+        wanted["model_id"] = find_model(client, model).id
+    found = client.get("/api/profiles", list[ProfileSummaryOut], **wanted)
     if as_json:
         print_json(found)
         return

@@ -20,11 +20,11 @@ from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.partition.check import check_plan, crowded_devices, require_valid
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import DeploymentMessage, DeploymentOut
+from partition_studio.schemas import DeploymentMessage, DeploymentOut, RunOut
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
 from partition_studio.store.database import Database
-from partition_studio.store.tables import DeploymentRow
+from partition_studio.store.tables import DeploymentRow, RunRow
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
@@ -58,19 +58,31 @@ class DeploymentService:
             query = select(DeploymentRow).order_by(DeploymentRow.created_at.desc()).limit(LISTED)
             ended = [out for row in session.scalars(query) if row.id not in self._live and (out := self._read(row))]
         live = [deployment.snapshot() for deployment in list(self._live.values())]
-        return sorted([*live, *ended], key=lambda out: out.created_at, reverse=True)
+        both = sorted([*live, *ended], key=lambda out: out.created_at, reverse=True)
+        return self._with_runs(both)
+
+    def _with_runs(self, deployments: list[DeploymentOut]) -> list[DeploymentOut]:
+        """Return them with the newest run that was kept where none of this studio's lifetime is known."""
+        bare = [out.id for out in deployments if out.run is None]
+        query = select(RunRow).where(RunRow.deployment_id.in_(bare)).order_by(RunRow.started_at)
+        with self._database.session() as session:
+            kept = {row.deployment_id: row.document for row in session.scalars(query)}
+        return [
+            out.model_copy(update={"run": RunOut.model_validate(kept[out.id])}) if out.id in kept else out
+            for out in deployments
+        ]
 
     def show(self, deployment_id: str) -> DeploymentOut:
         """Show one deployment."""
         live = self._live.get(deployment_id)
         if live is not None:
-            return live.snapshot()
+            return self._with_runs([live.snapshot()])[0]
         with self._database.session() as session:
             row = session.get(DeploymentRow, deployment_id)
         out = None if row is None else self._read(row)
         if out is None:
             raise DeploymentNotFoundError(f"There is no deployment {deployment_id!r}", deployment_id=deployment_id)
-        return out
+        return self._with_runs([out])[0]
 
     @staticmethod
     def _read(row: DeploymentRow) -> DeploymentOut | None:

@@ -64,6 +64,7 @@ class Services:
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
         )
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
+        self.runs.note_interrupted()
         self.deployments.resume_running()
         self.devices.look_out()
 

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import delete, select
@@ -11,10 +12,11 @@ from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
 from partition_studio.errors import BadInputError
 from partition_studio.graph.classes import top_classes
 from partition_studio.graph.frames import random_frame, read_frame
-from partition_studio.schemas import ClassScoreOut, RunMessage, RunOut
+from partition_studio.schemas import ClassScoreOut, ProblemOut, RunMessage, RunOut
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.models import ModelService
 from partition_studio.services.telemetry import TelemetryService
+from partition_studio.sizes import size_text
 from partition_studio.store.database import Database
 from partition_studio.store.tables import RunRow
 from partition_studio.telemetry.live import LiveHub
@@ -30,6 +32,9 @@ KEPT_RUNS = 8
 
 #: Ended runs whose figures are kept on disk.
 STORED_RUNS = 200
+
+#: How often the figures of a run that goes on are written down, for a studio that is killed meanwhile.
+KEEP_EVERY_S = 5.0
 
 #: Classes shown for a frame.
 SHOWN_CLASSES = 5
@@ -61,6 +66,8 @@ class RunService:
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._runs: dict[str, Run] = {}
+        #: When each was last written down (monotonic).
+        self._kept_s: dict[str, float] = {}
 
     def start(
         self,
@@ -117,6 +124,9 @@ class RunService:
             ended = [old.id for old in self._runs.values() if not old.is_running]
             for old_id in ended[: max(0, len(self._runs) - KEPT_RUNS)]:
                 del self._runs[old_id]
+                self._kept_s.pop(old_id, None)
+        # From now on it is known to have been begun, whatever becomes of the studio.
+        self._keep(run, run.snapshot())
         run.start()
         return run.snapshot()
 
@@ -160,7 +170,8 @@ class RunService:
         frame_bytes = sum(kind.size_bytes for kind in network.inputs.values())
         if len(files) * frame_bytes > MAX_RUN_BYTES:
             raise BadInputError(
-                f"{len(files)} frames of {frame_bytes} bytes are more than a run takes ({MAX_RUN_BYTES} bytes)",
+                f"{len(files)} frames of {size_text(frame_bytes)} are more than a run takes "
+                f"({size_text(MAX_RUN_BYTES)})",
                 next_step=f"Send at most {MAX_RUN_BYTES // frame_bytes} at once.",
             )
         preprocessing = self._models.preprocessing(model_id)
@@ -171,18 +182,43 @@ class RunService:
             # Taken and published in one, so that nothing older follows what is newer.
             out = run.snapshot()
             self._hub.publish(RunMessage(run=out))
-        if out.state != "running" and not run.is_kept:
-            run.is_kept = True
-            with self._database.session() as session, session.begin():
-                session.merge(
-                    RunRow(
-                        id=run.id,
-                        deployment_id=run.deployment_id,
-                        document=out.model_dump(mode="json"),
-                        started_at=run.started_at,
-                    )
+        if out.state != "running":
+            if not run.is_kept:
+                run.is_kept = True
+                self._keep(run, out)
+                self.prune()
+        elif time.monotonic() - self._kept_s.get(run.id, 0.0) > KEEP_EVERY_S:
+            self._keep(run, out)
+
+    def _keep(self, run: Run, out: RunOut) -> None:
+        """Write down the figures of a run as they are now."""
+        self._kept_s[run.id] = time.monotonic()
+        with self._database.session() as session, session.begin():
+            session.merge(
+                RunRow(
+                    id=run.id,
+                    deployment_id=run.deployment_id,
+                    document=out.model_dump(mode="json"),
+                    started_at=run.started_at,
                 )
-            self.prune()
+            )
+
+    def note_interrupted(self) -> None:
+        """Mark, at the studio's start, the runs that an earlier one did not end: it was killed."""
+        problem = ProblemOut(
+            code="run_interrupted",
+            message="The studio ended in the middle of this run; the figures are the last that were kept",
+            next_step="Begin another run.",
+        )
+        with self._database.session() as session, session.begin():
+            for row in session.scalars(select(RunRow)):
+                if row.document.get("state") == "running":
+                    row.document = {
+                        **row.document,
+                        "state": "interrupted",
+                        "in_flight": None,
+                        "problem": problem.model_dump(mode="json"),
+                    }
 
     def prune(self) -> None:
         """Forget the figures of runs that ended long ago."""
