@@ -102,6 +102,26 @@ def note_check(row: DeviceRow, check: DeviceCheck) -> None:
         ).model_dump(mode="json")
 
 
+def check_now(row: DeviceRow) -> Json | None:
+    """Return what the last check found, with its note on power as it is since then: by a meter, or by a model."""
+    if row.check is None or not (row.power.get("meter") or row.power.get("model")):
+        return row.check
+    return {**row.check, "reasons": [told for reason in row.check["reasons"] if (told := _told_now(reason, row.power))]}
+
+
+def _told_now(reason: Json, power: Json) -> Json | None:
+    model = power.get("model")
+    if reason["code"] != "no_sensor":
+        return reason
+    if power.get("meter") or model is None:
+        return None
+    text = (
+        f"it has no power sensor that can be read: energy is an estimate by its {model['source']} model "
+        f"({model['idle_w']:.2f} W idle to {model['busy_w']:.2f} W busy)"
+    )
+    return {**reason, "text": text, "next_step": ""}
+
+
 def memory_of(row: DeviceRow) -> int | None:
     """Return the memory that the last check found usable."""
     if row.check is None:

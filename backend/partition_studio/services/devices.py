@@ -22,6 +22,7 @@ from partition_studio.schemas import (
     RemovedOut,
 )
 from partition_studio.services.device_rows import (
+    check_now,
     check_request,
     declared_power,
     kept_login,
@@ -342,7 +343,7 @@ class DeviceService:
                 "address": row.address,
                 "reached_as": self.sessions.link_of(row).reached_as(),
                 "state": "unreachable" if lost else state,
-                "check": row.check,
+                "check": check_now(row),
                 "problem": ProblemOut.of(password_lost(row.name)) if lost else problem,
                 "login_kept": "no" if lost else row.login,
                 "release": None if device is None else device.release,

@@ -20,7 +20,13 @@ from partition_studio.schemas import (
     PowerSettingsIn,
     PowerSettingsOut,
 )
-from partition_studio.services.calibration import Calibration, requested_levels, typed_watts
+from partition_studio.services.calibration import (
+    WHOLE_DEVICE,
+    Calibration,
+    NoPowerSourceError,
+    requested_levels,
+    typed_watts,
+)
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.telemetry import TelemetryService
@@ -121,12 +127,25 @@ class PowerService:
 
             return self._jobs.start("calibration", f"Hold {name} at {held:.0%}", [name], hold)
         levels = requested_levels(request.levels)
+        self._require_source(name)
 
         def measure(job: Job) -> None:
             fit, points = Calibration(name, session, job).measure(levels, request.seconds)
             self._take(name, fit, points)
 
         return self._jobs.start("calibration", f"Calibrate the power of {name}", [name], measure)
+
+    def _require_source(self, name: str) -> None:
+        """Return unless the last check leaves no source for a calibration. Raises NoPowerSourceError."""
+        device = next(device for device in self._devices.all() if device.name == name)
+        if device.check is None or device.power.meter is not None or device.power.shunt_ohm is not None:
+            return
+        whole = [source for source in device.check.power_sources if source.scope in WHOLE_DEVICE]
+        if not any(source.usable and source.method != "estimated" for source in whole):
+            raise NoPowerSourceError(
+                f"{name} has no meter, and its last check found no usable sensor that covers the whole device",
+                device=name,
+            )
 
     def _calibrate_typed(self, name: str, typed: dict[float, float]) -> JobOut:
         points = [
