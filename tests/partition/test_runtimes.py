@@ -202,6 +202,79 @@ def test_an_element_type_that_needs_a_newer_file_format_is_a_reason() -> None:
         lowered(part, old_limits(), "pi")
 
 
+def untyped(nodes: Sequence[onnx.NodeProto], opset: int, ir: int = 10, domains: Sequence[str] = ()) -> SubModel:
+    """A sub-model that tells the types of nothing within."""
+    model = make_model(nodes, [value("x", (2,))], [value("y", (2,))], opset=opset, ir=ir)
+    model.opset_import.extend(helper.make_opsetid(domain, 1) for domain in domains)
+    return SubModel("pi-0", model, ())
+
+
+def test_types_that_are_not_told_are_inferred() -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["t"], name="in", to=TensorProto.BFLOAT16),
+        helper.make_node("HardSwish", ["t"], ["u"], name="act"),
+        helper.make_node("Cast", ["u"], ["y"], name="out", to=TensorProto.FLOAT),
+    ]
+    with pytest.raises(RuntimeTooOldError, match=r"'act' \(HardSwish\).*takes no bfloat16"):
+        lowered(untyped(nodes, 22), old_limits(), "pi")
+
+
+@pytest.mark.parametrize("how", ["cast", "constant"])
+def test_an_element_type_within_that_needs_a_newer_file_format_is_a_reason(how: str) -> None:
+    made = (
+        helper.make_node("Cast", ["x"], ["t"], to=TensorProto.FLOAT4E2M1)
+        if how == "cast"
+        else helper.make_node(
+            "Constant", [], ["t"], value=helper.make_tensor("v", TensorProto.FLOAT4E2M1, [2], [1.0, 1.0])
+        )
+    )
+    nodes = [made, helper.make_node("Cast", ["t"], ["y"], to=TensorProto.FLOAT)]
+    with pytest.raises(RuntimeTooOldError, match=r"'t'.*IR version 11"):
+        lowered(untyped(nodes, 23, 11), old_limits(), "pi")
+
+
+def test_a_type_that_nobody_can_know_is_refused_where_it_matters_and_only_there() -> None:
+    def after(operator: str) -> SubModel:
+        nodes = [
+            helper.make_node("Own", ["x"], ["t"], domain="mine"),
+            helper.make_node(operator, ["t"], ["y"], name="next"),
+        ]
+        return untyped(nodes, 22, domains=["mine"])
+
+    assert lowered(after("Relu"), old_limits(), "pi").model.opset_import[0].version == 21
+    with pytest.raises(RuntimeTooOldError, match="type of 't' is not known"):
+        lowered(after("HardSwish"), old_limits(), "pi")
+
+
+def test_tensors_of_one_name_in_two_branches_have_types_of_their_own() -> None:
+    def branch(kind: int, operator: str) -> onnx.GraphProto:
+        nodes = [
+            helper.make_node("Cast", ["x"], ["t"], to=kind),
+            helper.make_node(operator, ["t"], ["u"], name=operator.lower()),
+            helper.make_node("Cast", ["u"], ["z"], to=TensorProto.FLOAT),
+        ]
+        return helper.make_graph(nodes, "branch", [], [value("z", (2,))])
+
+    def chosen(one: onnx.GraphProto, other: onnx.GraphProto) -> SubModel:
+        constant = helper.make_node("Constant", [], ["is"], value=weight("is", np.array(True)))
+        node = helper.make_node("If", ["is"], ["y"], name="if", then_branch=one, else_branch=other)
+        return untyped([constant, node], 22)
+
+    brief, plain = branch(TensorProto.BFLOAT16, "Relu"), branch(TensorProto.FLOAT16, "HardSwish")
+    for pair in ((brief, plain), (plain, brief)):
+        onnx.checker.check_model(lowered(chosen(*pair), old_limits(), "pi").model, full_check=True)
+    with pytest.raises(RuntimeTooOldError, match="takes no bfloat16"):
+        lowered(chosen(plain, branch(TensorProto.BFLOAT16, "HardSwish")), old_limits(), "pi")
+
+
+def test_a_function_of_another_opset_is_a_reason() -> None:
+    part = untyped([helper.make_node("F", ["x"], ["y"], domain="mine")], 24, domains=["mine"])
+    inner = helper.make_node("Swish", ["a"], ["b"])
+    part.model.functions.append(helper.make_function("mine", "F", ["a"], ["b"], [inner], [helper.make_opsetid("", 24)]))
+    with pytest.raises(RuntimeTooOldError, match="function 'F'"):
+        lowered(part, old_limits(), "pi")
+
+
 def test_every_operator_of_a_newer_opset_is_either_lowered_or_told_apart() -> None:
     """No operator between the oldest and the newest runtime changed its meaning without a changed signature."""
     oldest = limits_of(OLD)

@@ -5,16 +5,16 @@ older opset. Where it is not, there is an error that names the layer, before any
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
-from onnx import AttributeProto, TensorProto
+from onnx import AttributeProto
 
 from partition_studio.errors import PlanError
-from partition_studio.graph.dtypes import onnx_type_name
 from partition_studio.partition.stages import StageGraph
 from partition_studio.partition.submodel import SubModel
+from partition_studio.partition.tensor_types import graphs_of, scopes_of
 
 #: Newest standard opset and IR version that each ONNX Runtime (major, minor) accepts; those in between are as the one
 #: before. Found by loading models of every opset and IR version in each of them.
@@ -30,7 +30,7 @@ _ACCEPTS: tuple[tuple[tuple[int, int], int, int], ...] = (
 _TYPE_IR = {"float4e2m1": 11, "float8e8m0": 12, "int2": 13, "uint2": 13}
 
 #: Names of the standard operators' domain.
-_STANDARD = ("", "ai.onnx")
+STANDARD_DOMAINS = ("", "ai.onnx")
 
 
 class RuntimeTooOldError(PlanError):
@@ -115,22 +115,36 @@ def lowered(part: SubModel, limits: RuntimeLimits, device: str) -> SubModel:
         return part
     model = onnx.ModelProto()
     model.CopyFrom(part.model)
-    types = _types(model, part)
-    _require_ir(types, limits, part.stage, device)
+    scopes = list(scopes_of(part))
+    for scope in scopes:
+        _require_ir(scope, limits, part.stage, device)
     model.ir_version = min(needs.ir_version, limits.ir_version)
     if needs.opset > limits.opset:
-        for node in _nodes(model.graph):
-            fault = _lower(node, types, needs.opset, limits.opset)
-            if fault:
-                raise _too_old(node, fault, needs.opset, limits, device)
+        _require_no_functions(model, limits, part.stage, device)
+        for graph, scope in zip(graphs_of(model.graph), scopes, strict=True):
+            for node in graph.node:
+                fault = _lower(node, scope, needs.opset, limits.opset)
+                if fault:
+                    raise _too_old(node, fault, needs.opset, limits, device)
         for entry in model.opset_import:
-            if entry.domain in _STANDARD:
+            if entry.domain in STANDARD_DOMAINS:
                 entry.version = limits.opset
     return SubModel(part.stage, model, part.streamed)
 
 
+def _require_no_functions(model: onnx.ModelProto, limits: RuntimeLimits, stage: str, device: str) -> None:
+    if model.functions:
+        raise RuntimeTooOldError(
+            f"The stage {stage!r} has the function {model.functions[0].name!r}, which is written in an opset of its "
+            f"own; {device} has ONNX Runtime {limits.version}, which takes opset {limits.opset} at most.",
+            stage=stage,
+            device=device,
+            onnxruntime=limits.version,
+        )
+
+
 def _requirements(model: onnx.ModelProto) -> Requirements:
-    opset = max((entry.version for entry in model.opset_import if entry.domain in _STANDARD), default=1)
+    opset = max((entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS), default=1)
     return Requirements(opset, model.ir_version)
 
 
@@ -151,13 +165,13 @@ def _too_old(node: onnx.NodeProto, fault: str, opset: int, limits: RuntimeLimits
     )
 
 
-def _require_ir(types: Mapping[str, int], limits: RuntimeLimits, stage: str, device: str) -> None:
-    for tensor, number in types.items():
-        kind = onnx_type_name(number)
-        needed = _TYPE_IR.get(kind, 0)
+def _require_ir(types: Mapping[str, str], limits: RuntimeLimits, stage: str, device: str) -> None:
+    for tensor, kind in types.items():
+        element = next((name for name in _TYPE_IR if f"({name})" in kind), "")
+        needed = _TYPE_IR.get(element, 0)
         if needed > limits.ir_version:
             raise RuntimeTooOldError(
-                f"The tensor {tensor!r} of stage {stage!r} is {kind}, which needs IR version {needed};"
+                f"The tensor {tensor!r} of stage {stage!r} is {element}, which needs IR version {needed};"
                 f" {device} has ONNX Runtime {limits.version}, which takes IR version {limits.ir_version} at most.",
                 stage=stage,
                 tensor=tensor,
@@ -166,28 +180,9 @@ def _require_ir(types: Mapping[str, int], limits: RuntimeLimits, stage: str, dev
             )
 
 
-def _types(model: onnx.ModelProto, part: SubModel) -> dict[str, int]:
-    """Return the element type of each tensor whose type is known."""
-    graph = model.graph
-    types = {weight.name: weight.data_type for weight in part.streamed}
-    types.update({tensor.name: tensor.data_type for tensor in graph.initializer})
-    for info in (*graph.input, *graph.output, *graph.value_info):
-        types[info.name] = info.type.tensor_type.elem_type
-    return types
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yield every node, those of subgraphs included."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
-
-
-def _lower(node: onnx.NodeProto, types: Mapping[str, int], opset: int, target: int) -> str:
+def _lower(node: onnx.NodeProto, types: Mapping[str, str], opset: int, target: int) -> str:
     """Make a node one of the lower opset; return why it cannot be, or nothing."""
-    if node.domain not in _STANDARD:
+    if node.domain not in STANDARD_DOMAINS:
         return ""
     try:
         now = onnx.defs.get_schema(node.op_type, opset, "")
@@ -199,7 +194,7 @@ def _lower(node: onnx.NodeProto, types: Mapping[str, int], opset: int, target: i
         return f"the operator does not exist: it came with opset {now.since_version}"
     if then.since_version == now.since_version:
         return ""
-    return _lower_attributes(node, now, then) or _arity_fault(node, then) or _type_fault(node, types, then)
+    return _lower_attributes(node, now, then) or _arity_fault(node, then) or _type_fault(node, types, now, then)
 
 
 def _lower_attributes(node: onnx.NodeProto, now: onnx.defs.OpSchema, then: onnx.defs.OpSchema) -> str:
@@ -240,16 +235,25 @@ def _arity_fault(node: onnx.NodeProto, then: onnx.defs.OpSchema) -> str:
     return ""
 
 
-def _type_fault(node: onnx.NodeProto, types: Mapping[str, int], then: onnx.defs.OpSchema) -> str:
-    allowed = {rule.type_param_str: set(rule.allowed_type_strs) for rule in then.type_constraints}
-    for names, formals in ((node.input, then.inputs), (node.output, then.outputs)):
+def _type_fault(
+    node: onnx.NodeProto, types: Mapping[str, str], now: onnx.defs.OpSchema, then: onnx.defs.OpSchema
+) -> str:
+    for names, formals, before in ((node.input, now.inputs, then.inputs), (node.output, now.outputs, then.outputs)):
         for index, name in enumerate(names):
-            # The last formal one stands for all that follow where an operator takes any number of them.
-            formal = formals[min(index, len(formals) - 1)]
-            number = types.get(name, TensorProto.UNDEFINED)
-            if number == TensorProto.UNDEFINED:
+            if not name:
                 continue
-            kind = f"tensor({onnx_type_name(number)})"
-            if kind not in allowed.get(formal.type_str, {formal.type_str}):
-                return f"it takes no {onnx_type_name(number)} ({name!r})"
+            allowed = _allowed(then, before, index)
+            kind = types.get(name)
+            if kind is None and not _allowed(now, formals, index) <= allowed:
+                return f"it takes fewer types, and the type of {name!r} is not known"
+            if kind is not None and kind not in allowed:
+                return f"it takes no {kind.removeprefix('tensor(').removesuffix(')')} ({name!r})"
     return ""
+
+
+def _allowed(schema: onnx.defs.OpSchema, formals: Sequence[onnx.defs.OpSchema.FormalParameter], index: int) -> set[str]:
+    """Return the types that an operator's input or output may have."""
+    # The last formal one stands for all that follow where an operator takes any number of them.
+    formal = formals[min(index, len(formals) - 1)]
+    rules = {rule.type_param_str: set(rule.allowed_type_strs) for rule in schema.type_constraints}
+    return rules.get(formal.type_str, {formal.type_str})
