@@ -129,19 +129,20 @@ def test_what_waits_at_the_end_is_written(database: Database) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"sequence": 2**63}, {"ring": "\ud800"}, {"figures": {"cpu": object()}}])
-def test_a_sample_that_no_database_takes_is_counted_and_the_next_is_written(
+def test_a_sample_that_no_database_takes_is_counted_and_all_others_are_written(
     database: Database, wrong: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = SampleStore(database)
     writer = SampleWriter(store)
-    writer.put(replace(stored(1), **wrong))  # type: ignore[arg-type] # whatever it may be
+    for made in (stored(1), replace(stored(2), **wrong), stored(3)):  # type: ignore[arg-type] # whatever it may be
+        writer.put(made)
     assert writer.flush(20)
     assert writer.dropped == 1
     assert "samples_not_written" in caplog.text
-    writer.put(stored(2))
+    writer.put(stored(4))
     assert writer.flush(20)
     writer.close()
-    assert sequences(store) == [2]
+    assert sequences(store) == [1, 3, 4]
 
 
 def test_all_samples_of_a_long_time_are_gone_through(store: SampleStore) -> None:

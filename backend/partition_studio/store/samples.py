@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, delete, func, literal, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.orm import Session, aliased
 
 from partition_studio.store.database import Database
@@ -210,6 +210,13 @@ def _is_one_of(every: int) -> ColumnElement[bool]:
     return remainder == 0
 
 
+def _is_of_a_sample(error: Exception) -> bool:
+    """Whether it is what was to be written that is at fault, and not the database."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError)
+    return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError)
+
+
 class SampleWriter:
     """Writes samples in batches in a thread of its own, so that a slow disk holds up nobody."""
 
@@ -261,18 +268,22 @@ class SampleWriter:
     def _run(self) -> None:
         while True:
             batch, ends = self._batch()
-            try:
-                self._store.add(batch)
-            except SQLAlchemyError as error:
-                # They are in the device's ring still, and asked for again when its conversation opens anew.
-                logger.warning("samples_not_written", extra={"reason": str(error)[:500]})
-                self._drop(len(batch))
-            except Exception:  # the boundary of one batch: the next is to be written all the same
-                logger.exception("samples_not_written")
-                self._drop(len(batch))
+            self._write(batch)
             self._done(len(batch))
             if ends:
                 return
+
+    def _write(self, batch: Sequence[StoredSample]) -> None:
+        try:
+            self._store.add(batch)
+        except Exception as error:  # the boundary of a task: whatever one sample is, the others are to be written
+            if _is_of_a_sample(error) and len(batch) > 1:
+                for sample in batch:
+                    self._write([sample])
+                return
+            # They are in the device's ring still, and asked for again when its conversation opens anew.
+            logger.warning("samples_not_written", extra={"reason": str(error)[:500]})
+            self._drop(len(batch))
 
     def _batch(self) -> tuple[list[StoredSample], bool]:
         """Return what has come during `BATCH_EVERY_S` after the first sample."""
