@@ -170,6 +170,9 @@ def test_a_short_dropout_of_the_widest_source_costs_the_run_nothing() -> None:
             assert device.live is not None
             assert device.live.energy is not None
             assert device.live.energy.source == "shelly"
+            assert device.live.power is not None
+            assert (device.live.power.source, device.live.power.power_w) == ("shelly", None)
+            assert [other.source for other in device.live.other_power] == ["declared"]
     energy = device.energy(T0 + 1, T0 + 601, 600)
     assert energy is not None
     assert (energy.source, energy.scope) == ("shelly", "wall")

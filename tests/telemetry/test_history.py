@@ -2,6 +2,7 @@
 
 import pytest
 
+from partition_agent.protocol import PowerSample
 from partition_studio.schemas import HistoryOut
 from partition_studio.telemetry.history import (
     SAMPLES_PER_STEP,
@@ -94,3 +95,14 @@ def test_frames_of_a_deployment_that_ended_and_of_an_agent_that_started_again_ar
 def test_a_sample_that_is_dated_among_later_ones_is_counted_once() -> None:
     taken = [kept(second, frames=100 + 10 * second) for second in range(10)]
     assert frames_of([*taken[:5], taken[6], taken[5], *taken[7:]]) == 90
+
+
+def test_a_plug_that_is_not_reached_at_the_end_is_still_the_line_of_power() -> None:
+    def told(second: int) -> KeptSample:
+        plug, model = PowerSample(9.0, 0.0, "shelly", "wall", "counter"), PowerSample(3.0, 0.0, "declared", "model", "")
+        return kept(second, power=(model, plug) if second > 57 else (plug, model))
+
+    found = history([told(second) for second in range(60)])
+    assert (found.power_source, found.power_scope) == ("shelly", "wall")
+    assert found.points[-1].power_w is None
+    assert found.points[0].power_w == 9

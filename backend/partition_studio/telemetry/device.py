@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
+import msgspec
+
 from partition_agent.protocol import PowerSample, Telemetry
 from partition_studio.schemas import DeviceLiveOut, EnergyOut
 from partition_studio.telemetry.clock import DeviceClock
@@ -86,7 +88,7 @@ class ReportingDevice:
         for power in sample.power:
             self._take_power(sample, power, busy=busy)
         self._bound({_series(sample, power) for power in sample.power})
-        self.live = device_live(self.device, self._last, sample, self._live_energy(sample))
+        self.live = device_live(self.device, self._last, self._widest_first(sample), self._live_energy(sample))
         self._last = sample
         return at_s
 
@@ -132,6 +134,14 @@ class ReportingDevice:
             and window.told_s >= sample.monotonic_s - FORGIVEN_S
         ]
         return min(told, key=lambda power: width_of(power.scope), default=sample.power[0] if sample.power else None)
+
+    def _widest_first(self, sample: Telemetry) -> Telemetry:
+        """Return the sample with the source first that is shown: for a moment without power, rather than another."""
+        shown = self._shown(sample)
+        if shown is None:
+            return sample
+        others = tuple(power for power in sample.power if power is not shown)
+        return msgspec.structs.replace(sample, power=(shown, *others))
 
     def _live_energy(self, sample: Telemetry) -> EnergyOut | None:
         begin = next((c for c in self._counts if c.at_s >= sample.monotonic_s - LIVE_WINDOW_S - 0.5), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from partition_agent.protocol import Telemetry
 from partition_studio.schemas import HistoryOut, HistoryPointOut
-from partition_studio.telemetry.figures import method_of, scope_of
+from partition_studio.telemetry.figures import method_of, scope_of, width_of
 
 #: Samples come once a second; a finer step would show gaps that are none.
 MIN_STEP_S = 2.0
@@ -28,6 +28,10 @@ MAX_DEPLOYMENTS = 16
 
 #: Between two samples that lie farther apart no rate is told.
 MAX_RATE_S = 90.0
+
+#: A source of power that told something so lately is still the one that is shown.
+LATE_S = 10.0
+LATE_SAMPLES = 100
 
 Figures = Mapping[str, Any]
 PowerName = tuple[str, str, str]
@@ -147,12 +151,13 @@ def history_of(
 ) -> HistoryOut:
     """Return the last `seconds` before `end_s` in steps; `samples` are in the order of time.
 
-    Means over each step. Power is that of the newest sample's source alone: others are left out, not mixed in.
+    Means over each step. Power is that of one source alone, the widest of the last seconds: others are left out, not
+    mixed in.
     """
     step_s = step_of(seconds, points)
     count = max(math.ceil(seconds / step_s), 1)
     begin_s = end_s - count * step_s
-    power = next((p for s in reversed(samples) if (p := _power_name(s.figures)) is not None), None)
+    power = _widest_of_late(samples)
     buckets = [_Bucket() for _ in range(count)]
     before: KeptSample | None = None
     for sample in samples:
@@ -169,6 +174,13 @@ def history_of(
         power_method=None if power is None else method_of(power[2]),
         missing_samples=missing,
     )
+
+
+def _widest_of_late(samples: Sequence[KeptSample]) -> PowerName | None:
+    """Return the source of power to show: one that is not reached for a moment is not given up for a narrower one."""
+    told = [(sample.at_s, name) for sample in samples[-LATE_SAMPLES:] if (name := _power_name(sample.figures))]
+    late = [name for at_s, name in reversed(told) if at_s >= told[-1][0] - LATE_S]
+    return min(late, key=lambda name: width_of(name[1]), default=None)
 
 
 def _power_name(figures: Figures) -> PowerName | None:
