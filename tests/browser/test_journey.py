@@ -78,6 +78,15 @@ def test_drag_deploy_run_watch_and_stop(browser: Browser, demo: RunningStudio) -
     expect(page.get_by_test_id("deploy-state")).to_contain_text(re.compile("running", re.I), timeout=PATIENCE_MS)
     shoot(page, "4-deployed")
 
+    # An empty plan is no list of changes to what runs: the plan that runs can be taken over.
+    page.get_by_test_id("plan-menu").click()
+    page.get_by_role("menuitem", name="Clear the plan").click()
+    expect(page.get_by_test_id("deploy")).to_have_text("Deploy")
+    expect(page.get_by_test_id("plan-problems")).to_have_text("No layer is on a device yet.")
+    page.get_by_test_id("show-running-plan").click()
+    expect(page.get_by_test_id("deploy")).to_have_text("Deploy again")
+    expect(page.get_by_test_id("device-layers-board-1")).to_contain_text(str(before["board-1"] - 1))
+
     page.get_by_test_id("run-start").click()
     expect(page.get_by_test_id("result-class-0")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_test_id("fps")).to_contain_text(re.compile(r"\d"))

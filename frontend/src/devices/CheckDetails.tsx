@@ -38,6 +38,8 @@ export function CheckDetails({ check }: { check: DeviceCheck }) {
             <Found key={`${kind} ${name}`} fine={null} name={`${name} (${kind})`} detail={detail} />
           ))}
         </ul>
+      </section>
+      <section>
         <h3>Execution providers</h3>
         {check.providers.length === 0 && <p className="none">None known</p>}
         <ul className="found">
