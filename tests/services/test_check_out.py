@@ -74,3 +74,6 @@ def test_limits_that_could_not_be_read_are_told_as_not_known() -> None:
     (reason,) = (reason for reason in out.reasons if reason.code == "limits_unknown")
     assert "--memory" in reason.next_step
     assert check_out(decide(FACTS), None, None).limits_known
+    declared = check_out(check, None, 512_000_000)
+    assert "limits_unknown" not in [reason.code for reason in declared.reasons], "it was done"
+    assert not declared.limits_known

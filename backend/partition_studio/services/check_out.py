@@ -27,6 +27,8 @@ def check_out(check: DeviceCheck, cpus: Sequence[int] | None, memory_bytes: int 
         reasons=[
             ReasonOut(code=reason.code, severity=reason.severity, text=reason.text, next_step=reason.next_step)
             for reason in check.reasons
+            # What the person declared is what counts where the device cannot tell.
+            if reason.code != "limits_unknown" or memory_bytes is None
         ],
         checked_at=datetime.now(UTC),
         os=facts.os_release or facts.system,
