@@ -36,6 +36,27 @@ def test_live_energy_is_over_ten_seconds_with_its_frames_and_source() -> None:
     assert (energy.idle_w, energy.net_j, energy.net_per_frame_j) == (None, None, None)
 
 
+@pytest.mark.parametrize("idle", [3, 15, 30])
+def test_live_energy_of_the_first_seconds_of_a_run_is_without_the_rest_before_it(idle: int) -> None:
+    live = reporting(idle + 4, idle=idle).live
+    assert live is not None
+    assert live.energy is not None
+    assert live.energy.gross_per_frame_j == pytest.approx(0.4, rel=0.01)
+    assert live.energy.window_s < 10
+
+
+def test_what_a_slow_pipeline_takes_between_two_frames_is_theirs() -> None:
+    device = ReportingDevice("a")
+    for second in range(60):
+        made = sample(second, frames=second // 4, watts=4.0)
+        power = tuple(type(p)(p.power_w, 4.0 * second, p.source, p.scope, p.method, p.uncertainty) for p in made.power)
+        device.take(sample(second, frames=second // 4, power=power), T0 + second, busy=False)
+        if second >= 15:
+            assert device.live is not None
+            assert device.live.energy is not None
+            assert device.live.energy.window_s == pytest.approx(10)
+
+
 def test_net_energy_is_without_what_the_device_took_when_idle_in_the_same_session() -> None:
     live = reporting(40, idle=15).live
     assert live is not None

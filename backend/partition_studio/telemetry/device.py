@@ -143,8 +143,26 @@ class ReportingDevice:
         others = tuple(power for power in sample.power if power is not shown)
         return msgspec.structs.replace(sample, power=(shown, *others))
 
+    def _live_begin(self, from_s: float) -> _Count | None:
+        """Return where the live window begins: at `from_s`, or at the first frame after a rest as long as the window.
+
+        What the device took while it waited for the first frame of a run is none of its frames' energy. A pipeline that
+        is slower than the window never rests.
+        """
+        counts = list(self._counts)
+        begin = next((place for place, count in enumerate(counts) if count.at_s >= from_s), None)
+        if begin is None:
+            return None
+        before = counts[begin].frames
+        last_still = max(place for place, count in enumerate(counts) if count.frames == before)
+        if last_still in (begin, len(counts) - 1):
+            return counts[begin]
+        rest_s = counts[last_still].at_s - counts[min(p for p, c in enumerate(counts) if c.frames == before)].at_s
+        is_first = all(count.frames == before for count in counts[:last_still])
+        return counts[last_still] if is_first or rest_s >= LIVE_WINDOW_S else counts[begin]
+
     def _live_energy(self, sample: Telemetry) -> EnergyOut | None:
-        begin = next((c for c in self._counts if c.at_s >= sample.monotonic_s - LIVE_WINDOW_S - 0.5), None)
+        begin = self._live_begin(sample.monotonic_s - LIVE_WINDOW_S - 0.5)
         power = self._shown(sample)
         if begin is None or power is None:
             return None
