@@ -34,7 +34,7 @@ KEPT_RUNS = 8
 STORED_RUNS = 200
 
 #: How often the figures of a run that goes on are written down, for a studio that is killed meanwhile.
-KEEP_EVERY_S = 5.0
+KEEP_EVERY_S = 2.0
 
 #: Classes shown for a frame.
 SHOWN_CLASSES = 5
