@@ -327,3 +327,8 @@ def test_the_way_out_of_a_changed_key_is_the_command_that_is_named(desk: Running
     assert "1 key(s) forgotten" in call(*shlex.split(command[1]), env=env).out
     trusting = CheckIn(trusted_fingerprint=server.fingerprint())
     assert desk.client.post("/api/devices/board/check", DeviceOut, trusting).state in ("ready", "limited")
+    # The connection that stands was made with the key that is forgotten.
+    call("device", "forget-key", f"ssh://127.0.0.1:{server.port}", env=env)
+    asked = desk.client.post("/api/devices/board/check", DeviceOut)
+    assert asked.problem is not None
+    assert asked.problem.code == "unknown_host_key"

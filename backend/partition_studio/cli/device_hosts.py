@@ -129,7 +129,7 @@ def _describe_unreachable(device: DeviceOut) -> None:
     if device.check is not None:
         when = device.check.checked_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         complaints.print(
-            escape(f"As of {when} it was {VERDICTS[device.check.verdict]} (`device list` and --json tell more)."),
+            escape(f"As of {when} it was {VERDICTS[device.check.verdict]} (--json tells more)."),
             style="dim",
         )
 

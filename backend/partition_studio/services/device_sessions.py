@@ -103,7 +103,12 @@ class DeviceSessions:
         Return how many there were, and what other files still hold.
         """
         target = self.ssh_config.route(address).target
-        same = [hop for row in rows for hop in self._hops(row) if _place(hop) == _place(target)]
+        same: list[Hop] = []
+        for row in rows:
+            there = [hop for hop in self._hops(row) if _place(hop) == _place(target)]
+            same += there
+            if there and (device := self._sessions.get(row.name)) is not None:
+                device.link.drop()
         removed, left = 0, []
         for name, hop in {hop.address.known_hosts_name: hop for hop in (*same, target)}.items():
             keys = self._files.host_keys.beside(hop.known_hosts)

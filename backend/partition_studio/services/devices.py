@@ -42,13 +42,6 @@ logger = logging.getLogger(__name__)
 #: Problems that may end by themselves. A refused login may lock an account, and a changed key is for a person to judge.
 _PASSING = frozenset({"unreachable", "no_banner", "connection_lost", "device_timeout"})
 
-#: What is left to do by hand on a device that could not be asked when it was removed.
-_LATER = (
-    "When it is back, delete the folder ~/.local/share/partition-studio of that user there (`systemctl --user disable "
-    "--now 'partition-studio-agent-*'` and its unit in ~/.config/systemd/user, or its line in `crontab -e`, where one "
-    "starts the agent); or add the device again and remove it then."
-)
-
 
 class DeviceNotFoundError(NotFoundError):
     """No device of that name is registered."""
@@ -257,7 +250,7 @@ class DeviceService:
             # Somebody began to use it just now.
             raise
         except StudioError as error:
-            note = f"What was installed on the device is still there: {error.message}. {_LATER}"
+            note = f"What was installed on the device is still there: {error.message}. {_left_there(row)}"
             logger.warning("uninstall_failed", extra={"device": name, "reason": error.message})
         device.close()
         self._forget(name)
@@ -366,3 +359,20 @@ def _look(
         return device.check(), None
     except DeviceError as error:
         return None, ProblemOut.of(error)
+
+
+def _left_there(row: DeviceRow) -> str:
+    """Say what to do by hand on a device that could not be asked when it was removed."""
+    known = row.check or {}
+    start = ""
+    if known.get("starts_by") == "systemd":
+        start = (
+            "end its service (`systemctl --user disable --now 'partition-studio-agent-*'`), delete its unit in "
+            "~/.config/systemd/user, and "
+        )
+    elif known.get("restarts_after_reboot"):
+        start = "take its line out of `crontab -e`, and "
+    return (
+        f"When it is back, {start}delete the folder ~/.local/share/partition-studio of that user; or add it again "
+        "and remove it then"
+    )

@@ -84,7 +84,7 @@ class DeviceLink:
                 return current
             else:
                 # Less than is left: hanging up takes its time as well.
-                left_s = max(until_s - time.monotonic() - HANG_UP_S, 0.1)
+                left_s = round(max(until_s - time.monotonic() - HANG_UP_S, 0.1), 1)
                 limits = SshTimeouts(connect_s=left_s, banner_s=left_s)
             made = self._connect(trusted_fingerprint, limits)
             with self._lock:
@@ -132,11 +132,15 @@ class DeviceLink:
             keys = self._files.host_keys.beside(hop.known_hosts)
             removed += keys.forget(hop.address)
             left += keys.known(hop.address)
+        self.drop()
+        return removed, left
+
+    def drop(self) -> None:
+        """End the connection; whoever needs one makes another, and is asked about a host key that is not known."""
         with self._lock:
             current, self._connection = self._connection, None
         if current is not None:
             current.close()
-        return removed, left
 
     def close(self) -> None:
         """End the connection for good."""
