@@ -75,7 +75,7 @@ class Calibration:
         """
         seen: list[tuple[float, Loaded]] = []
         with _Held(self._session, self._job):
-            self._job.step("looking for a source of watts", 0, round(len(levels) * seconds))
+            self._job.step("looking for a source of watts", 0, round(len(levels) * seconds), "seconds")
             if not _of_whole_device(self._load(0.0, LOOK_S, lambda _now: None)):
                 raise NoPowerSourceError(
                     f"{self._device} has no meter, and no sensor that covers the whole device", device=self._device
@@ -94,6 +94,7 @@ class Calibration:
                     utilisation=level if loaded.utilisation is None else min(max(loaded.utilisation, 0.0), 1.0),
                     power_w=power.power_w or 0.0,
                     source=f"{source[0]} ({source[1]})",
+                    assumed=loaded.utilisation is None,
                 )
             )
         return fit_power([PowerPoint(point.utilisation, point.power_w) for point in points]), points
@@ -107,7 +108,8 @@ class Calibration:
         total = round(count * seconds)
 
         def tell(now: float) -> None:
-            self._job.step(f"at {level:.0%} of its cores", min(round((number + now) * seconds), total), total)
+            done = min(round((number + now) * seconds), total)
+            self._job.step(f"at {level:.0%} of its cores", done, total, "seconds")
 
         return tell
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatAgo, formatBits, formatBytes, formatCount, formatDuration, formatFps } from "./format";
+import { formatAgo, formatBits, formatBytes, formatCount, formatDuration, formatFps, formatPercent } from "./format";
 
 const plain = (text: string) => text.replaceAll("\u202f", " ");
 
@@ -12,6 +12,9 @@ describe("numbers for people", () => {
   });
   it.each([[0.0032, "3.20 ms"], [0.085, "85.0 ms"], [0.85, "850 ms"], [4.14, "4.1 s"], [125, "2:05"]])("%d seconds", (seconds, text) => {
     expect(plain(formatDuration(seconds))).toBe(text);
+  });
+  it.each([[0, "0 %"], [0.0002, "<0.1 %"], [0.0034, "0.3 %"], [0.0096, "1 %"], [0.876, "88 %"]])("a share of %d: something is not nothing", (share, text) => {
+    expect(plain(formatPercent(share))).toBe(text);
   });
   it("frames per second", () => {
     expect([3.1, 42.25, 812.4].map(formatFps)).toEqual(["3.10", "42.3", "812"]);
