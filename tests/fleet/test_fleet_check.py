@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 from partition_studio.fleet.check.check import (
@@ -276,8 +277,11 @@ def test_nonsense_of_a_device_is_an_error_that_names_it(facts: str) -> None:
 
 def test_this_machine_is_seen_as_it_is(tmp_path: Path) -> None:
     check = check_device(LocalConnection(tmp_path), str(tmp_path / "not" / "yet"))
-    here = {found.version for found in check.facts.pythons}
-    assert sys.version_info[:3] in here
+    # The agent there is a process of the studio, by its Python and its packages.
+    assert check.python is not None
+    assert (check.python.path, check.python.version) == (sys.executable, sys.version_info[:3])
+    assert check.onnxruntime == onnxruntime.__version__
+    assert check.autostart is not None and "ends with it" in check.autostart.note
     assert check.facts.base == str(tmp_path / "not" / "yet")
     assert check.facts.disk_free_bytes
     assert not (tmp_path / "not").exists()

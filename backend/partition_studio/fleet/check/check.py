@@ -4,8 +4,10 @@
 """
 
 import logging
+import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Protocol, runtime_checkable
 
 from partition_studio.errors import DeviceError
@@ -35,6 +37,8 @@ from partition_studio.fleet.errors import (
     PythonTooOldError,
     UnsupportedPlatformError,
 )
+from partition_studio.fleet.install.autostart import Autostart
+from partition_studio.fleet.local import LocalConnection
 from partition_studio.fleet.text import decode_clean
 
 __all__ = [
@@ -111,7 +115,18 @@ def check_device(connection: DeviceConnection, base_dir: str = "") -> DeviceChec
                 "check_incomplete", extra={"device": connection.label, "part": key, "reason": said[f"{key}_failed"][-1]}
             )
     facts = parse_facts(said, connection.label, clock)
+    if isinstance(connection, LocalConnection):
+        return _of_studio(facts)
     return decide(replace(facts, has_sftp=connection.offers_sftp() if isinstance(connection, _OverSsh) else None))
+
+
+def _of_studio(facts: DeviceFacts) -> DeviceCheck:
+    """Judge the studio's own machine: the agent runs by the studio's Python and packages, and ends with the studio."""
+    python = PythonFound(sys.executable, sys.version_info[:3], "CPython", 64)
+    check = decide(replace(facts, pythons=(python,), has_release=True, autostart=None))
+    start = Autostart("none", False, "it is a process of the studio, and ends with it")
+    note = Reason("no_restart", "note", start.note, "The next deployment starts it.")
+    return replace(check, reasons=(*check.reasons, note), onnxruntime=version("onnxruntime"), autostart=start)
 
 
 def require_ready(check: DeviceCheck, label: str) -> None:
