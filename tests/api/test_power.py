@@ -180,11 +180,14 @@ def plug() -> Iterator[int]:
         server.server_close()
 
 
+@pytest.mark.alone
 def test_a_calibration_fits_the_watts_that_the_devices_own_meter_tells(device: RunningStudio, plug: int) -> None:
     power(device, meter=MeterIn(kind="shelly", host="127.0.0.1", port=plug))
-    job = calibrate(device, levels=[0, 1], seconds=4)
-    if job.problem is not None and job.problem.code == "power_fit":
-        pytest.skip(f"this machine has too much else to do to be idle: {job.problem.message}")
+    for _ in range(3):
+        job = calibrate(device, levels=[0, 1], seconds=4)
+        if job.problem is None or job.problem.code != "power_fit":
+            break
+        # Something else kept the machine busy while it was to be idle.
     assert job.state == "done", job.problem
     model = kept(device).model
     assert model is not None
