@@ -1,13 +1,16 @@
 """How a tensor becomes bytes on the wire, and bytes a tensor."""
 
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 
-from partition_agent.protocol import MAX_TENSOR_BYTES, TensorHeader, TensorSpec
+from partition_agent.protocol import MAX_TENSOR_BYTES, LinkCodec, TensorHeader, TensorSpec
 
 #: Codec names that `encode` and `decode` know.
-CODECS = ("raw",)
+CODECS = ("none",)
+
+#: How a tensor travels where nothing else was said.
+AS_IT_IS = LinkCodec()
 
 #: numpy kinds that have a fixed layout: bool, signed, unsigned, float, complex. Never object or text.
 _KINDS = frozenset("biufc")
@@ -40,12 +43,17 @@ def byte_size(spec: TensorSpec) -> int:
     return size
 
 
-def encode(array: "np.ndarray[Any, Any]", codec: str = "raw") -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Return the tensor's bytes: of the array itself where its layout allows, so it must not be changed afterwards."""
-    if codec not in CODECS:
-        raise CodecError(f"unknown codec {codec[:40]!r}")
+def encode(
+    array: "np.ndarray[Any, Any]", codec: LinkCodec = AS_IT_IS
+) -> "Tuple[str, np.ndarray[Any, np.dtype[np.uint8]]]":
+    """Return the codec that was used and the bytes that it made.
+
+    With `none` they are those of the array itself where its layout allows, so it must not be changed afterwards.
+    """
+    if codec.name not in CODECS:
+        raise CodecError(f"unknown codec {codec.name[:40]!r}")
     flat = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1)
-    return flat.view(np.uint8)
+    return "none", flat.view(np.uint8)
 
 
 def header_of(name: str, array: "np.ndarray[Any, Any]", codec: str, byte_length: int) -> TensorHeader:

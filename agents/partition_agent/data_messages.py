@@ -6,13 +6,25 @@ import msgspec
 
 
 class TensorHeader(msgspec.Struct, frozen=True, array_like=True):
-    """One tensor part of a frame. `codec` names how its bytes were encoded (`raw`: C order, little-endian)."""
+    """One tensor part of a frame. `codec` names how its bytes were encoded (`none`: C order, little-endian)."""
 
     name: str
     dtype: str
     shape: Tuple[int, ...]
     codec: str
     byte_length: int
+
+
+class FrameRoute(msgspec.Struct, frozen=True, array_like=True):
+    """The way of a frame through replicated stages, and its place among the frames; made once, by the source.
+
+    `previous` is the frame before it (-1: it is the first). For each group of replicas in turn, `replicas` names the
+    one that computes it, and `previous_there` the frame before it on the same replica (-1: none).
+    """
+
+    previous: int = -1
+    replicas: Tuple[int, ...] = ()
+    previous_there: Tuple[int, ...] = ()
 
 
 class OpenMessage(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -50,6 +62,7 @@ class FrameMessage(msgspec.Struct, frozen=True, array_like=True, tag=3):
     link: str
     frame: int
     tensors: Tuple[TensorHeader, ...]
+    route: FrameRoute = FrameRoute()
 
 
 class LostMessage(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -60,6 +73,7 @@ class LostMessage(msgspec.Struct, frozen=True, array_like=True, tag=4):
     link: str
     frame: int
     reason: str
+    route: FrameRoute = FrameRoute()
 
 
 DataMessage = Union[OpenMessage, CreditMessage, FrameMessage, LostMessage]

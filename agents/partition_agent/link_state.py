@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any, Deque, List, NamedTuple, Optional, Protocol, Tuple
 
 from partition_agent.codecs import byte_size
-from partition_agent.protocol import LinkSpec
+from partition_agent.protocol import FrameRoute, LinkSpec
 from partition_agent.wire import Tensors
 
 #: A producer without credit asks for it so often, until it has some: what is lost on the way must not stop it for good.
@@ -14,10 +14,10 @@ ASK_EVERY_S = 1.0
 class LinkHandler(Protocol):
     """What a peer does with what comes. Called by the data plane's thread; must return soon and never raise."""
 
-    def frame_arrived(self, link: str, frame: int, tensors: Tensors) -> None:
+    def frame_arrived(self, link: str, frame: int, route: FrameRoute, tensors: Tensors) -> None:
         """A frame came on a link that ends here."""
 
-    def loss_arrived(self, link: str, frame: int, reason: str) -> None:
+    def loss_arrived(self, link: str, frame: int, route: FrameRoute, reason: str) -> None:
         """A frame will not come on a link that ends here."""
 
     def credited(self, link: str, count: int, since: Optional[int]) -> None:
@@ -53,8 +53,8 @@ class LinkState:
         self.ask_again_s = 0.0
         #: What the producer had sent when it asked last; at the consumer.
         self.asked_at: Optional[int] = None
-        self.unacknowledged: Deque[int] = deque()
-        self.held: Deque[Tuple[int, List[Any]]] = deque()
+        self.unacknowledged: Deque[Tuple[int, FrameRoute]] = deque()
+        self.held: Deque[Tuple[int, FrameRoute, List[Any]]] = deque()
         self.frames = 0
         self.bytes = 0
         self.frame_bytes = sum(byte_size(tensor) for tensor in spec.tensors)

@@ -22,6 +22,7 @@ from partition_agent.protocol import (
     CreditMessage,
     DataMessage,
     FrameMessage,
+    FrameRoute,
     LinkSpec,
     LostMessage,
     OpenMessage,
@@ -131,16 +132,16 @@ class DataPlane:
         if failure:
             raise failure[0]
 
-    def send(self, link: str, frame: int, tensors: Tensors) -> None:
+    def send(self, link: str, frame: int, route: FrameRoute, tensors: Tensors) -> None:
         """Send a frame for which there is credit; its arrays must not be changed any more."""
         target = self._links[link]
-        parts = pack_frame(self._deployment, self._epoch, target.spec, frame, tensors)
-        self._post(lambda: self._send(target, frame, parts))
+        parts = pack_frame(self._deployment, self._epoch, target.spec, frame, route, tensors)
+        self._post(lambda: self._send(target, frame, route, parts))
 
-    def send_lost(self, link: str, frame: int, reason: str) -> None:
+    def send_lost(self, link: str, frame: int, route: FrameRoute, reason: str) -> None:
         """Tell the consumer that a frame will not come; takes a credit as a frame does."""
         target = self._links[link]
-        self._post(lambda: self._send(target, frame, [self._lost(target, frame, reason)]))
+        self._post(lambda: self._send(target, frame, route, [self._lost(target, frame, route, reason)]))
 
     def grant(self, link: str, count: int, *, reset: bool = False) -> None:
         """Allow the producer of a link more frames; with `reset` in answer to `link_opened`."""
@@ -283,11 +284,12 @@ class DataPlane:
             tensors = unpack_tensors(link.spec, message, [part.buffer for part in parts])
             link.frames += 1
             link.bytes += link.frame_bytes
-            self._handler.frame_arrived(link.spec.id, message.frame, tensors)
+            self._handler.frame_arrived(link.spec.id, message.frame, message.route, tensors)
         elif parts:
             raise WireError("wrong_tensors")
         elif isinstance(message, LostMessage):
-            self._handler.loss_arrived(link.spec.id, message.frame, message.reason[:MAX_REASON])
+            reason = message.reason[:MAX_REASON]
+            self._handler.loss_arrived(link.spec.id, message.frame, message.route, reason)
         elif isinstance(message, OpenMessage):
             link.asked_at = message.at
             self._handler.link_opened(link.spec.id)
@@ -420,29 +422,29 @@ class DataPlane:
                     yield link
 
     def _report_broken(self, link: LinkState) -> None:
-        for frame in link.unacknowledged:
-            self._transmit(link, [self._lost(link, frame, BROKEN)])
+        for frame, route in link.unacknowledged:
+            self._transmit(link, [self._lost(link, frame, route, BROKEN)])
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    def _lost(self, link: LinkState, frame: int, reason: str) -> bytes:
-        return pack(LostMessage(self._deployment, self._epoch, link.spec.id, frame, reason[:MAX_REASON]))
+    def _lost(self, link: LinkState, frame: int, route: FrameRoute, reason: str) -> bytes:
+        return pack(LostMessage(self._deployment, self._epoch, link.spec.id, frame, reason[:MAX_REASON], route))
 
-    def _send(self, link: LinkState, frame: int, parts: List[Any]) -> None:
+    def _send(self, link: LinkState, frame: int, route: FrameRoute, parts: List[Any]) -> None:
         if link.held or not self._transmit(link, parts):
             # Its credit bounds what is held: the window of the link.
-            link.held.append((frame, parts))
+            link.held.append((frame, route, parts))
             return
         link.sent += 1
-        link.unacknowledged.append(frame)
+        link.unacknowledged.append((frame, route))
         if len(parts) > 1:
             link.frames += 1
             link.bytes += link.frame_bytes
 
     def _flush(self, link: LinkState) -> None:
         held, link.held = link.held, deque()
-        for frame, parts in held:
-            self._send(link, frame, parts)
+        for frame, route, parts in held:
+            self._send(link, frame, route, parts)
 
     def _transmit(self, link: LinkState, parts: List[Any]) -> bool:
         """Send to the other end of a link; return whether that could be done now.

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Deque, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from partition_agent.protocol import LinkSpec, StageSpec
+from partition_agent.protocol import FrameRoute, LinkSpec, StageSpec
 from partition_agent.wire import Tensors
 
 
@@ -31,6 +31,7 @@ class Send:
 
     link: str
     frame: int
+    route: FrameRoute
     tensors: Tensors
 
 
@@ -40,6 +41,7 @@ class SendLost:
 
     link: str
     frame: int
+    route: FrameRoute
     reason: str
 
 
@@ -78,6 +80,7 @@ class _Slot:
     """What has come of one frame at one stage; `arrivals` holds each link's place in the order of arrival."""
 
     frame: int
+    route: FrameRoute
     arrivals: Dict[str, int] = field(default_factory=dict)
     tensors: Dict[str, Tensors] = field(default_factory=dict)
     lost: Optional[str] = None
@@ -149,23 +152,25 @@ class Pipeline:
                 stage.inputs.append(link)
                 if out is not None:
                     out.consumer, out.limit = link, spec.window
-        self._running: Optional[Tuple[_Stage, int]] = None
+        self._running: Optional[Tuple[_Stage, int, FrameRoute]] = None
         self._arrivals = 0
         self._births: OrderedDict[int, int] = OrderedDict()
         self._kept_births = 64 + 4 * sum(link.window for link in links)
 
     # --- events ------------------------------------------------------------------------------------------------------
 
-    def frame_arrived(self, link: str, frame: int, tensors: Tensors, now_s: float) -> List[Instruction]:
+    def frame_arrived(
+        self, link: str, frame: int, route: FrameRoute, tensors: Tensors, now_s: float
+    ) -> List[Instruction]:
         """A frame came from another device."""
         out: List[Instruction] = []
-        self._put(self._in[link], frame, tensors, None, now_s, out)
+        self._put(self._in[link], frame, route, tensors, None, now_s, out)
         return self._advance(out, now_s)
 
-    def loss_arrived(self, link: str, frame: int, reason: str, now_s: float) -> List[Instruction]:
+    def loss_arrived(self, link: str, frame: int, route: FrameRoute, reason: str, now_s: float) -> List[Instruction]:
         """Another device says that a frame will not come on this link."""
         out: List[Instruction] = []
-        self._put(self._in[link], frame, None, reason, now_s, out)
+        self._put(self._in[link], frame, route, None, reason, now_s, out)
         return self._advance(out, now_s)
 
     def credited(self, link: str, count: int, now_s: float, since: Optional[int] = None) -> List[Instruction]:
@@ -177,22 +182,22 @@ class Pipeline:
 
     def stage_done(self, outputs: Tensors, compute_s: float, now_s: float) -> List[Instruction]:
         """The stage that was to run did."""
-        stage, frame = self._take_running()
+        stage, frame, route = self._take_running()
         stage.totals.frames += 1
         stage.totals.compute_s += compute_s
         out: List[Instruction] = []
         for link in stage.outputs:
             tensors = {spec.name: outputs[spec.name] for spec in link.spec.tensors}
-            self._emit(link, frame, tensors, None, now_s, out)
+            self._emit(link, frame, route, tensors, None, now_s, out)
         return self._advance(out, now_s)
 
     def stage_failed(self, reason: str, now_s: float) -> List[Instruction]:
         """The stage that was to run could not: its frame is lost."""
-        stage, frame = self._take_running()
+        stage, frame, route = self._take_running()
         stage.totals.lost += 1
         out: List[Instruction] = []
         for link in stage.outputs:
-            self._emit(link, frame, None, reason, now_s, out)
+            self._emit(link, frame, route, None, reason, now_s, out)
         return self._advance(out, now_s)
 
     # --- questions ---------------------------------------------------------------------------------------------------
@@ -216,6 +221,7 @@ class Pipeline:
         self,
         link: _InLink,
         frame: int,
+        route: FrameRoute,
         tensors: Optional[Tensors],
         reason: Optional[str],
         now_s: float,
@@ -239,7 +245,7 @@ class Pipeline:
         link.queued += 1
         self._arrivals += 1
         self._remember_birth(frame)
-        slot = link.stage.waiting.setdefault(frame, _Slot(frame))
+        slot = link.stage.waiting.setdefault(frame, _Slot(frame, route))
         slot.arrivals[link.spec.id] = self._arrivals
         if reason is not None:
             slot.lose(reason)
@@ -301,15 +307,15 @@ class Pipeline:
         for target in stage.outputs:
             target.fired += 1
         if slot.lost is None:
-            self._running = (stage, slot.frame)
+            self._running = (stage, slot.frame, slot.route)
             inputs = {name: array for tensors in slot.tensors.values() for name, array in tensors.items()}
             out.append(Run(stage.spec.name, slot.frame, inputs))
             return
         stage.totals.lost += 1
         for target in stage.outputs:
-            self._emit(target, slot.frame, None, slot.lost, now_s, out)
+            self._emit(target, slot.frame, slot.route, None, slot.lost, now_s, out)
 
-    def _take_running(self) -> Tuple[_Stage, int]:
+    def _take_running(self) -> Tuple[_Stage, int, FrameRoute]:
         if self._running is None:
             raise AssertionError("no stage was to run")
         running, self._running = self._running, None
@@ -319,17 +325,18 @@ class Pipeline:
         self,
         link: _OutLink,
         frame: int,
+        route: FrameRoute,
         tensors: Optional[Tensors],
         reason: Optional[str],
         now_s: float,
         out: List[Instruction],
     ) -> None:
         if link.consumer is not None:
-            self._put(link.consumer, frame, tensors, reason, now_s, out)
+            self._put(link.consumer, frame, route, tensors, reason, now_s, out)
         elif reason is not None:
-            out.append(SendLost(link.spec.id, frame, reason))
+            out.append(SendLost(link.spec.id, frame, route, reason))
         elif tensors is not None:
-            out.append(Send(link.spec.id, frame, tensors))
+            out.append(Send(link.spec.id, frame, route, tensors))
 
     @staticmethod
     def _grant(link: _InLink, out: List[Instruction]) -> None:

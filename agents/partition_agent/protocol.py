@@ -20,6 +20,7 @@ import msgspec
 from partition_agent.data_messages import CreditMessage as CreditMessage
 from partition_agent.data_messages import DataMessage as DataMessage
 from partition_agent.data_messages import FrameMessage as FrameMessage
+from partition_agent.data_messages import FrameRoute as FrameRoute
 from partition_agent.data_messages import LostMessage as LostMessage
 from partition_agent.data_messages import OpenMessage as OpenMessage
 from partition_agent.data_messages import TensorHeader as TensorHeader
@@ -30,10 +31,10 @@ from partition_agent.samples import StageSample as StageSample
 from partition_agent.samples import Telemetry as Telemetry
 from partition_agent.samples import ThermalSample as ThermalSample
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 #: First bytes of part 0 of every data message. The digit is the data format's version.
-MAGIC = b"PSD1"
+MAGIC = b"PSD2"
 
 #: Name of the studio among the peers of a deployment: the source of frames and the sink of results.
 STUDIO_PEER = "studio"
@@ -65,7 +66,11 @@ class StageSpec(msgspec.Struct, frozen=True):
 
     `digest` is the SHA-256 (hex) of the sub-model's file, which lies in the agent's model folder as `<digest>.onnx`.
     `threads` is the number of intra-op threads; 0 lets the agent use its usable cores. `cores` are those that it
-    computes on; empty leaves that to the device.
+    computes on; empty leaves that to the device. `providers` are ONNX Runtime's names of execution providers by
+    preference (empty: the processor); what is not there is told of in `Prepared`. Stages of one `lane` (a resource of
+    the device; "" is the device as a whole) take turns, those of different lanes compute at once. `max_batch` is the
+    most frames that may be computed in one go: where it is above 1, the first extent of every input and output of the
+    sub-model is free. `replica` is (group, index) where the stage is one of several that share the frames.
     """
 
     name: str
@@ -74,6 +79,22 @@ class StageSpec(msgspec.Struct, frozen=True):
     outputs: Tuple[TensorSpec, ...]
     threads: int = 0
     cores: Tuple[int, ...] = ()
+    providers: Tuple[str, ...] = ()
+    lane: str = ""
+    max_batch: int = 1
+    replica: Optional[Tuple[int, int]] = None
+
+
+class LinkCodec(msgspec.Struct, frozen=True):
+    """How a tensor travels on a link: the name of a codec (see `codecs`), and the bounds of those that clip.
+
+    `high` None: the largest value of each frame. A tensor that the codec cannot hold travels without loss; its header
+    says how.
+    """
+
+    name: str = "none"
+    low: float = 0.0
+    high: Optional[float] = None
 
 
 class LinkSpec(msgspec.Struct, frozen=True):
@@ -82,6 +103,8 @@ class LinkSpec(msgspec.Struct, frozen=True):
     `producer` and `consumer` are stage names, or `SOURCE` and `SINK`, which are on the peer `STUDIO_PEER`.
     `window` is the number of frames that may be sent and not yet begun by the consumer; at least the number of stages
     on the longest way from producer to consumer plus one, so that a branch that is short does not stall a long one.
+    `codecs` has one for each of `tensors`, or is empty: none. `routes` names (group, replica) for each end that is one
+    of several replicas: only frames whose route says so pass here.
     """
 
     id: str
@@ -91,6 +114,8 @@ class LinkSpec(msgspec.Struct, frozen=True):
     consumer_device: str
     tensors: Tuple[TensorSpec, ...]
     window: int = 2
+    codecs: Tuple[LinkCodec, ...] = ()
+    routes: Tuple[Tuple[int, int], ...] = ()
 
 
 class PeerAddress(msgspec.Struct, frozen=True):
@@ -245,7 +270,8 @@ class CancelJob(msgspec.Struct, frozen=True, tag="cancel_job"):
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     """Verify and load the stages of one deployment, open its data socket on `bind_host`. Answered with `Prepared`.
 
-    An older epoch of the same deployment goes on until `End` names it. `Progress` events tell each step.
+    An older epoch of the same deployment goes on until `End` names it. `Progress` events tell each step. `plaintext`:
+    neither encryption nor keys on the links, which is for measuring what they cost and for nothing else.
     """
 
     deployment: str
@@ -254,6 +280,14 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     bind_host: str
     stages: Tuple[StageSpec, ...]
     links: Tuple[LinkSpec, ...]
+    plaintext: bool = False
+
+
+class Reach(msgspec.Struct, frozen=True, tag="reach"):
+    """Ask which of these peers' data sockets the device can connect to. Answered with `Reached`."""
+
+    peers: Tuple[PeerAddress, ...]
+    timeout_s: float = 3.0
 
 
 class Connect(msgspec.Struct, frozen=True, tag="connect"):
@@ -288,6 +322,7 @@ Request = Union[
     Hello,
     Configure,
     Prepare,
+    Reach,
     Connect,
     End,
     Shutdown,
@@ -345,11 +380,24 @@ class AgentInfo(msgspec.Struct, frozen=True, tag="agent_info"):
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
-    """The stages are loaded and warm; the data socket listens."""
+    """The stages are loaded and warm; the data socket listens.
+
+    By stage: `load_s`, the execution provider that it really runs on, and how many frames it takes in one go, as was
+    measured. `notes` are sentences for the person, such as that a provider is not there and what is used instead.
+    """
 
     data_port: int
     public_key: str
     load_s: Dict[str, float]
+    providers: Dict[str, str] = {}
+    batches: Dict[str, int] = {}
+    notes: Tuple[str, ...] = ()
+
+
+class Reached(msgspec.Struct, frozen=True, tag="reached"):
+    """The peers that cannot be connected to, and why."""
+
+    unreachable: Dict[str, str]
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -377,6 +425,14 @@ class LayerTime(msgspec.Struct, frozen=True):
     runs: int
     weight_bytes: int
     output_bytes: int
+
+
+class CodecFigures(msgspec.Struct, frozen=True):
+    """How fast the device encodes and decodes, in bytes of the tensor as it is in memory; on one core."""
+
+    codec: str
+    encode_bytes_per_s: float
+    decode_bytes_per_s: float
 
 
 class PowerOfRun(msgspec.Struct, frozen=True):
@@ -416,6 +472,7 @@ class Profiled(msgspec.Struct, frozen=True, tag="profiled"):
     temperature_c: Optional[float]
     throttled: Tuple[str, ...]
     warnings: Tuple[str, ...] = ()
+    codecs: Tuple[CodecFigures, ...] = ()
 
 
 class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
@@ -458,6 +515,7 @@ class LinkMeasured(msgspec.Struct, frozen=True, tag="link_measured"):
 Result = Union[
     AgentInfo,
     Prepared,
+    Reached,
     Done,
     Failed,
     "HistoryChunk",

@@ -7,7 +7,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from partition_agent.links import DataPlane
 from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost
-from partition_agent.protocol import Connect, Fault, LinkSample, Prepare, StageSample
+from partition_agent.protocol import Connect, Fault, FrameRoute, LinkSample, Prepare, StageSample
 from partition_agent.stages import Stage
 from partition_agent.wire import Tensors
 
@@ -70,15 +70,15 @@ class Runner:
 
     # --- what the data plane tells (LinkHandler) ---------------------------------------------------------------------
 
-    def frame_arrived(self, link: str, frame: int, tensors: Tensors) -> None:
+    def frame_arrived(self, link: str, frame: int, route: FrameRoute, tensors: Tensors) -> None:
         """A frame came."""
         with self._change:
-            self._carry_out(self._pipeline.frame_arrived(link, frame, tensors, time.monotonic()))
+            self._carry_out(self._pipeline.frame_arrived(link, frame, route, tensors, time.monotonic()))
 
-    def loss_arrived(self, link: str, frame: int, reason: str) -> None:
+    def loss_arrived(self, link: str, frame: int, route: FrameRoute, reason: str) -> None:
         """A frame will not come."""
         with self._change:
-            self._carry_out(self._pipeline.loss_arrived(link, frame, reason, time.monotonic()))
+            self._carry_out(self._pipeline.loss_arrived(link, frame, route, reason, time.monotonic()))
 
     def credited(self, link: str, count: int, since: Optional[int]) -> None:
         """A consumer allows more."""
@@ -96,9 +96,9 @@ class Runner:
         """Do what the pipeline said; called under the lock, so that links keep the order of frames."""
         for order in instructions:
             if isinstance(order, Send):
-                self._plane.send(order.link, order.frame, order.tensors)
+                self._plane.send(order.link, order.frame, order.route, order.tensors)
             elif isinstance(order, SendLost):
-                self._plane.send_lost(order.link, order.frame, order.reason)
+                self._plane.send_lost(order.link, order.frame, order.route, order.reason)
             elif isinstance(order, Grant):
                 self._plane.grant(order.link, order.count)
             elif isinstance(order, Refuse):

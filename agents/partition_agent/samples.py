@@ -68,7 +68,8 @@ class StageSample(msgspec.Struct, frozen=True):
     `activation_bytes` (the largest set of activations alive at once, by the shapes and the order of the graph as it is
     written: a runtime that fuses layers needs less), `arena_bytes` (by how much more the process's anonymous memory was
     after loading and the first run than before: packed weights, the arena's slack, threads; at least 0). None: not
-    known; for the arena also where another stage was loaded meanwhile.
+    known; for the arena also where another stage was loaded meanwhile. `provider` is what it runs on; `batch` how many
+    frames it takes in one go at most.
     """
 
     deployment: str
@@ -82,10 +83,17 @@ class StageSample(msgspec.Struct, frozen=True):
     weight_bytes: int = 0
     activation_bytes: Optional[int] = None
     arena_bytes: Optional[int] = None
+    provider: str = ""
+    batch: int = 1
 
 
 class LinkSample(msgspec.Struct, frozen=True):
-    """Running totals of one link at this end of it. Bytes are those of tensors, before encryption."""
+    """Running totals of one link at this end of it, and its state now.
+
+    `bytes_` are those of tensors as they are in memory, `wire_bytes_` those that a codec made of them, both before
+    encryption. `encode_s` and `decode_s` are the seconds that the codecs took. `in_flight` frames were sent and are
+    not begun by the consumer yet; `stalled_s` is how long nothing has moved although something was under way.
+    """
 
     deployment: str
     epoch: int
@@ -94,6 +102,14 @@ class LinkSample(msgspec.Struct, frozen=True):
     bytes_sent: int
     frames_received: int
     bytes_received: int
+    wire_bytes_sent: int = 0
+    wire_bytes_received: int = 0
+    encode_s: float = 0.0
+    decode_s: float = 0.0
+    connected: bool = True
+    reconnects: int = 0
+    in_flight: int = 0
+    stalled_s: float = 0.0
 
 
 class Telemetry(msgspec.Struct, frozen=True, tag="telemetry"):

@@ -169,7 +169,7 @@ class DoorRole:
             if outputs is None:
                 self._stream.write(dict(message, event="lost", reason=lost))
             else:
-                parts = [] if quiet else [encode(outputs[spec.name]) for spec in self._outputs]
+                parts = [] if quiet else [encode(outputs[spec.name])[1] for spec in self._outputs]
                 self._stream.write(dict(message, event="result"), parts)
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from partition_agent.links import DataPlane
-from partition_agent.protocol import STUDIO_PEER, LinkSpec, PeerAddress
+from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress
 from partition_agent.wire import Tensors
 
 #: `(frame, latency_s, outputs, lost)`: outputs by name, or None and why the frame was lost.
@@ -80,11 +80,11 @@ class Door:
 
     # --- what the data plane tells (LinkHandler) ---------------------------------------------------------------------
 
-    def frame_arrived(self, link: str, frame: int, tensors: Tensors) -> None:
+    def frame_arrived(self, link: str, frame: int, route: FrameRoute, tensors: Tensors) -> None:
         """A part of a frame's result came."""
         self._arrived(link, frame, tensors, "")
 
-    def loss_arrived(self, link: str, frame: int, reason: str) -> None:
+    def loss_arrived(self, link: str, frame: int, route: FrameRoute, reason: str) -> None:
         """A part of a frame's result will not come."""
         self._arrived(link, frame, None, reason)
 
@@ -124,7 +124,10 @@ class Door:
                 for source in self._sources.values():
                     source.fired += 1
                     self._plane.send(
-                        source.spec.id, frame, {spec.name: inputs[spec.name] for spec in source.spec.tensors}
+                        source.spec.id,
+                        frame,
+                        FrameRoute(frame - 1),
+                        {spec.name: inputs[spec.name] for spec in source.spec.tensors},
                     )
 
     def _has_credit(self) -> bool:

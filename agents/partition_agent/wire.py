@@ -5,8 +5,8 @@ from typing import Any, Dict, List, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from partition_agent.codecs import CodecError, decode, encode, header_of
-from partition_agent.protocol import MAGIC, MAX_HEADER_BYTES, DataMessage, FrameMessage, LinkSpec
+from partition_agent.codecs import AS_IT_IS, CodecError, decode, encode, header_of
+from partition_agent.protocol import MAGIC, MAX_HEADER_BYTES, DataMessage, FrameMessage, FrameRoute, LinkSpec
 
 Tensors = Mapping[str, "np.ndarray[Any, Any]"]
 
@@ -43,15 +43,17 @@ def unpack(part: Any) -> DataMessage:
         raise WireError("bad_header") from None
 
 
-def pack_frame(deployment: str, epoch: int, link: LinkSpec, frame: int, tensors: Tensors) -> List[Any]:
-    """Return the parts of a frame: its header, then each tensor's bytes, not copied."""
+def pack_frame(
+    deployment: str, epoch: int, link: LinkSpec, frame: int, route: FrameRoute, tensors: Tensors
+) -> List[Any]:
+    """Return the parts of a frame: its header, then each tensor's bytes, not copied where they travel as they are."""
     headers, parts = [], []
-    for spec in link.tensors:
+    for position, spec in enumerate(link.tensors):
         array = tensors[spec.name]
-        data = encode(array)
-        headers.append(header_of(spec.name, array, "raw", data.nbytes))
+        codec, data = encode(array, link.codecs[position] if link.codecs else AS_IT_IS)
+        headers.append(header_of(spec.name, array, codec, data.nbytes))
         parts.append(data)
-    return [pack(FrameMessage(deployment, epoch, link.id, frame, tuple(headers))), *parts]
+    return [pack(FrameMessage(deployment, epoch, link.id, frame, tuple(headers), route)), *parts]
 
 
 def unpack_tensors(link: LinkSpec, message: FrameMessage, parts: Sequence[Any]) -> Dict[str, "np.ndarray[Any, Any]"]:

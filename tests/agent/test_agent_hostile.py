@@ -93,7 +93,7 @@ def test_a_key_that_is_not_admitted_gets_nothing_before_and_after_connect(rig: R
 
 
 def headers(
-    *, name: str = "x", dtype: str = "float32", shape: Sequence[int] = SHAPE, codec: str = "raw", length: int = 1024
+    *, name: str = "x", dtype: str = "float32", shape: Sequence[int] = SHAPE, codec: str = "none", length: int = 1024
 ) -> tuple[TensorHeader, ...]:
     return (TensorHeader(name, dtype, tuple(shape), codec, length),)
 

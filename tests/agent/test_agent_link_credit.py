@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from partition_agent.link_state import ASK_EVERY_S, LinkState
 from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
-from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, LinkSpec, StageSpec, TensorSpec
+from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec, TensorSpec
 
 X, A, B = (TensorSpec(name, "float32", (1,)) for name in "xab")
 ONE = np.zeros(1, np.float32)
@@ -48,7 +48,7 @@ class TwoDevices:
                 self.computing["a"] = order.frame
             elif isinstance(order, Send):
                 self.state.sent += 1
-                self.state.unacknowledged.append(order.frame)
+                self.state.unacknowledged.append((order.frame, order.route))
                 self.forward.append(("frame", order.frame))
 
     def _at_consumer(self, instructions: list[Instruction]) -> None:
@@ -70,7 +70,7 @@ class TwoDevices:
     def feed(self) -> None:
         if self.producer.room("x"):
             self.fed += 1
-            self._at_producer(self.producer.frame_arrived("x", self.fed, {"x": ONE}, 0.0))
+            self._at_producer(self.producer.frame_arrived("x", self.fed, FrameRoute(), {"x": ONE}, 0.0))
 
     def compute(self, stage: str) -> None:
         if self.computing.pop(stage, None) is None:
@@ -90,7 +90,7 @@ class TwoDevices:
         if what == "open":
             self._answer(self.consumer.room("a>b"), number)
         else:
-            self._at_consumer(self.consumer.frame_arrived("a>b", number, {"a": ONE}, 0.0))
+            self._at_consumer(self.consumer.frame_arrived("a>b", number, FrameRoute(), {"a": ONE}, 0.0))
         assert self.consumer.queued("a>b") <= self.window, "more was sent than there was credit for"
 
     def answer(self) -> None:

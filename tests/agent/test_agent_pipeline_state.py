@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost, check_manifest
-from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, LinkSpec, StageSpec, TensorSpec
+from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec, TensorSpec
+
+ROUTE = FrameRoute()
 
 
 def spec(name: str) -> TensorSpec:
@@ -43,8 +45,8 @@ TO_SINK = LinkSpec("j>sink", "j", SINK, "d", STUDIO_PEER, (spec("j"),), 2)
 
 def test_a_stage_begins_when_every_input_is_there_and_there_is_room() -> None:
     pipeline = joining()
-    assert pipeline.frame_arrived("a>j", 1, tensor("a"), 0.0) == []
-    assert pipeline.frame_arrived("b>j", 1, tensor("b"), 0.0) == []
+    assert pipeline.frame_arrived("a>j", 1, ROUTE, tensor("a"), 0.0) == []
+    assert pipeline.frame_arrived("b>j", 1, ROUTE, tensor("b"), 0.0) == []
     begun = pipeline.credited("j>sink", 2, 0.0, since=0)
     assert kinds(begun) == ["Grant", "Grant", "Run"]
     assert isinstance(begun[2], Run) and set(begun[2].inputs) == {"a", "b"}
@@ -55,28 +57,28 @@ def test_a_stage_that_fails_reports_its_frame_lost_and_goes_on() -> None:
     pipeline = joining()
     pipeline.credited("j>sink", 2, 0.0, since=0)
     for frame in (1, 2):
-        pipeline.frame_arrived("a>j", frame, tensor("a"), 0.0)
-        pipeline.frame_arrived("b>j", frame, tensor("b"), 0.0)
+        pipeline.frame_arrived("a>j", frame, ROUTE, tensor("a"), 0.0)
+        pipeline.frame_arrived("b>j", frame, ROUTE, tensor("b"), 0.0)
     after = pipeline.stage_failed("broken", 1.0)
-    assert after[0] == SendLost("j>sink", 1, "broken")
+    assert after[0] == SendLost("j>sink", 1, ROUTE, "broken")
     assert kinds(after[1:]) == ["Grant", "Grant", "Run"]
 
 
 def test_a_loss_on_one_input_is_passed_on_and_the_other_input_dropped() -> None:
     pipeline = joining()
     pipeline.credited("j>sink", 2, 0.0, since=0)
-    assert pipeline.loss_arrived("a>j", 1, "gone", 0.0) == []
-    out = pipeline.frame_arrived("b>j", 1, tensor("b"), 0.0)
-    assert out == [Grant("a>j", 1), Grant("b>j", 1), SendLost("j>sink", 1, "gone")]
+    assert pipeline.loss_arrived("a>j", 1, ROUTE, "gone", 0.0) == []
+    out = pipeline.frame_arrived("b>j", 1, ROUTE, tensor("b"), 0.0)
+    assert out == [Grant("a>j", 1), Grant("b>j", 1), SendLost("j>sink", 1, ROUTE, "gone")]
 
 
 def test_a_loss_does_not_overtake_the_frame_that_is_computed() -> None:
     pipeline = joining()
     pipeline.credited("j>sink", 2, 0.0, since=0)
-    pipeline.frame_arrived("a>j", 1, tensor("a"), 0.0)
-    pipeline.frame_arrived("b>j", 1, tensor("b"), 0.0)
-    pipeline.loss_arrived("a>j", 2, "gone", 0.0)
-    assert pipeline.loss_arrived("b>j", 2, "gone", 0.0) == []
+    pipeline.frame_arrived("a>j", 1, ROUTE, tensor("a"), 0.0)
+    pipeline.frame_arrived("b>j", 1, ROUTE, tensor("b"), 0.0)
+    pipeline.loss_arrived("a>j", 2, ROUTE, "gone", 0.0)
+    assert pipeline.loss_arrived("b>j", 2, ROUTE, "gone", 0.0) == []
     after = pipeline.stage_done(tensor("j"), 0.1, 1.0)
     assert kinds(after) == ["Send", "Grant", "Grant", "SendLost"]
 
@@ -84,26 +86,26 @@ def test_a_loss_does_not_overtake_the_frame_that_is_computed() -> None:
 def test_a_frame_that_was_overtaken_on_a_link_is_lost_before_the_next_goes_on() -> None:
     pipeline = joining()
     pipeline.credited("j>sink", 2, 0.0, since=0)
-    pipeline.frame_arrived("a>j", 1, tensor("a"), 0.0)
-    pipeline.frame_arrived("a>j", 2, tensor("a"), 0.0)
-    out = pipeline.frame_arrived("b>j", 2, tensor("b"), 0.0)
+    pipeline.frame_arrived("a>j", 1, ROUTE, tensor("a"), 0.0)
+    pipeline.frame_arrived("a>j", 2, ROUTE, tensor("a"), 0.0)
+    out = pipeline.frame_arrived("b>j", 2, ROUTE, tensor("b"), 0.0)
     assert kinds(out) == ["Grant", "SendLost", "Grant", "Grant", "Run"]
     assert isinstance(out[1], SendLost) and out[1].frame == 1
     # What comes after all gives its place back, and is not passed on.
-    assert pipeline.frame_arrived("b>j", 1, tensor("b"), 0.0) == [Grant("b>j", 1), Refuse("b>j", 1, "too_late")]
+    assert pipeline.frame_arrived("b>j", 1, ROUTE, tensor("b"), 0.0) == [Grant("b>j", 1), Refuse("b>j", 1, "too_late")]
 
 
 def test_a_frame_that_comes_twice_is_refused_and_a_loss_of_what_came_is_nothing() -> None:
     pipeline = joining()
-    pipeline.frame_arrived("a>j", 1, tensor("a"), 0.0)
-    assert pipeline.frame_arrived("a>j", 1, tensor("a"), 0.0) == [Refuse("a>j", 1, "duplicate")]
-    assert pipeline.loss_arrived("a>j", 1, "broken", 0.0) == []
+    pipeline.frame_arrived("a>j", 1, ROUTE, tensor("a"), 0.0)
+    assert pipeline.frame_arrived("a>j", 1, ROUTE, tensor("a"), 0.0) == [Refuse("a>j", 1, "duplicate")]
+    assert pipeline.loss_arrived("a>j", 1, ROUTE, "broken", 0.0) == []
     assert pipeline.queued("a>j") == 1
 
 
 def test_who_sends_without_credit_is_refused() -> None:
     pipeline = joining()
-    refused = [r for frame in range(10) for r in pipeline.frame_arrived("a>j", frame, tensor("a"), 0.0)]
+    refused = [r for frame in range(10) for r in pipeline.frame_arrived("a>j", frame, ROUTE, tensor("a"), 0.0)]
     assert refused and all(isinstance(r, Refuse) and r.reason == "over_window" for r in refused)
     assert pipeline.queued("a>j") <= 4
     assert pipeline.room("a>j") == 0
@@ -115,12 +117,12 @@ def test_no_consumer_can_grant_more_than_its_window() -> None:
         pipeline.credited("j>sink", 2, 0.0)
     sent = 0
     for frame in range(2):
-        pipeline.frame_arrived("a>j", frame, tensor("a"), 0.0)
-        pipeline.frame_arrived("b>j", frame, tensor("b"), 0.0)
+        pipeline.frame_arrived("a>j", frame, ROUTE, tensor("a"), 0.0)
+        pipeline.frame_arrived("b>j", frame, ROUTE, tensor("b"), 0.0)
         sent += kinds(pipeline.stage_done(tensor("j"), 0.1, 1.0)).count("Send")
     assert sent == 2
-    pipeline.frame_arrived("a>j", 7, tensor("a"), 0.0)
-    assert pipeline.frame_arrived("b>j", 7, tensor("b"), 0.0) == []
+    pipeline.frame_arrived("a>j", 7, ROUTE, tensor("a"), 0.0)
+    assert pipeline.frame_arrived("b>j", 7, ROUTE, tensor("b"), 0.0) == []
 
 
 def test_what_is_wrong_with_a_manifest_is_said() -> None:
@@ -221,7 +223,7 @@ class World:
     def submit(self, frame: int) -> None:
         for name in self.sent:
             self.sent[name] += 1
-            source: Instruction = Send(name, frame, tensor("x", float(frame)))
+            source: Instruction = Send(name, frame, ROUTE, tensor("x", float(frame)))
             self.channels.setdefault((STUDIO_PEER, self.by_id[name].consumer_device), deque()).append(source)
 
     def deliver(self, channel: tuple[str, str]) -> None:
@@ -237,9 +239,9 @@ class World:
             return
         pipeline = self.pipelines[device]
         if isinstance(order, Send):
-            self.take(device, pipeline.frame_arrived(order.link, order.frame, order.tensors, 0.0))
+            self.take(device, pipeline.frame_arrived(order.link, order.frame, ROUTE, order.tensors, 0.0))
         elif isinstance(order, SendLost):
-            self.take(device, pipeline.loss_arrived(order.link, order.frame, order.reason, 0.0))
+            self.take(device, pipeline.loss_arrived(order.link, order.frame, ROUTE, order.reason, 0.0))
         else:
             self.take(device, pipeline.credited(order.link, order.count, 0.0))
         for name, k in self.by_id.items():

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partition_agent.links import DataPlane
-from partition_agent.protocol import STUDIO_PEER, LinkSpec, PeerAddress, TensorSpec
+from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress, TensorSpec
 from partition_agent.sockets import SocketError
 from partition_studio.errors import DeploymentError, FrameInputError
 
@@ -163,7 +163,12 @@ class FrontDoor:
             self._submitted += 1
             for source in self._sources.values():
                 source.fired += 1
-                self._plane.send(source.spec.id, frame, {spec.name: arrays[spec.name] for spec in source.spec.tensors})
+                self._plane.send(
+                    source.spec.id,
+                    frame,
+                    FrameRoute(frame - 1),
+                    {spec.name: arrays[spec.name] for spec in source.spec.tensors},
+                )
         return future
 
     def stats(self) -> FrontDoorStats:
@@ -213,11 +218,11 @@ class FrontDoor:
 
     # --- what the data plane tells (LinkHandler) ----------------------------------------------------------------------
 
-    def frame_arrived(self, link: str, frame: int, tensors: Tensors) -> None:
+    def frame_arrived(self, link: str, frame: int, route: FrameRoute, tensors: Tensors) -> None:
         """A part of a frame's result came."""
         self._arrived(link, frame, tensors, "")
 
-    def loss_arrived(self, link: str, frame: int, reason: str) -> None:
+    def loss_arrived(self, link: str, frame: int, route: FrameRoute, reason: str) -> None:
         """A part of a frame's result will not come."""
         self._arrived(link, frame, None, reason)
 

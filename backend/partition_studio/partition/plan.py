@@ -134,6 +134,42 @@ class Resource(Document):
     """Numbers of its processor cores. A stage there computes with as many threads; all of the device's when empty."""
     processor: Literal["cpu", "gpu", ""] = ""
     """What is meant to compute; "" leaves it open."""
+    provider: Literal["cpu", "xnnpack", "acl", "openvino", "cuda", "tensorrt", ""] = ""
+    """ONNX Runtime's execution provider; "" takes what fits `processor`. What is not there is told at deployment."""
+
+
+class ReplicaGroup(Document):
+    """A name for several places that share the frames of the layers put there, each by its measured speed."""
+
+    places: list[DeviceName] = Field(min_length=2, max_length=64)
+    """Devices or resources, each once."""
+
+
+CodecName = Literal[
+    "none", "lz4", "zstd", "rle", "fp16", "fp16+lz4", "fp16+zstd", "int8", "int8+lz4", "int8+zstd",
+    "clip2+rle", "clip4+rle", "clip8+rle",
+]  # fmt: skip
+"""How a tensor travels, see the agent's `codecs`; the first four without loss."""
+
+
+class CodecChoice(Document):
+    """How tensors travel from one place to another; of several entries that fit a tensor, the last one counts."""
+
+    producer: str = Field(default="*", max_length=200)
+    """A device, resource or replica group; `studio` for the network's inputs; `*` for any."""
+    consumer: str = Field(default="*", max_length=200)
+    """The same; `studio` for the network's outputs."""
+    tensors: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=10_000)
+    """Only these tensors; all where empty."""
+    codec: CodecName | Literal["auto"]
+    """`auto` takes the fastest that keeps the outputs within `max_change`, by what was measured of links and devices.
+
+    What the codec cannot hold (other types, values that are not finite) travels without loss.
+    """
+    low: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """For codecs that clip: what is below counts as nothing."""
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """For codecs that clip: the upper bound; the largest value of each frame where left out."""
 
 
 class Plan(Document):
@@ -151,6 +187,14 @@ class Plan(Document):
     """Named runs of layers, set by hand; they change nothing but how the network is shown and spoken of."""
     resources: dict[DeviceName, Resource] = Field(default={}, max_length=10_000)
     """Names that `placement` and `shards` use for parts of devices. A name that is not among them is a device's."""
+    replicas: dict[DeviceName, ReplicaGroup] = Field(default={}, max_length=1000)
+    """Names that `placement` uses for several devices at once."""
+    codecs: list[CodecChoice] = Field(default=[], max_length=10_000)
+    """How tensors travel; without an entry, as they are."""
+    max_change: float = Field(default=0.0, ge=0, le=10, allow_inf_nan=False)
+    """How much an `auto` codec may change the network's outputs, as a share of their largest value; 0: not at all."""
+    micro_batch: int = Field(default=1, ge=1, le=64)
+    """The most frames that a stage computes in one go; each device measures which number is best for it."""
     name: str = Field(default="", max_length=200)
     notes: str = Field(default="", max_length=20_000)
 

@@ -95,5 +95,9 @@ class DeploymentOut(Schema):
     deploy_s: float | None
     """Seconds from the request to the first moment that frames could run."""
     problem: ProblemOut | None
+    notes: list[str] = Field(default=[])
+    """What the person should know of it: a provider that is not there, links through the studio, links in plaintext."""
+    plaintext: bool = False
+    """Whether its links are not encrypted: for measuring only."""
     run: RunOut | None
     """The run that is going on, or the last one."""

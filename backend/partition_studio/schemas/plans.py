@@ -95,6 +95,15 @@ class DeviceCostOut(Schema):
     """Estimate of the memory that the device will need, the runtime included."""
     received_bytes: int
     sent_bytes: int
+    bound_bytes: int = 0
+    """What its agent takes at most, loading included: the parts below."""
+    agent_bytes: int = 0
+    """The agent itself with the runtime loaded."""
+    load_bytes: int = 0
+    """On top of the weights for as long as they are loaded."""
+    receive_bytes: int = 0
+    """Frames that may wait, by the windows of its links."""
+    send_bytes: int = 0
 
 
 class StageOut(Schema):
@@ -102,7 +111,14 @@ class StageOut(Schema):
 
     name: str
     device: str
+    """The device; the replica group's name where several devices share the frames."""
     layers: list[str]
+    devices: list[str] = Field(default=[])
+    """Where it runs: one device, or those of the group."""
+    provider: str = ""
+    """Of a deployment: the execution provider that it really runs on."""
+    batch: int = 1
+    """Of a deployment: how many frames it takes in one go at most."""
 
 
 class CutOut(Schema):
@@ -114,6 +130,14 @@ class CutOut(Schema):
     consumer_device: str
     tensors: list[str]
     size_bytes: int
+    codecs: dict[str, str] = Field(default={})
+    """Codec of each tensor that does not travel as it is; `auto` where that is not settled yet."""
+    wire_bytes: int | None = None
+    """Bytes of one frame on the link, by the codecs, as measured on a test frame; None: not known."""
+    why: list[str] = Field(default=[])
+    """For `auto`: why these codecs, in sentences."""
+    way: Literal["direct", "studio", ""] = ""
+    """Of a deployment: whether frames go from device to device or through the studio's SSH connections."""
 
 
 class PlanReportOut(Schema):

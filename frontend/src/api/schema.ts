@@ -1160,6 +1160,49 @@ export interface components {
             score: number;
         };
         /**
+         * CodecChoice
+         * @description How tensors travel from one place to another; of several entries that fit a tensor, the last one counts.
+         */
+        CodecChoice: {
+            /**
+             * Codec
+             * @description `auto` takes the fastest that keeps the outputs within `max_change`, by what was measured of links and devices.
+             *
+             *     What the codec cannot hold (other types, values that are not finite) travels without loss.
+             */
+            codec: ("none" | "lz4" | "zstd" | "rle" | "fp16" | "fp16+lz4" | "fp16+zstd" | "int8" | "int8+lz4" | "int8+zstd" | "clip2+rle" | "clip4+rle" | "clip8+rle") | "auto";
+            /**
+             * Consumer
+             * @description The same; `studio` for the network's outputs.
+             * @default *
+             */
+            consumer: string;
+            /**
+             * High
+             * @description For codecs that clip: the upper bound; the largest value of each frame where left out.
+             * @default null
+             */
+            high: number | null;
+            /**
+             * Low
+             * @description For codecs that clip: what is below counts as nothing.
+             * @default 0
+             */
+            low: number;
+            /**
+             * Producer
+             * @description A device, resource or replica group; `studio` for the network's inputs; `*` for any.
+             * @default *
+             */
+            producer: string;
+            /**
+             * Tensors
+             * @description Only these tensors; all where empty.
+             * @default []
+             */
+            tensors: string[];
+        };
+        /**
          * CutListIn
          * @description Tensors at which the network is cut, in order: each part is all that its tensor needs and no earlier part has.
          */
@@ -1177,6 +1220,14 @@ export interface components {
          * @description The tensors that pass from one stage to another. `source` and `sink` are the studio's ends.
          */
         CutOut: {
+            /**
+             * Codecs
+             * @description Codec of each tensor that does not travel as it is; `auto` where that is not settled yet.
+             * @default {}
+             */
+            codecs: {
+                [key: string]: string;
+            };
             /** Consumer */
             consumer: string;
             /** Consumer Device */
@@ -1189,6 +1240,25 @@ export interface components {
             size_bytes: number;
             /** Tensors */
             tensors: string[];
+            /**
+             * Way
+             * @description Of a deployment: whether frames go from device to device or through the studio's SSH connections.
+             * @default
+             * @enum {string}
+             */
+            way: "direct" | "studio" | "";
+            /**
+             * Why
+             * @description For `auto`: why these codecs, in sentences.
+             * @default []
+             */
+            why: string[];
+            /**
+             * Wire Bytes
+             * @description Bytes of one frame on the link, by the codecs, as measured on a test frame; None: not known.
+             * @default null
+             */
+            wire_bytes: number | null;
         };
         /**
          * DeploymentIn
@@ -1238,6 +1308,18 @@ export interface components {
             model_id: string;
             /** Model Name */
             model_name: string;
+            /**
+             * Notes
+             * @description What the person should know of it: a provider that is not there, links through the studio, links in plaintext.
+             * @default []
+             */
+            notes: string[];
+            /**
+             * Plaintext
+             * @description Whether its links are not encrypted: for measuring only.
+             * @default false
+             */
+            plaintext: boolean;
             plan: components["schemas"]["Plan"];
             problem: components["schemas"]["ProblemOut"] | null;
             /** @description The run that is going on, or the last one. */
@@ -1363,6 +1445,18 @@ export interface components {
              * @description Estimated bytes of the activations that are alive at once.
              */
             activation_bytes: number;
+            /**
+             * Agent Bytes
+             * @description The agent itself with the runtime loaded.
+             * @default 0
+             */
+            agent_bytes: number;
+            /**
+             * Bound Bytes
+             * @description What its agent takes at most, loading included: the parts below.
+             * @default 0
+             */
+            bound_bytes: number;
             /** Device */
             device: string;
             /** Layers */
@@ -1372,12 +1466,29 @@ export interface components {
              * @description Estimate of the memory that the device will need, the runtime included.
              */
             likely_memory_bytes: number;
+            /**
+             * Load Bytes
+             * @description On top of the weights for as long as they are loaded.
+             * @default 0
+             */
+            load_bytes: number;
             /** Macs */
             macs: number;
             /** Parameters */
             parameters: number;
+            /**
+             * Receive Bytes
+             * @description Frames that may wait, by the windows of its links.
+             * @default 0
+             */
+            receive_bytes: number;
             /** Received Bytes */
             received_bytes: number;
+            /**
+             * Send Bytes
+             * @default 0
+             */
+            send_bytes: number;
             /** Sent Bytes */
             sent_bytes: number;
             /** Weight Bytes */
@@ -2624,6 +2735,24 @@ export interface components {
                 [key: string]: string[];
             };
             /**
+             * Codecs
+             * @description How tensors travel; without an entry, as they are.
+             * @default []
+             */
+            codecs: components["schemas"]["CodecChoice"][];
+            /**
+             * Max Change
+             * @description How much an `auto` codec may change the network's outputs, as a share of their largest value; 0: not at all.
+             * @default 0
+             */
+            max_change: number;
+            /**
+             * Micro Batch
+             * @description The most frames that a stage computes in one go; each device measures which number is best for it.
+             * @default 1
+             */
+            micro_batch: number;
+            /**
              * Name
              * @default
              */
@@ -2637,6 +2766,14 @@ export interface components {
             /** Placement */
             placement: {
                 [key: string]: string;
+            };
+            /**
+             * Replicas
+             * @description Names that `placement` uses for several devices at once.
+             * @default {}
+             */
+            replicas: {
+                [key: string]: components["schemas"]["ReplicaGroup"];
             };
             /**
              * Resources
@@ -3172,6 +3309,17 @@ export interface components {
             uninstalled: boolean;
         };
         /**
+         * ReplicaGroup
+         * @description A name for several places that share the frames of the layers put there, each by its measured speed.
+         */
+        ReplicaGroup: {
+            /**
+             * Places
+             * @description Devices or resources, each once.
+             */
+            places: string[];
+        };
+        /**
          * Resource
          * @description A part of a device that has a name of its own in a plan: some of its cores, or its GPU.
          */
@@ -3194,6 +3342,13 @@ export interface components {
              * @enum {string}
              */
             processor: "cpu" | "gpu" | "";
+            /**
+             * Provider
+             * @description ONNX Runtime's execution provider; "" takes what fits `processor`. What is not there is told at deployment.
+             * @default
+             * @enum {string}
+             */
+            provider: "cpu" | "xnnpack" | "acl" | "openvino" | "cuda" | "tensorrt" | "";
         };
         /**
          * RunMessage
@@ -3444,12 +3599,33 @@ export interface components {
          * @description The largest connected piece that one device runs in one go.
          */
         StageOut: {
-            /** Device */
+            /**
+             * Batch
+             * @description Of a deployment: how many frames it takes in one go at most.
+             * @default 1
+             */
+            batch: number;
+            /**
+             * Device
+             * @description The device; the replica group's name where several devices share the frames.
+             */
             device: string;
+            /**
+             * Devices
+             * @description Where it runs: one device, or those of the group.
+             * @default []
+             */
+            devices: string[];
             /** Layers */
             layers: string[];
             /** Name */
             name: string;
+            /**
+             * Provider
+             * @description Of a deployment: the execution provider that it really runs on.
+             * @default
+             */
+            provider: string;
         };
         /**
          * StagePredictionOut
