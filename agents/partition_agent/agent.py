@@ -43,9 +43,11 @@ from partition_agent.protocol import (
     Load,
     Prepare,
     Profile,
+    Reach,
     Result,
     Telemetry,
 )
+from partition_agent.reach import reach
 from partition_agent.stages import delete_models, model_digests
 from partition_agent.system import boot_id, memory_limit_bytes, process_start_ticks, usable_cores
 from partition_agent.telemetry import Sampler
@@ -160,6 +162,7 @@ class Agent:
             LinkKey: link_prober.key,
             LinkListen: link_prober.listen,
             LinkMeasure: link_prober.measure,
+            Reach: reach,
         }
         self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="call")
         self._preparing = 0
