@@ -11,24 +11,23 @@ that exceeds the likely amount a warning.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
+from partition_studio.partition.codecs import codec_problems
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
 from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
+from partition_studio.partition.problem import Problem as Problem
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
 from partition_studio.sizes import size_text
 
 #: Python, ONNX Runtime and the agent themselves (46 MB measured, with room).
 RUNTIME_BYTES = 64 * 2**20
 LIKELY_WEIGHT_COPIES = 2.5
-
-Severity = Literal["error", "warning"]
 
 
 class InvalidPlanError(PlanError):
@@ -42,18 +41,6 @@ class DeviceLimits:
     """What a device can take; None where it is not known."""
 
     memory_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong (error) or doubtful (warning), with the layer or device at fault."""
-
-    code: str
-    severity: Severity
-    message: str
-    layer: str | None = None
-    device: str | None = None
-    next_step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +154,7 @@ def _check(
     graph = partition.graph
     costs = tuple(_device_cost(partition.network, graph, device) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))
+    problems.extend(codec_problems(graph, plan))
     cuts = tuple(_cut_cost(graph, cut) for cut in graph.cuts)
     return PlanReport(tuple(problems), costs, cuts, graph.stages, division), partition
 
