@@ -8,10 +8,12 @@ import onnx
 from partition_studio.errors import FrameInputError
 from partition_studio.graph.classes import top_classes
 from partition_studio.graph.runtime import Arrays, open_session
+from partition_studio.partition.carry import Carrier
+from partition_studio.partition.codecs import NOTHING, Settled
 from partition_studio.partition.labelled import LabelledSet
 from partition_studio.partition.partition import Partition
+from partition_studio.partition.run_stages import Part, run_stages_on
 from partition_studio.partition.stages import StageGraph
-from partition_studio.partition.verify import Part, run_stages_on
 
 #: Tensors of the frames that go through the stages together take no more than about this.
 BATCH_BYTES = 256 * 2**20
@@ -48,16 +50,17 @@ def accuracy_change(
     parts: Mapping[str, Part],
     labelled: LabelledSet,
     *,
+    codecs: Settled = NOTHING,
     threads: int = 1,
 ) -> AccuracyChange:
-    """Run the whole and the parts on every labelled frame and count who is right.
+    """Run the whole and the parts, with their codecs, on every labelled frame and count who is right.
 
     The class is that of the first output that is a vector of classes. One session is open at a time. Raises
     NoClassesError, PartNotRunnableError and what `labelled` raises.
     """
     labels = labelled.labels
     whole = _classes_of_whole(original, partition.graph, labelled, threads)
-    called = _classes_of_parts(partition.graph, parts, labelled, threads)
+    called = _classes_of_parts(partition.graph, parts, labelled, codecs, threads)
     return AccuracyChange(
         whole=_share(whole, labels),
         parts=_share(called, labels),
@@ -82,17 +85,21 @@ def _classes_of_whole(
     ]
 
 
-def _classes_of_parts(graph: StageGraph, parts: Mapping[str, Part], labelled: LabelledSet, threads: int) -> list[int]:
+def _classes_of_parts(
+    graph: StageGraph, parts: Mapping[str, Part], labelled: LabelledSet, codecs: Settled, threads: int
+) -> list[int]:
     highest = max(labelled.labels)
     called: list[int] = []
     for batch in _batches(graph, len(labelled.labels)):
         frames = [labelled.frame(index) for index in batch]
         answers: list[Arrays] = [{name: frame[name] for name in graph.outputs if name in frame} for frame in frames]
-        for stage, made in run_stages_on(graph, parts, frames, threads=threads):
+        carriers = [Carrier(graph, codecs) for _ in frames]
+        for stage, made in run_stages_on(graph, parts, frames, carriers=carriers, threads=threads):
             kept = [name for name in stage.outputs if name in graph.outputs]
             for answer, values in zip(answers, made, strict=True):
                 answer.update((name, values[name]) for name in kept)
-        called.extend(_class(answer, graph.outputs, highest) for answer in answers)
+        arrived = [carrier.bring_out(answer) for carrier, answer in zip(carriers, answers, strict=True)]
+        called.extend(_class(answer, graph.outputs, highest) for answer in arrived)
     return called
 
 

@@ -11,12 +11,14 @@ the whole's tensor. What may differ, and how much:
   judged without its optimisation, where a placement is equal to the last bit; how far the optimised parts are from
   the optimised whole is told beside it.
 - What a plan makes approximate on purpose may differ by any amount; it must still be of the right type and finite.
+
+Codecs without loss must change nothing, and are judged with the rest. Lossy ones are put in afterwards: the plan must
+be right without them, and what they change in the outputs is told, whatever it is.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,16 +27,18 @@ import onnx
 from partition_studio.errors import PlanError
 from partition_studio.graph.difference import TOLERANCES, difference
 from partition_studio.graph.network import Network, value_info
-from partition_studio.graph.runtime import Arrays, error_sentence, open_session, run_model, runtime_error_types
+from partition_studio.graph.runtime import Arrays, open_session, run_model, runtime_error_types
 from partition_studio.graph.weights import index_of
+from partition_studio.partition.carry import Carrier, CodecEffect, codec_effect
+from partition_studio.partition.codecs import NOTHING, Settled, is_lossy, without_lossy
 from partition_studio.partition.draft import Origin
 from partition_studio.partition.partition import Partition
-from partition_studio.partition.stages import SINK, Stage, StageGraph
+from partition_studio.partition.run_stages import Part as Part
+from partition_studio.partition.run_stages import PartNotRunnableError as PartNotRunnableError
+from partition_studio.partition.run_stages import run_stages_on as run_stages_on
+from partition_studio.partition.stages import SINK
 
 Array = np.ndarray[Any, Any]
-
-#: A sub-model: the content of its file, or the file.
-Part = bytes | Path
 
 #: Largest allowed relative difference where layers are divided (`TOLERANCES` holds those of a placement): sums over
 #: input channels are added in another order.
@@ -51,13 +55,6 @@ class PartsDifferError(PlanError):
 
     code = "parts_differ"
     next_step = "This is a fault of the studio: please report it with the network and the plan."
-
-
-class PartNotRunnableError(PlanError):
-    """ONNX Runtime refuses or fails one of the parts."""
-
-    code = "part_not_runnable"
-    next_step = "Move the cuts of that stage, or report it as a fault of the studio with the network and the plan."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +90,30 @@ class Verification:
     """The result of one comparison. `per_tensor` is in the order in which the parts make the tensors.
 
     `max_abs` and `max_rel` are over the network's outputs; `tolerance` is the loosest that was applied to one of them.
-    `outputs` are the whole's answers, `part_outputs` those of the parts, both as they are run on devices.
-    `optimised_max_rel` is by how much those differ where the network was judged without the runtime's optimisation.
+    `outputs` are the whole's answers, `part_outputs` those of the parts, both as they are run on devices, codecs
+    included. `optimised_max_rel` is by how much those differ where the network was judged without the runtime's
+    optimisation. `codec_effect` is what the codecs do, where there are any.
     """
 
     per_tensor: tuple[TensorDifference, ...]
     outputs: Mapping[str, Array]
     part_outputs: Mapping[str, Array]
     optimised_max_rel: float | None = None
+    codec_effect: CodecEffect | None = None
 
     @property
     def approximate(self) -> bool:
-        """Whether an output of the network differs from the whole's on purpose."""
-        return any(d.is_output and d.approximate for d in self.per_tensor)
+        """Whether an output of the network differs from the whole's on purpose: by shards or by codecs."""
+        return self.device_slack > 0.0 or any(d.is_output and d.approximate for d in self.per_tensor)
+
+    @property
+    def device_slack(self) -> float:
+        """By how much more, of the largest value, devices may differ from `part_outputs` than without lossy codecs.
+
+        A value that another processor rounds differently may fall into the next step of a codec; what all steps
+        together change is the bound of what a few of them do.
+        """
+        return 0.0 if self.codec_effect is None else self.codec_effect.max_rel
 
     @property
     def ok(self) -> bool:
@@ -153,6 +161,8 @@ def verify(
     parts: Mapping[str, Part],
     frame: Mapping[str, Array],
     *,
+    codecs: Settled = NOTHING,
+    samples: Sequence[Mapping[str, Array]] = (),
     threads: int = 1,
     optimise: bool = True,
     on_stage: Callable[[str], None] | None = None,
@@ -164,14 +174,35 @@ def verify(
     keeps the runtime from fusing over them. A shard's tensor is compared with its piece of the whole's; partial sums,
     and what the original does not have (as within an inlined function), are not compared. Without `optimise`, neither
     side fuses layers, and a placement must be equal to the last bit. `on_stage` is told each stage before it runs.
-    One session is open at a time, and a tensor is kept until its last reader ran.
+    One session is open at a time, and a tensor is kept until its last reader ran. What `codecs` change is measured on
+    the frame and on `samples`.
     """
     whole = original if isinstance(original, onnx.ModelProto) else onnx.ModelProto.FromString(original)
+    frames = [frame, *samples] if is_lossy(codecs) else [frame]
+    trial = _Trial(partition, parts, codecs, frames, threads, on_stage)
     if not optimise or not quantises(partition.network):
-        return _compare_all(whole, partition, parts, frame, threads, optimise, on_stage)
-    proof = _compare_all(whole, partition, parts, frame, threads, False, on_stage)
-    as_run = _compare_all(whole, partition, parts, frame, threads, True, on_stage)
-    return replace(proof, outputs=as_run.outputs, part_outputs=as_run.part_outputs, optimised_max_rel=as_run.max_rel)
+        return _compare_all(whole, trial, optimise)
+    proof = _compare_all(whole, replace(trial, codecs=without_lossy(codecs), frames=[frame]), False)
+    as_run = _compare_all(whole, trial, True)
+    return replace(
+        proof,
+        outputs=as_run.outputs,
+        part_outputs=as_run.part_outputs,
+        optimised_max_rel=as_run.max_rel,
+        codec_effect=as_run.codec_effect,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What is put to the proof; the first of `frames` is compared with the whole."""
+
+    partition: Partition
+    parts: Mapping[str, Part]
+    codecs: Settled
+    frames: list[Mapping[str, Array]]
+    threads: int
+    on_stage: Callable[[str], None] | None
 
 
 def is_divided(partition: Partition) -> bool:
@@ -201,43 +232,63 @@ def stepped_tensors(network: Network) -> frozenset[str]:
     return frozenset(stepped)
 
 
-def _compare_all(
-    whole: onnx.ModelProto,
-    partition: Partition,
-    parts: Mapping[str, Part],
-    frame: Mapping[str, Array],
-    threads: int,
-    optimise: bool,
-    on_stage: Callable[[str], None] | None,
-) -> Verification:
-    graph = partition.graph
+def _compare_all(whole: onnx.ModelProto, trial: _Trial, optimise: bool) -> Verification:
+    partition, frame, graph = trial.partition, trial.frames[0], trial.partition.graph
     origins = {name: _origin(partition, name) for stage in graph.stages for name in stage.outputs}
     wanted = {origin.whole for origin in origins.values() if origin is not None}
-    expected = _run_whole(whole, partition.whole, wanted, frame, threads, optimise)
+    expected = _run_whole(whole, partition.whole, wanted, frame, trial.threads, optimise)
     tolerances = _Tolerances(partition, optimise)
     differences = []
-    answers: Arrays = {name: frame[name] for name in graph.outputs if name in frame}
-    for stage, (made,) in run_stages_on(graph, parts, [frame], threads=threads, optimise=optimise, on_stage=on_stage):
-        answers.update((name, array) for name, array in made.items() if name in partition.network.outputs)
+    carriers, frames = _carriers(trial)
+    answers: list[Arrays] = [{name: one[name] for name in graph.outputs if name in one} for one in frames]
+    running = run_stages_on(
+        graph,
+        trial.parts,
+        frames,
+        carriers=carriers,
+        threads=trial.threads,
+        optimise=optimise,
+        on_stage=trial.on_stage,
+    )
+    for stage, made in running:
+        for answer, outputs in zip(answers, made, strict=True):
+            answer.update((name, array) for name, array in outputs.items() if name in partition.network.outputs)
         for name in stage.outputs:
             origin = origins[name]
             if origin is not None and origin.whole in expected:
-                differences.append(_compare(name, origin, stage.name, made[name], expected[origin.whole], tolerances))
+                differences.append(
+                    _compare(name, origin, stage.name, made[0][name], expected[origin.whole], tolerances)
+                )
+    answers = [carrier.bring_out(answer) for carrier, answer in zip(carriers, answers, strict=True)]
+    plain, coded = answers[: len(trial.frames)], answers[-len(trial.frames) :]
     for name in graph.outputs:
         if name in frame:
-            differences.append(_compare(name, Origin(name, ()), SINK, frame[name], expected[name], tolerances))
+            differences.append(_compare(name, Origin(name, ()), SINK, plain[0][name], expected[name], tolerances))
+    effect = codec_effect(plain, coded, carriers[-len(trial.frames)].carried) if trial.codecs else None
     constants = partition.network.constant_outputs
+    given = coded[0]
     if constants:
         # Folded without optimisation, so they are compared with the same.
-        expected.update(run_model(whole, frame, list(constants), threads=threads, optimise=False))
-        answers.update((name, weight.array()) for name, weight in constants.items())
-        differences += [_compare(n, Origin(n, ()), SINK, answers[n], expected[n], tolerances) for n in constants]
+        expected.update(run_model(whole, frame, list(constants), threads=trial.threads, optimise=False))
+        given.update((name, weight.array()) for name, weight in constants.items())
+        differences += [_compare(n, Origin(n, ()), SINK, given[n], expected[n], tolerances) for n in constants]
     names = [*graph.outputs, *constants]
     return Verification(
         tuple(differences),
         {name: expected[name] for name in names},
-        {name: answers[name] for name in names},
+        {name: given[name] for name in names},
+        codec_effect=effect,
     )
+
+
+def _carriers(trial: _Trial) -> tuple[list[Carrier], list[Mapping[str, Array]]]:
+    """Return the frames as they are to be run, and how each one's tensors travel.
+
+    Every frame is run without lossy codecs; then, where there are some, every frame with them.
+    """
+    rounds = [without_lossy(trial.codecs), *([trial.codecs] if is_lossy(trial.codecs) else [])]
+    carriers = [Carrier(trial.partition.graph, codecs) for codecs in rounds for _ in trial.frames]
+    return carriers, trial.frames * len(rounds)
 
 
 def _origin(partition: Partition, tensor: str) -> Origin | None:
@@ -269,47 +320,6 @@ class _Tolerances:
         if tensor in self._stepped:
             return STEPS_TOLERANCES.get(dtype, 0.0)
         return self._by_dtype.get(dtype, 0.0)
-
-
-def run_stages_on(
-    graph: StageGraph,
-    parts: Mapping[str, Part],
-    frames: Sequence[Mapping[str, Array]],
-    *,
-    threads: int = 1,
-    optimise: bool = True,
-    on_stage: Callable[[str], None] | None = None,
-) -> Iterator[tuple[Stage, list[Arrays]]]:
-    """Run the stages one after the other on some frames; yield each stage with what it made of every frame.
-
-    A tensor is forgotten once its last reader ran, a stage's session before the next is opened. Raises
-    PartNotRunnableError, which names the stage.
-    """
-    last_reader = {name: stage.name for stage in graph.stages for name in stage.inputs}
-    values: list[Arrays] = [dict(frame) for frame in frames]
-    for stage in graph.stages:
-        if on_stage is not None:
-            on_stage(stage.name)
-        made = _run_stage(stage, parts[stage.name], values, threads, optimise)
-        for held, outputs in zip(values, made, strict=True):
-            held.update((name, array) for name, array in outputs.items() if name in last_reader)
-            for name in stage.inputs:
-                if last_reader[name] == stage.name:
-                    del held[name]
-        yield stage, made
-
-
-def _run_stage(
-    stage: Stage, part: Part, values: Sequence[Mapping[str, Array]], threads: int, optimise: bool
-) -> list[Arrays]:
-    try:
-        session = open_session(part, threads=threads, optimise=optimise)
-        answers = [session.run(list(stage.outputs), {name: held[name] for name in stage.inputs}) for held in values]
-    except runtime_error_types() as error:
-        raise PartNotRunnableError(
-            f"ONNX Runtime cannot run the stage {stage.name!r}: {error_sentence(error)}", stage=stage.name
-        ) from error
-    return [dict(zip(stage.outputs, answer, strict=True)) for answer in answers]
 
 
 def _run_whole(
