@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 
 from partition_studio.fleet.errors import DeviceFileError
 from partition_studio.fleet.progress import CancelCheck
+from partition_studio.fleet.stream import ByteStream, Listening, StreamCallback
 
 #: No command answers with more; what is longer is refused, not cut.
 MAX_STDOUT_BYTES = 4 * 1024 * 1024
@@ -74,6 +75,18 @@ class DeviceConnection(Protocol):
         """Return a connected stream socket to `127.0.0.1:port` of the device; the caller closes it.
 
         Raises AgentUnreachableError when nothing listens there.
+        """
+
+    def open_pipe(self, host: str, port: int) -> ByteStream:
+        """Return a stream to `host`, as the device itself reaches it.
+
+        Raises AgentUnreachableError when nothing listens there, ForwardingForbiddenError.
+        """
+
+    def listen(self, on_stream: StreamCallback, port: int = 0) -> Listening:
+        """Listen on the device's loopback address, at a free port unless one is given.
+
+        It ends with the connection. Raises ForwardingForbiddenError, also for a port that is taken.
         """
 
     def close(self) -> None:

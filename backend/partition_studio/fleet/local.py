@@ -30,6 +30,7 @@ from partition_studio.fleet.errors import (
     UploadCorruptError,
 )
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
+from partition_studio.fleet.stream import ByteStream, Listening, LocalListening, StreamCallback, connect_here
 from partition_studio.sizes import size_text
 
 _CHUNK_BYTES = 1024 * 1024
@@ -178,6 +179,14 @@ class LocalConnection:
         sock.settimeout(None)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
+
+    def open_pipe(self, host: str, port: int) -> ByteStream:
+        """Return a connection of this machine; see `DeviceConnection.open_pipe`."""
+        return connect_here(host, port, self._name)
+
+    def listen(self, on_stream: StreamCallback, port: int = 0) -> Listening:
+        """Listen on this machine; see `DeviceConnection.listen`. A port is never lost here, so none is asked for."""
+        return LocalListening(on_stream)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

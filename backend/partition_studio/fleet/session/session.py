@@ -42,6 +42,7 @@ from partition_studio.fleet.session.search import Search
 from partition_studio.fleet.session.software import DeviceSoftware
 from partition_studio.fleet.session.talk import CALL_S, Talk, Told
 from partition_studio.fleet.session.transition import Kind, Transition
+from partition_studio.fleet.stream import ByteStream, Listening, StreamCallback
 
 __all__ = ["DeviceSession", "DeviceSpec", "FleetFiles", "SessionStep", "StepCallback"]
 
@@ -104,6 +105,14 @@ class DeviceSession:
     def connection(self) -> DeviceConnection:
         """Return the connection, made anew when there is none or it has ended."""
         return self._link.connection()
+
+    def forward_to(self, host: str, port: int) -> ByteStream:
+        """Return a stream to `host` as the device reaches it, over a connection that is made anew where it is lost."""
+        return self.connection().open_pipe(host, port)
+
+    def listen_on_device(self, on_stream: StreamCallback, port: int = 0) -> Listening:
+        """Listen on the device's own loopback address, for as long as the present connection lives."""
+        return self.connection().listen(on_stream, port)
 
     def check(self) -> DeviceCheck:
         """Look at the device anew."""

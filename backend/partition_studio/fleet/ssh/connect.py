@@ -7,23 +7,25 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import paramiko
-from paramiko.ssh_exception import ChannelException, SSHException
+from paramiko.ssh_exception import SSHException
 
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.address import SshAddress, refusal_of_ip
 from partition_studio.fleet.connection import BytesProgress, Completed, checked_remote_path
-from partition_studio.fleet.errors import AgentUnreachableError, ConnectionLostError, at_jump_host
+from partition_studio.fleet.errors import ConnectionLostError, at_jump_host
 from partition_studio.fleet.progress import CancelCheck
 from partition_studio.fleet.ssh import channel as ssh_channel
 from partition_studio.fleet.ssh.auth import SshCredentials, authenticate
 from partition_studio.fleet.ssh.config import Hop, Route
+from partition_studio.fleet.ssh.forwarding import Forwarding
 from partition_studio.fleet.ssh.greeting import SshTimeouts, greet, hang_up, presented_key
 from partition_studio.fleet.ssh.hostkeys import Confirmation, HostKey, HostKeys
 from partition_studio.fleet.ssh.sftp_offer import offers_sftp
 from partition_studio.fleet.ssh.upload import Parcel, upload
+from partition_studio.fleet.stream import LOOPBACK, ByteStream, Listening, StreamCallback
 from partition_studio.fleet.text import clean_text
 
 __all__ = ["SshConnection", "SshTimeouts", "connect_route", "connect_ssh", "fetch_host_key", "trust_host_key"]
@@ -49,6 +51,11 @@ class SshConnection:
         self._closing = threading.Event()
         self._last_sign_s = time.monotonic()
         self._last_upload_s = float("-inf")
+        #: A transport keeps one answer to a global request: whoever asks waits for his own.
+        self._asking = threading.Lock()
+        self._forwarding = Forwarding(
+            transport, str(address), timeouts.channel_s, self._ask, self._lost, self._note_sign
+        )
         self._peer_ip = _ip_of(transport.getpeername()[0])
         self._own_ip = self._ask_own_ip()
         self._heartbeat = threading.Thread(target=self._watch, name=f"heartbeat {address}", daemon=True)
@@ -117,17 +124,16 @@ class SshConnection:
 
     def open_stream(self, port: int) -> socket.socket:
         """Return a connected socket to a port of the device; see `DeviceConnection.open_stream`."""
-        try:
-            channel = self._transport.open_channel(
-                "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=self._timeouts.channel_s
-            )
-        except ChannelException as error:
-            raise AgentUnreachableError(
-                f"{self.label}: nothing answers on its port {port} ({clean_text(error.text, limit=200)})", port=port
-            ) from error
-        except (SSHException, EOFError, OSError) as error:
-            raise self._lost(error) from error
+        channel = self._forwarding.channel(LOOPBACK, port)
         return ssh_channel.bridge(channel, f"{self.label} port {port}")
+
+    def open_pipe(self, host: str, port: int) -> ByteStream:
+        """Return a stream to what the device reaches; see `DeviceConnection.open_pipe`."""
+        return self._forwarding.open(host, port)
+
+    def listen(self, on_stream: StreamCallback, port: int = 0) -> Listening:
+        """Listen on the device's loopback address; see `DeviceConnection.listen`."""
+        return self._forwarding.listen(on_stream, port)
 
     def close(self) -> None:
         """End the connection and every stream of it."""
@@ -169,19 +175,29 @@ class SshConnection:
         paramiko's own keepalive ignores the answers, so it never notices a device that froze with its connection open.
         """
         while not self._closing.wait(self._timeouts.ping_interval_s) and self._transport.is_active():
+            try:
+                self._ask("keepalive@openssh.com")
+            except (SSHException, EOFError, OSError):
+                return
+
+    def _ask(self, kind: str, data: tuple[Any, ...] | None = None) -> paramiko.Message | None:
+        """Return the answer to a global request, None for a refusal; hang up when none comes in time."""
+        with self._asking:
             answered = threading.Event()
-            self._last_sign_s = time.monotonic()
+            self._note_sign()
             guard = threading.Thread(target=self._guard, args=(answered,), name=f"guard {self._address}", daemon=True)
             guard.start()
             try:
-                self._transport.global_request("keepalive@openssh.com", wait=True)
-            except (SSHException, EOFError, OSError):
-                return
+                return self._transport.global_request(kind, data, wait=True)
             finally:
                 answered.set()
 
+    def _note_sign(self) -> None:
+        """Note that the device has shown that it lives."""
+        self._last_sign_s = time.monotonic()
+
     def _guard(self, answered: threading.Event) -> None:
-        """Hang up unless an answer comes in time; an upload that moves holds answers up, and is a sign of life."""
+        """Hang up unless an answer comes in time; bytes that go over hold answers up, and are a sign of life."""
         while (left_s := self._last_sign_s + self._timeouts.ping_deadline_s - time.monotonic()) > 0:
             if answered.wait(left_s):
                 return
