@@ -52,6 +52,11 @@ def without_lossy(codecs: Settled) -> Settled:
     return MappingProxyType({key: codec for key, codec in codecs.items() if codec.name in LOSSLESS})
 
 
+def only_lossy(codecs: Settled) -> Settled:
+    """Return only those codecs that change values."""
+    return MappingProxyType({key: codec for key, codec in codecs.items() if codec.name not in LOSSLESS})
+
+
 def crosses_devices(graph: StageGraph, cut: Cut) -> bool:
     """Say whether a cut's tensors leave a device, or the studio."""
     source, target = graph.device_of(cut.producer), graph.device_of(cut.consumer)
