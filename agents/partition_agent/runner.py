@@ -1,12 +1,13 @@
-"""One deployment on this device, running: the pipeline's instructions carried out by sockets and one compute thread."""
+"""One deployment on this device, running: the pipeline's instructions carried out by sockets and compute threads."""
 
 import logging
 import threading
 import time
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from queue import SimpleQueue
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from partition_agent.links import DataPlane
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost
+from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
 from partition_agent.protocol import Connect, Fault, FrameRoute, LinkSample, Prepare, StageSample
 from partition_agent.stages import Stage
 from partition_agent.wire import Tensors
@@ -18,17 +19,23 @@ _TELL_EVERY_S = 5.0
 
 
 class Runner:
-    """A `LinkHandler`: the data plane's thread brings events, the compute thread runs stages, one lock orders them."""
+    """A `LinkHandler`: the data plane's thread brings events, each lane's thread runs stages, one lock orders them.
+
+    What goes out is handed to the data plane's thread before the next frame is computed, so that no lane waits for the
+    network.
+    """
 
     def __init__(self, request: Prepare, stages: Mapping[str, Stage], on_fault: Callable[[Fault], None]) -> None:
         """Open the data socket and start. Raises SocketError, CodecError."""
         self.request = request
         self._stages = dict(stages)
-        self._memory = {name: stage.memory for name, stage in stages.items()}
+        self._figures = {name: (*stage.memory,) for name, stage in stages.items()}
         self._on_fault = on_fault
         self._pipeline = Pipeline(request.device, request.stages, request.links)
-        self._change = threading.Condition()
-        self._job: Optional[Run] = None
+        self._lock = threading.Lock()
+        #: The next job of each lane; None ends it.
+        self._lanes: Dict[str, SimpleQueue[Optional[Run]]] = {spec.lane: SimpleQueue() for spec in request.stages}
+        self._jobs = {spec.name: self._lanes[spec.lane] for spec in request.stages}
         self._told_s = -_TELL_EVERY_S
         self._ended = False
         self._plane = DataPlane(
@@ -39,10 +46,13 @@ class Runner:
             handler=self,
             bind_host=request.bind_host,
         )
-        self._worker = threading.Thread(
-            target=self._work, name=f"compute {request.deployment}/{request.epoch}", daemon=True
-        )
-        self._worker.start()
+        name = f"compute {request.deployment}/{request.epoch}"
+        self._workers = [
+            threading.Thread(target=self._work, args=(jobs,), name=f"{name} {lane}".rstrip(), daemon=True)
+            for lane, jobs in self._lanes.items()
+        ]
+        for worker in self._workers:
+            worker.start()
 
     @property
     def data_port(self) -> int:
@@ -59,12 +69,13 @@ class Runner:
         self._plane.connect(request.peers)
 
     def close(self) -> None:
-        """End the compute thread, close the sockets, free the stages. A stage that runs now is waited for."""
-        with self._change:
+        """End the compute threads, close the sockets, free the stages. Stages that run now are waited for."""
+        with self._lock:
             self._ended = True
-            self._job = None
-            self._change.notify_all()
-        self._worker.join()
+        for jobs in self._lanes.values():
+            jobs.put(None)
+        for worker in self._workers:
+            worker.join()
         self._plane.close()
         self._stages.clear()
 
@@ -72,22 +83,22 @@ class Runner:
 
     def frame_arrived(self, link: str, frame: int, route: FrameRoute, tensors: Tensors) -> None:
         """A frame came."""
-        with self._change:
+        with self._lock:
             self._carry_out(self._pipeline.frame_arrived(link, frame, route, tensors, time.monotonic()))
 
     def loss_arrived(self, link: str, frame: int, route: FrameRoute, reason: str) -> None:
         """A frame will not come."""
-        with self._change:
+        with self._lock:
             self._carry_out(self._pipeline.loss_arrived(link, frame, route, reason, time.monotonic()))
 
     def credited(self, link: str, count: int, since: Optional[int]) -> None:
         """A consumer allows more."""
-        with self._change:
+        with self._lock:
             self._carry_out(self._pipeline.credited(link, count, time.monotonic(), since))
 
     def link_opened(self, link: str) -> None:
         """A producer asks for credit."""
-        with self._change:
+        with self._lock:
             self._plane.grant(link, self._pipeline.room(link), reset=True)
 
     # --- work --------------------------------------------------------------------------------------------------------
@@ -95,62 +106,66 @@ class Runner:
     def _carry_out(self, instructions: List[Instruction]) -> None:
         """Do what the pipeline said; called under the lock, so that links keep the order of frames."""
         for order in instructions:
-            if isinstance(order, Send):
+            if isinstance(order, Run):
+                self._jobs[order.stage].put(order)
+            elif isinstance(order, Send):
                 self._plane.send(order.link, order.frame, order.route, order.tensors)
-            elif isinstance(order, SendLost):
-                self._plane.send_lost(order.link, order.frame, order.route, order.reason)
             elif isinstance(order, Grant):
                 self._plane.grant(order.link, order.count)
             elif isinstance(order, Refuse):
                 self._plane.drop(order.reason, order.link)
             else:
-                self._job = order
-                self._change.notify_all()
+                self._plane.send_lost(order.link, order.frame, order.route, order.reason)
 
-    def _work(self) -> None:
+    def _work(self, jobs: "SimpleQueue[Optional[Run]]") -> None:
         while True:
-            with self._change:
-                while self._job is None and not self._ended:
-                    self._change.wait()
-                if self._ended or self._job is None:
-                    return
-                job, self._job = self._job, None
+            job = jobs.get()
+            if job is None or self._ended:
+                return
             self._compute(job)
             # Without this the frame's inputs would stay in memory until the next one comes.
             del job
 
     def _compute(self, job: Run) -> None:
-        begin_s = time.monotonic()
-        try:
-            outputs = self._stages[job.stage].run(job.inputs)
-        except RuntimeError as error:
-            reason = f"{self.request.device}: {error}"
-            self._tell(job, reason)
-            with self._change:
-                self._carry_out(self._pipeline.stage_failed(reason, time.monotonic()))
-            return
-        end_s = time.monotonic()
-        with self._change:
-            if not self._ended:
-                self._carry_out(self._pipeline.stage_done(outputs, end_s - begin_s, end_s))
+        stage = self._stages[job.stage]
+        for position, inputs in enumerate(job.inputs):
+            begin_s = time.monotonic()
+            try:
+                outputs = stage.run(inputs)
+            except RuntimeError as error:
+                reason = f"{self.request.device}: {error}"
+                self._tell(job.stage, job.frames[position], reason)
+                with self._lock:
+                    if not self._ended:
+                        self._carry_out(self._pipeline.stage_failed(job.stage, reason, time.monotonic()))
+                continue
+            self._done(job.stage, (outputs,), begin_s)
 
-    def _tell(self, job: Run, reason: str) -> None:
+    def _done(self, stage: str, outputs: Sequence[Tensors], begin_s: float) -> None:
+        end_s = time.monotonic()
+        with self._lock:
+            if not self._ended:
+                self._carry_out(self._pipeline.stage_done(stage, outputs, end_s - begin_s, end_s))
+
+    def _tell(self, stage: str, frame: int, reason: str) -> None:
         """Report a stage that fails: each frame is reported lost anyway, so once a while is enough."""
         now_s = time.monotonic()
-        if now_s - self._told_s >= _TELL_EVERY_S:
+        with self._lock:
+            if now_s - self._told_s < _TELL_EVERY_S:
+                return
             self._told_s = now_s
-            logger.error("stage_failed", extra={"stage": job.stage, "frame": job.frame, "reason": reason})
-            self._on_fault(Fault("stage_failed", reason, self.request.deployment, job.stage))
+        logger.error("stage_failed", extra={"stage": stage, "frame": frame, "reason": reason})
+        self._on_fault(Fault("stage_failed", reason, self.request.deployment, stage))
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
     def samples(self) -> Tuple[List[StageSample], List[LinkSample]]:
         """Return the running totals of every stage, and of every link to another device."""
         name, epoch = self.request.deployment, self.request.epoch
-        with self._change:
+        with self._lock:
             stages = [
                 StageSample(
-                    name, epoch, stage, t.frames, t.lost, t.compute_s, t.queue_wait_s, queued, *self._memory[stage]
+                    name, epoch, stage, t.frames, t.lost, t.compute_s, t.queue_wait_s, queued, *self._figures[stage]
                 )
                 for stage, t, queued in self._pipeline.totals()
             ]

@@ -45,7 +45,7 @@ class TwoDevices:
         for order in instructions:
             assert not isinstance(order, Refuse), order
             if isinstance(order, Run):
-                self.computing["a"] = order.frame
+                (self.computing["a"],) = order.frames
             elif isinstance(order, Send):
                 self.state.sent += 1
                 self.state.unacknowledged.append((order.frame, order.route))
@@ -55,7 +55,7 @@ class TwoDevices:
         for order in instructions:
             assert not isinstance(order, Refuse), order
             if isinstance(order, Run):
-                self.computing["b"] = order.frame
+                (self.computing["b"],) = order.frames
             elif isinstance(order, Grant):
                 self._answer(order.count, None)
             elif isinstance(order, Send):
@@ -76,9 +76,9 @@ class TwoDevices:
         if self.computing.pop(stage, None) is None:
             return
         if stage == "a":
-            self._at_producer(self.producer.stage_done({"a": ONE}, 0.0, 0.0))
+            self._at_producer(self.producer.stage_done("a", [{"a": ONE}], 0.0, 0.0))
         else:
-            self._at_consumer(self.consumer.stage_done({"b": ONE}, 0.0, 0.0))
+            self._at_consumer(self.consumer.stage_done("b", [{"b": ONE}], 0.0, 0.0))
 
     def ask(self) -> None:
         self.forward.append(("open", self.state.asked(0.0)))
