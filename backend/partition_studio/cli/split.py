@@ -66,12 +66,14 @@ def split(
 
     if not verify and (input_file is not None or seed is not None or labelled is not None):
         raise typer.BadParameter("--input, --seed and --labelled are for verifying", param_hint="--no-verify")
-    report, partition = require_valid(*load_planned(model, plan))
+    network, document = load_planned(model, plan)
+    report, partition = require_valid(network, document)
     proof = None
     if verify:
         proof = prove(
             model,
             partition,
+            document,
             Contents(submodels(partition.network, partition.graph)),
             input_file=input_file,
             seed=seed,
