@@ -37,9 +37,9 @@ def settled_codecs(graph: StageGraph, plan: Plan, chosen: Settled = NOTHING) -> 
     return MappingProxyType(found)
 
 
-def auto_tensors(graph: StageGraph, plan: Plan) -> tuple[OnCut, ...]:
-    """Return the tensors on cuts that an `auto` entry decides about, in the order of the cuts."""
-    return tuple(key for key, choice in _deciding(graph, plan) if choice.codec == "auto")
+def auto_tensors(graph: StageGraph, plan: Plan) -> Mapping[OnCut, CodecChoice]:
+    """Return the tensors on cuts that an `auto` entry decides about, with that entry, in the order of the cuts."""
+    return {key: choice for key, choice in _deciding(graph, plan) if choice.codec == "auto"}
 
 
 def is_lossy(codecs: Settled) -> bool:
