@@ -147,7 +147,8 @@ class DoorRole:
         links = msgspec.convert(message["links"], List[LinkSpec], strict=False)
         self._inputs = msgspec.convert(message["inputs"], List[TensorSpec], strict=False)
         self._outputs = msgspec.convert(message["outputs"], List[TensorSpec], strict=False)
-        self._door = Door(str(message["deployment"]), int(message["epoch"]), links, self._ended)
+        replicas = msgspec.convert(message.get("replicas", []), List[int])
+        self._door = Door(str(message["deployment"]), int(message["epoch"]), links, replicas, self._ended)
         return {"public_key": self._door.public_key}
 
     def _frame(self, payload: bytes) -> Tensors:

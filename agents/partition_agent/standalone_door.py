@@ -1,14 +1,16 @@
 """Source and sink of a pipeline that runs without the studio: frames come from a stream, results go back over it.
 
-The studio's own front door does this for many callers and outlives broken connections; this one serves one run. Who
-sends frames keeps to a window of his own, so what waits here is bounded by it.
+What may go in and what has come of it is decided by `gate`, as for the studio's own front door, which does the same for
+many callers; this one serves one run. Who sends frames keeps to a window of his own, so what waits here is bounded by
+it.
 """
 
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Deque, List, Optional, Sequence, Tuple
 
+from partition_agent.gate import Claim, End, Gate
 from partition_agent.links import DataPlane
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress
 from partition_agent.wire import Tensors
@@ -16,36 +18,27 @@ from partition_agent.wire import Tensors
 #: `(frame, latency_s, outputs, lost)`: outputs by name, or None and why the frame was lost.
 OnEnd = Callable[[int, float, Optional[Tensors], str], None]
 
-
-class _Source:
-    """Frames sent on a link, and how many may be."""
-
-    def __init__(self, spec: LinkSpec) -> None:
-        self.spec, self.fired, self.limit = spec, 0, 0
-
-
-class _Pending:
-    """A frame under way: the links that have not brought their part of its result."""
-
-    def __init__(self, missing: Set[str], begun_s: float) -> None:
-        self.missing, self.begun_s = missing, begun_s
-        self.outputs: Dict[str, Any] = {}
-        self.lost: Optional[str] = None
+#: How often a frame that waits looks for room by itself: a replica that was too slow a moment ago may do by now.
+_LOOK_AGAIN_S = 0.1
 
 
 class Door:
     """A `LinkHandler` that feeds the first stages and hears the last ones. `on_end` is told by a thread of its own."""
 
-    def __init__(self, deployment: str, epoch: int, links: Sequence[LinkSpec], on_end: OnEnd) -> None:
-        """Take the links from and to the source and sink. Raises SocketError, CodecError."""
+    def __init__(
+        self, deployment: str, epoch: int, links: Sequence[LinkSpec], replicas: Sequence[int], on_end: OnEnd
+    ) -> None:
+        """Take the links from and to the source and sink, and the number of replicas of each group.
+
+        Raises SocketError, CodecError.
+        """
         self._on_end = on_end
-        self._sources = {link.id: _Source(link) for link in links if link.producer_device == STUDIO_PEER}
-        self._sinks = {link.id: link for link in links if link.consumer_device == STUDIO_PEER}
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._came = threading.Condition(self._lock)
+        self._gate = Gate(links, replicas)
         self._waiting: Deque[Tuple[int, Tensors]] = deque()
-        self._pending: Dict[int, _Pending] = {}
-        self._arrivals: Deque[Tuple[str, int, int, Optional[Tensors], str]] = deque()
-        self._openings = dict.fromkeys(self._sinks, 0)
+        self._ends: Deque[End] = deque()
         self._closed = False
         self._plane = DataPlane(
             device=STUDIO_PEER, deployment=deployment, epoch=epoch, links=links, handler=self, bind_host=None
@@ -65,15 +58,16 @@ class Door:
 
     def put(self, frame: int, inputs: Tensors) -> None:
         """Send a frame as soon as there is room for it; numbers rise."""
-        with self._change:
+        with self._lock:
             self._waiting.append((frame, inputs))
-            self._change.notify_all()
+            self._room.notify()
 
     def close(self) -> None:
         """Leave the pipeline."""
-        with self._change:
+        with self._lock:
             self._closed = True
-            self._change.notify_all()
+            self._room.notify()
+            self._came.notify()
         self._plane.close()
         for thread in self._threads:
             thread.join()
@@ -90,82 +84,57 @@ class Door:
 
     def credited(self, link: str, count: int, since: Optional[int]) -> None:
         """A first stage takes more frames."""
-        with self._change:
-            source = self._sources[link]
-            limit = (source.limit if since is None else since) + count
-            source.limit = min(limit, source.fired + source.spec.window)
-            self._change.notify_all()
+        with self._lock:
+            self._gate.credited(link, count, since)
+            self._room.notify()
 
     def link_opened(self, link: str) -> None:
         """We are connected, or again: allow a whole window."""
-        with self._change:
-            self._openings[link] += 1
-            self._plane.grant(link, self._sinks[link].window, reset=True)
+        with self._lock:
+            self._plane.grant(link, self._gate.opened(link), reset=True)
 
     def _arrived(self, link: str, frame: int, tensors: Optional[Tensors], reason: str) -> None:
-        with self._change:
-            if len(self._arrivals) > 4 * sum(sink.window for sink in self._sinks.values()):
-                self._plane.drop("over_window", link)
-                return
-            self._arrivals.append((link, self._openings[link], frame, tensors, reason))
-            self._change.notify_all()
+        with self._lock:
+            ends, unclaimed = self._gate.arrived(self._gate.claim(link), frame, tensors, reason, time.monotonic())
+            self._grant(unclaimed)
+            if ends:
+                self._ends.extend(ends)
+                self._came.notify()
+
+    def _grant(self, claims: Sequence[Claim]) -> None:
+        for link, count in self._gate.due(claims).items():
+            self._plane.grant(link, count)
 
     # --- the threads -------------------------------------------------------------------------------------------------
 
     def _submit(self) -> None:
-        while True:
-            with self._change:
-                while not self._closed and not (self._waiting and self._has_credit()):
-                    self._change.wait()
-                if self._closed:
-                    return
-                frame, inputs = self._waiting.popleft()
-                self._pending[frame] = _Pending(set(self._sinks), time.monotonic())
-                for source in self._sources.values():
-                    source.fired += 1
-                    self._plane.send(
-                        source.spec.id,
-                        frame,
-                        FrameRoute(frame - 1),
-                        {spec.name: inputs[spec.name] for spec in source.spec.tensors},
-                    )
-
-    def _has_credit(self) -> bool:
-        return all(source.fired < source.limit for source in self._sources.values())
+        with self._lock:
+            while not self._closed:
+                if not self._waiting:
+                    self._room.wait()
+                    continue
+                frame, inputs = self._waiting[0]
+                dealt = self._gate.deal(frame, time.monotonic())
+                if dealt is None:
+                    self._room.wait(_LOOK_AGAIN_S)
+                    continue
+                self._waiting.popleft()
+                for link in dealt.links:
+                    tensors = {spec.name: inputs[spec.name] for spec in link.tensors}
+                    self._plane.send(link.id, frame, dealt.route, tensors)
 
     def _deliver(self) -> None:
         while True:
-            with self._change:
-                while not self._closed and not self._arrivals:
-                    self._change.wait()
+            with self._lock:
+                while not self._ends and not self._closed:
+                    self._came.wait()
                 if self._closed:
                     return
-                link, opening, frame, tensors, reason = self._arrivals.popleft()
-                ended = self._take(link, frame, tensors, reason)
+                ends: List[End] = list(self._ends)
+                self._ends.clear()
             # A slow receiver of results slows the pipeline: credit is given back only after it has them.
-            for number, pending in ended:
-                outputs = None if pending.lost is not None else pending.outputs
-                self._on_end(number, time.monotonic() - pending.begun_s, outputs, pending.lost or "")
-            with self._change:
-                if opening == self._openings[link]:
-                    self._plane.grant(link, 1)
-
-    def _take(self, link: str, frame: int, tensors: Optional[Tensors], reason: str) -> List[Tuple[int, _Pending]]:
-        """Note what came; return the frames that ended by it."""
-        known = self._pending.get(frame)
-        if known is None or link not in known.missing:
-            return []
-        for number, pending in self._pending.items():
-            # Links keep the order: what this one has not brought before, it never will.
-            if number < frame and link in pending.missing:
-                pending.missing.discard(link)
-                pending.lost = pending.lost or "it went missing between two devices"
-        known.missing.discard(link)
-        if tensors is None:
-            known.lost = known.lost or reason
-        else:
-            known.outputs.update(tensors)
-        ended = [(number, pending) for number, pending in self._pending.items() if not pending.missing]
-        for number, _ in ended:
-            del self._pending[number]
-        return ended
+            for end in ends:
+                self._on_end(end.frame, time.monotonic() - end.dealt_s, end.outputs, end.lost)
+            with self._lock:
+                self._grant([claim for end in ends for claim in end.claims])
+                self._room.notify()

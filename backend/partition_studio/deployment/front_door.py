@@ -1,24 +1,27 @@
-"""The studio as source and sink of a running pipeline: frames go in, and each comes back once or is reported lost."""
+"""The studio as source and sink of a running pipeline: frames go in, and each comes back once or is reported lost.
 
-import itertools
-import logging
-import secrets
+What may go in, which way it takes and what has come of it is `partition_agent.gate`'s to decide; here are its sockets,
+its clock, its threads, and the callers.
+"""
+
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from partition_agent.gate import Claim, Dealt, End, Gate
 from partition_agent.links import DataPlane
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress, TensorSpec
 from partition_agent.sockets import SocketError
 from partition_studio.errors import DeploymentError, FrameInputError
 
-logger = logging.getLogger(__name__)
+#: How often who waits for room looks again by itself: a replica that was too slow a moment ago may do by now.
+_LOOK_AGAIN_S = 0.1
 
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
@@ -70,39 +73,10 @@ class FrontDoorStats:
     unexpected: int
 
 
-@dataclass(slots=True)
-class _Pending:
-    future: Future[FrameResult]
-    submitted_s: float
-    missing: set[str]
-    outputs: dict[str, npt.NDArray[np.generic]] = field(default_factory=dict)
-    resolved: bool = False
-
-
-@dataclass(slots=True)
-class _Source:
-    """Frames sent on a link, and how many may be."""
-
-    spec: LinkSpec
-    fired: int = 0
-    limit: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A message on a link to the studio; `tensors` is None for a loss. `opening` says under which credit it came."""
-
-    link: str
-    opening: int
-    frame: int
-    tensors: Tensors | None
-    reason: str
-
-
 class FrontDoor:
     """Sends frames into one deployment's epoch and collects the results. Thread-safe.
 
-    Results come in a thread of its own, in order; a slow receiver of results slows the pipeline.
+    Results come in a thread of its own, in the order of the frames; a slow receiver of results slows the pipeline.
     """
 
     def __init__(
@@ -113,20 +87,25 @@ class FrontDoor:
         links: Sequence[LinkSpec],
         inputs: Mapping[str, TensorSpec],
         outputs: Mapping[str, TensorSpec],
+        replicas: Sequence[Sequence[Sequence[str]]] = (),
     ) -> None:
-        """Take the links from and to the studio. `inputs` and `outputs` do not name tensors that no device sees."""
+        """Take the links from and to the studio. `inputs` and `outputs` do not name tensors that no device sees.
+
+        `replicas` has the names of the stages of each replica of each group.
+        """
         self._inputs = dict(inputs)
         self._outputs = frozenset(outputs)
-        self._sources = {link.id: _Source(link) for link in links if link.producer_device == STUDIO_PEER}
-        self._sinks = {link.id: link for link in links if link.consumer_device == STUDIO_PEER}
-        self._change = threading.Condition()
-        self._pending: dict[int, _Pending] = {}
-        self._arrivals: deque[_Arrival] = deque()
-        self._openings = dict.fromkeys(self._sinks, 0)
-        self._submitted = self._delivered = self._lost = self._unexpected = 0
+        self._replicas = [[tuple(stages) for stages in group] for group in replicas]
+        # One lock, and a condition for each kind of waiting: who submits is not woken by every result.
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._came = threading.Condition(self._lock)
+        self._gate = Gate(links, [len(group) for group in replicas])
+        self._futures: dict[int, Future[FrameResult]] = {}
+        self._ends: deque[End] = deque()
         self._closed = False
-        # Frames of another studio, or of this one before a restart, may still be under way: no two have one number.
-        self._numbers = itertools.count(secrets.randbits(48) << 14)
+        # Rising over restarts too: frames of an earlier life may still be under way, and no two have one number.
+        self._number = time.time_ns()
         self._plane = DataPlane(
             device=STUDIO_PEER, deployment=deployment, epoch=epoch, links=links, handler=self, bind_host=None
         )
@@ -145,37 +124,62 @@ class FrontDoor:
         except SocketError as error:
             raise DataPlaneError(f"The studio cannot join the deployment: {error}") from error
 
-    def submit(self, inputs: Tensors, timeout_s: float | None = None) -> Future[FrameResult]:
+    def submit(self, inputs: Tensors, timeout_s: float | None = None, *, keep: bool = True) -> Future[FrameResult]:
         """Send a frame as soon as there is room for it; its future gives the result or raises FrameLostError.
 
-        Blocks while there is none. Raises FrameInputError, NoCreditError after `timeout_s`, FrontDoorClosedError.
+        `keep`: the caller may change its arrays afterwards, so that they are copied. Without it they are sent as they
+        are, and must not be changed any more. Blocks while there is no room. Raises FrameInputError, NoCreditError
+        after `timeout_s`, FrontDoorClosedError.
         """
         arrays = {name: self._checked(name, inputs) for name in self._inputs}
-        with self._change:
-            if not self._change.wait_for(lambda: self._closed or self._has_credit(), timeout_s):
-                raise NoCreditError(f"The pipeline had no room for another frame within {timeout_s:g} s")
-            if self._closed:
-                raise FrontDoorClosedError("The deployment has ended; it takes no more frames")
-            frame = next(self._numbers)
-            future: Future[FrameResult] = Future()
-            future.set_running_or_notify_cancel()
-            self._pending[frame] = _Pending(future, time.monotonic(), set(self._sinks))
-            self._submitted += 1
-            for source in self._sources.values():
-                source.fired += 1
-                self._plane.send(
-                    source.spec.id,
-                    frame,
-                    FrameRoute(frame - 1),
-                    {spec.name: arrays[spec.name] for spec in source.spec.tensors},
-                )
+        if keep:
+            arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        future: Future[FrameResult] = Future()
+        future.set_running_or_notify_cancel()
+        with self._lock:
+            dealt = self._let_in(deadline_s)
+            frame, self._number = self._number, self._number + 1
+            self._futures[frame] = future
+            for link in dealt.links:
+                tensors = {spec.name: arrays[spec.name] for spec in link.tensors}
+                self._plane.send(link.id, frame, dealt.route, tensors)
+            # Each event wakes one of those who wait, and he the next.
+            self._room.notify()
         return future
+
+    def _let_in(self, deadline_s: float | None) -> Dealt:
+        """Wait until the next frame may go in; called under the lock. Raises NoCreditError, FrontDoorClosedError."""
+        while not self._closed:
+            now_s = time.monotonic()
+            dealt = self._gate.deal(self._number, now_s)
+            if dealt is not None:
+                return dealt
+            left_s = _LOOK_AGAIN_S if deadline_s is None else deadline_s - now_s
+            if left_s <= 0:
+                self._room.notify()
+                raise NoCreditError("The pipeline had no room for another frame in time")
+            self._room.wait(min(left_s, _LOOK_AGAIN_S))
+        self._room.notify()
+        raise FrontDoorClosedError("The deployment has ended; it takes no more frames")
+
+    def measured(self, service_s: Mapping[str, float]) -> None:
+        """Take the mean seconds for one frame that devices measured of their stages, by the stages' names."""
+        with self._lock:
+            for dealer, group in zip(self._gate.dealers, self._replicas, strict=True):
+                for index, stages in enumerate(group):
+                    if all(name in service_s for name in stages):
+                        dealer.tell(index, sum(service_s[name] for name in stages))
+
+    def dealt(self) -> list[list[int]]:
+        """Return how many frames each replica of each group has got."""
+        with self._lock:
+            return [dealer.dealt for dealer in self._gate.dealers]
 
     def stats(self) -> FrontDoorStats:
         """Return the running totals."""
-        with self._change:
-            waiting = sum(not pending.resolved for pending in self._pending.values())
-            return FrontDoorStats(self._submitted, self._delivered, self._lost, waiting, self._unexpected)
+        with self._lock:
+            return FrontDoorStats(*self._gate.totals)
 
     def dropped(self) -> dict[str, int]:
         """Return how many messages were refused here, by reason."""
@@ -183,17 +187,17 @@ class FrontDoor:
 
     def fail_in_flight(self, reason: str) -> None:
         """Report every frame that is under way as lost, as when a device is gone."""
-        with self._change:
-            ends = [end for frame in self._pending if (end := self._lose(frame, reason)) is not None]
-            self._pending.clear()
+        with self._lock:
+            ends = self._gate.lose_all(reason)
         for end in ends:
-            end()
+            self._tell(end)
 
     def close(self) -> None:
         """Leave the pipeline; what is under way is reported lost. May be called again."""
-        with self._change:
+        with self._lock:
             self._closed = True
-            self._change.notify_all()
+            self._room.notify_all()
+            self._came.notify_all()
         self._plane.close()
         if threading.current_thread() is not self._deliverer:
             self._deliverer.join()
@@ -210,11 +214,7 @@ class FrontDoor:
                 f"{spec.dtype}{list(spec.shape)}",
                 input=name,
             )
-        # A copy: the caller may use its array again while the frame is still being sent.
-        return np.array(array, order="C")
-
-    def _has_credit(self) -> bool:
-        return all(source.fired < source.limit for source in self._sources.values())
+        return array
 
     # --- what the data plane tells (LinkHandler) ----------------------------------------------------------------------
 
@@ -228,87 +228,49 @@ class FrontDoor:
 
     def credited(self, link: str, count: int, since: int | None) -> None:
         """A first stage takes more frames."""
-        with self._change:
-            source = self._sources[link]
-            limit = (source.limit if since is None else since) + count
-            source.limit = min(limit, source.fired + source.spec.window)
-            self._change.notify_all()
+        with self._lock:
+            self._gate.credited(link, count, since)
+            self._room.notify()
 
     def link_opened(self, link: str) -> None:
         """We are connected, or again: allow a whole window. What came before has no claim on credit any more."""
-        with self._change:
-            self._openings[link] += 1
-            self._plane.grant(link, self._sinks[link].window, reset=True)
+        with self._lock:
+            self._plane.grant(link, self._gate.opened(link), reset=True)
 
     def _arrived(self, link: str, frame: int, tensors: Tensors | None, reason: str) -> None:
-        with self._change:
-            if len(self._arrivals) > 4 * sum(sink.window for sink in self._sinks.values()):
-                self._plane.drop("over_window", link)
-                return
-            self._arrivals.append(_Arrival(link, self._openings[link], frame, tensors, reason))
-            self._change.notify_all()
+        with self._lock:
+            ends, unclaimed = self._gate.arrived(self._gate.claim(link), frame, tensors, reason, time.monotonic())
+            self._grant(unclaimed)
+            if ends:
+                self._ends.extend(ends)
+                self._came.notify()
+
+    def _grant(self, claims: Sequence[Claim]) -> None:
+        for link, count in self._gate.due(claims).items():
+            self._plane.grant(link, count)
 
     # --- the thread of results ----------------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
         while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or bool(self._arrivals))
-                if self._closed:
+            with self._lock:
+                while not self._ends and not self._closed:
+                    self._came.wait()
+                if not self._ends:
                     return
-                arrival = self._arrivals.popleft()
-                ends = self._take(arrival)
+                ends = list(self._ends)
+                self._ends.clear()
             for end in ends:
-                end()
-            with self._change:
-                if arrival.opening == self._openings[arrival.link]:
-                    self._plane.grant(arrival.link, 1)
+                self._tell(end)
+            with self._lock:
+                self._grant([claim for end in ends for claim in end.claims])
+                self._room.notify()
 
-    def _take(self, arrival: _Arrival) -> list[Callable[[], None]]:
-        """Note what came; return how to tell those whose frame has ended by it."""
-        pending = self._pending.get(arrival.frame)
-        if pending is None or arrival.link not in pending.missing:
-            # After a broken connection a loss is reported also of what did come: that is no surprise.
-            self._unexpected += arrival.tensors is not None
-            return []
-        ends = [end for frame in self._overtaken(arrival) if (end := self._miss(frame, arrival.link)) is not None]
-        pending.missing.discard(arrival.link)
-        if arrival.tensors is None:
-            lost = self._lose(arrival.frame, arrival.reason)
-            ends += [lost] if lost is not None else []
-        elif not pending.resolved:
-            pending.outputs.update(arrival.tensors)
-        if not pending.missing:
-            del self._pending[arrival.frame]
-            ends += [] if pending.resolved else [self._finish(arrival.frame, pending)]
-        return ends
-
-    def _overtaken(self, arrival: _Arrival) -> list[int]:
-        """Return the earlier frames that this link has not brought: links keep the order, so it never will."""
-        earlier = itertools.takewhile(lambda frame: frame != arrival.frame, self._pending)
-        return [frame for frame in earlier if arrival.link in self._pending[frame].missing]
-
-    def _miss(self, frame: int, link: str) -> Callable[[], None] | None:
-        end = self._lose(frame, "it went missing between two devices")
-        pending = self._pending[frame]
-        pending.missing.discard(link)
-        if not pending.missing:
-            del self._pending[frame]
-        return end
-
-    def _lose(self, frame: int, reason: str) -> Callable[[], None] | None:
-        pending = self._pending[frame]
-        if pending.resolved:
-            return None
-        pending.resolved = True
-        pending.outputs.clear()
-        self._lost += 1
-        error = FrameLostError(f"A frame was lost: {reason}", frame=frame, reason=reason)
-        return lambda: pending.future.set_exception(error)
-
-    def _finish(self, frame: int, pending: _Pending) -> Callable[[], None]:
-        pending.resolved = True
-        self._delivered += 1
-        outputs = {name: array for name, array in pending.outputs.items() if name in self._outputs}
-        result = FrameResult(frame, outputs, time.monotonic() - pending.submitted_s)
-        return lambda: pending.future.set_result(result)
+    def _tell(self, end: End) -> None:
+        """Tell who sent a frame what became of it."""
+        future = self._futures.pop(end.frame)
+        if end.outputs is None:
+            future.set_exception(FrameLostError(f"A frame was lost: {end.lost}", frame=end.frame, reason=end.lost))
+            return
+        outputs = {name: array for name, array in end.outputs.items() if name in self._outputs}
+        future.set_result(FrameResult(end.frame, outputs, time.monotonic() - end.dealt_s))
