@@ -63,7 +63,8 @@ def test_threads_are_the_persons_choice_or_the_agents(manifest: Manifest) -> Non
 
 class Device:
     def __init__(self, host: str, *, is_local: bool) -> None:
-        self.data_host, self.is_local = host, is_local
+        self.data_host = self.studio_host = host
+        self.is_local = is_local
 
 
 def test_local_devices_among_themselves_stay_on_loopback() -> None:

@@ -1,5 +1,6 @@
 """Relays through real SSH servers: bytes both ways, bounded, broken and mended, forbidden, ended."""
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -56,6 +57,9 @@ class Consumer:
         return connection
 
     def close(self) -> None:
+        # A close alone would leave whoever waits in `accept` there.
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
 

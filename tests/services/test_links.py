@@ -115,6 +115,10 @@ class Device:
     is_local: bool
     data_host: str
 
+    @property
+    def studio_host(self) -> str:
+        return self.data_host
+
 
 BOARD, OTHER, HERE = Device(False, "127.0.0.2"), Device(False, "127.0.0.3"), Device(True, "127.0.0.1")
 

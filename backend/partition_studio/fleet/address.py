@@ -12,6 +12,7 @@ RESERVED_NAMES = frozenset({"studio", "source", "sink"})
 
 _DEVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
+_ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}")
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SSH = re.compile(r"ssh://(?:(?P<user>[^@/]*)@)?(?P<host>\[[^\]]*\]|[^:/@\[\]]*)(?::(?P<port>[^/]*))?/?")
 
@@ -141,13 +142,19 @@ def refusal_of_ip(ip: IpAddress) -> str | None:
         return "the unspecified address"
     if ip.is_multicast:
         return "a multicast address"
-    if ip.is_link_local:
-        return "a link-local address"
+    if ip.is_link_local and zone_of(ip) is None:
+        # Of IPv4, clouds keep their metadata there. Of IPv6 it means nothing without the interface that leads there.
+        return "a link-local address" + ("" if ip.version == 4 else " without its interface (fe80::1%eth0)")
     if ip == ipaddress.IPv4Address("255.255.255.255"):
         return "the broadcast address"
     if isinstance(ip, ipaddress.IPv4Address) and (ip in _THIS_NETWORK or ip.is_reserved):
         return "a reserved address"
     return None
+
+
+def zone_of(ip: IpAddress) -> str | None:
+    """Return the interface that a link-local IPv6 address is on, as it says."""
+    return ip.scope_id if isinstance(ip, ipaddress.IPv6Address) and ip.is_link_local else None
 
 
 def _ipv4_within(ip: IpAddress) -> ipaddress.IPv4Address | None:
@@ -188,7 +195,10 @@ def _checked_ip(host: str, text: str) -> str:
     except ValueError:
         raise AddressError(f"{host[:80]!r} in {text[:120]!r} is no IP address") from None
     if isinstance(ip, ipaddress.IPv6Address) and ip.scope_id is not None:
-        raise AddressError(f"The address {host[:80]!r} carries a zone; give one without")
+        if not ip.is_link_local:
+            raise AddressError(f"The address {host[:80]!r} carries a zone, which only a link-local one has")
+        if not _ZONE.fullmatch(ip.scope_id):
+            raise AddressError(f"The zone of {host[:80]!r} is no interface's name")
     refusal = refusal_of_ip(ip)
     if refusal is not None:
         raise AddressError(f"{host!r} is {refusal}: no device can have it")

@@ -89,8 +89,13 @@ class DeviceSession:
 
     @property
     def data_host(self) -> str:
-        """The address by which its peers reach it."""
+        """The address by which its peers reach it; a link-local one with the zone that it has on the device."""
         return self.connection().own_ip
+
+    @property
+    def studio_host(self) -> str:
+        """The address by which the studio itself reaches it, or its jump host; a link-local one with our zone."""
+        return self.connection().peer_ip
 
     @property
     def agent_running(self) -> bool:

@@ -165,7 +165,10 @@ class SshConnection:
                 except ValueError:
                     break
                 # The studio and every peer connect to what is returned: no device sends them where none may be.
-                if refusal_of_ip(ipaddress.ip_address(claimed)) is None:
+                ip = ipaddress.ip_address(claimed)
+                if ip.is_link_local and not ipaddress.ip_address(self._peer_ip).is_link_local:
+                    break
+                if refusal_of_ip(ip) is None:
                     return claimed
         return self._peer_ip
 
@@ -309,10 +312,12 @@ def trust_host_key(
 
 
 def _ip_of(text: str) -> str:
-    """Return an IP address without zone, an IPv4-mapped one as IPv4.
+    """Return an IP address, a link-local one with its zone, any other without; an IPv4-mapped one as IPv4.
 
     Raises ValueError.
     """
-    ip = ipaddress.ip_address(text.split("%")[0])
+    ip = ipaddress.ip_address(text)
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return str(mapped or ip)
+    if mapped is not None:
+        return str(mapped)
+    return str(ip) if ip.is_link_local else text.split("%")[0]
