@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from partition_studio.errors import PlanError
 from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
-from partition_studio.partition.codecs import codec_problems
+from partition_studio.partition.codecs import codec_names, codec_problems
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
 from partition_studio.partition.missing_layer import named_shard_error
@@ -67,7 +67,10 @@ class DeviceCost:
 
 @dataclass(frozen=True, slots=True)
 class CutCost:
-    """One cut: its ends, the devices there (None: source or sink), its tensors and their bytes for one frame."""
+    """One cut: its ends, the devices there (None: source or sink), its tensors and their bytes for one frame.
+
+    `codecs` names that of each tensor that does not travel as it is; `auto` where it is not settled.
+    """
 
     id: str
     producer: str
@@ -77,6 +80,7 @@ class CutCost:
     tensors: tuple[str, ...]
     size_bytes: int
     window: int
+    codecs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,7 @@ def _check(
     costs = tuple(_device_cost(partition.network, graph, device) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))
     problems.extend(codec_problems(graph, plan))
-    cuts = tuple(_cut_cost(graph, cut) for cut in graph.cuts)
+    cuts = tuple(_cut_cost(graph, plan, cut) for cut in graph.cuts)
     return PlanReport(tuple(problems), costs, cuts, graph.stages, division), partition
 
 
@@ -295,7 +299,7 @@ def _memory_problems(costs: tuple[DeviceCost, ...], devices: Mapping[str, Device
     return problems
 
 
-def _cut_cost(graph: StageGraph, cut: Cut) -> CutCost:
+def _cut_cost(graph: StageGraph, plan: Plan, cut: Cut) -> CutCost:
     return CutCost(
         id=cut.id,
         producer=cut.producer,
@@ -305,6 +309,7 @@ def _cut_cost(graph: StageGraph, cut: Cut) -> CutCost:
         tensors=cut.tensors,
         size_bytes=graph.cut_bytes(cut),
         window=graph.window(cut),
+        codecs=codec_names(graph, plan, cut),
     )
 
 

@@ -1,6 +1,6 @@
 """How the tensors of a plan's cuts travel: from the plan's `codecs` to one codec for each tensor of each cut."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from partition_agent.protocol import STUDIO_PEER, LinkCodec
@@ -40,6 +40,12 @@ def settled_codecs(graph: StageGraph, plan: Plan, chosen: Settled = NOTHING) -> 
 def auto_tensors(graph: StageGraph, plan: Plan) -> Mapping[OnCut, CodecChoice]:
     """Return the tensors on cuts that an `auto` entry decides about, with that entry, in the order of the cuts."""
     return {key: choice for key, choice in _deciding(graph, plan) if choice.codec == "auto"}
+
+
+def codec_names(graph: StageGraph, plan: Plan, cut: Cut) -> dict[str, str]:
+    """Return the name of the codec of each tensor of a cut that does not travel as it is; `auto` where it is that."""
+    found = {tensor: choice.codec for (_, tensor), choice in _deciding(graph, plan, (cut,))}
+    return {tensor: name for tensor, name in found.items() if name != "none"}
 
 
 def is_lossy(codecs: Settled) -> bool:
@@ -118,25 +124,28 @@ def _entry_problems(
         yield Problem("codec_tensor", "warning", message, next_step="Correct the name, or remove it.")
     if not unknown and len(missing) == len(choice.tensors) and missing:
         return
-    if not unknown and not any(_fits(graph, plan, choice, cut, tensor) for cut, tensor in _crossing(graph)):
+    if not unknown and not any(_fits(graph, plan, choice, cut, tensor) for cut, tensor in _crossing(graph, graph.cuts)):
         message = f"{where} fits nothing: no tensor of its passes from {choice.producer!r} to {choice.consumer!r}."
         yield Problem("codec_unused", "warning", message, next_step="Correct its places, or remove it.")
 
 
-def _crossing(graph: StageGraph) -> Iterator[tuple[Cut, str]]:
-    for cut in graph.cuts:
+def _crossing(graph: StageGraph, cuts: Iterable[Cut]) -> Iterator[tuple[Cut, str]]:
+    for cut in cuts:
         if crosses_devices(graph, cut):
             for tensor in cut.tensors:
                 yield cut, tensor
 
 
-def _deciding(graph: StageGraph, plan: Plan) -> Iterator[tuple[OnCut, CodecChoice]]:
+def _deciding(
+    graph: StageGraph, plan: Plan, cuts: Sequence[Cut] | None = None
+) -> Iterator[tuple[OnCut, CodecChoice]]:
     """Yield each tensor that an entry fits, with the last such entry."""
     if not plan.codecs:
         return
-    ends = {end: names_of_end(graph, plan, end) for end in (SOURCE, SINK, *graph.order)}
+    cuts = graph.cuts if cuts is None else cuts
+    ends = {end: names_of_end(graph, plan, end) for cut in cuts for end in (cut.producer, cut.consumer)}
     chosen = [(choice, frozenset(choice.tensors)) for choice in reversed(plan.codecs)]
-    for cut, tensor in _crossing(graph):
+    for cut, tensor in _crossing(graph, cuts):
         for choice, tensors in chosen:
             if (
                 choice.producer in (ANYWHERE, *ends[cut.producer])

@@ -44,6 +44,7 @@ def report_out(report: PlanReport, network: Network, plan: Plan) -> PlanReportOu
                 consumer_device=cut.consumer_device or STUDIO_PEER,
                 tensors=list(cut.tensors),
                 size_bytes=cut.size_bytes,
+                codecs=dict(cut.codecs),
             )
             for cut in report.cuts
         ],

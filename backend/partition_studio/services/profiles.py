@@ -163,6 +163,18 @@ class ProfileService:
             out.append(_prediction(stage, found, spec.partition.division, threads, measured_s))
         return out
 
+    def best(self, device: str, network: Network, threads: int) -> Profile | None:
+        """Return the profile of a network on a device that fits best, if there is one."""
+        found = self._best(device, network_digest(network), threads)
+        return None if found is None else found[1]
+
+    def newest(self, device: str) -> Profile | None:
+        """Return the newest profile of any network on a device."""
+        query = select(ProfileRow).where(ProfileRow.device == device).order_by(ProfileRow.measured_at.desc())
+        with self._database.session() as session:
+            found = (profile_of_json(row.document) for row in session.scalars(query))
+            return next((profile for profile in found if profile is not None), None)
+
     def _best(self, device: str, digest: str, threads: int) -> tuple[int, Profile] | None:
         """Return the profile of a network on a device that fits best: as many threads, else the newest."""
         query = (
