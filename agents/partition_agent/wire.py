@@ -6,7 +6,16 @@ import msgspec
 import numpy as np
 
 from partition_agent.codecs import AS_IT_IS, CodecError, decode, encode, header_of
-from partition_agent.protocol import MAGIC, MAX_HEADER_BYTES, DataMessage, FrameMessage, FrameRoute, LinkSpec
+from partition_agent.protocol import (
+    MAGIC,
+    MAX_HEADER_BYTES,
+    DataMessage,
+    FrameMessage,
+    FrameRoute,
+    LinkCodec,
+    LinkSpec,
+    TensorHeader,
+)
 
 Tensors = Mapping[str, "np.ndarray[Any, Any]"]
 
@@ -56,6 +65,16 @@ def pack_frame(
     return [pack(FrameMessage(deployment, epoch, link.id, frame, tuple(headers), route)), *parts]
 
 
+def check_route(link: LinkSpec, frame: int, route: FrameRoute) -> None:
+    """See that a frame of that route may pass on a link, and comes after those that it names. Raises WireError."""
+    before = (route.previous, *route.previous_there)
+    if len(route.replicas) != len(route.previous_there) or not -1 <= min(before) <= max(before) < frame:
+        raise WireError("bad_route")
+    for group, replica in link.routes:
+        if group >= len(route.replicas) or route.replicas[group] != replica:
+            raise WireError("wrong_route")
+
+
 def unpack_tensors(link: LinkSpec, message: FrameMessage, parts: Sequence[Any]) -> Dict[str, "np.ndarray[Any, Any]"]:
     """Return the tensors of a frame as views of its parts, when they are what the link carries. Raises WireError."""
     if not len(link.tensors) == len(message.tensors) == len(parts):
@@ -69,8 +88,18 @@ def unpack_tensors(link: LinkSpec, message: FrameMessage, parts: Sequence[Any]) 
             raise WireError("wrong_dtype")
         if header.shape != spec.shape:
             raise WireError("wrong_shape")
-        try:
-            tensors[spec.name] = decode(header, parts[position])
-        except CodecError:
-            raise WireError("wrong_length") from None
+        tensors[spec.name] = _unpack_tensor(header, parts[position], link.codecs[position] if link.codecs else AS_IT_IS)
     return tensors
+
+
+def _unpack_tensor(header: TensorHeader, part: Any, codec: LinkCodec) -> "np.ndarray[Any, Any]":
+    is_plain = header.codec == AS_IT_IS.name
+    if not is_plain and codec.name == AS_IT_IS.name:
+        # Nobody makes us decode what was not agreed upon.
+        raise WireError("wrong_codec")
+    try:
+        return decode(header, part)
+    except CodecError:
+        raise WireError("wrong_length" if is_plain else "bad_encoding") from None
+    except MemoryError:
+        raise WireError("no_memory") from None

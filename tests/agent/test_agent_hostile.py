@@ -122,7 +122,8 @@ BAD: list[tuple[str, list[bytes]]] = [
     ("wrong_shape", [pack(FrameMessage("d", 1, LINK, 1, headers(shape=(1, 4, 8, 9)))), DATA]),
     ("wrong_length", [pack(FrameMessage("d", 1, LINK, 1, headers())), DATA[1:]]),
     ("wrong_length", [pack(FrameMessage("d", 1, LINK, 1, headers(length=1 << 40))), DATA]),
-    ("wrong_length", [pack(FrameMessage("d", 1, LINK, 1, headers(codec="pickle"))), DATA]),
+    ("wrong_codec", [pack(FrameMessage("d", 1, LINK, 1, headers(codec="pickle"))), DATA]),
+    ("wrong_codec", [pack(FrameMessage("d", 1, LINK, 1, headers(codec="zstd"))), DATA]),
     ("bad_frame_number", [pack(FrameMessage("d", 1, LINK, -1, headers())), DATA]),
     ("bad_frame_number", [pack(LostMessage("d", 1, LINK, -5, "no"))]),
 ]

@@ -1,0 +1,171 @@
+"""Looks after TCP connections through the kernel's own figures, for what ZeroMQ does not tell.
+
+Two things need it. ZeroMQ hands out a message when its last part has come and bounds its queues by whole messages, so a
+peer whose message never ends grows our memory without bound; what a connection has brought since its last whole message
+is known to the kernel. And a peer that is gone must be told from one that is slow: heartbeats of the application wait
+behind the data, while any acknowledgement, a window that stays closed included, shows that the peer's kernel is there.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+#: Whether this system tells.
+CAN_WATCH = hasattr(socket, "TCP_INFO")
+
+#: A connection that has data under way and hears nothing of the peer's kernel for so long is cut. At 1 kbit/s a full
+#: segment takes 12 s, and is acknowledged then.
+SILENCE_S = 30.0
+
+#: How often to look, and how often while something comes.
+LOOK_EVERY_S = 0.1
+LOOK_CLOSER_S = 0.03
+
+#: What else a connection may bring meanwhile: the handshake, messages without tensors, the framing.
+_SLACK_BYTES = 1 << 20
+
+#: Layout of Linux' `struct tcp_info`: `tcpi_probes`, `tcpi_unacked`, `tcpi_last_ack_recv`, `tcpi_bytes_received`.
+_FIELDS = struct.Struct("=3x B 20x I 28x I 68x Q")
+_SIZE = _FIELDS.size
+
+
+class TcpFigures(NamedTuple):
+    """What the kernel knows of one connection."""
+
+    is_waiting: bool
+    silent_s: float
+    received_bytes: int
+
+
+class _Connection:
+    def __init__(self, ends: Tuple[object, object]) -> None:
+        #: By which a connection is known again: its descriptor may be another's by now.
+        self.ends = ends
+        #: Received in all, and until the last look after which a whole message was taken.
+        self.received_bytes = 0
+        self.mark_bytes = 0
+        self.moved = False
+        self.cut = False
+
+
+class TcpWatch:
+    """The connections of one data plane by descriptor. Not thread-safe; the descriptors belong to somebody else."""
+
+    def __init__(self, most_unread_bytes: int) -> None:
+        """Allow a connection so many bytes of tensors since its last whole message."""
+        self.most_bytes = most_unread_bytes + _SLACK_BYTES
+        self._connections: Dict[int, _Connection] = {}
+        self._busy = False
+
+    def __contains__(self, descriptor: object) -> bool:
+        return descriptor in self._connections
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def opened(self, descriptor: int, *, local_port: int = 0, remote_port: int = 0) -> None:
+        """Watch a connection, if the descriptor is (still) one from or to that port."""
+        with _duplicate(descriptor) as tcp:
+            ends = _ends(tcp)
+            if ends is None or (local_port or ends[0][1]) != ends[0][1] or (remote_port or ends[1][1]) != ends[1][1]:
+                return
+            self._connections[descriptor] = _Connection(ends)
+
+    def closed(self, descriptor: int) -> None:
+        """Forget a connection."""
+        self._connections.pop(descriptor, None)
+
+    def moved(self, descriptor: int) -> None:
+        """Note that a whole message was taken from a connection."""
+        connection = self._connections.get(descriptor)
+        if connection is not None:
+            connection.moved = True
+
+    def cut(self, descriptor: int) -> None:
+        """End a connection; its owner learns of it as of any that breaks."""
+        connection = self._connections.get(descriptor)
+        with _duplicate(descriptor) as tcp:
+            if tcp is not None and connection is not None and _ends(tcp) == connection.ends:
+                connection.cut = True
+                with contextlib.suppress(OSError):
+                    tcp.shutdown(socket.SHUT_RDWR)
+
+    def look(self) -> List[str]:
+        """Cut what must not go on; return why, once for each. Call it when no whole message waits to be taken."""
+        reasons = []
+        self._busy = False
+        for descriptor, connection in list(self._connections.items()):
+            figures = self._figures(descriptor, connection)
+            if figures is None:
+                # It is gone, and its owner was told or did it.
+                self.closed(descriptor)
+                continue
+            if connection.cut:
+                continue
+            self._busy = self._busy or figures.received_bytes != connection.received_bytes
+            reason = self._verdict(connection, figures)
+            if reason is not None:
+                self.cut(descriptor)
+                reasons.append(reason)
+        return reasons
+
+    def pause_s(self) -> Optional[float]:
+        """Return when to look again; None: there is nothing to look at."""
+        if not self._connections:
+            return None
+        return LOOK_CLOSER_S if self._busy else LOOK_EVERY_S
+
+    def _verdict(self, connection: _Connection, figures: TcpFigures) -> Optional[str]:
+        connection.received_bytes = figures.received_bytes
+        if connection.moved:
+            connection.mark_bytes, connection.moved = figures.received_bytes, False
+        if figures.received_bytes - connection.mark_bytes > self.most_bytes:
+            return "endless_message"
+        if figures.is_waiting and figures.silent_s > SILENCE_S:
+            return "peer_silent"
+        return None
+
+    @staticmethod
+    def _figures(descriptor: int, connection: _Connection) -> Optional[TcpFigures]:
+        with _duplicate(descriptor) as tcp:
+            if tcp is None or _ends(tcp) != connection.ends:
+                return None
+            return figures_of(tcp)
+
+
+def figures_of(tcp: socket.socket) -> Optional[TcpFigures]:
+    """Return what the kernel knows of a connection, or None where it does not say all of it."""
+    data = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
+    if len(data) < _SIZE:
+        return None
+    probes, unacknowledged, last_ack_ms, received = _FIELDS.unpack(data)
+    return TcpFigures(bool(probes or unacknowledged), last_ack_ms / 1e3, received)
+
+
+@contextlib.contextmanager
+def _duplicate(descriptor: int) -> Iterator[Optional[socket.socket]]:
+    """Hold a connection by a descriptor of our own for a moment, so that it cannot become another one meanwhile."""
+    try:
+        mine = os.dup(descriptor)
+    except OSError:
+        yield None
+        return
+    try:
+        tcp = socket.socket(fileno=mine)
+    except OSError:
+        os.close(mine)
+        yield None
+        return
+    with tcp:
+        yield tcp
+
+
+def _ends(tcp: Optional[socket.socket]) -> Optional[Tuple[Tuple[str, int], Tuple[str, int]]]:
+    try:
+        if tcp is None or tcp.family not in (socket.AF_INET, socket.AF_INET6):
+            return None
+        return tcp.getsockname()[:2], tcp.getpeername()[:2]
+    except OSError:
+        return None
