@@ -5,11 +5,12 @@ import itertools
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -43,10 +44,33 @@ logger = logging.getLogger(__name__)
 EventCallback = Callable[[Event], None]
 ClosedCallback = Callable[[DeviceError | None], None]
 
+T = TypeVar("T")
+
 _OPEN_S = 10.0
 _CLOSE_S = 2.0
 _PING_S = 10.0
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class Patience:
+    """With what takes long on a weak device: it is waited for as long as there is progress. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._last_s = time.monotonic()
+
+    def note(self) -> None:
+        """Note a sign of progress."""
+        self._last_s = time.monotonic()
+
+    def wait(self, future: Future[T], timeout_s: float) -> T:
+        """Return what comes. Raises FutureTimeoutError when there was no sign of progress for `timeout_s`."""
+        while True:
+            left_s = self._last_s + timeout_s - time.monotonic()
+            try:
+                return future.result(max(left_s, 0.0))
+            except FutureTimeoutError:
+                if future.done() or self._last_s + timeout_s <= time.monotonic():
+                    raise
 
 
 class AgentClient:
@@ -89,10 +113,11 @@ class AgentClient:
     ) -> None:
         self.close()
 
-    def call(self, request: Request, timeout_s: float) -> Result:
+    def call(self, request: Request, timeout_s: float, patience: Patience | None = None) -> Result:
         """Send a request and return the agent's answer, which is never `Failed`.
 
-        Raises AgentFaultError with the agent's own code, DeviceTimeoutError, ConnectionLostError.
+        With `patience`, `timeout_s` counts from its last sign of progress. Raises AgentFaultError with the agent's own
+        code, DeviceTimeoutError, ConnectionLostError.
         """
         number, future = next(self._numbers), Future[Result]()
         with self._lock:
@@ -102,7 +127,7 @@ class AgentClient:
         kind = type(request).__name__
         try:
             self._socket.send(msgspec.json.encode(Call(number, request)).decode())
-            result = future.result(timeout_s)
+            result = future.result(timeout_s) if patience is None else patience.wait(future, timeout_s)
         except FutureTimeoutError:
             raise DeviceTimeoutError(f"{self._label}: the agent did not answer {kind} within {timeout_s:g} s") from None
         except (ConnectionClosed, OSError) as error:

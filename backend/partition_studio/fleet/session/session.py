@@ -33,7 +33,7 @@ from partition_studio.fleet.errors import (
     DeviceInUseError,
 )
 from partition_studio.fleet.progress import CancelCheck, ProgressCallback, never_cancelled, stop_if_cancelled
-from partition_studio.fleet.session.agent_client import AgentClient
+from partition_studio.fleet.session.agent_client import AgentClient, Patience
 from partition_studio.fleet.session.conversation import Conversation
 from partition_studio.fleet.session.device_link import DeviceLink
 from partition_studio.fleet.session.device_spec import DeviceSpec, FleetFiles, SessionStep, StepCallback
@@ -234,9 +234,9 @@ class DeviceSession:
 
     # --- using the agent ---------------------------------------------------------------------------------------------
 
-    def call(self, request: Request, timeout_s: float = CALL_S) -> Result:
-        """Ask the agent something."""
-        return self._talk.call(request, timeout_s)
+    def call(self, request: Request, timeout_s: float = CALL_S, patience: Patience | None = None) -> Result:
+        """Ask the agent something; with `patience`, `timeout_s` counts from its last sign of progress."""
+        return self._talk.call(request, timeout_s, patience)
 
     def configure(self, power_model: PowerModel | None, meter: MeterSpec | None, shunt_ohm: float | None) -> None:
         """Take other power settings; a running agent is told at once, others when they start."""

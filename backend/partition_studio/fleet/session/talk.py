@@ -21,7 +21,7 @@ from partition_agent.protocol import (
 )
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import AgentFaultError, AgentUnreachableError, DeviceHeldError
-from partition_studio.fleet.session.agent_client import AgentClient
+from partition_studio.fleet.session.agent_client import AgentClient, Patience
 from partition_studio.fleet.session.backoff import Backoff
 from partition_studio.fleet.session.conversation import Conversation, open_conversation
 from partition_studio.fleet.session.device_link import DeviceLink
@@ -73,13 +73,13 @@ class Talk:
         ).start()
         return found.info
 
-    def call(self, request: Request, timeout_s: float) -> Result:
-        """Ask the agent something."""
+    def call(self, request: Request, timeout_s: float, patience: Patience | None = None) -> Result:
+        """Ask the agent something; `patience` as for `AgentClient.call`."""
         agent = self._hold.agent
         if agent is None:
             raise AgentUnreachableError(f"{self._device}: no agent runs there")
         try:
-            return agent.call(request, timeout_s)
+            return agent.call(request, timeout_s, patience)
         except AgentFaultError as error:
             if error.code == "held":
                 raise DeviceHeldError(error.message, device=self._device) from error
