@@ -136,9 +136,7 @@ def _crossing(graph: StageGraph, cuts: Iterable[Cut]) -> Iterator[tuple[Cut, str
                 yield cut, tensor
 
 
-def _deciding(
-    graph: StageGraph, plan: Plan, cuts: Sequence[Cut] | None = None
-) -> Iterator[tuple[OnCut, CodecChoice]]:
+def _deciding(graph: StageGraph, plan: Plan, cuts: Sequence[Cut] | None = None) -> Iterator[tuple[OnCut, CodecChoice]]:
     """Yield each tensor that an entry fits, with the last such entry."""
     if not plan.codecs:
         return

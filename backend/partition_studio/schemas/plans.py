@@ -152,6 +152,59 @@ class PlanReportOut(Schema):
     """Every divided layer of the network, in topological order; empty where a sharding cannot be applied."""
 
 
+class TensorCodecOut(Schema):
+    """How one tensor travels on a cut, and what that costs for one frame."""
+
+    tensor: str
+    codec: str
+    low: float
+    high: float | None
+    size_bytes: int
+    wire_bytes: int
+    """Measured on test frames."""
+    link_s: float | None
+    """Predicted by the measured link; None: it was not measured."""
+    encode_s: float
+    decode_s: float
+
+
+class CutCodecsOut(Schema):
+    """The codecs of a cut between two devices."""
+
+    cut: str
+    producer: str
+    consumer: str
+    producer_device: str
+    consumer_device: str
+    size_bytes: int
+    wire_bytes: int
+    link_s: float | None
+    coding_s: float
+    """Encoding and decoding; with cautious figures where a device's codecs were not measured."""
+    tensors: list[TensorCodecOut]
+    why: list[str]
+
+
+class PlanCodecsOut(Schema):
+    """What was chosen where a plan says `auto`, and what all its codecs cost."""
+
+    plan: Plan
+    """The plan with the chosen codecs by name."""
+    cuts: list[CutCodecsOut]
+    change: float | None
+    """By how much the codecs change the outputs, as a share of their largest value; None: they spoil them."""
+    max_change: float
+    frames: int
+    """Test frames that it was measured on."""
+    period_s: float
+    """Predicted time between frames: what the busiest device or link takes for one."""
+    period_as_it_is_s: float
+    """The same without any codec that was chosen."""
+    latency_s: float
+    latency_as_it_is_s: float
+    bottleneck: str
+
+
 class AutodiceIn(Schema):
     """AutoDiCE's files, as text."""
 
