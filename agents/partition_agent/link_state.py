@@ -3,9 +3,8 @@
 from collections import deque
 from typing import Any, Deque, List, NamedTuple, Optional, Protocol, Tuple
 
-from partition_agent.codecs import byte_size
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec
-from partition_agent.wire import Tensors
+from partition_agent.wire import Tensors, carried_by
 
 #: A producer without credit asks for it after so long, until it hears something: what is lost on the way must not stop
 #: it for good. It asks ever more rarely, so that it does not fill a slow link with questions.
@@ -72,8 +71,9 @@ class LinkState:
         self.other = spec.consumer_device if self.is_producer else spec.producer_device
         #: Whether it goes over the connection that this peer makes.
         self.is_ours = device == STUDIO_PEER or (self.is_producer and self.other != STUDIO_PEER)
-        self.is_coded = any(codec.name != "none" for codec in spec.codecs)
-        self.frame_bytes = sum(byte_size(tensor) for tensor in spec.tensors)
+        self.carried = carried_by(spec)
+        self.is_coded = not all(tensor.is_plain for tensor in self.carried)
+        self.frame_bytes = sum(tensor.header.byte_length for tensor in self.carried)
         self.sent = 0
         self.limit = 0
         self.ask_again_s = 0.0

@@ -171,7 +171,7 @@ class DataPlane:
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def _packed(self, link: LinkState, frame: int, route: FrameRoute, tensors: Tensors) -> Outgoing:
-        parts = pack_frame(self._deployment, self._epoch, link.spec, frame, route, tensors)
+        parts = pack_frame(self._deployment, self._epoch, link.spec.id, link.carried, frame, route, tensors)
         return Outgoing(frame, route, parts, sum(part.nbytes for part in parts[1:]))
 
     def _encode(self, link: LinkState, make: Callable[[], Outgoing]) -> None:

@@ -207,7 +207,7 @@ class Traffic:
     def _take_frame(self, link: LinkState, message: FrameMessage, parts: Parts) -> None:
         begin_s = time.thread_time() if link.is_coded else 0.0
         try:
-            tensors = unpack_tensors(link.spec, message, [part.buffer for part in parts])
+            tensors = unpack_tensors(link.carried, message, [part.buffer for part in parts])
         except WireError as error:
             # Its place in the window is taken, and who waits for it must hear that it will not come.
             self._drops.add(error.reason, link.spec.id)

@@ -1,11 +1,11 @@
 """Data messages to and from the parts of a ZeroMQ message. Nothing that a peer sends is believed."""
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import msgspec
 import numpy as np
 
-from partition_agent.codecs import AS_IT_IS, CodecError, decode, encode, header_of
+from partition_agent.codecs import AS_IT_IS, CodecError, byte_size, decode, dtype_of, encode, header_of
 from partition_agent.protocol import (
     MAGIC,
     MAX_HEADER_BYTES,
@@ -52,17 +52,46 @@ def unpack(part: Any) -> DataMessage:
         raise WireError("bad_header") from None
 
 
+class Carried(NamedTuple):
+    """A tensor of a link, and what is the same of it in every frame; `header` is that of one that travels as it is."""
+
+    name: str
+    dtype: "np.dtype[Any]"
+    shape: Tuple[int, ...]
+    codec: LinkCodec
+    header: TensorHeader
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it always travels as it is."""
+        return self.codec.name == AS_IT_IS.name
+
+
+def carried_by(link: LinkSpec) -> Tuple[Carried, ...]:
+    """Return what a link carries. Raises CodecError for what cannot cross one."""
+    carried = []
+    for position, spec in enumerate(link.tensors):
+        header = TensorHeader(spec.name, spec.dtype, spec.shape, AS_IT_IS.name, byte_size(spec))
+        codec = link.codecs[position] if link.codecs else AS_IT_IS
+        carried.append(Carried(spec.name, dtype_of(spec.dtype), spec.shape, codec, header))
+    return tuple(carried)
+
+
 def pack_frame(
-    deployment: str, epoch: int, link: LinkSpec, frame: int, route: FrameRoute, tensors: Tensors
+    deployment: str, epoch: int, link: str, carried: Sequence[Carried], frame: int, route: FrameRoute, tensors: Tensors
 ) -> List[Any]:
     """Return the parts of a frame: its header, then each tensor's bytes, not copied where they travel as they are."""
     headers, parts = [], []
-    for position, spec in enumerate(link.tensors):
-        array = tensors[spec.name]
-        codec, data = encode(array, link.codecs[position] if link.codecs else AS_IT_IS)
-        headers.append(header_of(spec.name, array, codec, data.nbytes))
+    for tensor in carried:
+        array = tensors[tensor.name]
+        if tensor.is_plain and array.dtype == tensor.dtype and array.shape == tensor.shape:
+            header, data = tensor.header, np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        else:
+            codec, data = encode(array, tensor.codec)
+            header = header_of(tensor.name, array, codec, data.nbytes)
+        headers.append(header)
         parts.append(data)
-    return [pack(FrameMessage(deployment, epoch, link.id, frame, tuple(headers), route)), *parts]
+    return [pack(FrameMessage(deployment, epoch, link, frame, tuple(headers), route)), *parts]
 
 
 def check_route(link: LinkSpec, frame: int, route: FrameRoute) -> None:
@@ -75,31 +104,51 @@ def check_route(link: LinkSpec, frame: int, route: FrameRoute) -> None:
             raise WireError("wrong_route")
 
 
-def unpack_tensors(link: LinkSpec, message: FrameMessage, parts: Sequence[Any]) -> Dict[str, "np.ndarray[Any, Any]"]:
-    """Return the tensors of a frame as views of its parts, when they are what the link carries. Raises WireError."""
-    if not len(link.tensors) == len(message.tensors) == len(parts):
+def unpack_tensors(
+    carried: Sequence[Carried], message: FrameMessage, parts: Sequence[Any]
+) -> Dict[str, "np.ndarray[Any, Any]"]:
+    """Return the tensors of a frame, read-only; those that travel as they are as views of the parts.
+
+    Raises WireError when they are not what the link carries.
+    """
+    if not len(carried) == len(message.tensors) == len(parts):
         raise WireError("wrong_tensors")
     tensors = {}
-    for position, spec in enumerate(link.tensors):
-        header = message.tensors[position]
-        if header.name != spec.name:
+    for place, tensor in enumerate(carried):
+        header, part = message.tensors[place], parts[place]
+        if header.name != tensor.name:
             raise WireError("wrong_tensors")
-        if header.dtype != spec.dtype:
+        if header.dtype != tensor.header.dtype:
             raise WireError("wrong_dtype")
-        if header.shape != spec.shape:
+        if header.shape != tensor.shape:
             raise WireError("wrong_shape")
-        tensors[spec.name] = _unpack_tensor(header, parts[position], link.codecs[position] if link.codecs else AS_IT_IS)
+        tensors[tensor.name] = (
+            _plain(tensor, header, part) if header.codec == AS_IT_IS.name else _decoded(tensor, header, part)
+        )
     return tensors
 
 
-def _unpack_tensor(header: TensorHeader, part: Any, codec: LinkCodec) -> "np.ndarray[Any, Any]":
-    is_plain = header.codec == AS_IT_IS.name
-    if not is_plain and codec.name == AS_IT_IS.name:
+def _plain(tensor: Carried, header: TensorHeader, part: Any) -> "np.ndarray[Any, Any]":
+    view = memoryview(part)
+    if not view.nbytes == header.byte_length == tensor.header.byte_length:
+        raise WireError("wrong_length")
+    # An empty buffer cannot be seen as an array of nothing.
+    array = (
+        np.frombuffer(view, tensor.dtype).reshape(tensor.shape) if view.nbytes else np.empty(tensor.shape, tensor.dtype)
+    )
+    if not array.flags.aligned:
+        array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _decoded(tensor: Carried, header: TensorHeader, part: Any) -> "np.ndarray[Any, Any]":
+    if tensor.is_plain:
         # Nobody makes us decode what was not agreed upon.
         raise WireError("wrong_codec")
     try:
         return decode(header, part)
     except CodecError:
-        raise WireError("wrong_length" if is_plain else "bad_encoding") from None
+        raise WireError("bad_encoding") from None
     except MemoryError:
         raise WireError("no_memory") from None
