@@ -166,12 +166,19 @@ class Deployments:
         def report(stage: str, step: str) -> None:
             self._on_event(Progress(request.deployment, request.epoch, stage, step))
 
-        stages, load_s = load_stages(self._models_dir, request.stages, self._default_threads, report, entry.check)
+        loaded = load_stages(self._models_dir, request.stages, self._default_threads, report, entry.check)
         with self._lock:
             entry.check()
-            entry.runner = runner = Runner(request, stages, self._on_event)
+            entry.runner = runner = Runner(request, loaded.stages, self._on_event)
         logger.info("deployment_prepared", extra={"deployment": request.deployment, "epoch": request.epoch})
-        return Prepared(data_port=runner.data_port, public_key=runner.public_key, load_s=load_s)
+        return Prepared(
+            data_port=runner.data_port,
+            public_key=runner.public_key,
+            load_s=loaded.load_s,
+            providers={name: stage.provider for name, stage in loaded.stages.items()},
+            batches={name: stage.batch for name, stage in loaded.stages.items()},
+            notes=tuple(f"{request.device}: {note}" for note in loaded.notes),
+        )
 
     def _end(self, entries: List[_Entry], keep: FrozenSet[str] = frozenset()) -> None:
         for entry in entries:

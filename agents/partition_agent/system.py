@@ -3,6 +3,7 @@
 Inside a container or a slice of a desktop session the machine's totals mislead: what counts is what may be used.
 """
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -179,6 +180,33 @@ def process_memory(root: Path = ROOT) -> ProcessMemory:
 def anonymous_bytes(root: Path = ROOT) -> Optional[int]:
     """Return how much memory of this process no file is behind; None where the kernel does not say."""
     return _kilobytes(root / "proc/self/status").get("RssAnon")
+
+
+def mapped_bytes(file: Path, root: Path = ROOT) -> int:
+    """Return how much of a file this process has in memory through mappings of it."""
+    held, inside = 0, False
+    try:
+        with open(root / "proc/self/smaps", encoding="utf-8", errors="replace") as smaps:
+            for line in smaps:
+                fields = line.split(None, 5)
+                if "-" in fields[0] and not fields[0].endswith(":"):
+                    inside = len(fields) == 6 and fields[5].rstrip("\n") == str(file)
+                elif inside and fields[0] == "Rss:":
+                    held += int(fields[1]) * 1024
+    except OSError:
+        return 0
+    return held
+
+
+def processor_identity(root: Path = ROOT) -> str:
+    """Return what tells processors apart that compute differently: machine, models and instruction sets."""
+    lines = set()
+    for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("model name", "flags", "Features", "CPU implementer", "CPU part", "CPU variant", "isa"):
+            lines.add(f"{name.strip()}={value.strip()}")
+    text = "\n".join((os.uname().machine, *sorted(lines)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cgroup_peak_bytes(root: Path = ROOT) -> Optional[int]:

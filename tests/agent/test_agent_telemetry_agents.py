@@ -109,7 +109,7 @@ def dense(tmp_path: Path, size: int) -> StageSpec:
 
 def test_weights_activations_and_the_rest_are_what_loading_takes(tmp_path: Path) -> None:
     size = 1000
-    stages, _ = load_stages(tmp_path, (dense(tmp_path, size),), 1, lambda stage, step: None, lambda: None)
+    stages = load_stages(tmp_path, (dense(tmp_path, size),), 1, lambda stage, step: None, lambda: None).stages
     memory = stages["s"].memory
     assert memory.weight_bytes == 4 * size * size and memory.activation_bytes == 2 * 4 * size
     # The runtime keeps the weights once, or twice where it packs them.
