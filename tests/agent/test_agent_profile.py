@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 from tests.agent.rig import AgentProcess, wait_until
 
+from partition_agent.codecs import CODECS
 from partition_agent.profiling.graph import Graph, Node, read_graph
 from partition_agent.profiling.kernels import Times, fused_times, kernel_times
 from partition_agent.profiling.measure import Run, calm
@@ -129,7 +130,14 @@ def test_every_layer_is_measured_alone_and_in_exactly_one_kernel(agent: AgentPro
     assert answer.threads == 1
     assert answer.peak_bytes > 0
     steps = [event.text for event in agent.control.events if isinstance(event, JobProgress)]
-    assert steps[-6:] == ["making weights", "loading", "warming up", "whole runs", "fused kernels", "single layers"]
+    assert steps[-7:] == [
+        *["making weights", "loading", "warming up", "whole runs", "fused kernels", "single layers", "codecs"]
+    ]
+    assert [figures.codec for figures in answer.codecs] == list(CODECS)
+    speeds = {figures.codec: figures for figures in answer.codecs}
+    assert all(1e5 < speed < 1e14 for f in answer.codecs for speed in (f.encode_bytes_per_s, f.decode_bytes_per_s))
+    # What only hands bytes on is faster than what reads them all.
+    assert speeds["none"].encode_bytes_per_s > 3 * speeds["zstd"].encode_bytes_per_s
     assert left_over(agent) == []
 
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
+from partition_agent.protocol import CodecFigures, LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.profiling.merge import merge
 from partition_studio.fleet.profiling.model import Piece, build_piece, largest_bytes, piece_ranges, pieces, safe_bytes
@@ -18,7 +18,7 @@ from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES
 from partition_studio.partition.runtimes import RuntimeTooOldError, limits_of
-from partition_studio.planner.profile import profile_of_json, profile_to_json
+from partition_studio.planner.profile import CodecSpeed, profile_of_json, profile_to_json
 
 MIB = 2**20
 
@@ -142,6 +142,9 @@ def test_some_memory_is_left_to_others_and_some_is_always_tried() -> None:
     assert safe_bytes(1) > 0
 
 
+NAN, HUGE = float("nan"), 1e308
+
+
 def profiled(names: tuple[str, ...], seconds: float, *, power: PowerOfRun | None = None) -> Profiled:
     layers = tuple(LayerTime((name,), seconds, 0.0, 5, 0, 0) for name in names)
     return Profiled(
@@ -225,7 +228,41 @@ def test_energy_is_power_by_time_and_absent_where_a_piece_has_another_source(tmp
     assert energy(rapl, None) is None
 
 
-NAN, HUGE = float("nan"), 1e308
+def test_a_codecs_speed_is_the_median_of_the_pieces_and_nonsense_is_not_known(tmp_path: Path) -> None:
+    network = chain(tmp_path)
+    odd = (
+        CodecFigures("zstd", 1.0, -1.0),
+        CodecFigures("lz4", 0.0, HUGE),
+        CodecFigures("none", 1e18, 1.0),
+        CodecFigures("brotli", 1.0, 1.0),
+    )
+    said = [
+        (CodecFigures("rle", 1e8, 3e8),),
+        (CodecFigures("rle", 3e8, 1e8),),
+        (CodecFigures("rle", 2e8, 2e8), *odd),
+        (CodecFigures("rle", NAN, 1.0), *odd),
+    ]
+    parts = [
+        (
+            Piece(at, at + 3, b"", (), ()),
+            msgspec.structs.replace(profiled(names_of(network, at, at + 3), 2.0), codecs=codecs),
+        )
+        for at, codecs in zip((0, 3, 6, 9), said, strict=True)
+    ]
+    profile = merge(network, "board", parts, 9.0)
+    assert profile.codecs == {"rle": CodecSpeed(2e8, 2e8)}
+    assert profile_of_json(json.loads(json.dumps(profile_to_json(profile)))) == profile
+
+
+def test_a_profile_of_an_older_agent_has_no_codecs_and_is_read(tmp_path: Path) -> None:
+    network = chain(tmp_path, layers=1)
+    profile = merge(network, "board", [(Piece(0, 1, b"", (), ()), profiled(("fc0",), 1.0))], 9.0)
+    document = profile_to_json(profile)
+    assert document.pop("codecs") == {}
+    assert profile_of_json(document) == profile
+    assert profile_of_json({**document, "codecs": {"rle": {"encode_bytes_per_s": 0, "decode_bytes_per_s": 1}}}) is None
+
+
 ODD_POWER = PowerOfRun(10.0, NAN, "rapl\x1b[31m" * 100, "package", "counter", -1.0)
 
 

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from partition_agent.codecs import CODECS
 from partition_studio.errors import StudioError
 from partition_studio.schemas import (
     JobOut,
@@ -73,6 +74,7 @@ def test_a_profile_is_measured_once_kept_and_used_to_predict_a_deployment(desk: 
     assert shown.energy is not None
     assert (shown.energy.method, shown.energy.scope) == ("estimated", "model")
     assert sum(kernel.energy_j or 0.0 for kernel in shown.kernels) <= shown.energy.gross_j
+    assert [speed.codec for speed in shown.codecs] == list(CODECS)
     assert left_on_device(desk.studio) == []
 
     again = ended(desk, begin(desk, model))

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from partition_agent.codecs import dtype_of
+from partition_agent.profiling.codec_speeds import codec_speeds
 from partition_agent.profiling.kernels import fused_times, layer_times, sum_of_medians
 from partition_agent.profiling.measure import (
     ALMOST_EMPTY,
@@ -26,16 +27,19 @@ from partition_agent.profiling.measure import (
     traced,
     warm_up,
 )
-from partition_agent.protocol import LayerTime, TensorSpec, WeightFill
+from partition_agent.protocol import CodecFigures, LayerTime, TensorSpec, WeightFill
 from partition_agent.system import process_memory
 
 MODEL, WEIGHTS = "model.onnx", "weights.bin"
 
 #: What is told while measuring, in this order.
-STEPS = ("making weights", "loading", "warming up", "whole runs", "fused kernels", "single layers")
+STEPS = ("making weights", "loading", "warming up", "whole runs", "fused kernels", "single layers", "codecs")
 
 #: Shares of the budget. What they leave is for the single layers' own whole runs.
 _WARM_UP, _WHOLE, _KERNELS, _LAYERS = 0.1, 0.3, 0.2, 0.2
+
+#: Codecs are measured beside that, for such a share of the budget and no longer than that.
+_CODECS, _MOST_CODECS_S = 0.1, 1.0
 
 #: A kernel's share of the time is never stretched or squeezed more than this.
 _CLOSE_TO_EMPTY = 0.3
@@ -88,6 +92,7 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     busy: Tuple[float, float]
     provider: str
     onnxruntime_version: str
+    codecs: Tuple[CodecFigures, ...]
 
 
 Told = Union[Step, Refused, Outcome]
@@ -152,8 +157,11 @@ class _Measuring:
         self._next()
         kernels = self._kernels(measured, session_s)
         self._next()
+        layers = self._layers(session_s)
+        gc.collect()
+        self._next()
         return Outcome(
-            self._layers(session_s),
+            layers,
             kernels,
             measured.median_s,
             measured.spread_s,
@@ -166,6 +174,7 @@ class _Measuring:
             busy,
             provider,
             str(onnxruntime.__version__),
+            codec_speeds(min(order.budget_s * _CODECS, _MOST_CODECS_S)),
         )
 
     def _next(self) -> None:

@@ -143,6 +143,7 @@ class Profiler:
             temperature_c=temperature_c,
             throttled=throttled,
             warnings=warnings,
+            codecs=outcome.codecs,
         )
 
     def _check_room(self, request: Profile) -> None:

@@ -70,6 +70,15 @@ def _describe(found: ProfileOut) -> None:
         ),
         right=("alone", "spread", "weights", "output"),
     )
+    if found.codecs:
+        table(
+            ("codec", "encodes", "decodes"),
+            (
+                (speed.codec, f"{bytes_text(speed.encode_bytes_per_s)}/s", f"{bytes_text(speed.decode_bytes_per_s)}/s")
+                for speed in found.codecs
+            ),
+            right=("encodes", "decodes"),
+        )
     for text in found.warnings:
         say(f"  warning: {text}")
     say(f"measured in {found.duration_s:.0f} s, {found.measured_at:%Y-%m-%d %H:%M} UTC")

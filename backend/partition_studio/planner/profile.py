@@ -3,11 +3,13 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from functools import cached_property
 
 import msgspec
 
 from partition_studio.graph.network import Network
+from partition_studio.planner.codec_costs import CodecSpeed as CodecSpeed
 
 #: Version of the document; older ones are measured anew.
 FORMAT = 1
@@ -62,7 +64,8 @@ class Profile(msgspec.Struct, frozen=True, dict=True):
 
     `run_s` is a whole run, sustained (the sum of the pieces where the network was measured in several); `session_s`
     what a run of an almost empty model takes, and is part of `run_s`. `kernels` add up to `run_s` less `session_s`.
-    `peak_bytes` and `load_peak_bytes` are of the process that measured, the runtime included.
+    `peak_bytes` and `load_peak_bytes` are of the process that measured, the runtime included. `codecs` has those that
+    the device can use and that were measured: none in older profiles.
     """
 
     key: ProfileKey
@@ -83,6 +86,7 @@ class Profile(msgspec.Struct, frozen=True, dict=True):
     pieces: int
     duration_s: float
     format: int = FORMAT
+    codecs: Mapping[str, CodecSpeed] = {}
 
     @property
     def layers_s(self) -> float:
@@ -132,4 +136,9 @@ def _is_bounded(profile: Profile) -> bool:
     if profile.power is not None:
         figures += [profile.power.gross_j, profile.power.net_j or 0.0, profile.power.uncertainty or 0.0]
     figures.append(profile.temperature_c or 0.0)
+    for codec in profile.codecs.values():
+        # Seconds are reckoned with these by division.
+        if codec.encode_bytes_per_s <= 0 or codec.decode_bytes_per_s <= 0:
+            return False
+        figures += [codec.encode_bytes_per_s, codec.decode_bytes_per_s]
     return all(math.isfinite(figure) and abs(figure) <= _MAX_FIGURE for figure in figures)

@@ -43,6 +43,14 @@ class KernelProfileOut(Schema):
     energy_j: float | None
 
 
+class CodecSpeedOut(Schema):
+    """How fast a device encodes and decodes, in bytes of the tensor as it is in memory, on one core."""
+
+    codec: str
+    encode_bytes_per_s: float
+    decode_bytes_per_s: float
+
+
 class ProfileEnergyOut(Schema):
     """Energy of one run of the whole network, and where the figure comes from."""
 
@@ -91,6 +99,8 @@ class ProfileOut(ProfileSummaryOut):
 
     layers: list[LayerProfileOut]
     kernels: list[KernelProfileOut]
+    codecs: list[CodecSpeedOut]
+    """Of every codec that the device can use; empty in profiles of older studios."""
 
 
 class StagePredictionOut(Schema):

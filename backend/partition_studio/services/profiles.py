@@ -19,6 +19,7 @@ from partition_studio.partition.stages import Stage
 from partition_studio.planner.profile import Profile, network_digest, profile_of_json, profile_to_json
 from partition_studio.planner.stage_time import predict_stage_s
 from partition_studio.schemas import (
+    CodecSpeedOut,
     JobOut,
     KernelProfileOut,
     LayerProfileOut,
@@ -129,6 +130,14 @@ class ProfileService:
                     energy_j=share_j(kernel.median_s),
                 )
                 for kernel in profile.kernels
+            ],
+            codecs=[
+                CodecSpeedOut(
+                    codec=codec,
+                    encode_bytes_per_s=speed.encode_bytes_per_s,
+                    decode_bytes_per_s=speed.decode_bytes_per_s,
+                )
+                for codec, speed in profile.codecs.items()
             ],
         )
 

@@ -655,6 +655,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{model_id}/plans/codecs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose Codecs
+         * @description Begin to choose the codecs of a plan where it says `auto`, by measured links, devices and test frames.
+         */
+        post: operations["choose_codecs_api_models__model_id__plans_codecs_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/plans/codecs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Chosen Codecs
+         * @description Tell which codecs a job chose, what they cost, and why; 404 as long as it has not.
+         */
+        get: operations["chosen_codecs_api_models__model_id__plans_codecs__job_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{model_id}/plans/export-autodice": {
         parameters: {
             query?: never;
@@ -1201,6 +1241,49 @@ export interface components {
              * @default []
              */
             tensors: string[];
+        };
+        /**
+         * CodecSpeedOut
+         * @description How fast a device encodes and decodes, in bytes of the tensor as it is in memory, on one core.
+         */
+        CodecSpeedOut: {
+            /** Codec */
+            codec: string;
+            /** Decode Bytes Per S */
+            decode_bytes_per_s: number;
+            /** Encode Bytes Per S */
+            encode_bytes_per_s: number;
+        };
+        /**
+         * CutCodecsOut
+         * @description The codecs of a cut between two devices.
+         */
+        CutCodecsOut: {
+            /**
+             * Coding S
+             * @description Encoding and decoding; with cautious figures where a device's codecs were not measured.
+             */
+            coding_s: number;
+            /** Consumer */
+            consumer: string;
+            /** Consumer Device */
+            consumer_device: string;
+            /** Cut */
+            cut: string;
+            /** Link S */
+            link_s: number | null;
+            /** Producer */
+            producer: string;
+            /** Producer Device */
+            producer_device: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tensors */
+            tensors: components["schemas"]["TensorCodecOut"][];
+            /** Why */
+            why: string[];
+            /** Wire Bytes */
+            wire_bytes: number;
         };
         /**
          * CutListIn
@@ -2102,7 +2185,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "profile" | "links" | "calibration";
+            kind: "profile" | "links" | "calibration" | "codecs";
             /** Model Id */
             model_id: string | null;
             problem: components["schemas"]["ProblemOut"] | null;
@@ -2796,6 +2879,44 @@ export interface components {
             version: 2;
         };
         /**
+         * PlanCodecsOut
+         * @description What was chosen where a plan says `auto`, and what all its codecs cost.
+         */
+        PlanCodecsOut: {
+            /** Bottleneck */
+            bottleneck: string;
+            /**
+             * Change
+             * @description By how much the codecs change the outputs, as a share of their largest value; None: they spoil them.
+             */
+            change: number | null;
+            /** Cuts */
+            cuts: components["schemas"]["CutCodecsOut"][];
+            /**
+             * Frames
+             * @description Test frames that it was measured on.
+             */
+            frames: number;
+            /** Latency As It Is S */
+            latency_as_it_is_s: number;
+            /** Latency S */
+            latency_s: number;
+            /** Max Change */
+            max_change: number;
+            /**
+             * Period As It Is S
+             * @description The same without any codec that was chosen.
+             */
+            period_as_it_is_s: number;
+            /**
+             * Period S
+             * @description Predicted time between frames: what the busiest device or link takes for one.
+             */
+            period_s: number;
+            /** @description The plan with the chosen codecs by name. */
+            plan: components["schemas"]["Plan"];
+        };
+        /**
          * PlanIn
          * @description A plan to save. `revision` is the one that the edit started from; another one now is a conflict.
          */
@@ -3091,6 +3212,11 @@ export interface components {
          * @description One profile.
          */
         ProfileOut: {
+            /**
+             * Codecs
+             * @description Of every codec that the device can use; empty in profiles of older studios.
+             */
+            codecs: components["schemas"]["CodecSpeedOut"][];
             /** Device */
             device: string;
             /**
@@ -3660,6 +3786,36 @@ export interface components {
             demo_model_id: string | null;
             /** Version */
             version: string;
+        };
+        /**
+         * TensorCodecOut
+         * @description How one tensor travels on a cut, and what that costs for one frame.
+         */
+        TensorCodecOut: {
+            /** Codec */
+            codec: string;
+            /** Decode S */
+            decode_s: number;
+            /** Encode S */
+            encode_s: number;
+            /** High */
+            high: number | null;
+            /**
+             * Link S
+             * @description Predicted by the measured link; None: it was not measured.
+             */
+            link_s: number | null;
+            /** Low */
+            low: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tensor */
+            tensor: string;
+            /**
+             * Wire Bytes
+             * @description Measured on test frames.
+             */
+            wire_bytes: number;
         };
         /**
          * TensorOut
@@ -4878,6 +5034,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlanReportOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    choose_codecs_api_models__model_id__plans_codecs_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Plan"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    chosen_codecs_api_models__model_id__plans_codecs__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanCodecsOut"];
                 };
             };
             /** @description Validation Error */

@@ -4,11 +4,13 @@ A time that cannot be makes the whole of it worthless and is refused; other figu
 """
 
 import math
+from collections.abc import Iterable
 from typing import get_args
 
 import msgspec
 
-from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
+from partition_agent.codecs import CODECS
+from partition_agent.protocol import CodecFigures, LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.text import clean_text
 from partition_studio.schemas import PowerMethod, PowerScope
@@ -17,6 +19,7 @@ from partition_studio.schemas import PowerMethod, PowerScope
 MAX_SECONDS = 1e6
 MAX_COUNT = 2**53
 MAX_POWER_W = 1e6
+MAX_BYTES_PER_S = 1e15
 MAX_WARNINGS = 50
 
 _MAX_WARNING = 300
@@ -49,6 +52,7 @@ def clean_profiled(device: str, profiled: Profiled) -> Profiled:
         temperature_c=_within(profiled.temperature_c, -100.0, 500.0),
         throttled=tuple(name for name in _THROTTLED if name in profiled.throttled),
         warnings=tuple(clean_text(text, limit=_MAX_WARNING) for text in profiled.warnings[:MAX_WARNINGS]),
+        codecs=_codecs(profiled.codecs),
     )
 
 
@@ -59,6 +63,17 @@ def _layer(layer: LayerTime) -> LayerTime:
         weight_bytes=_count(layer.weight_bytes),
         output_bytes=_count(layer.output_bytes),
     )
+
+
+def _codecs(measured: Iterable[CodecFigures]) -> tuple[CodecFigures, ...]:
+    """Return the speeds of the codecs that are known, one for each; a speed that cannot be is not known."""
+    found = {
+        figures.codec: figures
+        for figures in measured
+        if figures.codec in CODECS
+        and all(0 < speed <= MAX_BYTES_PER_S for speed in (figures.encode_bytes_per_s, figures.decode_bytes_per_s))
+    }
+    return tuple(found.values())
 
 
 def _power(power: PowerOfRun) -> PowerOfRun | None:

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import sqrt
+from statistics import median
 
-from partition_agent.protocol import LayerTime, PowerOfRun, Profiled
+from partition_agent.protocol import CodecFigures, LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.profiling.clean import clean_profiled
 from partition_studio.fleet.profiling.model import Piece
 from partition_studio.fleet.profiling.noise import noise_warning
 from partition_studio.graph.network import Network
 from partition_studio.planner.profile import (
+    CodecSpeed,
     KernelFigures,
     LayerFigures,
     PowerFigures,
@@ -68,6 +70,7 @@ def merge(network: Network, device: str, parts: Sequence[tuple[Piece, Profiled]]
         warnings=tuple(warnings),
         pieces=len(parts),
         duration_s=duration_s,
+        codecs=_codecs(measured),
     )
 
 
@@ -109,6 +112,21 @@ def _kernels(network: Network, piece: Piece, profiled: Profiled) -> list[KernelF
 
 def _kernel(layers: tuple[str, ...], measured: LayerTime, loose_s: float, share: float) -> KernelFigures:
     return KernelFigures(layers, (measured.median_s + loose_s) / share, measured.spread_s / share, measured.runs)
+
+
+def _codecs(measured: Sequence[Profiled]) -> dict[str, CodecSpeed]:
+    """Return the speed of each codec: the median of those that were measured beside the pieces."""
+    speeds: dict[str, list[CodecFigures]] = {}
+    for profiled in measured:
+        for figures in profiled.codecs:
+            speeds.setdefault(figures.codec, []).append(figures)
+    return {
+        codec: CodecSpeed(
+            median(figures.encode_bytes_per_s for figures in found),
+            median(figures.decode_bytes_per_s for figures in found),
+        )
+        for codec, found in speeds.items()
+    }
 
 
 def _power(parts: Sequence[tuple[PowerOfRun | None, float]]) -> PowerFigures | None:
