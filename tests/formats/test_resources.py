@@ -56,7 +56,7 @@ def test_parts_of_a_divided_layer_go_to_resources() -> None:
 def test_a_check_speaks_of_the_registered_devices() -> None:
     network = load(relu_chain(3))
     report = check_plan(network, plan(), {"jetson": DeviceLimits(), "pi": DeviceLimits()})
-    assert [(p.code, p.severity, p.device) for p in report.problems] == [("gpu_not_used", "warning", "jetson")]
+    assert [(p.code, p.severity, p.device) for p in report.problems] == [("provider_wanted", "warning", "jetson")]
     assert [cost.device for cost in report.costs] == ["jetson", "pi"]
     assert report.costs[0].stages == ("nx01_arm01-0", "nx01_gpu-0")
     missing = check_plan(network, plan(), {"pi": DeviceLimits()})

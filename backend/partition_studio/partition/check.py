@@ -22,6 +22,8 @@ from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.problem import Problem as Problem
+from partition_studio.partition.replicas import replica_problems, ways_of
+from partition_studio.partition.resources import providers_of
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
 from partition_studio.sizes import size_text
 
@@ -145,6 +147,9 @@ def _check(
         problem = Problem(error.code, "error", error.message, layer=named, next_step=error.next_step)
         return PlanReport((*problems, problem), (), (), ()), None
     problems += _placement_problems(network, division, plan, devices)
+    problems += replica_problems(plan, devices)
+    if any(problem.code == "replicas" for problem in problems):
+        return PlanReport(tuple(problems), (), (), (), division), None
     problems += _resource_problems(plan)
     names = division.network.layers_by_name
     if any(name not in plan.placement and name not in division.devices for name in names):
@@ -239,10 +244,12 @@ def _placement_problems(
             for place_name in sharding.devices:
                 first_layer.setdefault(plan.device_of(place_name), sharding.layers[0])
         for layer, place_name in plan.placement.items():
-            first_layer.setdefault(plan.device_of(place_name), layer)
+            for device in plan.devices_of(place_name):
+                first_layer.setdefault(device, layer)
         for device, layer in first_layer.items():
             if device and device not in devices:
-                message = f"There is no device {device!r} (layer {layer!r} is placed on it).{_suggest(device, devices)}"
+                message = f"There is no device {device!r} (layer {layer!r} is placed on it)."
+                message += _suggest(device, {**devices, **plan.replicas})
                 step = _device_step(device)
                 problems.append(Problem("unknown_device", "error", message, layer=layer, device=device, next_step=step))
     for layer_name in names:
@@ -267,9 +274,12 @@ def _resource_problems(plan: Plan) -> list[Problem]:
     problems = []
     for place_name in plan.places():
         resource = plan.resources.get(place_name)
-        if resource is not None and resource.processor == "gpu":
-            message = f"{place_name!r} stands for a GPU of {resource.device!r}: the studio's agents compute on the CPU."
-            problems.append(Problem("gpu_not_used", "warning", message, device=resource.device))
+        if resource is not None and (wanted := providers_of(resource)) not in ((), ("CPUExecutionProvider",)):
+            message = (
+                f"{place_name!r} asks {resource.device!r} for {' or '.join(wanted)}. Where that is not there, its "
+                "layers are computed on the CPU; the deployment says what is used."
+            )
+            problems.append(Problem("provider_wanted", "warning", message, device=resource.device))
     return problems
 
 
@@ -314,13 +324,20 @@ def _cut_cost(graph: StageGraph, plan: Plan, cut: Cut) -> CutCost:
 
 
 def _device_cost(network: Network, graph: StageGraph, device: str) -> DeviceCost:
-    stages = [stage for stage in graph.stages if stage.device == device]
+    stages = graph.on(device)
     layers = [network.layer(name) for stage in stages for name in stage.layers]
     shared = {name for layer in layers for name in layer.weights}
     weight_bytes = sum(_stage_weight_bytes(network, stage) for stage in stages)
     peak_bytes = max(peak_activation_bytes(network, stage) for stage in stages)
-    ends = [(cut, graph.device_of(cut.producer), graph.device_of(cut.consumer)) for cut in graph.cuts]
+    # Of each cut the links that end or begin here: among replicas there are several, and a frame passes one of them.
+    ends = [
+        (cut, way.producer and way.producer.device, way.consumer and way.consumer.device)
+        for cut in graph.cuts
+        for way in ways_of(graph, cut)
+    ]
     waiting = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, _, to in ends if to == device)
+    arriving = dict.fromkeys(cut for cut, source, to in ends if to == device != source)
+    leaving = dict.fromkeys(cut for cut, source, to in ends if source == device != to)
     least = RUNTIME_BYTES + weight_bytes + peak_bytes + waiting
     return DeviceCost(
         device=device,
@@ -330,8 +347,8 @@ def _device_cost(network: Network, graph: StageGraph, device: str) -> DeviceCost
         parameters=sum(network.weight_elements[name] for name in shared),
         weight_bytes=weight_bytes,
         peak_activation_bytes=peak_bytes,
-        received_bytes=sum(graph.cut_bytes(cut) for cut, source, to in ends if to == device != source),
-        sent_bytes=sum(graph.cut_bytes(cut) for cut, source, to in ends if source == device != to),
+        received_bytes=sum(graph.cut_bytes(cut) for cut in arriving),
+        sent_bytes=sum(graph.cut_bytes(cut) for cut in leaving),
         least_memory_bytes=least,
         likely_memory_bytes=least + int((LIKELY_WEIGHT_COPIES - 1) * weight_bytes),
     )

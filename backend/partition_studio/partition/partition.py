@@ -44,7 +44,7 @@ class Division:
 class Partition:
     """A whole network divided and placed: what is extracted, verified and deployed.
 
-    `placement` has the plan's names (devices and resources); `graph` the registered devices.
+    `placement` has the plan's names (devices, resources and groups of replicas); `graph` the registered devices.
     """
 
     whole: Network
@@ -70,7 +70,7 @@ def partition(network: Network, plan: Plan) -> Partition:
 def place(network: Network, division: Division, plan: Plan) -> Partition:
     """Return the partition of a divided network. Raises UnplacedLayerError."""
     placement = {**plan.placement, **division.devices, **_overrides(division, plan)}
-    graph = on_devices(build_stages(division.network, placement), plan.resources)
+    graph = on_devices(build_stages(division.network, placement), plan.resources, plan.replicas)
     return Partition(network, division, MappingProxyType(placement), graph)
 
 

@@ -206,14 +206,23 @@ class Plan(Document):
             return {**document, "version": 2}
         return document
 
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the places behind a name of `placement`: those of a group of replicas, else itself."""
+        return tuple(self.replicas[name].places) if name in self.replicas else (name,)
+
     def places(self) -> tuple[str, ...]:
         """Return the devices and resources that the plan uses, under the names that it has for them, by first use."""
+        placed = (place for name in self.placement.values() for place in self.members(name))
         divided = (device for sharding in self.shards for device in sharding.devices)
-        return tuple(dict.fromkeys([*self.placement.values(), *divided]))
+        return tuple(dict.fromkeys([*placed, *divided]))
 
     def device_of(self, place: str) -> str:
-        """Return the registered device behind a name that `placement` or `shards` use."""
+        """Return the registered device behind a name that `shards` or a group of replicas use."""
         return self.resources[place].device if place in self.resources else place
+
+    def devices_of(self, name: str) -> tuple[str, ...]:
+        """Return the registered devices behind a name of `placement`."""
+        return tuple(dict.fromkeys(self.device_of(place) for place in self.members(name)))
 
     def devices(self) -> tuple[str, ...]:
         """Return the registered devices that the plan uses, in order of first use."""

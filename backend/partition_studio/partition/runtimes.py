@@ -84,23 +84,27 @@ def for_runtimes(
     """Return the sub-models as the devices' runtimes take them: `parts` itself where they do so already.
 
     `runtimes` is the version of ONNX Runtime of each device. Each sub-model is written for the oldest of them, so that
-    it could run on any device of the deployment; one that cannot be, for the runtime of its own device.
+    it could run on any device of the deployment; one that cannot be, for the oldest of its own devices.
     Raises RuntimeTooOldError.
     """
     limits = {device: known for device, version in runtimes.items() if (known := limits_of(version)) is not None}
     if not limits:
         return parts
     oldest = min(limits.values(), key=lambda each: (each.opset, each.ir_version))
-    written = {name: _for_device(part, graph.device_of(name) or "", limits, oldest) for name, part in parts.items()}
+    written = {name: _for_devices(part, graph.devices_of(name), limits, oldest) for name, part in parts.items()}
     return parts if all(written[name] is part for name, part in parts.items()) else written
 
 
-def _for_device(part: SubModel, device: str, limits: Mapping[str, RuntimeLimits], oldest: RuntimeLimits) -> SubModel:
+def _for_devices(
+    part: SubModel, devices: Sequence[str], limits: Mapping[str, RuntimeLimits], oldest: RuntimeLimits
+) -> SubModel:
+    """Return a sub-model as all `devices` that it runs on take it, and where it can be all of the deployment."""
+    known = [(limits[device], device) for device in devices if device in limits]
+    own, device = min(known, key=lambda each: (each[0].opset, each[0].ir_version), default=(oldest, devices[0]))
     try:
         return lowered(part, oldest, device)
     except RuntimeTooOldError:
-        own = limits.get(device)
-        if own is None or own == oldest:
+        if own == oldest:
             raise
         return lowered(part, own, device)
 

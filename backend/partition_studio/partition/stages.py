@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
+from partition_agent.dealer import HELD
 from partition_studio.errors import NotFoundError, PlanError
 from partition_studio.graph.dtypes import TRAVELLING
 from partition_studio.graph.network import Layer, Network, TensorType
@@ -20,6 +21,9 @@ from partition_studio.graph.network import Layer, Network, TensorType
 #: The two ends of a pipeline where a cut names a stage.
 SOURCE = "source"
 SINK = "sink"
+
+#: No link has more frames waiting; the agents refuse it.
+MAX_WINDOW = 1024
 
 
 class UnplacedLayerError(PlanError):
@@ -43,13 +47,31 @@ class StageNotFoundError(NotFoundError):
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """A stage where it runs: its only place, or one of the replicas that share its frames.
+
+    `place` is the plan's name, `device` the registered one. `cores` are those that it computes on (none: the device's
+    choice), `providers` ONNX Runtime's names of what computes, by preference (none: the processor). Instances of one
+    `lane` of a device take turns ("": the device as a whole), those of different lanes compute at once.
+    """
+
+    name: str
+    device: str
+    place: str
+    cores: tuple[int, ...] = ()
+    providers: tuple[str, ...] = ()
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One sub-model: some layers of one device, in topological order.
 
     `inputs` are activations made elsewhere, in order of first use; `outputs` those of its own that another stage or
     the sink needs, in order of making. Named `<device>-<number>`, counted along the stage order. Where a plan names a
     resource, `device` is the registered one that it is part of, and the stage is named after the resource; `cores` are
-    those that it computes on (none: the device's choice).
+    those that it computes on (none: the device's choice). Where it names a group of replicas, `device` is the group,
+    and there are several `instances`, in the order of its places.
     """
 
     name: str
@@ -58,6 +80,17 @@ class Stage:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     cores: tuple[int, ...] = ()
+    instances: tuple[Instance, ...] = ()
+
+    @property
+    def group(self) -> str | None:
+        """The group of replicas that share its frames; None where it runs in one place."""
+        return self.device if len(self.instances) > 1 else None
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The registered devices that it runs on."""
+        return tuple(dict.fromkeys(instance.device for instance in self.instances)) or (self.device,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +141,17 @@ class StageGraph:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices in use, in order of their first stage."""
-        return tuple(dict.fromkeys(stage.device for stage in self.stages))
+        """The registered devices in use, in order of their first stage."""
+        return tuple(dict.fromkeys(device for stage in self.stages for device in stage.devices))
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of replicas in use, in order of their first stage."""
+        return tuple(dict.fromkeys(stage.group for stage in self.stages if stage.group is not None))
+
+    def on(self, device: str) -> tuple[Stage, ...]:
+        """Return the stages of which there is an instance on a device, in order."""
+        return tuple(stage for stage in self.stages if device in stage.devices)
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name. Raises StageNotFoundError."""
@@ -123,32 +165,76 @@ class StageGraph:
         return sum(self.tensors[tensor].size_bytes for tensor in cut.tensors)
 
     def device_of(self, end: str) -> str | None:
-        """Return the device at one end of a cut; None for SOURCE and SINK."""
+        """Return the device at one end of a cut, or the group of replicas; None for SOURCE and SINK."""
         return None if end in (SOURCE, SINK) else self.stage(end).device
 
-    def window(self, cut: Cut) -> int:
-        """Return how many frames may wait on a cut: the steps of the longest way around it plus one, at least 2.
+    def devices_of(self, end: str) -> tuple[str, ...]:
+        """Return the registered devices at one end of a cut; none for SOURCE and SINK."""
+        return () if end in (SOURCE, SINK) else self.stage(end).devices
+
+    def window(self, cut: Cut, batches: Mapping[str, int] | None = None) -> int:
+        """Return how many frames may wait on a cut (between replicas: on each of its links).
 
         A frame on a short branch must be able to wait for its other half on the long one without halting the stage
-        that feeds both.
+        that feeds both: the window is the most frames that the longest way around the cut holds, plus one. A stage
+        holds one frame, or `batches` of them where it computes several in one go; k replicas hold k. Where a way leaves
+        a group of replicas, frames of the fast ones wait for earlier frames of the slow ones: `HELD` of each replica,
+        as many as the source of frames reckons with when it deals them (see the agent's `dealer`). A link into a group
+        carries only its own replica's frames, and counts that one alone.
+
+        Smaller windows would cost throughput and nothing else. A stage that waits for its predecessor waits for a
+        frame that was sent on the link of another replica before whatever fills that link: along the order of frames
+        the oldest one always has room before it.
         """
-        return max(2, self._longest_steps[cut.producer].get(cut.consumer, 1) + 1)
+        if not batches:
+            return self._windows[cut.id]
+        return self._windows_with(batches)[cut.id]
 
     @cached_property
-    def _longest_steps(self) -> Mapping[str, Mapping[str, int]]:
-        """For each end of a cut, the largest number of cuts on a way to each end that it reaches."""
-        following: dict[str, list[str]] = {}
+    def _windows(self) -> Mapping[str, int]:
+        return self._windows_with({})
+
+    def _windows_with(self, batches: Mapping[str, int]) -> Mapping[str, int]:
+        reach = self._most_held(batches)
+        return {
+            cut.id: min(
+                max(2, reach[cut.producer][cut.consumer] + 1 - self._of_other_replicas(cut, batches)), MAX_WINDOW
+            )
+            for cut in self.cuts
+        }
+
+    def _group_of(self, end: str) -> str | None:
+        return None if end in (SOURCE, SINK) else self.stage(end).group
+
+    def _of_other_replicas(self, cut: Cut, batches: Mapping[str, int]) -> int:
+        """Return how many frames the other replicas hold, where a cut leads into a group."""
+        group = self._group_of(cut.consumer)
+        if group is None or group == self._group_of(cut.producer):
+            return 0
+        return (len(self.stage(cut.consumer).instances) - 1) * batches.get(cut.consumer, 1)
+
+    def _held(self, cut: Cut, batches: Mapping[str, int]) -> int:
+        """Return how many frames a cut and the stage behind it hold."""
+        group = self._group_of(cut.producer)
+        leaves = group is not None and group != self._group_of(cut.consumer)
+        own = batches.get(cut.consumer, 1) + self._of_other_replicas(cut, batches)
+        return own + (HELD if leaves else 0)
+
+    def _most_held(self, batches: Mapping[str, int]) -> Mapping[str, Mapping[str, int]]:
+        """For each end of a cut, the most frames that a way from there to each end that it reaches holds."""
+        following: dict[str, list[Cut]] = {}
         for cut in self.cuts:
-            following.setdefault(cut.producer, []).append(cut.consumer)
-        steps: dict[str, dict[str, int]] = {}
+            following.setdefault(cut.producer, []).append(cut)
+        most: dict[str, dict[str, int]] = {}
         for end in (SINK, *reversed(self.order), SOURCE):
             reached: dict[str, int] = {}
-            for consumer in following.get(end, []):
-                reached[consumer] = max(reached.get(consumer, 0), 1)
-                for farther, count in steps[consumer].items():
-                    reached[farther] = max(reached.get(farther, 0), count + 1)
-            steps[end] = reached
-        return steps
+            for cut in following.get(end, []):
+                held = self._held(cut, batches)
+                reached[cut.consumer] = max(reached.get(cut.consumer, 0), held)
+                for farther, count in most[cut.consumer].items():
+                    reached[farther] = max(reached.get(farther, 0), count + held)
+            most[end] = reached
+        return most
 
 
 def build_stages(network: Network, placement: Mapping[str, str]) -> StageGraph:
@@ -238,7 +324,9 @@ def _name_stages(network: Network, groups: list[list[Layer]], placement: Mapping
             if tensor in network.outputs or any(r.name not in members for r in network.consumers[tensor])
         ]
         names = tuple(layer.name for layer in layers)
-        stages.append(Stage(f"{device}-{number}", device, names, tuple(inputs), tuple(outputs)))
+        name = f"{device}-{number}"
+        only = Instance(name, device, device)
+        stages.append(Stage(name, device, names, tuple(inputs), tuple(outputs), instances=(only,)))
     return stages
 
 
