@@ -88,10 +88,11 @@ class FrontDoor:
         inputs: Mapping[str, TensorSpec],
         outputs: Mapping[str, TensorSpec],
         replicas: Sequence[Sequence[Sequence[str]]] = (),
+        plaintext: bool = False,
     ) -> None:
         """Take the links from and to the studio. `inputs` and `outputs` do not name tensors that no device sees.
 
-        `replicas` has the names of the stages of each replica of each group.
+        `replicas` has the names of the stages of each replica of each group. With `plaintext` nothing is encrypted.
         """
         self._inputs = dict(inputs)
         self._outputs = frozenset(outputs)
@@ -107,7 +108,13 @@ class FrontDoor:
         # Rising over restarts too: frames of an earlier life may still be under way, and no two have one number.
         self._number = time.time_ns()
         self._plane = DataPlane(
-            device=STUDIO_PEER, deployment=deployment, epoch=epoch, links=links, handler=self, bind_host=None
+            device=STUDIO_PEER,
+            deployment=deployment,
+            epoch=epoch,
+            links=links,
+            handler=self,
+            bind_host=None,
+            plaintext=plaintext,
         )
         self._deliverer = threading.Thread(target=self._deliver, name=f"results {deployment}/{epoch}", daemon=True)
         self._deliverer.start()

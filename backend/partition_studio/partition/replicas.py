@@ -4,7 +4,7 @@ A stage on a group runs once on each of its places. The links of a cut lead from
 of its consumer, except inside one group: there a frame stays on the replica that it was dealt to.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -101,11 +101,6 @@ def _places_problems(plan: Plan, name: str, places: Sequence[str]) -> Iterator[P
 def _fault(name: str, what: str, step: str, *, layer: str | None = None) -> Problem:
     message = f"The group of replicas {name!r} {what}."
     return Problem("replicas", "error", message, layer=layer, device=name, next_step=step)
-
-
-def instances_of(graph: StageGraph) -> Mapping[str, str]:
-    """Return the stage of each instance, by their names."""
-    return {instance.name: stage.name for stage in graph.stages for instance in stage.instances}
 
 
 def group_stages(graph: StageGraph) -> tuple[tuple[tuple[str, ...], ...], ...]:
