@@ -96,7 +96,7 @@ def _weigh(partition: "Partition", report: "PlanReport", files: Mapping[str, Pat
     graph = partition.graph
     found = []
     for cost in report.costs:
-        own = [files[stage.name] for stage in graph.stages if stage.device == cost.device]
+        own = [files[stage.name] for stage in graph.on(cost.device)]
         held = DeviceWeights(cost.device, len(own), sum(weight_bytes_in(file) for file in own), cost.weight_bytes)
         if held.weight_bytes != held.predicted_bytes:
             raise WeightsDifferError(

@@ -39,6 +39,8 @@ def annotate(model: onnx.ModelProto, network: Network, graph: StageGraph, stage:
         "stages": str(len(graph.stages)),
         "device": stage.device,
     }
+    if stage.group is not None:
+        facts["devices"] = ",".join(stage.devices)
     if stage.cores:
         facts["cores"] = ",".join(map(str, stage.cores))
     for key, value in facts.items():

@@ -19,6 +19,7 @@ from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.links.measure import AgentEnd, LinkEnd, LinkNotMeasuredError, StudioEnd, measure_link
 from partition_studio.fleet.links.traffic import TrafficWatch, Way
 from partition_studio.fleet.session.session import DeviceSession
+from partition_studio.partition.replicas import ways_of
 from partition_studio.schemas import JobOut, LinkFailureOut, LinksIn, LinksMessage, LinksOut
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.devices import DeviceService
@@ -244,9 +245,10 @@ class LinkService:
         except (NotFoundError, ConflictError):
             return {}
         ways = {}
-        for cut in graph.cuts:
-            ways[cut.id] = Way(
-                graph.device_of(cut.producer) or STUDIO_PEER, graph.device_of(cut.consumer) or STUDIO_PEER
+        for link in (link for cut in graph.cuts for link in ways_of(graph, cut)):
+            ways[link.id] = Way(
+                STUDIO_PEER if link.producer is None else link.producer.device,
+                STUDIO_PEER if link.consumer is None else link.consumer.device,
             )
         return {link: way for link, way in ways.items() if way.source != way.target}
 

@@ -35,7 +35,10 @@ def report_out(report: PlanReport, network: Network, plan: Plan) -> PlanReportOu
             )
             for cost in report.costs
         ],
-        stages=[StageOut(name=stage.name, device=stage.device, layers=list(stage.layers)) for stage in report.stages],
+        stages=[
+            StageOut(name=stage.name, device=stage.device, layers=list(stage.layers), devices=list(stage.devices))
+            for stage in report.stages
+        ],
         cuts=[
             CutOut(
                 producer=cut.producer,

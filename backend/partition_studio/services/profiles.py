@@ -15,7 +15,7 @@ from partition_studio.fleet.progress import Progress
 from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.graph.network import Network
 from partition_studio.partition.partition import Division
-from partition_studio.partition.stages import Stage
+from partition_studio.partition.stages import Instance, Stage
 from partition_studio.planner.profile import Profile, network_digest, profile_of_json, profile_to_json
 from partition_studio.planner.stage_time import predict_stage_s
 from partition_studio.schemas import (
@@ -165,11 +165,11 @@ class ProfileService:
         }
         digest = network_digest(spec.partition.whole)
         out = []
-        for stage in spec.graph.stages:
-            threads = spec.threads.get(stage.device, 0) or len(stage.cores)
-            found = self._best(stage.device, digest, threads)
-            measured_s = measured.get((stage.device, stage.name))
-            out.append(_prediction(stage, found, spec.partition.division, threads, measured_s))
+        for stage, instance in ((stage, each) for stage in spec.graph.stages for each in stage.instances):
+            threads = spec.threads.get(instance.device, 0) or len(instance.cores)
+            found = self._best(instance.device, digest, threads)
+            measured_s = measured.get((instance.device, instance.name))
+            out.append(_prediction(stage, instance, found, spec.partition.division, threads, measured_s))
         return out
 
     def best(self, device: str, network: Network, threads: int) -> Profile | None:
@@ -338,17 +338,22 @@ def _energy_per_s(profile: Profile) -> Callable[[float], float | None]:
 
 
 def _prediction(
-    stage: Stage, found: tuple[int, Profile] | None, division: Division, threads: int, measured_s: float | None
+    stage: Stage,
+    instance: Instance,
+    found: tuple[int, Profile] | None,
+    division: Division,
+    threads: int,
+    measured_s: float | None,
 ) -> StagePredictionOut:
     """Return a stage's prediction from a profile, when there is one, beside what was measured."""
     if found is None:
         return StagePredictionOut(
-            stage=stage.name,
-            device=stage.device,
+            stage=instance.name,
+            device=instance.device,
             predicted_s=None,
             measured_s=measured_s,
             profile_id=None,
-            warnings=[f"this network was not profiled on {stage.device}"],
+            warnings=[f"this network was not profiled on {instance.device}"],
         )
     number, profile = found
     predicted = predict_stage_s(profile, division.network, stage.layers, division.sources)
@@ -356,8 +361,8 @@ def _prediction(
     if threads and threads != profile.key.threads:
         warnings.append(f"the profile was measured with {profile.key.threads} threads, the stage runs with {threads}")
     return StagePredictionOut(
-        stage=stage.name,
-        device=stage.device,
+        stage=instance.name,
+        device=instance.device,
         predicted_s=predicted.seconds,
         measured_s=measured_s,
         profile_id=number,
