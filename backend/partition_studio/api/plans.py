@@ -9,7 +9,9 @@ from partition_studio.schemas import (
     AutodiceOut,
     CutListIn,
     ImportedPlanOut,
+    JobOut,
     PlacementMapIn,
+    PlanCodecsOut,
     PlanIn,
     PlanReportOut,
     SavedPlanOut,
@@ -60,6 +62,18 @@ def import_map(services: ServicesDep, model_id: str, request: PlacementMapIn) ->
 def import_cuts(services: ServicesDep, model_id: str, request: CutListIn) -> ImportedPlanOut:
     """Make a plan of tensors at which the network is cut, in order."""
     return services.plans.import_cuts(model_id, request)
+
+
+@router.post("/models/{model_id}/plans/codecs", status_code=202)
+def choose_codecs(services: ServicesDep, model_id: str, plan: Plan) -> JobOut:
+    """Begin to choose the codecs of a plan where it says `auto`, by measured links, devices and test frames."""
+    return services.codecs.start(model_id, plan)
+
+
+@router.get("/models/{model_id}/plans/codecs/{job_id}")
+def chosen_codecs(services: ServicesDep, model_id: str, job_id: str) -> PlanCodecsOut:
+    """Tell which codecs a job chose, what they cost, and why; 404 as long as it has not."""
+    return services.codecs.result(model_id, job_id)
 
 
 @router.get("/models/{model_id}/plans")

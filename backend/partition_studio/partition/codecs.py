@@ -64,30 +64,20 @@ def only_lossy(codecs: Settled) -> Settled:
 
 
 def crosses_devices(graph: StageGraph, cut: Cut) -> bool:
-    """Say whether a cut's tensors leave a device, or the studio."""
+    """Say whether a cut's tensors leave a device, or the studio; between stages of one group they stay on a replica."""
     source, target = graph.device_of(cut.producer), graph.device_of(cut.consumer)
     return source != target or source is None
 
 
-def names_of_end(graph: StageGraph, plan: Plan, end: str) -> frozenset[str]:
+def names_of_end(graph: StageGraph, end: str) -> frozenset[str]:
     """Return the names under which an entry of `codecs` may speak of one end of a cut.
 
-    Those are the studio's; or a stage's device, its resource, and the group that it is a replica of.
+    Those are the studio's; or a stage's device, its resource, and its group of replicas with their devices.
     """
     if end in (SOURCE, SINK):
         return frozenset({STUDIO_PEER})
-    found = {graph.stage(end).device}
-    base = end
-    for group, replicas in plan.replicas.items():
-        for place in replicas.places:
-            # A replica of the stage `group-0` on `place` is called `group-0@place`.
-            if end.startswith(f"{group}-") and end.endswith(f"@{place}"):
-                found |= {group, place, plan.device_of(place)}
-                base = end.removesuffix(f"@{place}")
-    place, _, number = base.rpartition("-")
-    if number.isdigit() and (place in plan.resources or place in plan.replicas):
-        found.add(place)
-    return frozenset(found)
+    stage = graph.stage(end)
+    return frozenset({stage.device, *stage.devices, *(instance.place for instance in stage.instances)})
 
 
 def codec_problems(graph: StageGraph, plan: Plan) -> tuple[Problem, ...]:
@@ -124,7 +114,7 @@ def _entry_problems(
         yield Problem("codec_tensor", "warning", message, next_step="Correct the name, or remove it.")
     if not unknown and len(missing) == len(choice.tensors) and missing:
         return
-    if not unknown and not any(_fits(graph, plan, choice, cut, tensor) for cut, tensor in _crossing(graph, graph.cuts)):
+    if not unknown and not any(_fits(graph, choice, cut, tensor) for cut, tensor in _crossing(graph, graph.cuts)):
         message = f"{where} fits nothing: no tensor of its passes from {choice.producer!r} to {choice.consumer!r}."
         yield Problem("codec_unused", "warning", message, next_step="Correct its places, or remove it.")
 
@@ -141,7 +131,7 @@ def _deciding(graph: StageGraph, plan: Plan, cuts: Sequence[Cut] | None = None) 
     if not plan.codecs:
         return
     cuts = graph.cuts if cuts is None else cuts
-    ends = {end: names_of_end(graph, plan, end) for cut in cuts for end in (cut.producer, cut.consumer)}
+    ends = {end: names_of_end(graph, end) for cut in cuts for end in (cut.producer, cut.consumer)}
     chosen = [(choice, frozenset(choice.tensors)) for choice in reversed(plan.codecs)]
     for cut, tensor in _crossing(graph, cuts):
         for choice, tensors in chosen:
@@ -154,9 +144,9 @@ def _deciding(graph: StageGraph, plan: Plan, cuts: Sequence[Cut] | None = None) 
                 break
 
 
-def _fits(graph: StageGraph, plan: Plan, choice: CodecChoice, cut: Cut, tensor: str) -> bool:
+def _fits(graph: StageGraph, choice: CodecChoice, cut: Cut, tensor: str) -> bool:
     return (
-        choice.producer in (ANYWHERE, *names_of_end(graph, plan, cut.producer))
-        and choice.consumer in (ANYWHERE, *names_of_end(graph, plan, cut.consumer))
+        choice.producer in (ANYWHERE, *names_of_end(graph, cut.producer))
+        and choice.consumer in (ANYWHERE, *names_of_end(graph, cut.consumer))
         and (not choice.tensors or tensor in choice.tensors)
     )

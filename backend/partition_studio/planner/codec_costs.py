@@ -54,7 +54,7 @@ class LinkFigures:
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """A stage: the cores that it shares with others (`lane`, unique per device), and its predicted time.
+    """A stage in one place: the cores that it shares with others (`lane`, of its device), and its predicted time.
 
     `seconds` None: not known, and left out. `share` is the part of the frames that it takes, below 1 for a replica.
     """
@@ -67,9 +67,9 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A cut: `producer` and `consumer` are stages or the studio's ends, `source` and `target` peers.
+    """One link of a cut: `producer` and `consumer` are stages or the studio's ends, `source` and `target` peers.
 
-    `share` is the part of the frames that cross it.
+    Between replicas a cut has several, and `share` is the part of the frames that cross this one.
     """
 
     cut: str
@@ -114,7 +114,7 @@ class CodecTask:
     """A plan as the choice of its codecs sees it. `stages` and `hops` are in topological order of the stages.
 
     `links` has what is known of directions, `speeds` of devices' codecs by name; what is not there is not known.
-    `inner` are the cuts inside devices: pairs of stages.
+    `inner` are links inside devices: pairs of stages.
     """
 
     stages: Mapping[str, StageFigures]
@@ -167,20 +167,24 @@ class CodecCosts:
 
     def __init__(self, task: CodecTask) -> None:
         self.task = task
-        self._hops = {hop.cut: hop for hop in task.hops}
+        self._hops: dict[str, list[Hop]] = {}
         self._arriving: dict[str, list[Hop]] = {}
         for hop in task.hops:
+            self._hops.setdefault(hop.cut, []).append(hop)
             self._arriving.setdefault(hop.consumer, []).append(hop)
         self._inside: dict[str, list[str]] = {}
         for producer, consumer in task.inner:
             self._inside.setdefault(consumer, []).append(producer)
         #: The sink comes last; its name is no stage's.
         self._ends = [*task.stages, *(end for end in self._arriving if end not in task.stages)]
-        self._by_option = [[self._tensor_cost(tensor, option) for option in tensor.options] for tensor in task.tensors]
+        self._by_option = [
+            [[self._tensor_cost(hop, tensor, option) for hop in self._hops[tensor.cut]] for option in tensor.options]
+            for tensor in task.tensors
+        ]
 
     def of_tensor(self, tensor: int, option: int) -> TensorCost:
-        """Return what one tensor costs with one of its options, both by number."""
-        return self._by_option[tensor][option]
+        """Return what one tensor costs with one of its options, both by number, on the slowest link of its cut."""
+        return max(self._by_option[tensor][option], key=lambda cost: cost.link_s + cost.coding_s)
 
     def of(self, choice: tuple[int, ...]) -> PlanCost:
         """Return what the plan costs with an option for every tensor, by number."""
@@ -188,26 +192,26 @@ class CodecCosts:
         for stage in self.task.stages.values():
             lane = _device_name(stage.device, stage.lane)
             busy[lane] = busy.get(lane, 0.0) + stage.share * (stage.seconds or 0.0)
-        hop_s: dict[str, float] = {}
-        for name, seconds, cut in self._shares(choice):
-            share = self._hops[cut].share
-            busy[name] = busy.get(name, 0.0) + share * seconds
-            hop_s[cut] = hop_s.get(cut, 0.0) + seconds
+        hop_s: dict[tuple[str, str], float] = {}
+        for name, seconds, hop in self._shares(choice):
+            busy[name] = busy.get(name, 0.0) + hop.share * seconds
+            ends = hop.producer, hop.consumer
+            hop_s[ends] = hop_s.get(ends, 0.0) + seconds
         return PlanCost(busy, self._latency_s(hop_s))
 
-    def _shares(self, choice: tuple[int, ...]) -> Iterator[tuple[str, float, str]]:
-        """Yield who is busy with a tensor, for how long, and on which cut."""
+    def _shares(self, choice: tuple[int, ...]) -> Iterator[tuple[str, float, Hop]]:
+        """Yield who is busy with a tensor, for how long, and on which link of its cut."""
         for tensor, costs, option in zip(self.task.tensors, self._by_option, choice, strict=True):
-            hop, cost = self._hops[tensor.cut], costs[option]
-            yield self._lane(hop.source, hop.producer), cost.encode_s, hop.cut
-            yield _link_name(*hop.way), cost.link_s, hop.cut
-            yield self._lane(hop.target, hop.consumer), cost.decode_s, hop.cut
+            for hop, cost in zip(self._hops[tensor.cut], costs[option], strict=True):
+                yield self._lane(hop.source, hop.producer), cost.encode_s, hop
+                yield _link_name(*hop.way), cost.link_s, hop
+                yield self._lane(hop.target, hop.consumer), cost.decode_s, hop
 
     def _lane(self, device: str, stage: str) -> str:
         figures = self.task.stages.get(stage)
         return _device_name(device, "" if figures is None else figures.lane)
 
-    def _latency_s(self, hop_s: Mapping[str, float]) -> float:
+    def _latency_s(self, hop_s: Mapping[tuple[str, str], float]) -> float:
         """Return the seconds of the longest way of one frame."""
         ready: dict[str, float] = {}
         for end in self._ends:
@@ -215,13 +219,12 @@ class CodecCosts:
             for hop in self._arriving.get(end, ()):
                 link = self.task.links.get(hop.way)
                 wait_s = 0.0 if link is None else link.latency_s
-                arrivals.append(ready.get(hop.producer, 0.0) + wait_s + hop_s.get(hop.cut, 0.0))
+                arrivals.append(ready.get(hop.producer, 0.0) + wait_s + hop_s.get((hop.producer, hop.consumer), 0.0))
             stage = self.task.stages.get(end)
             ready[end] = max(arrivals, default=0.0) + ((stage.seconds or 0.0) if stage is not None else 0.0)
         return max(ready.values(), default=0.0)
 
-    def _tensor_cost(self, tensor: TensorOptions, option: Option) -> TensorCost:
-        hop = self._hops[tensor.cut]
+    def _tensor_cost(self, hop: Hop, tensor: TensorOptions, option: Option) -> TensorCost:
         link = self.task.links.get(hop.way)
         link_s = 0.0 if link is None else option.wire_bytes / link.bytes_per_s
         if option.codec.name == "none":

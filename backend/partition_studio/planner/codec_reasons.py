@@ -18,8 +18,19 @@ def reasons(task: CodecTask, decision: CodecDecision) -> Mapping[str, tuple[str,
     found: dict[str, list[Chosen]] = {}
     for chosen in decision.tensors:
         found.setdefault(chosen.cut, []).append(chosen)
-    hops = {hop.cut: hop for hop in task.hops}
-    return MappingProxyType({cut: tuple(_of_cut(task, decision, hops[cut], tensors)) for cut, tensors in found.items()})
+    return MappingProxyType(
+        {cut: tuple(_of_cut(task, decision, _slowest(task, cut), tensors)) for cut, tensors in found.items()}
+    )
+
+
+def _slowest(task: CodecTask, cut: str) -> Hop:
+    """Return the slowest link of a cut; one that was not measured goes first."""
+
+    def bytes_per_s(hop: Hop) -> float:
+        link = task.links.get(hop.way)
+        return -1.0 if link is None else link.bytes_per_s
+
+    return min((hop for hop in task.hops if hop.cut == cut), key=bytes_per_s)
 
 
 def _of_cut(task: CodecTask, decision: CodecDecision, hop: Hop, tensors: Sequence[Chosen]) -> Iterator[str]:

@@ -11,11 +11,11 @@ from partition_studio.partition.codecs import (
     OnCut,
     auto_tensors,
     crosses_devices,
-    names_of_end,
     settled_codecs,
 )
 from partition_studio.partition.plan import CodecChoice, Plan
-from partition_studio.partition.stages import Cut, StageGraph
+from partition_studio.partition.replicas import ways_of
+from partition_studio.partition.stages import SINK, SOURCE, Cut, Instance, StageGraph
 from partition_studio.planner.codec_choice import CANDIDATES, worthwhile
 from partition_studio.planner.codec_costs import (
     CodecSpeed,
@@ -58,33 +58,61 @@ def codec_task(
     """
     auto, given = auto_tensors(graph, plan), settled_codecs(graph, plan)
     cuts = [cut for cut in graph.cuts if crosses_devices(graph, cut)]
-    hops = {cut.id: _hop(graph, cut) for cut in cuts}
+    hops = {cut.id: _hops(graph, cut) for cut in cuts}
     keys = [(cut.id, tensor) for cut in cuts for tensor in cut.tensors]
     tensors = []
     for number, key in enumerate(keys):
         if on_tensor is not None:
             on_tensor(number, len(keys))
-        known = hops[key[0]].way in measured.links
-        tried = _tried(auto[key], candidates) if key in auto and known else ()
+        known = all(hop.way in measured.links for hop in hops[key[0]])
+        usable = [codec for codec in candidates if all(_can(measured, hop, codec) for hop in hops[key[0]])]
+        tried = _tried(auto[key], usable) if key in auto and known else ()
         first = AS_IT_IS if key in auto else given.get(key, AS_IT_IS)
         tensors.append(_options(key, graph.tensors[key[1]].size_bytes, first, tried, carried))
-    inner = tuple((cut.producer, cut.consumer) for cut in graph.cuts if cut.id not in hops)
     stages = {
-        stage.name: StageFigures(stage.device, _lane(stage.cores), measured.stage_s.get(stage.name))
+        instance.name: StageFigures(
+            instance.device, instance.lane, measured.stage_s.get(instance.name), 1 / len(stage.instances)
+        )
         for stage in graph.stages
+        for instance in stage.instances
     }
     return CodecTask(
-        MappingProxyType(stages), tuple(hops.values()), tuple(tensors), measured.links, measured.speeds, inner
+        MappingProxyType(stages),
+        tuple(hop for cut in cuts for hop in hops[cut.id]),
+        tuple(tensors),
+        measured.links,
+        measured.speeds,
+        tuple(_inside(graph)),
     )
 
 
-def _hop(graph: StageGraph, cut: Cut) -> Hop:
-    source, target = graph.device_of(cut.producer), graph.device_of(cut.consumer)
-    return Hop(cut.id, cut.producer, cut.consumer, source or STUDIO_PEER, target or STUDIO_PEER)
+def _hops(graph: StageGraph, cut: Cut) -> list[Hop]:
+    """Return the links of a cut that lead from one peer to another; replicas are taken to be equally fast."""
+    ways = [(_end(SOURCE, way.producer), _end(SINK, way.consumer)) for way in ways_of(graph, cut)]
+    return [
+        Hop(cut.id, producer, consumer, source, target, 1 / len(ways))
+        for (producer, source), (consumer, target) in ways
+        if source != target or source == STUDIO_PEER
+    ]
 
 
-def _lane(cores: Sequence[int]) -> str:
-    return f"cores {', '.join(map(str, cores))}" if cores else ""
+def _inside(graph: StageGraph) -> Iterator[tuple[str, str]]:
+    """Yield the links inside devices."""
+    for cut in graph.cuts:
+        for way in ways_of(graph, cut):
+            if way.producer is not None and way.consumer is not None and way.producer.device == way.consumer.device:
+                yield way.producer.name, way.consumer.name
+
+
+def _end(studio: str, instance: Instance | None) -> tuple[str, str]:
+    """Return the name of a link's end, and the peer that it is on."""
+    return (studio, STUDIO_PEER) if instance is None else (instance.name, instance.device)
+
+
+def _can(measured: Measured, hop: Hop, codec: LinkCodec) -> bool:
+    """Say whether both devices can use a codec; where its speed was measured for others and not for it, they cannot."""
+    found = (measured.speeds.get(device, {}) for device in hop.way)
+    return all(not speeds or codec.name in speeds or codec.name == "none" for speeds in found)
 
 
 def _tried(choice: CodecChoice, candidates: Sequence[LinkCodec]) -> Iterator[LinkCodec]:
@@ -126,7 +154,7 @@ def resolved_plan(plan: Plan, graph: StageGraph, codecs: Mapping[OnCut, LinkCode
     entries: dict[tuple[str, str, LinkCodec], list[str]] = {}
     cuts = {cut.id: cut for cut in graph.cuts}
     for cut_id, tensor in auto_tensors(graph, plan):
-        ends = _place(graph, plan, cuts[cut_id].producer), _place(graph, plan, cuts[cut_id].consumer)
+        ends = _place(graph, cuts[cut_id].producer), _place(graph, cuts[cut_id].consumer)
         codec = codecs.get((cut_id, tensor), AS_IT_IS)
         tensors = entries.setdefault((*ends, codec), [])
         if tensor not in tensors:
@@ -148,7 +176,9 @@ def resolved_plan(plan: Plan, graph: StageGraph, codecs: Mapping[OnCut, LinkCode
     return plan.model_copy(update={"codecs": [*kept, *chosen]})
 
 
-def _place(graph: StageGraph, plan: Plan, end: str) -> str:
-    """Return the narrowest name of a cut's end: the resource where it is one, else the device."""
-    names = names_of_end(graph, plan, end)
-    return next((name for name in plan.resources if name in names), graph.device_of(end) or STUDIO_PEER)
+def _place(graph: StageGraph, end: str) -> str:
+    """Return the plan's own name of a cut's end: a device, resource or group of replicas."""
+    if end in (SOURCE, SINK):
+        return STUDIO_PEER
+    stage = graph.stage(end)
+    return stage.instances[0].place if len(stage.instances) == 1 else stage.device

@@ -19,6 +19,7 @@ from partition_studio.schemas import (
     AutodiceIn,
     AutodiceOut,
     CutListIn,
+    CutOut,
     DeviceOut,
     ImportedPlanOut,
     PlacementMapIn,
@@ -29,6 +30,7 @@ from partition_studio.schemas import (
     SavedPlanOut,
     ShardIn,
 )
+from partition_studio.services.codecs import CodecService, SettledCodecs
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
 from partition_studio.services.plan_reports import report_out
@@ -59,16 +61,25 @@ def _trouble(device: DeviceOut) -> PlanProblemOut | None:
 class PlanService:
     """Check, propose and keep plans. Thread-safe."""
 
-    def __init__(self, database: Database, hub: LiveHub, models: ModelService, devices: DeviceService) -> None:
+    def __init__(
+        self, database: Database, hub: LiveHub, models: ModelService, devices: DeviceService, codecs: CodecService
+    ) -> None:
         self._database = database
         self._hub = hub
         self._models = models
         self._devices = devices
+        self._codecs = codecs
 
     def check(self, model_id: str, plan: Plan) -> PlanReportOut:
-        """Say what is wrong with a plan, or what it costs, against the registered devices."""
+        """Say what is wrong with a plan, or what it costs, against the registered devices.
+
+        Codecs that were chosen for it before are told.
+        """
         network = self._models.network(model_id)
         report = report_out(check_plan(network, plan, self._devices.limits()), network, plan)
+        settled = self._codecs.known(model_id, plan)
+        if settled is not None:
+            report = report.model_copy(update={"cuts": [_with_codecs(cut, settled) for cut in report.cuts]})
         used = set(plan.devices())
         troubles = [trouble for device in self._devices.all() if device.name in used and (trouble := _trouble(device))]
         return report.model_copy(update={"problems": [*report.problems, *troubles]})
@@ -166,6 +177,16 @@ class PlanService:
                 raise NotFoundError(f"There is no saved plan {plan_id}")
             session.delete(row)
         self._hub.publish(PlansMessage(model_id=row.model_id))
+
+
+def _with_codecs(cut: CutOut, settled: SettledCodecs) -> CutOut:
+    """Return a cut with the codecs that were chosen for it."""
+    name = f"{cut.producer}->{cut.consumer}"
+    if name not in settled.wire_bytes:
+        return cut
+    codecs = {tensor: settled.codecs[name, tensor].name for tensor in cut.tensors if (name, tensor) in settled.codecs}
+    why = list(settled.why.get(name, ()))
+    return cut.model_copy(update={"codecs": codecs, "wire_bytes": settled.wire_bytes[name], "why": why})
 
 
 def _imported(imported: Imported) -> ImportedPlanOut:

@@ -7,6 +7,7 @@ from typing import IO
 from partition_agent.protocol import Event, Fault, Progress, Telemetry
 from partition_studio.errors import StudioUnavailableError
 from partition_studio.services.access import AccessService
+from partition_studio.services.codecs import CodecService
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.device_sessions import Callbacks, DeviceSessions
 from partition_studio.services.devices import DeviceService
@@ -18,7 +19,7 @@ from partition_studio.services.power import PowerService
 from partition_studio.services.profiles import ProfileService
 from partition_studio.services.runs import RunService
 from partition_studio.services.telemetry import TelemetryService
-from partition_studio.settings import DataDir
+from partition_studio.settings import DataDir, plaintext_links
 from partition_studio.store.database import open_in
 from partition_studio.telemetry.live import LiveHub
 
@@ -43,7 +44,7 @@ class Services:
         self.hub = LiveHub()
         self.jobs = JobService(self.hub)
         self.telemetry = TelemetryService(self._database, self.hub)
-        self.deployments = DeploymentService(self._database, self.hub)
+        self.deployments = DeploymentService(self._database, self.hub, plaintext=plaintext_links())
         self.models = ModelService(data_dir.path, self._database, self.hub, self.deployments.active_of)
         callbacks = Callbacks(self._on_event, self._on_lost, self.telemetry.forget_live, self.telemetry.attached)
         self.devices = DeviceService(
@@ -57,13 +58,14 @@ class Services:
         self.access = AccessService(self.devices)
         self.telemetry.attach(self.devices, self.jobs.of_device)
         self.deployments.attach(self.models, self.devices)
-        self.plans = PlanService(self._database, self.hub, self.models, self.devices)
         self.runs = RunService(self._database, self.hub, self.models, self.deployments, self.telemetry)
         self.power = PowerService(self._database, self.devices, self.jobs, self.telemetry)
         self.profiles = ProfileService(
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
         )
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
+        self.codecs = CodecService(self.models, self.devices, self.profiles, self.links, self.jobs)
+        self.plans = PlanService(self._database, self.hub, self.models, self.devices, self.codecs)
         self.runs.note_interrupted()
         self.deployments.resume_running()
         self.devices.look_out()
