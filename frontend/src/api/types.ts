@@ -20,6 +20,7 @@ export type DeviceLive = Schemas["DeviceLiveOut"];
 export type LiveEnvelope = Schemas["LiveEnvelope"];
 export type LiveMessage = LiveEnvelope["message"];
 export type NetworkRef = Schemas["NetworkRef"];
+export type CodecChoice = Plan["codecs"][number];
 export type Sharding = Plan["shards"][number];
 export type Strategy = Sharding["strategy"];
 export type ImportedPlan = Schemas["ImportedPlanOut"];

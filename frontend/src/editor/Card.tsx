@@ -1,4 +1,5 @@
 /** A layer on the canvas. It holds no state: cards out of view are unmounted. */
+import { useMemo } from "react";
 import { at, type NetworkNode } from "@/graph/network";
 import { formatShape } from "@/app/format";
 import { markClass, useMark, useMarks } from "@/devices/marks";
@@ -41,7 +42,9 @@ function LayerCard({ node }: { node: NetworkNode }) {
   const division = usePlan(({ shards }) => divisionsOf(shards).get(name));
   const place = usePlan(({ placement }) => placement[name]);
   const placed = usePlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
-  const device = division ? undefined : placed;
+  const group = usePlan(({ rest }) => (place === undefined ? undefined : rest.replicas[place]));
+  const shared = useMemo(() => group?.places.map((one, i) => ({ name: `${one} ${i}`, place: one, share: 1 / group.places.length })), [group]);
+  const device = division || group ? undefined : placed;
   const mark = useMark(device);
   const selected = useView((view) => view.selection.has(index));
   const cursor = useView((view) => view.cursor === index);
@@ -51,24 +54,24 @@ function LayerCard({ node }: { node: NetworkNode }) {
   const where = usePlan((content) => whereabouts(content, name));
   const changed = useView((view) => view.deployed !== null && whereabouts(view.deployed, name) !== where);
   const share = most[measure] > 0 ? Math.sqrt(measured(node, measure) / most[measure]) : 0;
-  const classes = ["card", markClass(mark, device !== undefined), division && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong"];
-  const told = division ? describeDivision(division) : device === undefined ? "on no device" : `on ${device}${place === device ? "" : ` (${place})`}`;
+  const classes = ["card", markClass(mark, device !== undefined), (division ?? group) && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong"];
+  const told = division ? describeDivision(division) : group ? `frames shared by ${group.places.join(", ")}` : device === undefined ? "on no device" : `on ${device}${place === device ? "" : ` (${place})`}`;
   return (
     <div
       className={classes.filter(Boolean).join(" ")}
       data-testid={`layer-${name}`}
       data-node={index}
-      data-device-name={division ? division.parts.map((part) => part.place).join(" ") : (device ?? "")}
+      data-device-name={division ? division.parts.map((part) => part.place).join(" ") : (group?.places.join(" ") ?? device ?? "")}
       title={[`${node.op} ${name}`, told, wrong].filter(Boolean).join("\n")}
     >
-      {division ? <Segments division={division} /> : <span className="card-stripe" />}
+      {division || shared ? <Segments parts={division?.parts ?? shared ?? []} /> : <span className="card-stripe" />}
       <span className="card-op">{node.op}</span>
       <span className="card-shape">{formatShape(node.shape)}</span>
       <span className="card-name">{shorten(name)}</span>
       <span className="card-badge">
         {changed && <i className="card-changed" title="Changed since the last deploy" />}
         {wrong !== undefined && <i className="card-wrong">!</i>}
-        {division ? <span className="card-split">{badgeOf(division)}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
+        {division ? <span className="card-split">{badgeOf(division)}</span> : group ? <span className="card-split">replicas ×{group.places.length}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
       </span>
       <span className="card-bar">
         <span style={{ width: `${share * 100}%` }} />
@@ -77,8 +80,8 @@ function LayerCard({ node }: { node: NetworkNode }) {
   );
 }
 
-/** The parts of a divided layer, stacked, each as high as its share; signs where they are few enough to be read. */
-function Segments({ division: { parts } }: { division: Division }) {
+/** The parts of a divided layer or its replicas, stacked, each as high as its share; signs where they are few enough. */
+function Segments({ parts }: Pick<Division, "parts">) {
   const marks = useMarks();
   const rest = usePlan((content) => content.rest);
   return (

@@ -93,6 +93,18 @@ export function DeploySheet({ deployment, close, cancel, retry, busy }: DeploySh
           <DeviceRow key={progress.device} progress={progress} ended={!deploying} />
         ))}
       </ul>
+      {deployment.plaintext && (
+        <p className="sheet-warning" role="alert" data-testid="deploy-plaintext">
+          The links of this deployment are not encrypted: for measuring only.
+        </p>
+      )}
+      {deployment.notes.length > 0 && (
+        <ul className="sheet-notes" aria-label="What to know of it" data-testid="deploy-notes">
+          {deployment.notes.map((note) => (
+            <li key={note}>{note}</li>
+          ))}
+        </ul>
+      )}
       {problem !== null && spoken && <ProblemCard problem={problem} />}
       <footer>
         {deploying && (

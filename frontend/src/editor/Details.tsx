@@ -8,8 +8,9 @@ import { allBlocks, blocksOf } from "@/graph/blocks";
 import { at, type Network } from "@/graph/network";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMark } from "@/devices/marks";
+import { codecLabel } from "@/plan/codecs";
 import { deviceOf } from "@/plan/content";
-import { divisionsOf } from "@/plan/divisions";
+import { devicesOfLayer, divisionsOf, placesOfLayer } from "@/plan/divisions";
 import { usePlan } from "@/plan/store";
 import { ShardingDetails } from "./ShardingDetails";
 import { cameraMan } from "./camera";
@@ -38,11 +39,28 @@ function Neighbours({ network, node, incoming }: { network: Network; node: numbe
                 {other.op} {other.name}
               </span>
             )}
-            <span className="details-bytes">{formatBytes(edge.bytes)}</span>
+            <Travels network={network} edge={edge.index} />
           </li>
         );
       })}
     </ul>
+  );
+}
+
+/** An edge's bytes; where it crosses devices also how its tensors travel, to be changed. */
+function Travels({ network, edge: index }: { network: Network; edge: number }) {
+  const edge = at(network.edges, index);
+  const [from, to] = [at(network.nodes, edge.from), at(network.nodes, edge.to)];
+  const crosses = usePlan((content) => {
+    const [makers, takers] = [devicesOfLayer(content, from.name), devicesOfLayer(content, to.name)];
+    return from.kind === "layer" && to.kind === "layer" && takers.some((taker) => makers.some((maker) => maker !== taker));
+  });
+  const codec = usePlan((content) => codecLabel(content, placesOfLayer(content, from.name), placesOfLayer(content, to.name), edge.tensors));
+  if (!crosses) return <span className="details-bytes">{formatBytes(edge.bytes)}</span>;
+  return (
+    <button type="button" className="link details-bytes" onClick={() => viewStore.setState({ link: index })} title="Choose how it travels">
+      {formatBytes(edge.bytes)} · {codec === "" ? "as it is" : codec}
+    </button>
   );
 }
 
@@ -52,6 +70,7 @@ export function Details({ model, network, node }: { model: Model; network: Netwo
   const place = usePlan(({ placement }) => placement[name]);
   const device = usePlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
   const division = usePlan(({ shards }) => divisionsOf(shards).get(name));
+  const group = usePlan(({ rest }) => (place === undefined ? undefined : rest.replicas[place]));
   const mark = useMark(device);
   const byHand = usePlan(({ rest }) => rest.blocks);
   const blocks = blocksOf(allBlocks(model.blocks, byHand), name);
@@ -73,6 +92,8 @@ export function Details({ model, network, node }: { model: Model; network: Netwo
         <dd>
           {division ? (
             "divided, see below"
+          ) : group ? (
+            `frames shared by ${group.places.join(", ")}`
           ) : device === undefined ? (
             "none"
           ) : (

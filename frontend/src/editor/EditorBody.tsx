@@ -20,6 +20,7 @@ import { contentOf, sameForm } from "@/plan/content";
 import { countDifferences, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
 import { redo, replacePlan, undo, usePlan } from "@/plan/store";
 import { useReport } from "@/plan/useReport";
+import { LinkDialog } from "./LinkDialog";
 import { RunDock } from "@/runs/RunDock";
 import { Canvas } from "./Canvas";
 import { cameraMan } from "./camera";
@@ -199,11 +200,13 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           deployment={running?.id ?? null}
           selectDevice={selectDevice}
           selectUnplaced={() => selectLayers((name) => devicesOfLayer(content, name).length === 0)}
+          selectPlace={(place) => selectLayers((name) => content.placement[name] === place)}
           spread={spread}
           showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
         />
       </main>
+      <LinkDialog network={network} report={report} />
       <Menu opened={menu !== null} onChange={() => setMenu(null)} position="bottom-start" withinPortal>
         <Menu.Target>
           <button type="button" className="menu-anchor" tabIndex={-1} aria-label="Send the selection to a device" style={{ left: menu?.x ?? 0, top: menu?.y ?? 0 }} />

@@ -7,8 +7,11 @@ import { formatBytes, plural } from "@/app/format";
 import { useDeviceDialogs } from "@/devices/actions";
 import { DeviceCard } from "@/devices/DeviceCard";
 import { DeviceForm } from "@/devices/DeviceForm";
+import { DeviceSign } from "@/devices/DeviceSign";
 import type { Marks } from "@/devices/palette";
+import { deviceOf } from "@/plan/content";
 import type { DeviceEstimate, Estimate } from "@/plan/estimate";
+import { usePlan } from "@/plan/store";
 import { useView } from "./view";
 
 interface LanesProps {
@@ -22,6 +25,8 @@ interface LanesProps {
   deployment: string | null;
   selectDevice: (name: string) => void;
   selectUnplaced: () => void;
+  /** Selects what the plan puts onto a name of its own. */
+  selectPlace: (place: string) => void;
   spread: () => void;
   /** Takes over the plan of what runs; null where nothing runs, or its layers are not those shown. */
   showRunning: (() => void) | null;
@@ -120,6 +125,7 @@ export function Lanes(props: LanesProps) {
             actions={{ ...actions, select: props.selectDevice }}
           />
         ))}
+        <Groups dropTarget={dropTarget} flash={flash} marks={marks} select={props.selectPlace} />
         {gone.map((name) => (
           <section key={name} className="device-card dev-gone" data-testid={`device-gone-${name}`}>
             <header>
@@ -186,6 +192,27 @@ function Problems({ report, nothing, show }: { report: PlanReport | null; nothin
       )}
     </section>
   );
+}
+
+/** Replicas: names of the plan that layers can be dropped on like devices. */
+function Groups({ dropTarget, flash, marks, select }: { dropTarget: string | null; flash: { device: string; text: string } | null; marks: Marks; select: (place: string) => void }) {
+  const rest = usePlan((content) => content.rest);
+  return Object.entries(rest.replicas).map(([name, { places }]) => (
+    <section key={name} className={dropTarget === name ? "replica-card is-drop" : "replica-card"} data-drop-device={name} data-testid={`replicas-${name}`} aria-label={`Replicas ${name}`}>
+      <button type="button" className="device-name" onClick={() => select(name)} title="Select its layers">
+        {name}
+      </button>
+      <p>
+        frames shared by
+        {places.map((place) => (
+          <span key={place}>
+            <DeviceSign mark={marks.get(deviceOf({ rest }, place)) ?? null} /> {place}
+          </span>
+        ))}
+      </p>
+      {flash?.device === name && <p className="device-flash">{flash.text}</p>}
+    </section>
+  ));
 }
 
 export interface AssignItemsProps {

@@ -1,6 +1,6 @@
 /** Export and import: the plan document, and other tools' files. */
 import { ActionIcon, Menu } from "@mantine/core";
-import { IconDots, IconDownload, IconEraser, IconFileExport, IconFileImport, IconUpload } from "@tabler/icons-react";
+import { IconAdjustments, IconDots, IconDownload, IconEraser, IconFileExport, IconFileImport, IconUpload } from "@tabler/icons-react";
 import { lazy, Suspense, useRef, useState } from "react";
 import { asProblem } from "@/api/client";
 import type { Device, Model } from "@/api/types";
@@ -14,6 +14,7 @@ import { checkPlan } from "@/plan/useReport";
 import type { Foreign } from "./ForeignDialog";
 import { flash } from "./view";
 
+const PlanSettings = lazy(() => import("./PlanSettings"));
 const ForeignDialog = lazy(() => import("./ForeignDialog"));
 
 const IMPORTS: readonly (readonly [Foreign, string])[] = [
@@ -42,6 +43,7 @@ async function openFile(file: File, model: Model): Promise<void> {
 export function PlanMenu({ model, devices }: { model: Model; devices: readonly Device[] }) {
   const input = useRef<HTMLInputElement>(null);
   const [foreign, setForeign] = useState<Foreign | null>(null);
+  const [settings, setSettings] = useState(false);
   const save = () => download(`${fileName(model.name)}.plan.json`, `${JSON.stringify(planDocument(model, planStore.getState().content), null, 2)}\n`);
   return (
     <>
@@ -64,6 +66,9 @@ export function PlanMenu({ model, devices }: { model: Model; devices: readonly D
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
+          <Menu.Item leftSection={<IconAdjustments size={14} />} onClick={() => setSettings(true)} data-testid="plan-settings">
+            Settings of the plan…
+          </Menu.Item>
           <Menu.Item leftSection={<IconDownload size={14} />} onClick={save} data-testid="plan-export">
             Export plan
           </Menu.Item>
@@ -85,6 +90,11 @@ export function PlanMenu({ model, devices }: { model: Model; devices: readonly D
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
+      {settings && (
+        <Suspense>
+          <PlanSettings close={() => setSettings(false)} />
+        </Suspense>
+      )}
       {foreign !== null && (
         <Suspense>
           <ForeignDialog what={foreign} model={model} devices={devices} close={() => setForeign(null)} />

@@ -2,10 +2,12 @@
 import { at } from "@/graph/network";
 import { formatBytes } from "@/app/format";
 import { markClass, useMark } from "@/devices/marks";
-import { devicesOfLayer, divisionsOf } from "@/plan/divisions";
+import { codecLabel } from "@/plan/codecs";
+import { devicesOfLayer, divisionsOf, placesOfLayer } from "@/plan/divisions";
 import { crossings } from "@/plan/estimate";
 import { usePlan } from "@/plan/store";
 import { useScene } from "./context";
+import { viewStore } from "./view";
 
 const DIGIT_WIDTH = 6.3;
 
@@ -29,18 +31,25 @@ export function Route({ index }: { index: number }) {
         return i < index && size === edge.bytes && devicesOfLayer(content, at(network.nodes, taker).name).join(", ") === sinks;
       }),
   );
+  const codec = usePlan((content) => (inside ? codecLabel(content, placesOfLayer(content, from.name), placesOfLayer(content, to.name), edge.tensors) : ""));
   if (bytes === 0) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
   const width = Math.min(5, 1.2 + Math.log10(Math.max(bytes, 1)) * 0.36);
   // What passes between parts is estimated here; the studio's report, which the device cards show, is exact.
-  const text = `${divided ? "≈ " : ""}${formatBytes(Math.round(bytes))}`;
+  const text = `${divided ? "≈ " : ""}${formatBytes(Math.round(bytes))}${codec === "" ? "" : ` · ${codec}`}`;
+  // At the press, before the canvas takes it for the beginning of a selection.
+  const choose = (event: React.PointerEvent) => {
+    if (event.button !== 0) return;
+    event.stopPropagation();
+    viewStore.setState({ link: index });
+  };
   const half = (text.length * DIGIT_WIDTH + 12) / 2;
   return (
     <g className={`edge-cut ${markClass(mark, true)}`}>
-      <title>{`${sources} → ${sinks}: ${edge.tensors.join(", ")} (${text} per frame)`}</title>
+      <title>{`${sources} → ${sinks}: ${edge.tensors.join(", ")} (${text} per frame). Press the label to choose how it travels.`}</title>
       <path className="edge-halo" d={path} strokeWidth={width + 4} />
       <path className="edge-line" d={path} strokeWidth={width} markerEnd="url(#ps-arrow-cut)" />
       {first && (
-        <g className="edge-label" transform={`translate(${label[0]} ${label[1]})`}>
+        <g className={codec === "" ? "edge-label" : "edge-label has-codec"} transform={`translate(${label[0]} ${label[1]})`} onPointerDown={choose} data-testid={`edge-label-${from.name}-${to.name}`}>
           <rect x={-half} y={-7.5} width={half * 2} height={15} rx={7.5} />
           <text textAnchor="middle" y={3.6}>
             {text}

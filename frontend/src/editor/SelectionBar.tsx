@@ -9,6 +9,7 @@ import { at, type Network } from "@/graph/network";
 import { usePlan } from "@/plan/store";
 import { assignAndSay } from "./drag";
 import { AssignItems } from "./Lanes";
+import { ReplicaPopover } from "./ReplicaPopover";
 import { SplitPopover } from "./SplitPopover";
 import { select, selectNamed, useView, viewStore } from "./view";
 
@@ -42,6 +43,7 @@ export function SelectionBar({ model, network, devices }: { model: Model; networ
         </Menu.Dropdown>
       </Menu>
       <SplitPopover key={[...selection].join(" ")} model={model} network={network} devices={devices} nodes={nodes.map(({ index }) => index)} />
+      <ReplicaPopover key={`replicas ${[...selection].join(" ")}`} devices={devices} layers={nodes.map(({ name }) => name)} />
       {block && (
         <Button size="compact-sm" variant="default" className="select-block" onClick={() => selectNamed(network, block.layers)} title={`Select ${block.name}, the block that holds this: ${plural(block.layers.length, "layer")}`} data-testid="select-block">
           {block.name}

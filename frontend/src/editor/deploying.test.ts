@@ -3,8 +3,8 @@ import type { Deployment, PlanProblem } from "@/api/types";
 import { deployReason, pickDeployments } from "./deploying";
 
 const deployment = (id: string, state: Deployment["state"], model_id = "m"): Deployment => ({
-  id, state, model_id, epoch: 1, model_name: "", plan: { version: 2, network: { sha256: "", name: "", simplified: false, dims: {} }, placement: {}, shards: [], blocks: {}, resources: {}, name: "", notes: "" },
-  stages: [], cuts: [], devices: [], created_at: "", deploy_s: null, problem: null, run: null,
+  id, state, model_id, epoch: 1, model_name: "", plan: { version: 2, network: { sha256: "", name: "", simplified: false, dims: {} }, placement: {}, shards: [], blocks: {}, resources: {}, replicas: {}, codecs: [], max_change: 0, micro_batch: 1, name: "", notes: "" },
+  stages: [], cuts: [], devices: [], created_at: "", deploy_s: null, problem: null, notes: [], plaintext: false, run: null,
 });
 
 describe("deployments of a model", () => {

@@ -22,6 +22,8 @@ interface ViewState {
   wrong: ReadonlyMap<string, string>;
   /** Whether the selection is being split. */
   splitting: boolean;
+  /** The edge of which it is being chosen how its tensors travel. */
+  link: number | null;
   /** The layer at which a split was refused, and why. */
   refused: { layer: string; message: string } | null;
   /** Device name, or "" for "no device", under the drag. */
@@ -43,6 +45,7 @@ const initial: ViewState = {
   detailsOpen: false,
   wrong: new Map(),
   splitting: false,
+  link: null,
   refused: null,
   dropTarget: null,
   flash: null,

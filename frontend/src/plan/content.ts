@@ -17,7 +17,7 @@ export interface Content {
 /** A model as far as a plan must name it. */
 export type PlannedModel = Pick<Model, "name" | "digest"> & Partial<Pick<NetworkRef, "simplified" | "dims">>;
 
-export const EMPTY_REST: Rest = { blocks: {}, resources: {}, name: "", notes: "" };
+export const EMPTY_REST: Rest = { blocks: {}, resources: {}, replicas: {}, codecs: [], max_change: 0, micro_batch: 1, name: "", notes: "" };
 export const EMPTY: Content = { placement: {}, shards: [], rest: EMPTY_REST };
 
 export function contentOf(plan: Plan): Content {
@@ -30,6 +30,9 @@ export function contentOf(plan: Plan): Content {
 
 /** The registered device behind a name that `placement` and `shards` use: parts of a device may have names of their own. */
 export const deviceOf = ({ rest }: Pick<Content, "rest">, place: string): string => rest.resources[place]?.device ?? place;
+
+/** The places behind a name of `placement`: several for replicas, which share the frames. */
+export const placesOf = ({ rest }: Pick<Content, "rest">, place: string): readonly string[] => rest.replicas[place]?.places ?? [place];
 
 export function networkRef({ name, digest, simplified = false, dims = {} }: PlannedModel): NetworkRef {
   return { sha256: digest, name: name.slice(0, 200), simplified, dims };

@@ -27,7 +27,7 @@ describe("divisions", () => {
   });
 
   it("on named parts of a device are on that device", () => {
-    const resources = { core0: { device: "pi1", cores: [0], processor: "cpu" as const }, core1: { device: "pi1", cores: [1], processor: "cpu" as const } };
+    const resources = { core0: { device: "pi1", cores: [0], processor: "cpu" as const, provider: "" as const }, core1: { device: "pi1", cores: [1], processor: "cpu" as const, provider: "" as const } };
     const bare = content({ b: "core0" }, [byRows(["a"], ["core0", "core1", "pi2"])]);
     const plan = { ...bare, rest: { ...bare.rest, resources } };
     expect([devicesOfLayer(plan, "a"), devicesOfLayer(plan, "b"), [...devicesOfPlan(plan)]]).toEqual([["pi1", "pi2"], ["pi1"], ["pi1", "pi2"]]);

@@ -1,6 +1,6 @@
 /** Divided layers: which devices hold which shares of a layer. Part i of `conv1` is `conv1#0`, `conv1#1`, ... */
 import type { Sharding } from "@/api/types";
-import { deviceOf, type Content } from "./content";
+import { deviceOf, placesOf, type Content } from "./content";
 
 /** What is left whole when a layer has been divided, possibly again and again. */
 export interface Part {
@@ -111,18 +111,23 @@ export function wholeLayer(name: string, exists: (layer: string) => boolean): st
   }
 }
 
+/** The places of a layer as the plan names them, replicas each; none when it is unplaced. */
+export function placesOfLayer(content: Content, layer: string): readonly string[] {
+  const division = divisionsOf(content.shards).get(layer);
+  if (division) return [...new Set(division.parts.map(({ place }) => place))];
+  const place = content.placement[layer];
+  return place === undefined ? [] : placesOf(content, place);
+}
+
 /** The devices of a layer, each once; none when it is unplaced. */
 export function devicesOfLayer(content: Content, layer: string): readonly string[] {
-  const division = divisionsOf(content.shards).get(layer);
-  if (division) return [...new Set(division.parts.map(({ place }) => deviceOf(content, place)))];
-  const place = content.placement[layer];
-  return place === undefined ? [] : [deviceOf(content, place)];
+  return [...new Set(placesOfLayer(content, layer).map((place) => deviceOf(content, place)))];
 }
 
 /** All devices that the plan uses. */
 export function devicesOfPlan(content: Content): Set<string> {
   const places = [...Object.values(content.placement), ...content.shards.flatMap(({ devices }) => devices)];
-  return new Set(places.map((place) => deviceOf(content, place)));
+  return new Set(places.flatMap((place) => placesOf(content, place)).map((place) => deviceOf(content, place)));
 }
 
 /** A sharding in one word; the order in which its fields were written says nothing. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { planDocument } from "./content";
+import { EMPTY_REST, planDocument } from "./content";
 import { readPlan } from "./document";
 import { byRows, content } from "./samples";
 
@@ -12,7 +12,7 @@ describe("a plan document", () => {
     expect(readPlan(plan({ name: "mine" }), model)).toEqual({ content: content({ a: "pi1" }, [], "mine") });
   });
   it("of version 2 comes back as it was saved, with everything in it", () => {
-    const whole = { ...content({ b: "pi1" }, [byRows(["a"], ["pi1", "pi2"])]), rest: { blocks: { front: ["a", "b"] }, name: "mine", notes: "n", resources: { pi1: { device: "pi1", cores: [0], processor: "cpu" as const } } } };
+    const whole = { ...content({ b: "pi1" }, [byRows(["a"], ["pi1", "pi2"])]), rest: { ...EMPTY_REST, blocks: { front: ["a", "b"] }, name: "mine", notes: "n", resources: { pi1: { device: "pi1", cores: [0], processor: "cpu" as const, provider: "" as const } } } };
     const text = JSON.stringify(planDocument(model, whole));
     expect(JSON.parse(text)).toMatchObject({ version: 2, network: { ...network, simplified: false, dims: {} } });
     expect(readPlan(text, model)).toEqual({ content: whole });

@@ -1,6 +1,6 @@
 /** What a plan costs per device, at once and in the page; the studio's own report replaces it. */
 import { at, type Network, type NetworkNode } from "@/graph/network";
-import { deviceOf, type Content } from "./content";
+import { deviceOf, placesOf, type Content } from "./content";
 import { divisionsOf } from "./divisions";
 
 export interface DeviceEstimate {
@@ -38,12 +38,14 @@ interface Holding {
   weightShare: number;
 }
 
-/** Who runs a layer; nobody when it is unplaced. Rows and columns are shared, their weights are not. */
+/** Who runs a layer; nobody when it is unplaced. Rows, columns and frames are shared, the weights for them are not. */
 function holdings(content: Content, layer: string): readonly Holding[] {
   const division = divisionsOf(content.shards).get(layer);
   if (!division) {
     const place = content.placement[layer];
-    return place === undefined ? [] : [{ device: deviceOf(content, place), share: 1, weightShare: 1 }];
+    if (place === undefined) return [];
+    const places = placesOf(content, place);
+    return places.map((one) => ({ device: deviceOf(content, one), share: 1 / places.length, weightShare: 1 }));
   }
   const channels = division.kind === "filters" || division.kind === "inputs";
   const shares = new Map<string, number>();
@@ -69,7 +71,11 @@ export function crossings(content: Content, source: string, sink: string, bytes:
   const divisions = divisionsOf(content.shards);
   const [above, below] = [divisions.get(source), divisions.get(sink)];
   if (above && below && above.shardings.some((index) => below.shardings.includes(index))) return [];
-  const needed = (share: number) => (below && below.kind !== "filters" ? share : 1);
+  // A frame that one of several replicas computes stays with it, and only that one takes it.
+  const [place, taker] = [content.placement[source], content.placement[sink]];
+  if (!above && !below && place === taker) return [];
+  const dealt = !below && taker !== undefined && taker in content.rest.replicas;
+  const needed = (share: number) => (dealt || (below && below.kind !== "filters") ? share : 1);
   return holdings(content, sink).flatMap((to) =>
     holdings(content, source)
       .filter((from) => from.device !== to.device)

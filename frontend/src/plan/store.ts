@@ -4,6 +4,7 @@ import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import type { Sharding } from "@/api/types";
 import { EMPTY, type Content } from "./content";
+import { replicate } from "./replicas";
 import { apply, assign, divide, layersTouched, replaceBy, takenAway, undivide, type PlanDelta } from "./delta";
 
 interface PlanState {
@@ -66,6 +67,16 @@ export function replacePlan(target: Content, label: string): Step {
 export function openPlan(opened: Content): void {
   planStore.setState({ content: opened, label: "" });
   planStore.temporal.getState().clear();
+}
+
+/** Have several places share the frames of these layers. `devices` are the names of all there are. */
+export function replicateLayers(layers: readonly string[], places: readonly string[], devices: readonly string[]): Step {
+  return edit(replicate(content(), layers, places, devices, `${named(layers)} → replicas on ${places.join(", ")}`));
+}
+
+/** Change what the plan says besides where layers are. */
+export function changeRest(change: Partial<Content["rest"]>, label: string): Step {
+  return replacePlan({ ...content(), rest: { ...content().rest, ...change } }, label);
 }
 
 export const undo = (): void => planStore.temporal.getState().undo();

@@ -1,0 +1,127 @@
+/** How the tensors of an edge travel from device to device: its codec, what it saves, and why. */
+import { Button, NumberInput, Radio, SegmentedControl } from "@mantine/core";
+import { useState } from "react";
+import type { PlanReport } from "@/api/types";
+import { Dialog } from "@/app/Dialog";
+import { formatBytes, formatPercent } from "@/app/format";
+import { at, type Network, type NetworkEdge } from "@/graph/network";
+import { CODEC_WORDS, codecEntry, withCodec, type Codec, type CodecScope } from "@/plan/codecs";
+import { deviceOf } from "@/plan/content";
+import { placesOfLayer } from "@/plan/divisions";
+import { changeRest, planStore, usePlan } from "@/plan/store";
+import { useView, viewStore } from "./view";
+
+type Reach = "tensor" | "pair";
+
+const close = (): void => viewStore.setState({ link: null });
+
+export function LinkDialog({ network, report }: { network: Network; report: PlanReport | null }) {
+  const link = useView((view) => view.link);
+  if (link === null) return null;
+  return <LinkForm key={link} network={network} edge={at(network.edges, link)} report={report} />;
+}
+
+function LinkForm({ network, edge, report }: { network: Network; edge: NetworkEdge; report: PlanReport | null }) {
+  const [from, to] = [at(network.nodes, edge.from).name, at(network.nodes, edge.to).name];
+  const content = usePlan((whole) => whole);
+  const [makers, takers] = [placesOfLayer(content, from), placesOfLayer(content, to)];
+  const entry = codecEntry(content, makers, takers, edge.tensors[0] ?? "");
+  const [maker, taker] = [makers.length === 1 ? makers[0] : undefined, takers.length === 1 ? takers[0] : undefined];
+  const one = maker !== undefined && taker !== undefined;
+  const [reach, setReach] = useState<Reach>(one && (entry === null || entry.tensors.length === 0) ? "pair" : "tensor");
+  const [codec, setCodec] = useState<Codec>(entry?.codec ?? "none");
+  const [change, setChange] = useState<number>(content.rest.max_change * 100);
+  const scope: CodecScope = { producer: maker ?? "*", consumer: taker ?? "*", tensors: reach === "pair" ? [] : [...edge.tensors] };
+  const apply = () => {
+    const { rest } = planStore.getState().content;
+    const where = reach === "pair" ? `${maker} → ${taker}` : edge.tensors.join(", ");
+    changeRest({ ...withCodec(rest, scope, codec), ...(codec === "auto" ? { max_change: change / 100 } : {}) }, `${where}: ${codec}`);
+    close();
+  };
+  return (
+    <Dialog onClose={close} title={`${makers.join(", ")} → ${takers.join(", ")}`} size="lg">
+      <form
+        data-testid="link-dialog"
+        onSubmit={(event) => {
+          event.preventDefault();
+          apply();
+        }}
+      >
+        <p className="dialog-text">
+          {edge.tensors.join(", ")}: {formatBytes(edge.bytes)} for each frame.
+        </p>
+        <Told report={report} makers={makers} takers={takers} tensors={edge.tensors} />
+        {one && (
+          <SegmentedControl
+            size="xs"
+            fullWidth
+            value={reach}
+            onChange={(value) => setReach(value === "pair" ? "pair" : "tensor")}
+            data={[
+              { value: "pair", label: `Everything from ${maker} to ${taker}` },
+              { value: "tensor", label: edge.tensors.length === 1 ? "This tensor only" : "These tensors only" },
+            ]}
+            aria-label="What travels so"
+          />
+        )}
+        <Radio.Group value={codec} onChange={(value) => setCodec(CODEC_WORDS.find((words) => words.codec === value)?.codec ?? codec)} aria-label="How it travels">
+          <div className="codec-list">
+            {CODEC_WORDS.map((words) => (
+              <Radio
+                key={words.codec}
+                size="xs"
+                value={words.codec}
+                label={
+                  <>
+                    {words.title} {!words.lossless && words.codec !== "auto" && <small className="codec-lossy">changes answers</small>}
+                  </>
+                }
+                description={words.what}
+                data-testid={`codec-${words.codec}`}
+              />
+            ))}
+          </div>
+        </Radio.Group>
+        {codec === "auto" && (
+          <NumberInput
+            size="xs"
+            label="Allowed change of the network's answers"
+            description="Share of their largest value; 0: only what loses nothing. It counts for every automatic link of this plan."
+            value={change}
+            onChange={(value) => setChange(Number(value) || 0)}
+            min={0}
+            max={1000}
+            step={0.5}
+            suffix=" %"
+            data-testid="max-change"
+          />
+        )}
+        <footer className="dialog-foot">
+          <Button size="xs" variant="default" onClick={close}>
+            Cancel
+          </Button>
+          <Button size="xs" type="submit" data-testid="link-apply">
+            Use it
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+/** What the studio knows of the cuts that carry these tensors. */
+function Told({ report, makers, takers, tensors }: { report: PlanReport | null; makers: readonly string[]; takers: readonly string[]; tensors: readonly string[] }) {
+  const rest = usePlan((content) => content.rest);
+  const [from, to] = [makers, takers].map((places) => new Set(places.map((place) => deviceOf({ rest }, place)))) as [Set<string>, Set<string>];
+  const cuts = (report?.cuts ?? []).filter((cut) => from.has(cut.producer_device) && to.has(cut.consumer_device) && cut.tensors.some((tensor) => tensors.includes(tensor)));
+  return (
+    <ul className="link-told">
+      {cuts.map((cut) => (
+        <li key={`${cut.producer} ${cut.consumer}`}>
+          {cut.wire_bytes != null && `${formatBytes(cut.wire_bytes)} on the wire, ${formatPercent(cut.wire_bytes / cut.size_bytes)} of it. `}
+          {cut.why.join(" ")}
+        </li>
+      ))}
+    </ul>
+  );
+}
