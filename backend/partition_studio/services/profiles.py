@@ -165,7 +165,7 @@ class ProfileService:
         }
         digest = network_digest(spec.partition.whole)
         out = []
-        for stage, instance in ((stage, each) for stage in spec.graph.stages for each in stage.instances):
+        for stage, instance in ((each, at) for each in spec.graph.stages for at in each.instances):
             threads = spec.threads.get(instance.device, 0) or len(instance.cores)
             found = self._best(instance.device, digest, threads)
             measured_s = measured.get((instance.device, instance.name))
