@@ -1,19 +1,22 @@
 """Peers that misbehave: refused, counted by reason, and without effect on the frames of the others."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import zmq
+from tests.agent.raw_peer import RawPeer
 from tests.agent.rig import DEADLINE_S, SHAPE, AgentProcess, Rig, assert_same, chain, frames, oracle, run_all
 from zmq.utils.monitor import recv_monitor_message
 
 from partition_agent.protocol import (
     MAGIC,
     CreditMessage,
+    Done,
+    End,
     FrameMessage,
     LostMessage,
     OpenMessage,
@@ -21,6 +24,7 @@ from partition_agent.protocol import (
     TensorHeader,
 )
 from partition_agent.wire import pack
+from partition_studio.deployment.front_door import FrontDoor
 
 NETWORK = chain("one", "two")
 
@@ -52,32 +56,52 @@ class Peer:
         self.context.destroy(linger=0)
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, AgentProcess]]:
     with ExitStack() as stack:
-        agents = {device: stack.enter_context(AgentProcess(tmp_path / device)) for device in ("one", "two")}
-        rig = Rig(NETWORK, agents)
-        rig.prepare()
-        yield rig
+        folder = tmp_path_factory.mktemp("agents")
+        yield {device: stack.enter_context(AgentProcess(folder / device)) for device in ("one", "two")}
+
+
+class CountingRig(Rig):
+    """A rig on agents that have refused things before."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.before = dict(self.agents["one"].control.telemetry().dropped)
+
+    def dropped(self) -> dict[str, int]:
+        """What agent one has refused since."""
+        counts = self.agents["one"].control.telemetry().dropped
+        return {reason: n for reason, count in counts.items() if (n := count - self.before.get(reason, 0))}
 
 
 @pytest.fixture
-def peer(rig: Rig) -> Iterator[Peer]:
+def rig(agents: dict[str, AgentProcess]) -> Iterator[CountingRig]:
+    rig = CountingRig(NETWORK, agents)
+    rig.prepare()
+    yield rig
+    for agent in agents.values():
+        assert agent.control.call(End("d")) == Done()
+
+
+@pytest.fixture
+def peer(rig: CountingRig) -> Iterator[Peer]:
     peer = Peer(rig.peers[0])
     yield peer
     peer.close()
 
 
-def dropped(rig: Rig, until: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+def dropped(rig: CountingRig, until: Callable[[dict[str, int]], bool]) -> dict[str, int]:
     """What agent one has refused, as soon as `until` is so."""
     for _ in range(10):
-        counts = rig.agents["one"].control.telemetry().dropped
+        counts = rig.dropped()
         if until(counts):
             return counts
     raise AssertionError(f"not refused: {counts}")
 
 
-def test_a_key_that_is_not_admitted_gets_nothing_before_and_after_connect(rig: Rig, peer: Peer) -> None:
+def test_a_key_that_is_not_admitted_gets_nothing_before_and_after_connect(rig: CountingRig, peer: Peer) -> None:
     assert peer.connect() == zmq.EVENT_DISCONNECTED
     door = rig.door()
     try:
@@ -129,7 +153,7 @@ BAD: list[tuple[str, list[bytes]]] = [
 ]
 
 
-def test_every_kind_of_bad_message_is_counted_by_its_reason_and_harms_nothing(rig: Rig, peer: Peer) -> None:
+def test_every_kind_of_bad_message_is_counted_by_its_reason_and_harms_nothing(rig: CountingRig, peer: Peer) -> None:
     """The peer is admitted as the studio here: it may speak on `source>s0`, and still nothing bad is taken."""
     rig.admit(peer.key)
     assert peer.connect() == zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -151,7 +175,7 @@ def test_every_kind_of_bad_message_is_counted_by_its_reason_and_harms_nothing(ri
         door.close()
 
 
-def test_an_admitted_peer_cannot_speak_for_another(rig: Rig, peer: Peer) -> None:
+def test_an_admitted_peer_cannot_speak_for_another(rig: CountingRig, peer: Peer) -> None:
     door = rig.door()
     try:
         rig.admit(door.public_key, [PeerAddress("three", "127.0.0.1", 1, peer.key)])
@@ -173,7 +197,7 @@ def test_an_admitted_peer_cannot_speak_for_another(rig: Rig, peer: Peer) -> None
         door.close()
 
 
-def test_a_producer_without_credit_is_bounded(rig: Rig, peer: Peer) -> None:
+def test_a_producer_without_credit_is_bounded(rig: CountingRig, peer: Peer) -> None:
     rig.admit(peer.key)
     assert peer.connect() == zmq.EVENT_HANDSHAKE_SUCCEEDED
     # Nobody takes what comes out at the end, so at last nothing is begun any more.
@@ -183,3 +207,83 @@ def test_a_producer_without_credit_is_bounded(rig: Rig, peer: Peer) -> None:
     assert counts.keys() == {"over_window"}
     (stage,) = rig.agents["one"].control.telemetry().stages
     assert stage.queued <= 4
+
+
+@contextmanager
+def opened(rig: CountingRig) -> Iterator[FrontDoor]:
+    """The studio in the place of whoever was admitted in its name."""
+    door = rig.door()
+    try:
+        rig.admit(door.public_key)
+        door.connect(rig.peers)
+        yield door
+    finally:
+        door.close()
+
+
+def anonymous_bytes(agent: AgentProcess) -> int:
+    """What the agent's memory holds that no file backs."""
+    status = Path(f"/proc/{agent.process.pid}/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")))
+
+
+def test_a_message_of_an_admitted_peer_that_never_ends_takes_no_memory(rig: CountingRig) -> None:
+    """ZeroMQ hands out no part before the last has come, and bounds its queues by whole messages."""
+    with RawPeer(rig.peers[0], DEADLINE_S) as peer:
+        rig.admit(peer.key)
+        peer.connect()
+        before_bytes = anonymous_bytes(rig.agents["one"])
+        part = bytes(60_000)
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            while peer.sent_bytes < 1 << 30:
+                peer.say(part, more=True)
+        assert peer.sent_bytes < 256 << 20
+        assert dropped(rig, lambda counts: "endless_message" in counts) == {"endless_message": 1}
+        assert anonymous_bytes(rig.agents["one"]) - before_bytes < 32 << 20
+    with opened(rig) as door:
+        assert_same(run_all(door, frames(10)), oracle(NETWORK, frames(10)))
+
+
+def test_a_message_with_more_parts_than_a_frame_has_is_refused_whatever_their_number(rig: CountingRig) -> None:
+    with RawPeer(rig.peers[0], DEADLINE_S) as peer:
+        rig.admit(peer.key)
+        peer.connect()
+        for number in range(2000):
+            peer.say(pack(FrameMessage("d", 1, LINK, 1, headers())) if number == 0 else b"", more=number < 1999)
+        assert dropped(rig, lambda counts: "wrong_tensors" in counts) == {"wrong_tensors": 1}
+
+
+def test_a_part_that_is_longer_than_any_tensor_of_the_links_ends_the_connection(rig: CountingRig) -> None:
+    with RawPeer(rig.peers[0], DEADLINE_S) as peer:
+        rig.admit(peer.key)
+        peer.connect()
+        peer.say(pack(FrameMessage("d", 1, LINK, 1, headers())), more=True)
+        peer.say(bytes(70_000), more=False)
+        assert peer.is_cut()
+
+
+def test_a_peer_that_disappears_in_the_middle_of_a_frame_leaves_nothing_behind(rig: CountingRig) -> None:
+    for _ in range(20):
+        with RawPeer(rig.peers[0], DEADLINE_S) as peer:
+            rig.admit(peer.key)
+            peer.connect()
+            peer.say(pack(FrameMessage("d", 1, LINK, 1, headers())), more=True)
+            peer.say_half(DATA)
+    with opened(rig) as door:
+        assert_same(run_all(door, frames(10)), oracle(NETWORK, frames(10)))
+    assert rig.dropped() == {}
+
+
+def test_bytes_that_cannot_be_read_cost_their_frame_and_no_credit(rig: CountingRig) -> None:
+    """Each is a loss like any other: told to those behind, and its place in the window given back."""
+    with RawPeer(rig.peers[0], DEADLINE_S) as peer:
+        rig.admit(peer.key)
+        peer.connect()
+        for frame in range(3):
+            peer.say(pack(FrameMessage("d", 1, LINK, frame, headers(length=1000))), more=True)
+            peer.say(DATA[:1000], more=False)
+        assert dropped(rig, lambda counts: counts.get("wrong_length", 0) == 3) == {"wrong_length": 3}
+        (stage,) = rig.agents["one"].control.telemetry().stages
+        # Nobody takes what comes out at the end: the window of the way out is full.
+        assert (stage.frames, stage.lost) == (0, 2)
+        assert stage.queued == 1
