@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partition_studio.cli import plan_import, plan_shard
+from partition_studio.cli import plan_codec, plan_import, plan_shard
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, count_text, print_json, say, table
 from partition_studio.cli.plan_files import (
     DimOption,
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelArgument", "PlanArgument", "app", "print_report"]
 
-app = typer.Typer(help="Plans: show, check, spread, divide, import, export.", no_args_is_help=True)
+app = typer.Typer(help="Plans: show, check, spread, divide, codecs, import, export.", no_args_is_help=True)
 app.command("shard")(plan_shard.shard)
+app.command("codec")(plan_codec.codec)
+app.add_typer(plan_codec.app, name="codecs")
 app.command("import-autodice")(plan_import.import_autodice)
 app.command("export-autodice")(plan_import.export_autodice)
 app.command("import-map")(plan_import.import_map)
@@ -72,6 +74,8 @@ def show(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False) 
         say(f"{name}: {resource.processor or 'a part'} of {resource.device}{cores}")
     for index, sharding in enumerate(document.shards):
         say(f"shard {index}: {_sharding_text(sharding)}")
+    for entry in document.codecs:
+        say(f"codec {plan_codec.entry_text(entry)}")
     print_report(report)
 
 
@@ -134,10 +138,21 @@ def print_report(report: PlanReportOut) -> None:
         right=("layers", "MACs", "parameters", "weights", "activations", "in", "out"),
     )
     say("")
+    _print_cuts(report)
+
+
+def _print_cuts(report: PlanReportOut) -> None:
+    """Print what crosses the cuts; codecs where the plan names any."""
+    coded = any(cut.codecs for cut in report.cuts)
     table(
-        ("cut", "tensors", "bytes a frame"),
+        ("cut", "tensors", "bytes a frame", *(["codecs"] if coded else [])),
         (
-            (f"{cut.producer} -> {cut.consumer}", ", ".join(cut.tensors), bytes_text(cut.size_bytes))
+            (
+                f"{cut.producer} -> {cut.consumer}",
+                ", ".join(cut.tensors),
+                bytes_text(cut.size_bytes),
+                *([", ".join(dict.fromkeys(cut.codecs.values())) or "none"] if coded else []),
+            )
             for cut in report.cuts
         ),
         right=("bytes a frame",),
