@@ -212,7 +212,8 @@ def _describe(found: PlanCodecsOut) -> None:
         )
     change = "spoil the outputs" if found.change is None else f"change the outputs by {100 * found.change:.2g} %"
     say(
-        f"On {found.frames} test frames the codecs {change} of their largest value (allowed {100 * found.max_change:g} %)."
+        f"On {found.frames} test frames the codecs {change} of their largest value "
+        f"(allowed {100 * found.max_change:g} %)."
     )
 
 
