@@ -1,0 +1,102 @@
+"""How tensors travel, and layers that several devices share: chosen on the graph, undone, deployed and run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from partition_studio.cli.demo import DEMO_DEVICES, prepare
+from partition_studio.partition.plan import Plan
+from partition_studio.schemas import PlanIn, SavedPlanOut
+from tests.browser.axe import assert_accessible
+from tests.browser.conftest import open_page, shoot
+from tests.studio import RunningStudio, wait_for
+
+pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[RunningStudio]:
+    with RunningStudio(tmp_path / "studio", prepare=prepare) as running:
+        model = running.services.demo_model_id
+        assert model is not None
+        for saved in running.services.plans.all(model):
+            running.services.plans.remove(saved.id)
+        plan = running.services.plans.spread(model, list(DEMO_DEVICES))
+        running.services.plans.create(model, PlanIn(name="Demo", plan=plan))
+        yield running
+
+
+def saved_plan(studio: RunningStudio) -> Plan:
+    return studio.client.get(f"/api/models/{studio.services.demo_model_id}/plans", list[SavedPlanOut])[0].plan
+
+
+def cut_labels(page: Page) -> Locator:
+    return page.locator("[data-testid^='edge-label-']")
+
+
+def choose_codec(page: Page, codec: str) -> None:
+    cut_labels(page).first.click()
+    expect(page.get_by_test_id("link-dialog")).to_be_visible()
+    page.get_by_test_id(f"codec-{codec}").check()
+    page.get_by_test_id("link-apply").click()
+    expect(page.get_by_test_id("link-dialog")).to_be_hidden()
+
+
+def deploy_and_run(page: Page) -> None:
+    page.get_by_test_id("deploy").click()
+    expect(page.get_by_test_id("deploy-state")).to_have_text("running", timeout=PATIENCE_MS)
+    page.get_by_test_id("run-start").click()
+
+
+def test_a_codec_is_chosen_on_the_edge_shown_there_and_undone(browser: Browser, demo: RunningStudio) -> None:
+    _, page, errors = open_page(browser, demo)
+    expect(cut_labels(page).first).to_be_visible(timeout=PATIENCE_MS)
+    cut_labels(page).first.click()
+    expect(page.get_by_test_id("link-dialog")).to_be_visible()
+    shoot(page, "30-link")
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    choose_codec(page, "int8+zstd")
+    expect(cut_labels(page).first).to_contain_text("int8+zstd")
+    shoot(page, "31-codec-on-the-edge")
+    wait_for(lambda: saved_plan(demo).codecs or None, what="the plan with its codec")
+    assert saved_plan(demo).codecs[0].codec == "int8+zstd"
+    page.keyboard.press("Control+z")
+    expect(cut_labels(page).first).not_to_contain_text("int8")
+    assert errors == []
+
+
+def test_a_plan_with_a_codec_runs_and_gives_results(browser: Browser, demo: RunningStudio) -> None:
+    _, page, errors = open_page(browser, demo)
+    expect(cut_labels(page).first).to_be_visible(timeout=PATIENCE_MS)
+    choose_codec(page, "fp16+lz4")
+    deploy_and_run(page)
+    expect(page.get_by_test_id("result-class-0")).to_be_visible(timeout=PATIENCE_MS)
+    shoot(page, "32-codec-runs")
+    deployed = demo.services.deployments.all()[0]
+    assert any("fp16+lz4" in cut.codecs.values() for cut in deployed.cuts)
+    assert errors == []
+
+
+def test_layers_shared_by_two_devices_are_seen_deployed_and_give_results_in_order(
+    browser: Browser, demo: RunningStudio
+) -> None:
+    _, page, errors = open_page(browser, demo)
+    expect(page.get_by_test_id("layer-conv1")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_test_id("canvas").press("Control+a")
+    page.get_by_test_id("replicas-open").click()
+    page.get_by_test_id("replica-on-board-3").uncheck()
+    shoot(page, "33-replicas")
+    page.get_by_test_id("replicas-apply").click()
+    expect(page.get_by_test_id("layer-conv1").locator("[data-device]")).to_have_count(2)
+    expect(page.get_by_test_id("replicas-replicas-1")).to_be_visible()
+    plan = wait_for(lambda: saved_plan(demo) if saved_plan(demo).replicas else None, what="the plan with replicas")
+    assert plan.replicas["replicas-1"].places == ["board-1", "board-2"]
+    deploy_and_run(page)
+    expect(page.get_by_test_id("result-class-0")).to_be_visible(timeout=PATIENCE_MS)
+    shoot(page, "34-replicas-run")
+    assert errors == []
