@@ -12,6 +12,8 @@ from partition_studio.errors import StudioUnavailableError
 DATA_DIR_VARIABLE = "PARTITION_STUDIO_DATA_DIR"
 URL_VARIABLE = "PARTITION_STUDIO_URL"
 TOKEN_VARIABLE = "PARTITION_STUDIO_TOKEN"  # noqa: S105  # the variable's name, not a token
+#: Set to 1, links between devices are not encrypted: for measuring what that costs, on a network of one's own.
+PLAINTEXT_VARIABLE = "PARTITION_STUDIO_PLAINTEXT_LINKS"
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8400
@@ -69,6 +71,11 @@ class DataDir:
     def bundles(self) -> Path:
         """Sub-models of the deployments."""
         return self.path / "bundles"
+
+
+def plaintext_links() -> bool:
+    """Return whether whoever started this process chose links in plain text."""
+    return os.environ.get(PLAINTEXT_VARIABLE) == "1"
 
 
 def default_data_dir() -> Path:

@@ -1,11 +1,11 @@
 """What is known of a deployment's way: its state, and the step of each device. No I/O; the clock is given."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from partition_studio.schemas import DeviceProgressOut, DeviceStep, ProblemOut
+from partition_studio.schemas import CutOut, DeviceProgressOut, DeviceStep, ProblemOut, StageOut
 
 DeploymentState = Literal["deploying", "running", "stopping", "stopped", "failed", "cancelled"]
 
@@ -50,6 +50,9 @@ class Board:
         self._state: DeploymentState = "deploying"
         self._problem: ProblemOut | None = None
         self._deploy_s: float | None = None
+        self._stages: list[StageOut] = []
+        self._cuts: list[CutOut] = []
+        self._notes: dict[str, None] = {}
 
     @property
     def state(self) -> DeploymentState:
@@ -68,6 +71,37 @@ class Board:
         """Seconds from the request until frames could run."""
         with self._lock:
             return self._deploy_s
+
+    @property
+    def stages(self) -> list[StageOut]:
+        """Its stages, as far as is known of them."""
+        with self._lock:
+            return self._stages
+
+    @property
+    def cuts(self) -> list[CutOut]:
+        """Its cuts, as far as is known of them."""
+        with self._lock:
+            return self._cuts
+
+    @property
+    def notes(self) -> list[str]:
+        """What the person should know of it, each sentence once."""
+        with self._lock:
+            return list(self._notes)
+
+    def describe(self, stages: list[StageOut] | None = None, cuts: list[CutOut] | None = None) -> None:
+        """Note what is known of its stages or its cuts now."""
+        with self._lock:
+            self._stages = self._stages if stages is None else stages
+            self._cuts = self._cuts if cuts is None else cuts
+        self._on_change()
+
+    def note(self, sentences: Iterable[str]) -> None:
+        """Note what the person should know."""
+        with self._lock:
+            self._notes |= dict.fromkeys(sentences)
+        self._on_change()
 
     def become(self, state: DeploymentState, problem: ProblemOut | None = None) -> None:
         """Change the state. Raises InvalidTransitionError."""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
-from partition_agent.protocol import STUDIO_PEER, End
+from partition_agent.protocol import End
 from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.board import Board, DeploymentState
+from partition_studio.deployment.described import cuts_out, stages_out
 from partition_studio.deployment.errors import (
     DeploymentCancelledError,
     DeviceLostError,
@@ -23,8 +24,7 @@ from partition_studio.deployment.run import Run, Tensors
 from partition_studio.errors import StudioError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.session.session import DeviceSession
-from partition_studio.partition.stages import StageGraph
-from partition_studio.schemas import CutOut, DeploymentOut, ProblemOut, StageOut
+from partition_studio.schemas import DeploymentOut, ProblemOut
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +63,8 @@ class Deployment:
         self._lost: ProblemOut | None = None
         self._ended = threading.Event()
         self._ending = threading.Lock()
-        self._stages = [StageOut(name=s.name, device=s.device, layers=list(s.layers)) for s in spec.graph.stages]
-        self._cuts = _cuts_out(spec.graph)
         self.board = Board(spec.graph.devices, time.monotonic, lambda: on_change(self))
+        self.board.describe(stages_out(spec.graph, {}), cuts_out(spec.graph))
         self._both_fit = both_fit
         self._rollout = Rollout(spec, sessions, self.board, self._make_room)
 
@@ -219,9 +218,7 @@ class Deployment:
             run.wait(RUN_END_S)
 
     def _close_door(self) -> None:
-        door, self._rollout.front_door = self._rollout.front_door, None
-        if door is not None:
-            door.close()
+        self._rollout.close()
 
     def _release(self) -> None:
         """Give back everything on every device; one that cannot be reached is left to itself."""
@@ -248,25 +245,13 @@ class Deployment:
             model_name=self.spec.model_name,
             state=self.board.state,
             plan=self.spec.plan,
-            stages=self._stages,
-            cuts=self._cuts,
+            stages=self.board.stages,
+            cuts=self.board.cuts,
             devices=self.board.rows(),
             created_at=self.created_at,
             deploy_s=self.board.deploy_s,
             problem=self.board.problem,
+            notes=self.board.notes,
+            plaintext=self.spec.plaintext,
             run=run.snapshot() if run is not None else None,
         )
-
-
-def _cuts_out(graph: StageGraph) -> list[CutOut]:
-    return [
-        CutOut(
-            producer=cut.producer,
-            consumer=cut.consumer,
-            producer_device=graph.device_of(cut.producer) or STUDIO_PEER,
-            consumer_device=graph.device_of(cut.consumer) or STUDIO_PEER,
-            tensors=list(cut.tensors),
-            size_bytes=graph.cut_bytes(cut),
-        )
-        for cut in graph.cuts
-    ]

@@ -7,14 +7,9 @@ through all of them is compared with the whole network's answer. Only then is th
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import Any, TypeVar
-
-import numpy as np
-import onnx
 
 from partition_agent.protocol import (
     STUDIO_PEER,
@@ -27,23 +22,24 @@ from partition_agent.protocol import (
     Prepared,
 )
 from partition_agent.protocol import Progress as StageProgress
-from partition_studio.deployment.addresses import data_hosts
+from partition_studio.deployment.addresses import LOOPBACK
 from partition_studio.deployment.board import Board
-from partition_studio.deployment.errors import (
-    DeviceLostError,
-    DevicesDifferError,
-)
+from partition_studio.deployment.described import PLAINTEXT_NOTE, cuts_out, stages_out
+from partition_studio.deployment.errors import DeviceLostError
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
-from partition_studio.deployment.run import Tensors
+from partition_studio.deployment.probe import DEFAULT_DEVICE_TOLERANCE as DEFAULT_DEVICE_TOLERANCE
+from partition_studio.deployment.probe import DEVICE_TOLERANCE as DEVICE_TOLERANCE
+from partition_studio.deployment.probe import try_one_frame
+from partition_studio.deployment.spec import DeploymentSpec as DeploymentSpec
+from partition_studio.deployment.spec import Given, SettledCodecs
+from partition_studio.deployment.ways import DataSocket, Everywhere, Ways
 from partition_studio.errors import DeploymentError, DeviceError
-from partition_studio.fleet.errors import OperationCancelledError
+from partition_studio.fleet.errors import AgentFaultError, OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
+from partition_studio.fleet.session.agent_client import Patience
 from partition_studio.fleet.session.session import DeviceSession, SessionStep
-from partition_studio.partition.partition import Partition
-from partition_studio.partition.plan import Plan
 from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes
-from partition_studio.partition.stages import StageGraph
 from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
 from partition_studio.partition.verify import Verification, verify
 from partition_studio.schemas import ProblemOut
@@ -55,39 +51,15 @@ T = TypeVar("T")
 #: Devices that are brought up at the same time.
 MAX_PARALLEL_DEVICES = 16
 
-PREPARE_S = 180.0
+#: A device that loads shows progress this often at least: what takes longest is optimising one stage.
+PREPARE_SILENCE_S = 180.0
 CALL_S = 20.0
-PROBE_FRAME_S = 120.0
 
-#: Processors round differently: the devices' answer may differ from the whole's, run here, by this much of its largest
-#: value.
-DEVICE_TOLERANCE = {"float16": 2e-2}
-DEFAULT_DEVICE_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentSpec:
-    """What is put where. `test_frame` is what the proofs run on."""
-
-    id: str
-    epoch: int
-    model_id: str
-    model_name: str
-    plan: Plan
-    partition: Partition
-    original: Callable[[], onnx.ModelProto]
-    test_frame: Tensors
-    threads: Mapping[str, int]
-
-    @property
-    def graph(self) -> StageGraph:
-        """The stages and cuts."""
-        return self.partition.graph
-
-    @property
-    def holder(self) -> str:
-        """The name under which it holds agents."""
-        return f"{self.id}/{self.epoch}"
+#: What a person can do about what an agent refuses to load, by its code.
+_NEXT_STEPS = {
+    "missing_codecs": "Check the device (`partition-studio device check NAME`), so that its agent is installed anew; "
+    "or choose codecs for its links that need neither LZ4 nor Zstandard.",
+}
 
 
 class Rollout:
@@ -107,6 +79,10 @@ class Rollout:
         self._halted = threading.Event()
         #: Devices that are loading their stages now.
         self._loading: set[str] = set()
+        #: How long each of them is waited for.
+        self._patience = {device: Patience() for device in sessions}
+        self._settled: SettledCodecs = Given()
+        self._ways: Ways | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -146,10 +122,11 @@ class Rollout:
         """Bring it up from nothing. Raises StudioError; what is on the devices by then is the caller's to release."""
         parts = self._cut()
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES + 1, thread_name_prefix=f"deploy-{self.spec.id}") as pool:
-            proof = pool.submit(self._prove, parts)
+            proof = pool.submit(self._settle_and_prove, parts)
             agents = self._on_devices(pool, self._reach, also=(proof,))
             verification = proof.result()
             verification.require_equal()
+            self._tell(parts)
             written = self._for_runtimes(parts, agents)
             if written is not parts:
                 # What is proved is what is sent.
@@ -157,36 +134,43 @@ class Rollout:
                     self._board.step(device, "push", "proving the parts anew, written for the oldest runtime")
                 verification = self._prove(written)
                 verification.require_equal()
-            shares = self.manifest.shares
             self._make_room()
             self._on_devices(pool, lambda share: self._push(share, written))
-            hosts = data_hosts({share.device: self._sessions[share.device] for share in shares})
-            prepared = self._on_devices(pool, lambda share: self._prepare(share, hosts[share.device]))
-            self._connect(
-                pool,
-                [
-                    PeerAddress(device=device, host=hosts[device], port=answer.data_port, public_key=answer.public_key)
-                    for device, answer in prepared.items()
-                ],
-            )
+            ways = self._find_ways()
+            ways.survey(self._everywhere(pool), f"ways-{self.spec.id}")
+            prepared = self._on_devices(pool, lambda share: self._prepare(share, ways.bind_host(share.device)))
+            self._board.describe(stages=stages_out(self.spec.graph, prepared))
+            self._board.note(f"{device}: {note}" for device, answer in prepared.items() for note in answer.notes)
+            sockets = {
+                device: DataSocket((ways.bind_host(device),), answer.data_port, answer.public_key)
+                for device, answer in prepared.items()
+            }
+            self._connect(pool, sockets)
         self._try_one_frame(verification)
         self._all_ready()
 
     def find_again(self) -> None:
         """Take hold of the agents that still run it, and become their source and sink with a new key."""
+        self._settled = Given(self.spec.settled_before())
         self._cut()
-        shares = self.manifest.shares
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
             held = self._on_devices(pool, self._find_share)
-            hosts = data_hosts({share.device: self._sessions[share.device] for share in shares})
-            self._connect(
-                pool,
-                [
-                    PeerAddress(device=device, host=hosts[device], port=info.data_port, public_key=info.public_key)
-                    for device, info in held.items()
-                ],
-            )
+            self._find_ways()
+            # Where the agents' sockets are bound was found out by an earlier studio.
+            sockets = {
+                device: DataSocket((self._sessions[device].data_host, LOOPBACK), info.data_port, info.public_key)
+                for device, info in held.items()
+            }
+            self._connect(pool, sockets)
         self._all_ready()
+
+    def close(self) -> None:
+        """Leave the pipeline, and carry nothing for it any more. May be called again."""
+        door, self.front_door = self.front_door, None
+        if door is not None:
+            door.close()
+        if self._ways is not None:
+            self._ways.close()
 
     def halt(self) -> None:
         """Begin nothing more, and have devices give up what they load: the person cancelled, or a device is gone."""
@@ -226,10 +210,12 @@ class Rollout:
         pool: ThreadPoolExecutor,
         work: Callable[[DeviceShare], T],
         also: Sequence[Future[Verification]] = (),
+        only: Collection[str] | None = None,
     ) -> dict[str, T]:
-        """Do something on every device at once; the first failure halts the others and is raised."""
+        """Do something on every device (of `only` these) at once; the first failure halts the others and is raised."""
         self._check_halted()
-        futures = {share.device: pool.submit(self._guarded, share, work) for share in self.manifest.shares}
+        shares = [share for share in self.manifest.shares if only is None or share.device in only]
+        futures = {share.device: pool.submit(self._guarded, share, work) for share in shares}
         everything: list[Future[Any]] = [*futures.values(), *also]
         done, waiting = wait(everything, return_when=FIRST_EXCEPTION)
         failures = [error for future in done if (error := future.exception()) is not None]
@@ -258,6 +244,21 @@ class Rollout:
             self._board.fail(share.device, ProblemOut.of(error))
             raise
 
+    def _everywhere(self, pool: ThreadPoolExecutor) -> Everywhere:
+        def run(devices: Sequence[str], work: Callable[[str], None]) -> None:
+            if devices:
+                self._on_devices(pool, lambda share: work(share.device), only=devices)
+
+        return run
+
+    def _settle_and_prove(self, parts: Mapping[str, SubModel]) -> Verification:
+        self._settled = self.spec.settled(self._halted.is_set, self._tell_of_proof)
+        self._board.describe(cuts=cuts_out(self.spec.graph, self._settled))
+        return self._prove(parts)
+
+    def _tell_of_proof(self, text: str) -> None:
+        logger.info("codecs_settled", extra={"deployment_id": self.spec.id, "step": text})
+
     def _prove(self, parts: Mapping[str, SubModel]) -> Verification:
         spec = self.spec
         return verify(
@@ -265,6 +266,7 @@ class Rollout:
             spec.partition,
             Contents(parts),
             spec.test_frame,
+            codecs=self._settled.codecs,
             on_stage=lambda _stage: self._check_halted(),
         )
 
@@ -284,11 +286,12 @@ class Rollout:
 
     def _push(self, share: DeviceShare, parts: Mapping[str, SubModel]) -> None:
         session = self._sessions[share.device]
-        sizes = {stage.digest: parts[stage.name].size_bytes for stage in share.stages}
+        stage_of = self.manifest.stage_of
+        sizes = {stage.digest: parts[stage_of[stage.name]].size_bytes for stage in share.stages}
         total, before = sum(sizes.values()), 0
         self._board.step(share.device, "push", f"{len(share.stages)} sub-models")
         for stage in share.stages:
-            part = parts[stage.name]
+            part = parts[stage_of[stage.name]]
             session.push_model(
                 self.spec.holder,
                 part.data,
@@ -302,6 +305,7 @@ class Rollout:
     def _prepare(self, share: DeviceShare, host: str) -> Prepared:
         self._board.step(share.device, "load", f"{len(share.stages)} stages")
         self._loading.add(share.device)
+        self._patience[share.device].note()
         try:
             # Looked at only now: whoever halts from here on sees this device among those that load.
             self._check_halted()
@@ -313,9 +317,14 @@ class Rollout:
                     bind_host=host,
                     stages=share.stages,
                     links=share.links,
+                    plaintext=self.spec.plaintext,
                 ),
-                PREPARE_S,
+                PREPARE_SILENCE_S,
+                self._patience[share.device],
             )
+        except AgentFaultError as error:
+            error.next_step = _NEXT_STEPS.get(error.code, error.next_step)
+            raise
         finally:
             self._loading.discard(share.device)
         if not isinstance(answer, Prepared):
@@ -326,51 +335,57 @@ class Rollout:
     def stage_progress(self, device: str, event: StageProgress) -> None:
         """Take an agent's report of a stage that it loads."""
         if (event.deployment, event.epoch) == (self.spec.id, self.spec.epoch):
+            self._patience[device].note()
             self._board.step(device, "load", f"{event.stage}: {event.step.replace('_', ' ')}")
 
-    def _connect(self, pool: ThreadPoolExecutor, peers: Sequence[PeerAddress]) -> None:
-        manifest = self.manifest
+    # --- the ways between devices ------------------------------------------------------------------------------------
+
+    def _find_ways(self) -> Ways:
+        self._ways = ways = Ways(self.manifest.links, self._sessions, self._tell_of_peers)
+        return ways
+
+    def _connect(self, pool: ThreadPoolExecutor, sockets: Mapping[str, DataSocket]) -> None:
+        manifest, ways = self.manifest, self._ways
+        if ways is None:
+            raise AssertionError("found before")
+        for device in sockets:
+            self._board.step(device, "verify", "looking for a way to the other devices")
+        ways.settle(self._everywhere(pool), sockets)
+        self._board.describe(cuts=cuts_out(self.spec.graph, self._settled, ways.way))
+        self._board.note([*ways.notes(), *([PLAINTEXT_NOTE] if self.spec.plaintext else [])])
         door = FrontDoor(
             deployment=self.spec.id,
             epoch=self.spec.epoch,
             links=manifest.studio_links,
             inputs=manifest.inputs,
             outputs=manifest.outputs,
+            plaintext=self.spec.plaintext,
+            replicas=manifest.replicas,
         )
         self.front_door = door
-        everyone = (*peers, PeerAddress(device=STUDIO_PEER, host="", port=0, public_key=door.public_key))
 
         def connect(share: DeviceShare) -> None:
             self._board.step(share.device, "verify", "connecting to the other devices")
-            request = Connect(deployment=self.spec.id, epoch=self.spec.epoch, peers=everyone)
-            self._sessions[share.device].call(request, CALL_S)
+            self._tell_of_peers(share.device)
 
         self._on_devices(pool, connect)
-        door.connect(peers)
+        door.connect(ways.peers_of(STUDIO_PEER))
+
+    def _tell_of_peers(self, device: str) -> None:
+        """Tell a device where it finds its peers; again, when a relay that it uses listens elsewhere now."""
+        door, ways = self.front_door, self._ways
+        if door is None or ways is None:
+            # It ends, or was not told of the old place yet.
+            return
+        studio = PeerAddress(device=STUDIO_PEER, host="", port=0, public_key=door.public_key)
+        peers = (*ways.peers_of(device), studio)
+        self._sessions[device].call(Connect(deployment=self.spec.id, epoch=self.spec.epoch, peers=peers), CALL_S)
 
     def _try_one_frame(self, verification: Verification) -> None:
         """Send the test frame through the devices and compare with the whole network. Raises DevicesDifferError."""
         for device in self.spec.graph.devices:
             self._board.step(device, "verify", "comparing one frame with the whole network")
-        door = self.front_door
-        if door is None:
+        if self.front_door is None:
             raise AssertionError("connected before")
         inputs = {name: self.spec.test_frame[name] for name in self.manifest.inputs}
-        future = door.submit(inputs, timeout_s=PROBE_FRAME_S)
-        deadline_s = time.monotonic() + PROBE_FRAME_S
-        while not future.done() and time.monotonic() < deadline_s:
-            self._check_halted()
-            wait([future], timeout=0.2)
-        if not future.done():
-            raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
-        for name, array in future.result().outputs.items():
-            expected = verification.part_outputs[name]
-            tolerance = DEVICE_TOLERANCE.get(str(expected.dtype), DEFAULT_DEVICE_TOLERANCE)
-            scale = float(np.max(np.abs(expected.astype(np.float64)), initial=0.0)) or 1.0
-            worst = float(np.max(np.abs(array.astype(np.float64) - expected.astype(np.float64)), initial=0.0)) / scale
-            if not worst <= tolerance:
-                raise DevicesDifferError(
-                    f"The devices' answer {name!r} differs from the whole network's by {worst:.1e} of its largest value"
-                    f" (allowed: {tolerance:.0e})",
-                    tensor=name,
-                )
+        try_one_frame(self.front_door, inputs, verification, self._check_halted)

@@ -4,21 +4,26 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from pydantic import ValidationError
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from partition_agent.protocol import End
+from partition_agent.protocol import End, LinkCodec
 from partition_studio.deployment.deployment import Deployment
+from partition_studio.deployment.described import PLAINTEXT_NOTE
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
-from partition_studio.deployment.rollout import DeploymentSpec
 from partition_studio.deployment.run import Tensors
+from partition_studio.deployment.spec import DeploymentSpec, SettledCodecs
 from partition_studio.errors import ConflictError, StudioError
 from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.partition.check import check_plan, crowded_devices, require_valid
+from partition_studio.partition.codecs import Settled
+from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import DeploymentMessage, DeploymentOut, RunOut
 from partition_studio.services.devices import DeviceService
@@ -36,10 +41,31 @@ LISTED = 50
 ENDED = ("stopped", "failed", "cancelled")
 
 
+class SettleCodecs(Protocol):
+    """Decides how a plan's tensors travel; takes a while where it says `auto`."""
+
+    def __call__(
+        self,
+        model_id: str,
+        plan: Plan,
+        partition: Partition,
+        *,
+        cancelled: Callable[[], bool],
+        on_step: Callable[[str], None],
+    ) -> SettledCodecs:
+        """Decide. Raises OperationCancelledError once `cancelled()` says so."""
+
+
 class DeploymentService:
     """Bring plans up and down. Thread-safe; nothing blocks for long but `stop`."""
 
-    def __init__(self, database: Database, hub: LiveHub) -> None:
+    def __init__(self, database: Database, hub: LiveHub, *, plaintext: bool = False) -> None:
+        """Begin with no deployment. `plaintext`: links are not encrypted, as whoever starts the studio chose."""
+        #: Decides about codecs; set by the one who makes it, which needs this service itself.
+        self.settle: SettleCodecs | None = None
+        self._plaintext = plaintext
+        if plaintext:
+            logger.warning("plaintext_links", extra={"reason": PLAINTEXT_NOTE})
         self._database = database
         self._hub = hub
         self._lock = threading.Lock()
@@ -137,6 +163,7 @@ class DeploymentService:
         network = self._models.network(model_id)
         _, partition = require_valid(network, plan, self._devices.limits())
         path = self._models.path(model_id)
+        settle = self.settle
         return DeploymentSpec(
             id=deployment_id,
             epoch=epoch,
@@ -147,6 +174,10 @@ class DeploymentService:
             partition=partition,
             test_frame=self._test_frame(model_id),
             threads={device: self._devices.threads(device) for device in partition.graph.devices},
+            settle=None
+            if settle is None
+            else lambda cancelled, on_step: settle(model_id, plan, partition, cancelled=cancelled, on_step=on_step),
+            plaintext=self._plaintext,
         )
 
     def _both_fit(self, old: DeploymentSpec, new: DeploymentSpec) -> bool:
@@ -221,6 +252,8 @@ class DeploymentService:
             return False
         try:
             spec = self._spec(row.id, row.epoch, row.model_id, out.plan)
+            # As it was brought up, whatever would be decided today.
+            spec = replace(spec, plaintext=out.plaintext, before=_decided(out))
             sessions = {device: self._devices.session(device) for device in spec.graph.devices}
         except StudioError as error:
             logger.warning("deployment_not_resumed", extra={"deployment_id": row.id, "reason": error.message})
@@ -293,3 +326,13 @@ class DeploymentService:
             data = self._models.sample(model_id, name)
             return read_frame(data, name, network.inputs, self._models.preprocessing(model_id))
         return random_frame(network.inputs, seed=int(datetime.now(UTC).timestamp()))
+
+
+def _decided(out: DeploymentOut) -> Settled:
+    """Return the codecs with which a deployment was brought up, as far as they were written down."""
+    return {
+        (f"{cut.producer}->{cut.consumer}", tensor): LinkCodec(name)
+        for cut in out.cuts
+        for tensor, name in cut.codecs.items()
+        if name != "auto"
+    }

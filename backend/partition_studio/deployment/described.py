@@ -1,0 +1,66 @@
+"""What a person sees of a deployment's stages and cuts. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from partition_agent.protocol import STUDIO_PEER, Prepared
+from partition_studio.deployment.spec import Given, SettledCodecs
+from partition_studio.deployment.ways import WayName
+from partition_studio.partition.stages import Cut, Stage, StageGraph
+from partition_studio.schemas import CutOut, StageOut
+
+#: Of plain text, to whoever looks at the deployment.
+PLAINTEXT_NOTE = (
+    "Its links are in plain text: whoever is on the network can read and change the frames. This studio was started so,"
+    " for measuring only"
+)
+
+
+def stages_out(graph: StageGraph, prepared: Mapping[str, Prepared]) -> list[StageOut]:
+    """Describe the stages, with what their devices said of them when they were loaded."""
+    return [_stage_out(stage, prepared) for stage in graph.stages]
+
+
+def _stage_out(stage: Stage, prepared: Mapping[str, Prepared]) -> StageOut:
+    providers: dict[str, None] = {}
+    batch = 1
+    for name, device in [(i.name, i.device) for i in stage.instances] or [(stage.name, stage.device)]:
+        answer = prepared.get(device)
+        if answer is not None:
+            providers[answer.providers.get(name, "")] = None
+            batch = max(batch, answer.batches.get(name, 1))
+    return StageOut(
+        name=stage.name,
+        device=stage.device,
+        layers=list(stage.layers),
+        devices=list(stage.devices),
+        provider=", ".join(name for name in providers if name),
+        batch=batch,
+    )
+
+
+def cuts_out(
+    graph: StageGraph, settled: SettledCodecs | None = None, way: Callable[[str, str], WayName] | None = None
+) -> list[CutOut]:
+    """Describe the cuts, with their codecs and the way of their frames where those are known.
+
+    `way` tells it of a producer's device and a consumer's. Of replicas, one whose frames go through the studio counts.
+    """
+    return [_cut_out(graph, cut, settled or Given(), way) for cut in graph.cuts]
+
+
+def _cut_out(graph: StageGraph, cut: Cut, settled: SettledCodecs, way: Callable[[str, str], WayName] | None) -> CutOut:
+    producers = graph.devices_of(cut.producer) or (STUDIO_PEER,)
+    consumers = graph.devices_of(cut.consumer) or (STUDIO_PEER,)
+    ways = {way(p, c) for p in producers for c in consumers if p != c} if way is not None else set()
+    return CutOut(
+        producer=cut.producer,
+        consumer=cut.consumer,
+        producer_device=graph.device_of(cut.producer) or STUDIO_PEER,
+        consumer_device=graph.device_of(cut.consumer) or STUDIO_PEER,
+        tensors=list(cut.tensors),
+        size_bytes=graph.cut_bytes(cut),
+        codecs={t: settled.codecs[cut.id, t].name for t in cut.tensors if (cut.id, t) in settled.codecs},
+        wire_bytes=settled.wire_bytes.get(cut.id),
+        why=list(settled.why.get(cut.id, ())),
+        way="studio" if "studio" in ways else "direct" if ways else "",
+    )
