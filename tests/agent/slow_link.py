@@ -1,4 +1,4 @@
-"""A link of a given rate and delay between two ports of this machine, in user space."""
+"""A link of a given rate and delay between two ports of this machine, in user space. It may change, and break."""
 
 import contextlib
 import queue
@@ -18,6 +18,8 @@ class SlowLink:
 
     def __init__(self, port: int, *, rate: float, delay_s: float) -> None:
         self._target, self._rate, self._delay_s = port, rate, delay_s
+        self._change = threading.Condition()
+        self._closed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -30,15 +32,33 @@ class SlowLink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._threads[0].join()
-        for each in self._sockets:
-            self._shut(each)
+        self.cut()
         for thread in self._threads:
             thread.join()
         for each in self._sockets:
             each.close()
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second each way; may be set at any time, and holds for what is under way already."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        with self._change:
+            self._rate = rate
+            self._change.notify_all()
+
+    def cut(self) -> None:
+        """Break every connection that there is."""
+        for each in list(self._sockets):
+            self._shut(each)
 
     @staticmethod
     def _shut(end: socket.socket) -> None:
@@ -73,10 +93,21 @@ class SlowLink:
                 data = source.recv(_PIECE_BYTES)
             except OSError:
                 data = b""
-            now_s = time.monotonic()
-            free_s = max(free_s, now_s) + len(data) / self._rate
+            free_s = self._passed(len(data), max(free_s, time.monotonic()))
             pieces.put((free_s + self._delay_s, data))
-            time.sleep(max(free_s - now_s - 0.01, 0.0))
+
+    def _passed(self, size: float, begin_s: float) -> float:
+        """Wait until so many bytes, from `begin_s` on, have nearly passed; return when they have."""
+        with self._change:
+            while True:
+                rate, end_s = self._rate, begin_s + size / self._rate
+                wait_s = end_s - time.monotonic() - 0.01
+                if self._closed or wait_s <= 0:
+                    return end_s if not self._closed else 0.0
+                # Woken when the rate changes: what has passed until then did so at the old one.
+                self._change.wait(wait_s)
+                now_s = time.monotonic()
+                size, begin_s = max(size - max(now_s - begin_s, 0.0) * rate, 0.0), now_s
 
     def _give(self, target: socket.socket, pieces: "queue.Queue[tuple[float, bytes]]") -> None:
         while True:
