@@ -39,6 +39,7 @@ from partition_studio.fleet.errors import AgentFaultError, OperationCancelledErr
 from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.session.agent_client import Patience
 from partition_studio.fleet.session.session import DeviceSession, SessionStep
+from partition_studio.partition.micro_batch import free_batches
 from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes
 from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
 from partition_studio.partition.verify import Verification, verify
@@ -82,6 +83,8 @@ class Rollout:
         #: How long each of them is waited for.
         self._patience = {device: Patience() for device in sessions}
         self._settled: SettledCodecs = Given()
+        #: How many frames a stage may compute in one go, where its sub-model allows more than one.
+        self._batches: Mapping[str, int] = {}
         self._ways: Ways | None = None
 
     @property
@@ -101,7 +104,9 @@ class Rollout:
     def _tell(self, parts: Mapping[str, SubModel]) -> None:
         """Make the manifest of these sub-models."""
         digests = {name: part.digest for name, part in parts.items()}
-        self._manifest = build_manifest(self.spec.graph, digests, self.spec.threads)
+        self._manifest = build_manifest(
+            self.spec.graph, digests, self.spec.threads, codecs=self._settled.codecs, batches=self._batches
+        )
 
     def _for_runtimes(self, parts: Mapping[str, SubModel], agents: Mapping[str, AgentInfo]) -> Mapping[str, SubModel]:
         """Return the sub-models as the devices' runtimes take them: the same ones where they do so already.
@@ -124,7 +129,7 @@ class Rollout:
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES + 1, thread_name_prefix=f"deploy-{self.spec.id}") as pool:
             proof = pool.submit(self._settle_and_prove, parts)
             agents = self._on_devices(pool, self._reach, also=(proof,))
-            verification = proof.result()
+            parts, verification = proof.result()
             verification.require_equal()
             self._tell(parts)
             written = self._for_runtimes(parts, agents)
@@ -152,7 +157,7 @@ class Rollout:
     def find_again(self) -> None:
         """Take hold of the agents that still run it, and become their source and sink with a new key."""
         self._settled = Given(self.spec.settled_before())
-        self._cut()
+        self._tell(self._free_batches(self._cut()))
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
             held = self._on_devices(pool, self._find_share)
             self._find_ways()
@@ -209,7 +214,7 @@ class Rollout:
         self,
         pool: ThreadPoolExecutor,
         work: Callable[[DeviceShare], T],
-        also: Sequence[Future[Verification]] = (),
+        also: Sequence[Future[Any]] = (),
         only: Collection[str] | None = None,
     ) -> dict[str, T]:
         """Do something on every device (of `only` these) at once; the first failure halts the others and is raised."""
@@ -251,10 +256,18 @@ class Rollout:
 
         return run
 
-    def _settle_and_prove(self, parts: Mapping[str, SubModel]) -> Verification:
+    def _settle_and_prove(self, parts: Mapping[str, SubModel]) -> tuple[Mapping[str, SubModel], Verification]:
+        """Decide how tensors travel and how frames are computed together; return what is sent, and its proof."""
         self._settled = self.spec.settled(self._halted.is_set, self._tell_of_proof)
         self._board.describe(cuts=cuts_out(self.spec.graph, self._settled))
-        return self._prove(parts)
+        freed = self._free_batches(parts)
+        return freed, self._prove(freed)
+
+    def _free_batches(self, parts: Mapping[str, SubModel]) -> Mapping[str, SubModel]:
+        freed = free_batches(self.spec.partition, parts, self.spec.plan.micro_batch, self._check_halted)
+        self._batches = freed.batches
+        self._board.note(f"{stage} computes its frames one by one: {why}" for stage, why in freed.refused.items())
+        return freed.parts
 
     def _tell_of_proof(self, text: str) -> None:
         logger.info("codecs_settled", extra={"deployment_id": self.spec.id, "step": text})
@@ -359,8 +372,8 @@ class Rollout:
             links=manifest.studio_links,
             inputs=manifest.inputs,
             outputs=manifest.outputs,
-            plaintext=self.spec.plaintext,
             replicas=manifest.replicas,
+            plaintext=self.spec.plaintext,
         )
         self.front_door = door
 

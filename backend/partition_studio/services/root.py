@@ -65,6 +65,7 @@ class Services:
         )
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
         self.codecs = CodecService(self.models, self.devices, self.profiles, self.links, self.jobs)
+        self.deployments.settle = self.codecs.settle
         self.plans = PlanService(self._database, self.hub, self.models, self.devices, self.codecs)
         self.runs.note_interrupted()
         self.deployments.resume_running()
