@@ -166,11 +166,8 @@ class Pipeline:
         now_s: float,
         out: List[Instruction],
     ) -> None:
-        if frame <= link.last:
-            # After a broken connection the producer reports as lost what it cannot know to have come, or to have been
-            # overtaken; it then asks for credit anew, so that no place is owed for it.
-            if tensors is not None:
-                out.append(Refuse(link.spec.id, frame, "duplicate" if frame == link.last else "out_of_order"))
+        if frame <= link.last and tensors is not None:
+            out.append(Refuse(link.spec.id, frame, "duplicate" if frame == link.last else "out_of_order"))
             return
         stage = self._stages[link.spec.consumer]
         refusal = stage.take(link, frame, route, tensors, reason, now_s)

@@ -29,9 +29,11 @@ class Runner:
         """Open the data socket and start. Raises SocketError, CodecError."""
         self.request = request
         self._stages = dict(stages)
-        self._figures = {name: (*stage.memory,) for name, stage in stages.items()}
+        #: Told also when the stages are freed.
+        self._figures = {name: (*stage.memory, stage.provider) for name, stage in stages.items()}
+        self._batches = {name: stage.batch for name, stage in stages.items()}
         self._on_fault = on_fault
-        self._pipeline = Pipeline(request.device, request.stages, request.links)
+        self._pipeline = Pipeline(request.device, request.stages, request.links, self._batches)
         self._lock = threading.Lock()
         #: The next job of each lane; None ends it.
         self._lanes: Dict[str, SimpleQueue[Optional[Run]]] = {spec.lane: SimpleQueue() for spec in request.stages}
@@ -45,6 +47,7 @@ class Runner:
             links=request.links,
             handler=self,
             bind_host=request.bind_host,
+            plaintext=request.plaintext,
         )
         name = f"compute {request.deployment}/{request.epoch}"
         self._workers = [
@@ -127,19 +130,39 @@ class Runner:
             del job
 
     def _compute(self, job: Run) -> None:
-        stage = self._stages[job.stage]
-        for position, inputs in enumerate(job.inputs):
-            begin_s = time.monotonic()
-            try:
-                outputs = stage.run(inputs)
-            except RuntimeError as error:
-                reason = f"{self.request.device}: {error}"
-                self._tell(job.stage, job.frames[position], reason)
+        if len(job.frames) == 1 or not self._compute_at_once(job):
+            done = [self._compute_one(job.stage, frame, job.inputs[n]) for n, frame in enumerate(job.frames)]
+            if len(done) > 1 and all(done):
+                # No frame is at fault: it is that they are several.
                 with self._lock:
-                    if not self._ended:
-                        self._carry_out(self._pipeline.stage_failed(job.stage, reason, time.monotonic()))
-                continue
-            self._done(job.stage, (outputs,), begin_s)
+                    self._pipeline.run_singly(job.stage)
+                    self._batches[job.stage] = 1
+
+    def _compute_one(self, stage: str, frame: int, inputs: Tensors) -> bool:
+        """Compute a frame; return whether that could be done. If not, it is lost."""
+        begin_s = time.monotonic()
+        try:
+            outputs = self._stages[stage].run(inputs)
+        except RuntimeError as error:
+            reason = f"{self.request.device}: {error}"
+            self._tell(stage, frame, reason)
+            with self._lock:
+                if not self._ended:
+                    self._carry_out(self._pipeline.stage_failed(stage, reason, time.monotonic()))
+            return False
+        self._done(stage, (outputs,), begin_s)
+        return True
+
+    def _compute_at_once(self, job: Run) -> bool:
+        """Compute several frames in one go; return whether that could be done. If not, nothing of them is lost yet."""
+        begin_s = time.monotonic()
+        try:
+            outputs = self._stages[job.stage].run_batch(job.inputs)
+        except RuntimeError as error:
+            logger.warning("batch_failed", extra={"stage": job.stage, "frames": len(job.frames), "reason": str(error)})
+            return False
+        self._done(job.stage, outputs, begin_s)
+        return True
 
     def _done(self, stage: str, outputs: Sequence[Tensors], begin_s: float) -> None:
         end_s = time.monotonic()
@@ -165,7 +188,16 @@ class Runner:
         with self._lock:
             stages = [
                 StageSample(
-                    name, epoch, stage, t.frames, t.lost, t.compute_s, t.queue_wait_s, queued, *self._figures[stage]
+                    name,
+                    epoch,
+                    stage,
+                    t.frames,
+                    t.lost,
+                    t.compute_s,
+                    t.queue_wait_s,
+                    queued,
+                    *self._figures[stage],
+                    self._batches[stage],
                 )
                 for stage, t, queued in self._pipeline.totals()
             ]

@@ -1,10 +1,11 @@
 """What has come of each frame at one stage, and in which order frames leave for the stage to begin them.
 
-Every link brings its frames in rising order: what it has not brought when it brings a later one, it never will. So a
-frame is *accounted for* when each link of its route into the stage has brought it or a later one; it is lost if one of
-them has not brought it. Where each link brings all the frames of a stage, they are accounted for in their order. Where
-replicas are merged, each link brings some of them: a frame is held back until the one before it (its route says which)
-has left, or can no longer come.
+Every link brings its frames in rising order: what it has not brought when it brings a later one, it never will. (Only
+the news that a frame is lost may come after later ones, when a connection broke.) So a frame is *accounted for* when
+each link of its route into the stage has brought it or a later one; it is lost if one of them has not brought it. Where
+each link brings all the frames of a stage, they are accounted for in their order. Where replicas are merged, each link
+brings some of them: a frame is held back until the one before it (its route says which) has left, or can no longer
+come.
 """
 
 from collections import deque
@@ -120,8 +121,9 @@ class StageOrder:
         self.totals = StageTotals()
         self._group = None if spec.replica is None else spec.replica[0]
         self._waiting: Dict[int, Slot] = {}
-        #: The latest frame that left, and the latest before which nothing comes any more.
+        #: The latest frame that left, and those before it of which news may still come.
         self._settled = -1
+        self._left: Deque[int] = deque()
         self._inputs: List[InLink] = []
         self._outputs: List[OutLink] = []
         self._sets: List[Tuple[InLink, ...]] = []
@@ -132,6 +134,7 @@ class StageOrder:
     def set_links(self, inputs: List[InLink], outputs: List[OutLink]) -> None:
         """Take the links, once; those that carry the same tensors come from replicas."""
         self._inputs, self._outputs = inputs, outputs
+        self._left = deque(maxlen=16 + 4 * sum(link.spec.window for link in inputs))
         sets: Dict[Tuple[str, ...], List[InLink]] = {}
         for link in inputs:
             sets.setdefault(tuple(sorted(tensor.name for tensor in link.spec.tensors)), []).append(link)
@@ -162,27 +165,45 @@ class StageOrder:
             way = self._only_way or self._way(link, route)
             if way is None or (self._merges and self._before(route) >= frame):
                 return "wrong_route"
-            if link.queued >= 2 * link.spec.window:
-                return "over_window"
+        elif route != slot.route or link not in slot.way.inputs:
+            return "wrong_route"
+        elif link in slot.arrived:
+            return ""
+        else:
+            way = slot.way
+        if link.queued >= 2 * link.spec.window:
+            return "over_window"
+        if frame <= self._settled:
+            return self._take_late(link, frame, route, way, reason, now_s)
+        if frame > link.last:
             link.last = frame
-            if frame <= self._settled:
-                return "too_late"
+        link.queued += 1
+        if slot is None:
             slot = Slot(frame, route, way)
             slot.add(link, tensors, reason)
-            link.queued += 1
             if not self._waiting and len(way.inputs) == 1 and not self._merges:
                 self._leave(slot, now_s)
                 return ""
             self._enter(slot, now_s)
         else:
-            if route != slot.route or link not in slot.way.inputs:
-                return "wrong_route"
-            if link.queued >= 2 * link.spec.window:
-                return "over_window"
-            link.last = frame
             slot.add(link, tensors, reason)
-            link.queued += 1
         self._go_on(now_s)
+        return ""
+
+    def _take_late(
+        self, link: InLink, frame: int, route: FrameRoute, way: Way, reason: Optional[str], now_s: float
+    ) -> str:
+        """Take what comes of a frame after a later one left: if nothing was said of it yet, that it is lost."""
+        is_new = frame > link.last
+        link.last = max(link.last, frame)
+        if frame in self._left:
+            return "too_late" if is_new else ""
+        slot = Slot(frame, route, Way((link,), way.outputs))
+        slot.add(link, None, reason or "it came too late")
+        slot.ready_s = now_s
+        link.queued += 1
+        self._left.append(frame)
+        self.ready.insert(sum(other.frame < frame for other in self.ready), slot)
         return ""
 
     def _enter(self, slot: Slot, now_s: float) -> None:
@@ -209,6 +230,7 @@ class StageOrder:
 
     def _leave(self, slot: Slot, now_s: float) -> None:
         self._settled = slot.frame
+        self._left.append(slot.frame)
         slot.ready_s = now_s
         self.ready.append(slot)
 
