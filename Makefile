@@ -36,7 +36,7 @@ format: .venv/.dev-installed ## format and repair what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev-installed ## measure partitioned against whole networks, and splitting itself, on this machine
+bench: .venv/.bench-installed ## measure partitioned against whole networks, and splitting itself, on this machine
 	$(BIN)/python -m bench
 
 wheel: .venv/.studio-installed $(STATIC) ## one wheel with the browser part inside, in dist/
@@ -54,6 +54,10 @@ clean: ## remove what was built or installed here
 
 .venv/.dev-installed: $(LOCKS)
 	scripts/setup.sh dev
+
+.venv/.bench-installed: requirements/bench.txt | .venv/.dev-installed
+	$(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/bench.txt
+	touch $@
 
 # Node.js may come from .venv, which must exist first; that it changes later is no reason to install these again.
 $(PACKAGES): frontend/package.json frontend/package-lock.json | .venv/.studio-installed

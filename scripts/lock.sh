@@ -17,5 +17,7 @@ lock requirements/pip.txt 3.11 requirements/pip.in
 # dev.txt first: what the studio needs is then locked to the same versions in both.
 lock requirements/dev.txt 3.11 pyproject.toml requirements/build.in --group dev
 lock requirements/studio.txt 3.11 pyproject.toml requirements/build.in --constraint requirements/dev.txt
+# Beside dev.txt, and of the same versions where both name a package.
+lock requirements/bench.txt 3.11 --group bench --constraint requirements/dev.txt
 lock requirements/node.txt 3.11 requirements/node.in
 lock agents/partition_agent/requirements.lock 3.8 agents/requirements.in

@@ -1,0 +1,1 @@
+"""Partitioned networks against whole ones, every bar with its bound: `python -m bench.pipeline`."""

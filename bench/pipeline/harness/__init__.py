@@ -1,0 +1,1 @@
+"""What every case is made of: devices, sub-models alone, deployments, frames, figures."""
