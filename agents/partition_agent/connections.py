@@ -239,7 +239,7 @@ class Connections:
         now_s = time.monotonic()
         if not CAN_WATCH or now_s < self._look_at_s or self._unread:
             return
-        for reason in self._watch.look():
+        for reason in self._watch.look(now_s):
             self._drop(reason)
         self._look_at_s = now_s + (self._watch.pause_s() or 0.0)
 

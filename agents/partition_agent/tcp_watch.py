@@ -32,21 +32,51 @@ _SIZE = _FIELDS.size
 
 
 class TcpFigures(NamedTuple):
-    """What the kernel knows of one connection."""
+    """What the kernel knows of one connection.
+
+    It is waiting when it sent something that is not acknowledged, or asked after a closed window without an answer;
+    `silent_s` is the time since any acknowledgement.
+    """
 
     is_waiting: bool
     silent_s: float
     received_bytes: int
 
 
+class Course:
+    """How one connection goes on, look by look. No I/O."""
+
+    def __init__(self) -> None:
+        #: Whether a whole message was taken since the last look.
+        self.moved = False
+        #: Whether anything came between the last two looks.
+        self.is_busy = False
+        self._received_bytes = 0
+        self._mark_bytes = 0
+        self._waiting_since_s: Optional[float] = None
+
+    def look(self, figures: TcpFigures, most_bytes: int, now_s: float) -> Optional[str]:
+        """Take the figures of now; return why the connection must not go on, or None."""
+        self.is_busy = figures.received_bytes != self._received_bytes
+        self._received_bytes = figures.received_bytes
+        if self.moved:
+            self._mark_bytes, self.moved = figures.received_bytes, False
+        if figures.received_bytes - self._mark_bytes > most_bytes:
+            return "endless_message"
+        if not figures.is_waiting:
+            # A closed window is asked after ever more rarely: only from a question on is an answer to be expected.
+            self._waiting_since_s = None
+            return None
+        if self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        return "peer_silent" if min(figures.silent_s, now_s - self._waiting_since_s) > SILENCE_S else None
+
+
 class _Connection:
     def __init__(self, ends: Tuple[object, object]) -> None:
         #: By which a connection is known again: its descriptor may be another's by now.
         self.ends = ends
-        #: Received in all, and until the last look after which a whole message was taken.
-        self.received_bytes = 0
-        self.mark_bytes = 0
-        self.moved = False
+        self.course = Course()
         self.cut = False
 
 
@@ -81,7 +111,7 @@ class TcpWatch:
         """Note that a whole message was taken from a connection."""
         connection = self._connections.get(descriptor)
         if connection is not None:
-            connection.moved = True
+            connection.course.moved = True
 
     def cut(self, descriptor: int) -> None:
         """End a connection; its owner learns of it as of any that breaks."""
@@ -92,7 +122,7 @@ class TcpWatch:
                 with contextlib.suppress(OSError):
                     tcp.shutdown(socket.SHUT_RDWR)
 
-    def look(self) -> List[str]:
+    def look(self, now_s: float) -> List[str]:
         """Cut what must not go on; return why, once for each. Call it when no whole message waits to be taken."""
         reasons = []
         self._busy = False
@@ -104,8 +134,8 @@ class TcpWatch:
                 continue
             if connection.cut:
                 continue
-            self._busy = self._busy or figures.received_bytes != connection.received_bytes
-            reason = self._verdict(connection, figures)
+            reason = connection.course.look(figures, self.most_bytes, now_s)
+            self._busy = self._busy or connection.course.is_busy
             if reason is not None:
                 self.cut(descriptor)
                 reasons.append(reason)
@@ -116,16 +146,6 @@ class TcpWatch:
         if not self._connections:
             return None
         return LOOK_CLOSER_S if self._busy else LOOK_EVERY_S
-
-    def _verdict(self, connection: _Connection, figures: TcpFigures) -> Optional[str]:
-        connection.received_bytes = figures.received_bytes
-        if connection.moved:
-            connection.mark_bytes, connection.moved = figures.received_bytes, False
-        if figures.received_bytes - connection.mark_bytes > self.most_bytes:
-            return "endless_message"
-        if figures.is_waiting and figures.silent_s > SILENCE_S:
-            return "peer_silent"
-        return None
 
     @staticmethod
     def _figures(descriptor: int, connection: _Connection) -> Optional[TcpFigures]:
