@@ -145,6 +145,8 @@ def _words(number: int) -> str:
         errno.EHOSTUNREACH: "no route",
         errno.ENETUNREACH: "no route",
         errno.EADDRNOTAVAIL: "no route",
+        # A blackhole in the routing table says this.
+        errno.EINVAL: "no route",
         errno.EACCES: "forbidden by a firewall",
         errno.EPERM: "forbidden by a firewall",
     }
