@@ -1,6 +1,9 @@
 """Stages that run in several places: the plan's groups, the links between instances, the windows; checked offline."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +14,15 @@ from partition_studio.deployment.manifest import Manifest, build_manifest
 from partition_studio.graph.network import Network
 from partition_studio.partition.check import DeviceLimits, InvalidPlanError, check_plan, require_valid
 from partition_studio.partition.partition import partition
-from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan, ReplicaGroup, Resource
+from partition_studio.partition.plan import (
+    MalformedPlanError,
+    NetworkRef,
+    OutputChannelSharding,
+    Plan,
+    ReplicaGroup,
+    Resource,
+    parse_plan,
+)
 from partition_studio.partition.resources import providers_of
 from partition_studio.partition.stages import StageGraph
 from partition_studio.partition.submodel import submodels
@@ -231,15 +242,11 @@ def test_the_cost_of_a_group_falls_on_each_of_its_devices() -> None:
     assert plan.devices() == ("a", "b", "c", "d")
     costs = {cost.device: cost for cost in check_plan(network, plan).costs}
     assert set(costs) == {"a", "b", "c", "d"}
-    assert costs["b"] == costs["c"].__class__(**{**_fields(costs["c"]), "device": "b"})
+    assert costs["b"] == replace(costs["c"], device="b")
     frame = costs["a"].received_bytes
     assert (costs["b"].received_bytes, costs["b"].sent_bytes, costs["d"].received_bytes) == (frame, frame, frame)
     # Of each replica frames may wait at the stage behind them.
     assert costs["d"].least_memory_bytes > costs["b"].least_memory_bytes
-
-
-def _fields(cost: object) -> dict[str, object]:
-    return {name: getattr(cost, name) for name in type(cost).__slots__}
 
 
 def test_the_studio_feeds_and_drains_replicas_itself() -> None:
@@ -251,3 +258,18 @@ def test_the_studio_feeds_and_drains_replicas_itself() -> None:
         ("g-0@c", SINK),
     }
     assert all(STUDIO_PEER in (link.producer_device, link.consumer_device) for link in manifest.links)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"replicas": {"g": {"places": ["a"]}}}, "`places` of 'g' in `replicas` must have at least 2 entries"),
+        ({"replicas": {"g": ["a", "b"]}}, "'g' in `replicas` must be an object"),
+        ({"replicas": {"": {"places": ["a", "b"]}}}, "a name in `replicas` is empty"),
+        ({"codecs": [{"codec": "gzip"}]}, "`codec` of entry 0 of `codecs` must be 'none', 'lz4'"),
+    ],
+)
+def test_what_is_wrong_with_the_document_is_said_where_it_is(fields: dict[str, object], said: str) -> None:
+    document = {"version": 2, "network": {"sha256": "0" * 64, "name": "n"}, "placement": {}, **fields}
+    with pytest.raises(MalformedPlanError, match=re.escape(said)):
+        parse_plan(json.dumps(document))

@@ -161,7 +161,7 @@ class CodecChoice(Document):
     """The same; `studio` for the network's outputs."""
     tensors: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=10_000)
     """Only these tensors; all where empty."""
-    codec: CodecName | Literal["auto"]
+    codec: Literal[CodecName, "auto"]
     """`auto` takes the fastest that keeps the outputs within `max_change`, by what was measured of links and devices.
 
     What the codec cannot hold (other types, values that are not finite) travels without loss.

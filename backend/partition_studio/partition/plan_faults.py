@@ -83,9 +83,11 @@ def _subject(place: list[Any], whole: str) -> str:
     if not place:
         return whole
     *before, last = place
+    if last == "[key]":
+        return f"a name in {_subject(before[:-1], whole)}"
     if isinstance(last, int):
         return f"entry {last} of {_subject(before, '')}" if before else f"entry {last}"
-    if before and before[0] in ("placement", "resources", "blocks") and len(place) == 2:
+    if before and before[0] in ("placement", "resources", "blocks", "replicas") and len(place) == 2:
         return f"{last!r} in `{before[0]}`"
     return f"`{last}` of {_subject(before, '')}" if before else f"`{last}`"
 
@@ -103,6 +105,8 @@ def _what(kind: str, facts: dict[str, Any], given: Any, message: str, name: str)
         least = "at least" if kind == "too_short" else "at most"
         if name == "devices":
             step = "Name 2 to 16 devices, one for each part; one device may stand several times."
+        elif name == "places":
+            step = "Name 2 to 64 devices or resources that share the frames, each once."
         has = len(given) if hasattr(given, "__len__") else facts.get("actual_length")
         return f"must have {least} {bound} {'entry' if bound == 1 else 'entries'}, not {has}", step
     if kind in ("string_too_short", "string_too_long"):

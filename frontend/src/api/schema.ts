@@ -1209,8 +1209,9 @@ export interface components {
              * @description `auto` takes the fastest that keeps the outputs within `max_change`, by what was measured of links and devices.
              *
              *     What the codec cannot hold (other types, values that are not finite) travels without loss.
+             * @enum {string}
              */
-            codec: ("none" | "lz4" | "zstd" | "rle" | "fp16" | "fp16+lz4" | "fp16+zstd" | "int8" | "int8+lz4" | "int8+zstd" | "clip2+rle" | "clip4+rle" | "clip8+rle") | "auto";
+            codec: "none" | "lz4" | "zstd" | "rle" | "fp16" | "fp16+lz4" | "fp16+zstd" | "int8" | "int8+lz4" | "int8+zstd" | "clip2+rle" | "clip4+rle" | "clip8+rle" | "auto";
             /**
              * Consumer
              * @description The same; `studio` for the network's outputs.
