@@ -11,6 +11,7 @@ from typing import Self
 #: What the link itself holds, each way.
 _HELD = 64
 _PIECE_BYTES = 8192
+_SEGMENT_BYTES = 1448
 
 
 class SlowLink:
@@ -21,6 +22,9 @@ class SlowLink:
         self._change = threading.Condition()
         self._closed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
+        # The loopback's own segments are larger than half of what is buffered here: a receiver does not say that it has
+        # room again until its whole buffer is free, which no network does.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]

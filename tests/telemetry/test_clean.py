@@ -31,7 +31,11 @@ TEXTS = st.one_of(st.text(max_size=40), st.sampled_from(["", "\x1b[2J", "\u202e"
 def nasty_samples(draw: st.DrawFn) -> Telemetry:
     maybe, count = st.none() | NASTY, st.none() | COUNTS
     stage = st.builds(StageSample, TEXTS, COUNTS, TEXTS, COUNTS, COUNTS, NASTY, NASTY, COUNTS, COUNTS, count, count)
-    link = st.builds(LinkSample, TEXTS, COUNTS, TEXTS, COUNTS, COUNTS, COUNTS, COUNTS)
+    link = st.builds(
+        LinkSample,
+        *(TEXTS, COUNTS, TEXTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, NASTY, NASTY),
+        *(st.booleans(), COUNTS, COUNTS, NASTY),
+    )
     power = st.builds(PowerSample, maybe, maybe, TEXTS, TEXTS, TEXTS, maybe, NASTY)
     names = st.lists(TEXTS, max_size=3).map(tuple)
     return Telemetry(

@@ -7,7 +7,12 @@ from partition_agent.protocol import LinkSample, MemorySample, PowerSample, Stag
 from partition_studio.telemetry.figures import device_live
 
 STAGE = StageSample("d", 1, "a-0", frames=100, lost=0, compute_s=5.0, queue_wait_s=1.0, queued=1)
-LINK = LinkSample("d", 1, "l", frames_sent=10, bytes_sent=1000, frames_received=10, bytes_received=4000)
+LINK = LinkSample(
+    "d", 1, "l", frames_sent=10, bytes_sent=1000, frames_received=0, bytes_received=0, wire_bytes_sent=500
+)
+INTO = LinkSample(
+    "d", 1, "m", frames_sent=0, bytes_sent=0, frames_received=10, bytes_received=4000, wire_bytes_received=4000
+)
 BEFORE = Telemetry(
     incarnation="i",
     sequence=7,
@@ -20,7 +25,7 @@ BEFORE = Telemetry(
     power=(PowerSample(4.0, 30.0, "declared", "model", "estimated"),),
     thermal=None,
     stages=(STAGE,),
-    links=(LINK,),
+    links=(LINK, INTO),
     dropped={},
 )
 NOW = msgspec.structs.replace(
@@ -29,7 +34,12 @@ NOW = msgspec.structs.replace(
     cpu_s=11.0,
     power=(PowerSample(5.0, 40.0, "declared", "model", "estimated"),),
     stages=(msgspec.structs.replace(STAGE, frames=120, compute_s=6.0, queue_wait_s=1.5),),
-    links=(msgspec.structs.replace(LINK, bytes_sent=5000, bytes_received=4500),),
+    links=(
+        msgspec.structs.replace(
+            LINK, frames_sent=30, bytes_sent=9000, wire_bytes_sent=4500, encode_s=0.1, in_flight=2, stalled_s=0.5
+        ),
+        msgspec.structs.replace(INTO, bytes_received=4500, wire_bytes_received=4500, connected=False, reconnects=3),
+    ),
 )
 
 
@@ -40,6 +50,15 @@ def test_rates_are_over_the_interval_between_the_samples() -> None:
     assert (live.sent_bytes_per_s, live.received_bytes_per_s) == (2000, 250)
     assert live.stages[0].compute_s == pytest.approx(0.05)
     assert live.stages[0].queue_wait_s == pytest.approx(0.025)
+
+
+def test_each_end_of_a_link_tells_what_passed_it_and_how_it_stands() -> None:
+    out, into = device_live("a", BEFORE, NOW).links
+    assert (out.deployment, out.link, out.sends, into.sends) == ("d", "l", True, False)
+    assert (out.frames_per_s, out.bytes_per_s, out.wire_bytes_per_s) == (10, 4000, 2000)
+    assert out.coding_s == pytest.approx(0.005)
+    assert (out.connected, out.in_flight, out.stalled_s) == (True, 2, 0.5)
+    assert (into.connected, into.reconnects, into.coding_s) == (False, 3, None)
 
 
 def test_without_a_frame_there_is_no_time_per_frame() -> None:

@@ -29,6 +29,28 @@ class StageLiveOut(Schema):
     """What loading and the first run added beyond weights and activations."""
 
 
+class LinkLiveOut(Schema):
+    """What one end of a link did during the last interval, and how it stands."""
+
+    deployment: str
+    link: str
+    sends: bool | None
+    """Whether the link begins at this device; else it ends here. Absent until a frame passes."""
+    frames_per_s: float
+    bytes_per_s: float
+    """Of tensors as they are in memory."""
+    wire_bytes_per_s: float
+    """Of what the codec made of them."""
+    coding_s: float | None
+    """Mean per frame that this end took to encode or decode; absent when no frame passed."""
+    connected: bool
+    reconnects: int
+    in_flight: int
+    """Frames sent from here that their consumer has not begun."""
+    stalled_s: float
+    """How long nothing has moved although something was under way."""
+
+
 class DeviceLiveOut(Schema):
     """What one device did during the last interval (about a second)."""
 
@@ -52,6 +74,7 @@ class DeviceLiveOut(Schema):
     gpu_memory_bytes: int | None
     """On a Jetson this is part of `memory_bytes`, not on top."""
     received_bytes_per_s: float
+    """Over links, as their codecs made it."""
     sent_bytes_per_s: float
     power: PowerOut | None
     """The source with the widest scope."""
@@ -60,6 +83,7 @@ class DeviceLiveOut(Schema):
     """Over the last ten seconds or so, by `power`."""
     thermal: ThermalOut | None
     stages: list[StageLiveOut]
+    links: list[LinkLiveOut]
     dropped: dict[str, int]
 
 

@@ -129,6 +129,8 @@ def _stage(stage: StageSample) -> StageSample:
         weight_bytes=_count(stage.weight_bytes),
         activation_bytes=_maybe_count(stage.activation_bytes),
         arena_bytes=_maybe_count(stage.arena_bytes),
+        provider=_text(stage.provider, MAX_SOURCE),
+        batch=_count(stage.batch),
     )
 
 
@@ -141,4 +143,12 @@ def _link(link: LinkSample) -> LinkSample:
         bytes_sent=_count(link.bytes_sent),
         frames_received=_count(link.frames_received),
         bytes_received=_count(link.bytes_received),
+        wire_bytes_sent=_count(link.wire_bytes_sent),
+        wire_bytes_received=_count(link.wire_bytes_received),
+        encode_s=_or_zero(link.encode_s, MAX_SECONDS),
+        decode_s=_or_zero(link.decode_s, MAX_SECONDS),
+        connected=link.connected,
+        reconnects=_count(link.reconnects),
+        in_flight=_count(link.in_flight),
+        stalled_s=_or_zero(link.stalled_s, MAX_SECONDS),
     )

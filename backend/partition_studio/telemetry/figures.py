@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from partition_agent.protocol import PowerSample, StageSample, Telemetry, ThermalSample
+from partition_agent.protocol import LinkSample, PowerSample, StageSample, Telemetry, ThermalSample
 from partition_studio.schemas import (
     DeviceLiveOut,
     EnergyOut,
+    LinkLiveOut,
     PowerMethod,
     PowerOut,
     PowerScope,
@@ -120,6 +121,42 @@ def _stage(before: StageSample | None, now: StageSample, interval_s: float) -> S
     )
 
 
+def _link(before: LinkSample | None, now: LinkSample, interval_s: float) -> LinkLiveOut:
+    frames, tensor_bytes, wire_bytes, coding_s = (
+        new if before is None else max(new - old, 0)
+        for new, old in zip(_moved(now), _moved(before or now), strict=True)
+    )
+    return LinkLiveOut(
+        deployment=now.deployment,
+        link=now.link,
+        sends=_sends(now),
+        frames_per_s=frames / interval_s,
+        bytes_per_s=tensor_bytes / interval_s,
+        wire_bytes_per_s=wire_bytes / interval_s,
+        coding_s=coding_s / frames if frames else None,
+        connected=now.connected,
+        reconnects=now.reconnects,
+        in_flight=now.in_flight,
+        stalled_s=now.stalled_s,
+    )
+
+
+def _sends(link: LinkSample) -> bool | None:
+    if link.frames_sent or link.in_flight:
+        return True
+    return False if link.frames_received else None
+
+
+def _moved(link: LinkSample) -> tuple[float, float, float, float]:
+    """Return the totals of a link at the end that was sampled: frames, bytes, bytes on the wire, seconds of coding."""
+    return (
+        link.frames_sent + link.frames_received,
+        link.bytes_sent + link.bytes_received,
+        link.wire_bytes_sent + link.wire_bytes_received,
+        link.encode_s + link.decode_s,
+    )
+
+
 def device_live(
     device: str, before: Telemetry | None, now: Telemetry, energy: EnergyOut | None = None
 ) -> DeviceLiveOut:
@@ -137,8 +174,8 @@ def device_live(
     received = sent = 0
     for link in now.links:
         old = links_before.get((link.deployment, link.epoch, link.link))
-        received += max(link.bytes_received - (old.bytes_received if old else 0), 0)
-        sent += max(link.bytes_sent - (old.bytes_sent if old else 0), 0)
+        received += max(link.wire_bytes_received - (old.wire_bytes_received if old else 0), 0)
+        sent += max(link.wire_bytes_sent - (old.wire_bytes_sent if old else 0), 0)
     frames_per_s = max((stage.frames_per_s for stage in stages), default=0.0)
     powers = [power_of(sample) for sample in now.power]
     return DeviceLiveOut(
@@ -163,5 +200,8 @@ def device_live(
         energy=energy,
         thermal=None if now.thermal is None else thermal_of(now.thermal),
         stages=stages,
+        links=[
+            _link(links_before.get((link.deployment, link.epoch, link.link)), link, interval_s) for link in now.links
+        ],
         dropped=dict(now.dropped),
     )

@@ -17,5 +17,5 @@ export const liveSample: DeviceLive = {
   device: "a", unix_s: 0, frames_per_s: 10, cpu_utilisation: 0.5, agent_cores: 0.5, usable_cores: 1,
   memory_bytes: 1, memory_unique_bytes: null, memory_peak_bytes: 1, memory_limit_bytes: 1, memory_model_bytes: 0, gpu_memory_bytes: null,
   received_bytes_per_s: 1_500_000, sent_bytes_per_s: 2000, power: powerSample, other_power: [], energy: energySample, thermal: null,
-  stages: [stageSample], dropped: {},
+  stages: [stageSample], links: [], dropped: {},
 };

@@ -82,4 +82,5 @@ class TrafficWatch:
 
 
 def _counted(link: LinkSample, device: str, way: Way) -> int:
-    return link.bytes_received if device == way.target else link.bytes_sent
+    # What a codec made of the tensors: more than that the link did not carry.
+    return link.wire_bytes_received if device == way.target else link.wire_bytes_sent
