@@ -1673,6 +1673,8 @@ export interface components {
              * @description On a Jetson this is part of `memory_bytes`, not on top.
              */
             gpu_memory_bytes: number | null;
+            /** Links */
+            links: components["schemas"]["LinkLiveOut"][];
             /**
              * Memory Bytes
              * @description The agent's proportional set size (PSS).
@@ -1696,7 +1698,10 @@ export interface components {
             other_power: components["schemas"]["PowerOut"][];
             /** @description The source with the widest scope. */
             power: components["schemas"]["PowerOut"] | null;
-            /** Received Bytes Per S */
+            /**
+             * Received Bytes Per S
+             * @description Over links, as their codecs made it.
+             */
             received_bytes_per_s: number;
             /** Sent Bytes Per S */
             sent_bytes_per_s: number;
@@ -2322,6 +2327,52 @@ export interface components {
             source: string;
             /** Target */
             target: string;
+        };
+        /**
+         * LinkLiveOut
+         * @description What one end of a link did during the last interval, and how it stands.
+         */
+        LinkLiveOut: {
+            /**
+             * Bytes Per S
+             * @description Of tensors as they are in memory.
+             */
+            bytes_per_s: number;
+            /**
+             * Coding S
+             * @description Mean per frame that this end took to encode or decode; absent when no frame passed.
+             */
+            coding_s: number | null;
+            /** Connected */
+            connected: boolean;
+            /** Deployment */
+            deployment: string;
+            /** Frames Per S */
+            frames_per_s: number;
+            /**
+             * In Flight
+             * @description Frames sent from here that their consumer has not begun.
+             */
+            in_flight: number;
+            /** Link */
+            link: string;
+            /** Reconnects */
+            reconnects: number;
+            /**
+             * Sends
+             * @description Whether the link begins at this device; else it ends here. Absent until a frame passes.
+             */
+            sends: boolean | null;
+            /**
+             * Stalled S
+             * @description How long nothing has moved although something was under way.
+             */
+            stalled_s: number;
+            /**
+             * Wire Bytes Per S
+             * @description Of what the codec made of them.
+             */
+            wire_bytes_per_s: number;
         };
         /**
          * LinkProfileOut
