@@ -97,8 +97,9 @@ def free_batch(part: SubModel) -> SubModel:
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 1)
     for node in graph.node:
         if _makes_constants(node, constants):
-            shape = constants.get(node.input[0]) if node.input and node.op_type in _SAME_SHAPE else None
-            constants |= dict.fromkeys(filter(None, node.output), shape)
+            for tensor in filter(None, node.output):
+                told = activations.pop(tensor, None)
+                constants[tensor] = _same_shape(node, constants) if told is None else told
             continue
         for tensor in filter(None, node.output):
             if tensor not in activations:
@@ -131,6 +132,10 @@ def _activations(graph: onnx.GraphProto, weights: set[str]) -> dict[str, Shape]:
 def _makes_constants(node: onnx.NodeProto, constants: Mapping[str, Shape | None]) -> bool:
     reads = list(node_reads(node))
     return bool(reads) and all(name in constants for name in reads)
+
+
+def _same_shape(node: onnx.NodeProto, constants: Mapping[str, Shape | None]) -> Shape | None:
+    return constants.get(node.input[0]) if node.op_type in _SAME_SHAPE else None
 
 
 def _free_reshape(graph: onnx.GraphProto, node: onnx.NodeProto, shape: np.ndarray[Any, Any] | None) -> None:
