@@ -3,26 +3,28 @@
 import asyncio
 import fcntl
 import functools
-import importlib.metadata
 import logging
 import os
 import platform
 import secrets
+import shutil
 import signal
 import sys
+import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Optional, Tuple
+from typing import IO, TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tuple, Union
 
 import msgspec
 
 from partition_agent.control import ControlServer
-from partition_agent.deployments import Deployments, RefusedError
+from partition_agent.installed import Providers, agent_version, onnxruntime_version
+from partition_agent.late import Late
 from partition_agent.lease import Lease, Visitor
-from partition_agent.link_probing.prober import LinkProber
 from partition_agent.load.maker import LoadMaker
-from partition_agent.profiling.profiler import Profiler
+from partition_agent.model_store import delete_everything_made, delete_models, model_digests
 from partition_agent.protocol import (
     PROTOCOL_VERSION,
     AgentInfo,
@@ -31,6 +33,7 @@ from partition_agent.protocol import (
     CancelJob,
     Configure,
     Connect,
+    DeploymentInfo,
     Done,
     End,
     Event,
@@ -48,15 +51,23 @@ from partition_agent.protocol import (
     Telemetry,
 )
 from partition_agent.reach import reach
-from partition_agent.stages import delete_models, model_digests
+from partition_agent.refusal import RefusedError
 from partition_agent.system import boot_id, memory_limit_bytes, process_start_ticks, usable_cores
-from partition_agent.telemetry import Sampler
+from partition_agent.telemetry import Sampler, Totals
+
+if TYPE_CHECKING:
+    from partition_agent.deployments import Deployments
+    from partition_agent.link_probing.prober import LinkProber
+    from partition_agent.profiling.profiler import Profiler
 
 logger = logging.getLogger(__name__)
 
 #: Calls that may be under way at once; the rest wait. Some are kept free, so that `End` always gets through.
 MAX_WORKERS = 16
 MAX_PREPARING = 8
+
+#: Samples of the last seconds that are kept for parts that come later.
+_RECENT = 60
 
 #: How often it is looked whether the parent is still there.
 _PARENT_EVERY_S = 0.5
@@ -73,26 +84,6 @@ class Settings:
 
 class AlreadyRunningError(Exception):
     """Another agent runs in this data folder."""
-
-
-def agent_version() -> str:
-    """Return the agent's version, from whichever distribution brought it."""
-    for name in ("partition-agent", "partition-studio"):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "unknown"
-
-
-def onnxruntime_version() -> str:
-    """Return the version of ONNX Runtime without loading it: an agent that waits stays small."""
-    try:
-        return importlib.metadata.version("onnxruntime")
-    except importlib.metadata.PackageNotFoundError:
-        import onnxruntime
-
-        return str(onnxruntime.__version__)
 
 
 class DataFolder:
@@ -114,6 +105,8 @@ class DataFolder:
             raise AlreadyRunningError(f"another agent runs in {path}") from None
         # What an agent left that was killed: nobody needs it, for whoever deploys sends first and asks then.
         delete_models(self.models, model_digests(self.models))
+        delete_everything_made(self.models)
+        shutil.rmtree(str(path / "profiling"), ignore_errors=True)
 
     def write_state(self, state: AgentState) -> None:
         """Say how to reach us, to this user only."""
@@ -146,28 +139,31 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
         self._affinity = sorted(os.sched_getaffinity(0))
-        cores = usable_cores(self._affinity)
-        self._deployments = Deployments(folder.models, max(int(cores), 1), self._publish_soon)
-        self._profiler = profiler = Profiler(folder.models, self._publish_soon)
-        totals, telemetry = self._deployments.samples, folder.telemetry
-        self._sampler = Sampler(self._incarnation, self._affinity, totals, self._publish_sample, ring_dir=telemetry)
+        self._providers = Providers(folder.models.parent / "providers.json")
+        self._deployments = Late(self._make_deployments)
+        self._profiler = Late(self._make_profiler)
+        self._prober = Late(self._make_prober)
+        #: What a profiler that is not there yet will want to know of the device's power and heat.
+        self._noting = threading.Lock()
+        self._recent: Deque[Telemetry] = deque(maxlen=_RECENT)
+        self._sampler = Sampler(
+            self._incarnation, self._affinity, self._totals, self._publish_sample, ring_dir=folder.telemetry
+        )
         self._load_maker = load_maker = LoadMaker(self._affinity, self._publish_soon)
-        link_prober = LinkProber()
-        self._jobs = (profiler, load_maker, link_prober)
         #: What is carried out by one blocking call.
         self._blocking: Dict[type, Callable[[Any], Result]] = {
             History: self._sampler.history,
-            Profile: profiler.profile,
-            Load: load_maker.load,
-            LinkKey: link_prober.key,
-            LinkListen: link_prober.listen,
-            LinkMeasure: link_prober.measure,
             Reach: reach,
+            Profile: lambda request: self._profiler.get().profile(request),
+            Load: load_maker.load,
+            LinkKey: lambda request: self._prober.get().key(request),
+            LinkListen: lambda request: self._prober.get().listen(request),
+            LinkMeasure: lambda request: self._prober.get().measure(request),
         }
         self._workers = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="call")
         self._preparing = 0
         self._token = secrets.token_urlsafe(32)
-        self._lease = Lease(lambda: bool(self._deployments.infos()))
+        self._lease = Lease(lambda: bool(self._infos()))
         self._control = ControlServer(self._token, self._answer, self._lease.left)
 
     async def run(self) -> None:
@@ -195,7 +191,7 @@ class Agent:
     async def _answer(self, call: Call, visitor: Visitor) -> Result:
         request = call.request
         if isinstance(request, Hello):
-            return self._hello(request, visitor)
+            return await self._hello(request, visitor)
         holder = self._lease.held_by(visitor)
         if holder is not None:
             return Failed("held", f"the device is in use by the studio on {holder}")
@@ -206,11 +202,11 @@ class Agent:
             if isinstance(request, Prepare):
                 return await self._prepare(request)
             if isinstance(request, Connect):
-                await self._in_thread(functools.partial(self._deployments.connect, request))
+                await self._in_thread(lambda: self._deployments.get().connect(request))
             elif isinstance(request, End):
-                await self._in_thread(functools.partial(self._deployments.end, request))
+                await self._in_thread(lambda: self._deployments.get().end(request))
             elif isinstance(request, CancelJob):
-                for jobs in self._jobs:
+                for jobs in self._jobs():
                     await self._in_thread(functools.partial(jobs.cancel, request.job))
             elif type(request) in self._blocking:
                 result: Result = await self._in_thread(functools.partial(self._blocking[type(request)], request))
@@ -222,13 +218,14 @@ class Agent:
             return error.failed
         return Done()
 
-    def _hello(self, request: Hello, visitor: Visitor) -> Result:
+    async def _hello(self, request: Hello, visitor: Visitor) -> Result:
         if request.protocol_version != PROTOCOL_VERSION:
             return Failed(
                 "protocol_version",
                 f"the agent speaks protocol {PROTOCOL_VERSION}, the studio {request.protocol_version}",
             )
         self._lease.hello(visitor, request.studio, request.studio_host)
+        providers = await self._in_thread(self._providers.get)
         return AgentInfo(
             protocol_version=PROTOCOL_VERSION,
             agent_version=agent_version(),
@@ -236,10 +233,10 @@ class Agent:
             pid=os.getpid(),
             python_version=platform.python_version(),
             onnxruntime_version=onnxruntime_version(),
-            providers=("CPUExecutionProvider",),
+            providers=providers,
             usable_cores=usable_cores(self._affinity),
             memory_limit_bytes=memory_limit_bytes(),
-            deployments=self._deployments.infos(),
+            deployments=self._infos(),
             models=self._folder.digests(),
             boot_id=boot_id(),
             ring=self._sampler.ring,
@@ -251,7 +248,7 @@ class Agent:
             raise RefusedError("busy", f"{MAX_PREPARING} deployments are being prepared already")
         self._preparing += 1
         try:
-            prepared: Result = await self._in_thread(functools.partial(self._deployments.prepare, request))
+            prepared: Result = await self._in_thread(lambda: self._deployments.get().prepare(request))
             return prepared
         finally:
             self._preparing -= 1
@@ -259,17 +256,55 @@ class Agent:
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await self._loop.run_in_executor(self._workers, work)
 
+    # --- parts that come with their first use: each brings libraries that an agent that waits does not need ---
+
+    def _make_deployments(self) -> "Deployments":
+        from partition_agent.deployments import Deployments
+
+        threads = max(int(usable_cores(self._affinity)), 1)
+        return Deployments(self._folder.models, threads, self._publish_soon)
+
+    def _make_profiler(self) -> "Profiler":
+        from partition_agent.profiling.profiler import Profiler
+
+        profiler = Profiler(self._folder.models, self._publish_soon)
+        with self._noting:
+            for sample in self._recent:
+                profiler.note(sample)
+            # From here on samples go to it: whoever is told of the next one finds it.
+            self._profiler.made = profiler
+        return profiler
+
+    def _make_prober(self) -> "LinkProber":
+        from partition_agent.link_probing.prober import LinkProber
+
+        return LinkProber()
+
+    def _jobs(self) -> "Tuple[Union[Profiler, LoadMaker, LinkProber], ...]":
+        parts = (self._profiler.made, self._load_maker, self._prober.made)
+        return tuple(part for part in parts if part is not None)
+
+    def _totals(self) -> Totals:
+        return self._deployments.made.samples() if self._deployments.made is not None else ([], [], {})
+
+    def _infos(self) -> Tuple[DeploymentInfo, ...]:
+        return self._deployments.made.infos() if self._deployments.made is not None else ()
+
     def _end_everything(self) -> None:
         """Runs in a thread of the pool."""
-        for jobs in self._jobs:
+        for jobs in self._jobs():
             jobs.close()
-        self._deployments.end_all()
+        if self._deployments.made is not None:
+            self._deployments.made.end_all()
         self._sampler.stop()
         delete_models(self._folder.models, model_digests(self._folder.models))
 
     def _publish_sample(self, sample: Telemetry) -> None:
         """Runs in the sampler's thread."""
-        self._profiler.note(sample)
+        with self._noting:
+            self._recent.append(sample)
+            if self._profiler.made is not None:
+                self._profiler.made.note(sample)
         self._load_maker.note(sample)
         self._publish_soon(sample)
 

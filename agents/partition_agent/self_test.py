@@ -5,6 +5,7 @@ says what failed.
 """
 
 import base64
+import importlib
 import sys
 
 #: y = x + x over two float32, IR version 8, opset 13: as `onnx.helper` writes it.
@@ -16,7 +17,9 @@ def main() -> int:
     try:
         _test_transport()
         _test_runtime()
-        import partition_agent.agent  # noqa: F401 - that it can be imported is what is tested
+        # What the agent itself imports with its first use.
+        for part in ("agent", "deployments", "profiling.profiler", "link_probing.prober", "loading.optimise"):
+            importlib.import_module(f"partition_agent.{part}")
     except Exception as error:
         # The border of the process: whatever it is, the person who installs must read it.
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
