@@ -33,6 +33,9 @@ EnergyMeter = Callable[[float, float, int], Mapping[str, EnergyOut]]
 #: Newest results that a run shows.
 KEPT_RESULTS = 24
 
+#: Outputs of a frame that are larger are looked at at once; smaller ones wait until somebody asks.
+MAX_WAITING_BYTES = 256 * 1024
+
 #: Latencies that the percentiles are taken over.
 KEPT_LATENCIES = 2000
 
@@ -55,6 +58,16 @@ class NamedFrame:
 
     name: str
     inputs: Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """A result that nobody has looked at. `outputs` may be views of the message that brought them."""
+
+    frame: int
+    input_name: str
+    latency_s: float
+    outputs: Tensors
 
 
 class Run:
@@ -115,7 +128,8 @@ class Run:
         self._submitted = self._delivered = self._lost = 0
         self._latencies_s: deque[float] = deque(maxlen=KEPT_LATENCIES)
         self._arrivals_s: deque[float] = deque(maxlen=20_000)
-        self._recent: deque[FrameResultOut] = deque(maxlen=KEPT_RESULTS)
+        #: The newest results, newest first; those that nobody has asked for yet are not classified.
+        self._recent: deque[FrameResultOut | _Unseen] = deque(maxlen=KEPT_RESULTS)
         self._keep_outputs = source == "files" and not repeat
         self._kept: dict[int, Tensors] = {}
         self._kept_bytes = 0
@@ -175,7 +189,8 @@ class Run:
                 continue
             begun_s = time.time()
             try:
-                future = self._front_door.submit(frame.inputs, timeout_s=0.2)
+                # The run's frames are its own, and never change.
+                future = self._front_door.submit(frame.inputs, timeout_s=0.2, keep=False)
             except NoCreditError:
                 self._make_room()
                 continue
@@ -217,28 +232,49 @@ class Run:
             self._arrivals_s.append(time.monotonic())
             self._last_out_s = time.time()
         try:
-            self._show(number, frame, future.result())
+            self._note(number, frame, future.result())
         except Exception as failure:
             # A callback's exception would be swallowed by the future, and the run would go on as if nothing were wrong.
-            logger.exception("result_failed", extra={"run_id": self.id})
-            with self._lock:
-                self._problem = ProblemOut.of(failure)
-            self._stop.set()
+            self._cannot_show(failure)
 
-    def _show(self, number: int, frame: NamedFrame, result: FrameResult) -> None:
+    def _cannot_show(self, failure: Exception) -> None:
+        logger.exception("result_failed", extra={"run_id": self.id})
+        self._problem = ProblemOut.of(failure)
+        self._stop.set()
+
+    def _note(self, number: int, frame: NamedFrame, result: FrameResult) -> None:
+        """Keep a result to show it. Most are followed by so many others before anybody looks that nobody sees them."""
         straight = {out: frame.inputs[source] for out, source in self._passthrough.items()}
         outputs = {**result.outputs, **straight, **self._constants}
-        shown = FrameResultOut(
-            frame=number,
-            input_name=frame.name,
-            latency_s=result.latency_s,
-            classes=self._classify(outputs),
-            outputs={name: list(array.shape) for name, array in outputs.items()},
-        )
+        noted: FrameResultOut | _Unseen = _Unseen(number, frame.name, result.latency_s, outputs)
+        if sum(array.nbytes for array in result.outputs.values()) > MAX_WAITING_BYTES:
+            noted = self._shown(noted)
         with self._lock:
-            self._recent.appendleft(shown)
+            self._recent.appendleft(noted)
             if self._keep_outputs:
                 self._keep(number, outputs)
+
+    def _shown(self, noted: FrameResultOut | _Unseen) -> FrameResultOut:
+        if isinstance(noted, FrameResultOut):
+            return noted
+        classes: list[ClassScoreOut] = []
+        try:
+            classes = self._classify(noted.outputs)
+        except Exception as failure:  # whoever asks for the run's figures is to get them, and this among them
+            self._cannot_show(failure)
+        return FrameResultOut(
+            frame=noted.frame,
+            input_name=noted.input_name,
+            latency_s=noted.latency_s,
+            classes=classes,
+            outputs={name: list(array.shape) for name, array in noted.outputs.items()},
+        )
+
+    def _look_at_recent(self) -> list[FrameResultOut]:
+        """Classify the newest results; called under the lock, at most some times a second."""
+        shown = [self._shown(noted) for noted in self._recent]
+        self._recent = deque(shown, maxlen=KEPT_RESULTS)
+        return shown
 
     def _keep(self, number: int, outputs: Tensors) -> None:
         self._kept_bytes += sum(array.nbytes for array in outputs.values())
@@ -287,7 +323,8 @@ class Run:
             span_s = (self._arrivals_s[-1] if self._arrivals_s else self._end_s) - self._begin_s
             return self._delivered / span_s if self._delivered and span_s > 0 else None
         window_s = min(RATE_WINDOW_S, now_s - self._begin_s)
-        recent = sum(1 for arrival_s in reversed(self._arrivals_s) if arrival_s >= now_s - window_s)
+        newest = itertools.takewhile(lambda arrival_s: arrival_s >= now_s - window_s, reversed(self._arrivals_s))
+        recent = sum(1 for _ in newest)
         return recent / window_s if window_s > 0.2 else None
 
     def snapshot(self) -> RunOut:
@@ -311,7 +348,7 @@ class Run:
                 latency_p95_s=None if latencies_s is None else float(np.percentile(latencies_s, 95)),
                 problem=self._problem,
                 energy=dict(self._energy),
-                recent=list(self._recent),
+                recent=self._look_at_recent(),
             )
 
     def outputs_npz(self) -> bytes:
