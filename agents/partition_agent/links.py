@@ -182,8 +182,11 @@ class DataPlane:
         begin_s = time.thread_time()
         message = make()
         link.coding_s += time.thread_time() - begin_s
-        self._post(partial(self._traffic.send, link, message))
+        self._post(partial(self._send_coded, link, message))
+
+    def _send_coded(self, link: LinkState, message: Outgoing) -> None:
         link.coded += 1
+        self._traffic.send(link, message)
 
     def _post(self, send: Callable[[], object]) -> None:
         # What is posted is bounded by the credits of the links.

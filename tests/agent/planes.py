@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.float32]
 
 LINK = "a>b"
 
+#: Who consumes waits for longer than who sends does: links may be left to crawl for a while.
+_PATIENCE_S = 5 * DEADLINE_S
+
 
 def link(shape: tuple[int, ...], *, codecs: Sequence[LinkCodec] = (), window: int = 2) -> LinkSpec:
     """A link with one tensor, from device `one` to device `two`."""
@@ -104,10 +107,10 @@ class End:
             self.sent += 1
             self.plane.send_lost(LINK, frame, FrameRoute(frame - 1), reason)
 
-    def begin(self) -> tuple[int, Mapping[str, Array] | None, str]:
+    def begin(self, patience_s: float = DEADLINE_S) -> tuple[int, Mapping[str, Array] | None, str]:
         """Wait for the next frame or loss, begin it and allow another one."""
         with self._change:
-            assert self._change.wait_for(lambda: len(self.arrived) > self.begun, DEADLINE_S), f"frame {self.begun}"
+            assert self._change.wait_for(lambda: len(self.arrived) > self.begun, patience_s), f"frame {self.begun}"
             self.begun += 1
             self.plane.grant(LINK, 1)
             frame, tensors, reason = self.arrived[self.begun - 1]
@@ -137,7 +140,7 @@ class Consumption:
     def _run(self) -> None:
         try:
             for _ in range(self._count):
-                frame, tensors, _ = self._end.begin()
+                frame, tensors, _ = self._end.begin(_PATIENCE_S)
                 self._then(frame, tensors)
         except AssertionError as error:
             self.error = error
