@@ -271,7 +271,9 @@ class FrontDoor:
                 self._tell(end)
             with self._lock:
                 self._grant([claim for end in ends for claim in end.claims])
-                self._room.notify()
+                if self._replicas:
+                    # A replica that was too slow a moment ago may do now; else only credit makes room.
+                    self._room.notify()
 
     def _tell(self, end: End) -> None:
         """Tell who sent a frame what became of it."""
