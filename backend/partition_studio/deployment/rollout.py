@@ -160,7 +160,7 @@ class Rollout:
         self._tell(self._free_batches(self._cut()))
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
             held = self._on_devices(pool, self._find_share)
-            self._find_ways()
+            self._find_ways().survey(self._everywhere(pool), f"ways-{self.spec.id}")
             # Where the agents' sockets are bound was found out by an earlier studio.
             sockets = {
                 device: DataSocket((self._sessions[device].data_host, LOOPBACK), info.data_port, info.public_key)
