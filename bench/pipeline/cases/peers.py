@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from statistics import median
 
 from bench.pipeline.bench import Bench, chain_plan
 from bench.pipeline.figures import Bar, Outcome, Skipped
-from bench.pipeline.harness.deployment import Cut, Deployed, NotHereError, Wiring
+from bench.pipeline.harness.deployment import Cut, Deployed, Wiring
 from bench.pipeline.harness.devices import Devices, DeviceSpec
 from bench.pipeline.harness.frames import throughput
+from bench.pipeline.peers.peer import PeerFlow
 from bench.pipeline.peers.peer import throughput as peer_throughput
 from bench.pipeline.peers.raw import RawFeed
 
@@ -15,7 +17,7 @@ NAME = "peers"
 RAW_LIMIT, GRPC_LIMIT = 0.97, 1.0
 INSTALL = "gRPC is not installed: `make bench` installs it, or `.venv/bin/pip install grpcio`"
 
-Run = Callable[[], float]
+Run = Callable[[], PeerFlow]
 
 
 def measure(bench: Bench) -> Iterator[Outcome]:
@@ -28,11 +30,8 @@ def measure(bench: Bench) -> Iterator[Outcome]:
         devices = stack.enter_context(bench.devices(specs))
         runs: dict[str, Run] = {"ours": _ours(bench, stack, cut, devices, Wiring())}
         runs |= _peers(bench, stack, cut, specs)
-        try:
-            runs["ours in plaintext"] = _ours(bench, stack, cut, devices, Wiring(plaintext=True))
-        except NotHereError as error:
-            yield Skipped(NAME, "ours in plaintext", str(error))
-        rates: dict[str, list[float]] = {name: [] for name in runs}
+        runs["ours in plaintext"] = _ours(bench, stack, cut, devices, Wiring(plaintext=True))
+        rates: dict[str, list[PeerFlow]] = {name: [] for name in runs}
         for number in range(bench.rounds):
             for name in list(runs) if number % 2 == 0 else list(runs)[::-1]:
                 rates[name].append(runs[name]())
@@ -44,21 +43,31 @@ def measure(bench: Bench) -> Iterator[Outcome]:
         yield Skipped(NAME, "ours against gRPC", INSTALL)
 
 
-def _bar(ours: str, peer: str, rates: Mapping[str, list[float]], limit: float) -> Bar:
+def _bar(ours: str, peer: str, rates: Mapping[str, list[PeerFlow]], limit: float) -> Bar:
     return Bar(
         case=NAME,
         name=f"ResNet-50, {'CURVE' if ours == 'ours' else 'plaintext'}, against {peer}",
         unit=f"of {peer}",
-        values=tuple(own / other for own, other in zip(rates[ours], rates[peer], strict=True)),
+        values=tuple(own.per_s / other.per_s for own, other in zip(rates[ours], rates[peer], strict=True)),
         limit=limit,
-        facts={f"{ours}, frames/s": tuple(rates[ours]), f"{peer}, frames/s": tuple(rates[peer])},
+        facts={f"{name}, frames/s": tuple(flow.per_s for flow in rates[name]) for name in (ours, peer)},
+        costs={
+            f"{name}, CPU ms of {where}": median(getattr(flow, key) for flow in rates[name]) * 1e3
+            for name in (ours, peer)
+            for where, key in (("the stages' processes", "stages_cpu_s"), ("the feeding process", "feed_cpu_s"))
+        },
         notes=() if ours == "ours" else ("plaintext is for measuring and for nothing else",),
     )
 
 
 def _ours(bench: Bench, stack: ExitStack, cut: Cut, devices: Devices, wiring: Wiring) -> Run:
     deployed = stack.enter_context(Deployed(cut, devices, wiring))
-    return lambda: throughput(deployed, bench.seconds).per_s
+
+    def run() -> PeerFlow:
+        flow = throughput(deployed, bench.seconds)
+        return PeerFlow(flow.per_s, flow.agents_cpu_s, flow.usage["studio"].cpu_s)
+
+    return run
 
 
 def _peers(bench: Bench, stack: ExitStack, cut: Cut, specs: list[DeviceSpec]) -> dict[str, Run]:
@@ -67,11 +76,11 @@ def _peers(bench: Bench, stack: ExitStack, cut: Cut, specs: list[DeviceSpec]) ->
     cpus = [spec.cpus for spec in specs]
     (shape,) = [tuple(kind.shape) for kind in cut.parted.network.inputs.values()]
     raw = stack.enter_context(closing(RawFeed(models, cpus)))
-    runs: dict[str, Run] = {"raw sockets": lambda: peer_throughput(raw, raw.arrivals, shape, bench.seconds)}
+    runs: dict[str, Run] = {"raw sockets": lambda: peer_throughput(raw, shape, bench.seconds)}
     try:
         from bench.pipeline.peers.grpc_stream import GrpcFeed
     except ImportError:
         return runs
     grpc_feed = stack.enter_context(closing(GrpcFeed(models, cpus)))
-    runs["gRPC"] = lambda: peer_throughput(grpc_feed, grpc_feed.arrivals, shape, bench.seconds)
+    runs["gRPC"] = lambda: peer_throughput(grpc_feed, shape, bench.seconds)
     return runs

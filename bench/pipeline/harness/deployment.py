@@ -3,7 +3,6 @@
 What the studio does besides (database, telemetry, browser) is left out; `cases/studio.py` tells what that costs.
 """
 
-import inspect
 import itertools
 import time
 from collections.abc import Mapping
@@ -34,10 +33,6 @@ from partition_studio.partition.partition import Partition, partition
 from partition_studio.partition.plan import Plan
 
 _epochs = itertools.count(1)
-
-
-class NotHereError(Exception):
-    """This version of the studio cannot do what a case measures; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +93,15 @@ class Deployed:
     """A cut network that runs: frames go in by `door`."""
 
     def __init__(self, cut: Cut, devices: Devices, wiring: Wiring = PLAIN) -> None:
-        """Bring it up. Raises AgentError, NotHereError."""
+        """Bring it up. Raises AgentError."""
         self.cut, self.wiring, self._devices = cut, wiring, devices
         self._epoch = next(_epochs)
         self._name = f"bench-{self._epoch}"
         self._proxies: list[ShapedLink] = []
         digests = {}
         for stage in cut.parted.graph.stages:
-            digests[stage.name] = devices[stage.device].push(cut.parts[stage.name])
+            for device in stage.devices:
+                digests[stage.name] = devices[device].push(cut.parts[stage.name])
         threads = {device: wiring.threads for device in cut.parted.graph.devices}
         self.manifest: Manifest = build_manifest(cut.parted.graph, digests, threads)
         self._links = tuple(wiring.link(link) for link in self.manifest.links)
@@ -170,18 +166,14 @@ class Deployed:
         self._prepared[share.device] = PeerAddress(share.device, "127.0.0.1", answer.data_port, answer.public_key)
 
     def _door(self) -> FrontDoor:
-        options: dict[str, Any] = {}
-        if self.wiring.plaintext:
-            if "plaintext" not in inspect.signature(FrontDoor).parameters:
-                raise NotHereError("the front door has no plaintext yet")
-            options["plaintext"] = True
         return FrontDoor(
             deployment=self._name,
             epoch=self._epoch,
             links=[link for link in self._links if STUDIO_PEER in (link.producer_device, link.consumer_device)],
             inputs=self.manifest.inputs,
             outputs=self.manifest.outputs,
-            **options,
+            replicas=self.manifest.replicas,
+            plaintext=self.wiring.plaintext,
         )
 
     def _connect(self) -> None:

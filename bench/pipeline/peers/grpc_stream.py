@@ -7,6 +7,7 @@ under way on a link, by the answers.
 """
 
 import argparse
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +45,10 @@ class _Out:
         self._channel.close()
 
     def _count(self, answers: Iterator[bytes]) -> None:
-        for _ in answers:
-            self._credit.release()
+        # At the end the next stage may be gone before this one.
+        with contextlib.suppress(grpc.RpcError):
+            for _ in answers:
+                self._credit.release()
 
 
 def _serve(take: Callable[[bytes], None]) -> tuple[grpc.Server, int]:
@@ -90,10 +93,15 @@ class GrpcFeed:
         """Send one frame."""
         self._out.send(frame)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the stages."""
+        return [stage.pid for stage in self._stages]
+
     def close(self) -> None:
         """End it all."""
         self._out.close()
-        for stage in self._stages:
+        for stage in reversed(self._stages):
             stage.close()
         self._sink.stop(None).wait()
 

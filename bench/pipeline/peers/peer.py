@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench.pipeline.harness.alone import session_of
+from bench.pipeline.harness.usage import usage_of
 
 CREDIT = 2
 _END_S = 20.0
@@ -25,6 +26,12 @@ Array = np.ndarray[Any, Any]
 
 class Feed(Protocol):
     """The two ends of a peer's pipeline; `send` blocks while there is no credit."""
+
+    arrivals: "Arrivals"
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the stages."""
 
     def send(self, frame: Array) -> None:
         """Send one frame into the first stage."""
@@ -77,6 +84,11 @@ class StageProcess:
             raise RuntimeError(f"a stage of {module} did not start: see the messages above")
         self.port: int = json.loads(line)["port"]
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def close(self) -> None:
         """End it."""
         self._process.terminate()
@@ -95,19 +107,35 @@ def say_port(port: int) -> None:
     print(json.dumps({"port": port}), flush=True)
 
 
-def throughput(feed: Feed, arrivals: Arrivals, shape: tuple[int, ...], seconds: float) -> float:
-    """Return the frames a second of a peer's pipeline; as `harness.frames.throughput` counts them."""
+@dataclass(frozen=True, slots=True)
+class PeerFlow:
+    """Frames a second, and processor seconds of a frame: of the stages' processes, and of this one."""
+
+    per_s: float
+    stages_cpu_s: float
+    feed_cpu_s: float
+
+
+def throughput(feed: Feed, shape: tuple[int, ...], seconds: float) -> PeerFlow:
+    """Run a peer's pipeline at full speed; as `harness.frames.throughput` counts."""
+    arrivals = feed.arrivals
     generator = np.random.default_rng(1)
     frames = [generator.standard_normal(shape).astype(np.float32) for _ in range(4)]
-    submitted, begin_s, first = len(arrivals.at_s), 0.0, 0
+    submitted, begin_s, first, used = len(arrivals.at_s), 0.0, 0, (0.0, 0.0)
     before = len(arrivals.at_s)
     while not begin_s or time.perf_counter() - begin_s < seconds or len(arrivals.at_s) - first < 4:
         feed.send(frames[submitted % len(frames)])
         submitted += 1
         if not begin_s and len(arrivals.at_s) - before >= _WARM_UP:
-            first, begin_s = len(arrivals.at_s), time.perf_counter()
-    last = len(arrivals.at_s)
+            first, begin_s, used = len(arrivals.at_s), time.perf_counter(), _cpu_s(feed)
+    last, ended = len(arrivals.at_s), _cpu_s(feed)
     with arrivals.change:
         if not arrivals.change.wait_for(lambda: len(arrivals.at_s) == submitted, _PATIENCE_S):
             raise RuntimeError("a peer's pipeline lost frames")
-    return (last - first - 1) / (arrivals.at_s[last - 1] - arrivals.at_s[first])
+    per_s = (last - first - 1) / (arrivals.at_s[last - 1] - arrivals.at_s[first])
+    return PeerFlow(per_s, (ended[0] - used[0]) / (last - first), (ended[1] - used[1]) / (last - first))
+
+
+def _cpu_s(feed: Feed) -> tuple[float, float]:
+    """Return the processor seconds of the stages' processes and of this one until now."""
+    return sum(usage_of(pid).cpu_s for pid in feed.pids), usage_of(os.getpid()).cpu_s

@@ -119,6 +119,11 @@ class RawFeed:
         """Send one frame."""
         self._out.send(frame)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the stages."""
+        return [stage.pid for stage in self._stages]
+
     def close(self) -> None:
         """End it all."""
         self._out.close()
