@@ -123,6 +123,15 @@ def test_among_equal_throughputs_the_shorter_way_of_a_frame_decides() -> None:
     assert decision.cost.latency_s <= decision.as_it_is.latency_s
 
 
+def test_what_is_as_good_without_loss_is_taken_without_loss() -> None:
+    ratios = {"lz4": 3.98, "int8": 4.0}
+    speeds = {name: CodecSpeed(1e9, 1e9) for name in CAUTIOUS_SPEEDS}
+    task = two_stages(10, ratios=ratios, speeds=speeds)
+    assert chosen(choose_codecs(task, 0.05, change_of())) == ["lz4"]
+    task = two_stages(10, ratios={**ratios, "lz4": 3.5}, speeds=speeds)
+    assert chosen(choose_codecs(task, 0.05, change_of())) == ["int8"]
+
+
 def test_without_figures_of_the_link_nothing_is_chosen_and_the_person_is_told_to_measure() -> None:
     task = two_stages(None)
     decision = choose_codecs(task, 0.05, change_of())
@@ -135,7 +144,7 @@ def test_without_figures_of_the_link_nothing_is_chosen_and_the_person_is_told_to
 def test_the_reasons_have_the_figures() -> None:
     task = two_stages(10)
     said = " ".join(reasons(task, choose_codecs(task, 0.01, change_of()))["a-0->b-0"])
-    assert "10 Mbit/s: 802.82 KB as it is takes 642 ms; int8+zstd 101.62 KB, 81 ms and 14 ms of coding." in said
+    assert "10 Mbit/s: 802.82 KB as it is takes 642 ms; int8+zstd 101.62 KB, 81 ms and 22 ms of coding." in said
     assert "change the outputs by 0.4 % (allowed 1 %)" in said
 
 

@@ -1,7 +1,8 @@
 """Chooses codecs: for every link the one with the shortest stage and link time that changes the outputs little enough.
 
 Throughput comes first: what counts is how long the busiest device or link has to do with a frame (see `codec_costs`);
-among choices within `TIE` of the best, that with the shortest way of a single frame. How much a choice changes the
+among choices within `TIE` of the best, that with the shortest way of a single frame; and what is as good without loss,
+by the same measure, is taken without loss. How much a choice changes the
 outputs is measured, never guessed, by running the rest of the network on what the codecs leave of its tensors.
 
 The best codec that is allowed for every link alike is where the search begins; then single tensors change their codec,
@@ -117,6 +118,7 @@ class _Search:
         best = self._descend(best, self._throughput, lossy=True)
         bound_s = self._costs.of(best).period_s * (1 + TIE)
         best = self._descend(best, lambda choice: self._latency(choice, bound_s), lossy=True)
+        best = self._spare_loss(best, bound_s)
         tensors = zip(self._task.tensors, best, range(len(best)), strict=True)
         return CodecDecision(
             tensors=tuple(
@@ -174,6 +176,22 @@ class _Search:
                     break
             else:
                 return choice
+
+    def _spare_loss(self, choice: Choice, bound_s: float) -> Choice:
+        """Take codecs without loss where the frame's way is hardly longer for it and the throughput stays."""
+        (most_s,) = (seconds * (1 + TIE) for seconds in self._latency(choice, bound_s))
+        for number, tensor in enumerate(self._task.tensors):
+            if tensor.options[choice[number]].codec.name in LOSSLESS:
+                continue
+            others = [
+                (*choice[:number], option, *choice[number + 1 :])
+                for option, candidate in enumerate(tensor.options)
+                if candidate.codec.name in LOSSLESS
+            ]
+            best = min(others, key=lambda other: self._latency(other, bound_s), default=choice)
+            if self._latency(best, bound_s) <= (most_s,) and self._change(best) <= self._change(choice):
+                choice = best
+        return choice
 
     def _moves(self, choice: Choice, lossy: bool) -> Iterator[tuple[int, Choice]]:
         for number, tensor in enumerate(self._task.tensors):

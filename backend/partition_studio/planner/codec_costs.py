@@ -22,21 +22,22 @@ class CodecSpeed:
     decode_bytes_per_s: float
 
 
-#: Where a device's codecs were not measured: about a quarter of what one core of a server does, as a weak board's.
+#: Where a device's codecs were not measured: about a quarter of what one core of a server did with tensors of 0.1 to
+#: 1 MB (`bench/codecs.py`), as a weak board's.
 CAUTIOUS_SPEEDS: Mapping[str, CodecSpeed] = MappingProxyType(
     {
-        "lz4": CodecSpeed(150e6, 400e6),
-        "zstd": CodecSpeed(80e6, 150e6),
-        "rle": CodecSpeed(80e6, 100e6),
-        "fp16": CodecSpeed(250e6, 250e6),
-        "fp16+lz4": CodecSpeed(120e6, 200e6),
-        "fp16+zstd": CodecSpeed(60e6, 100e6),
-        "int8": CodecSpeed(120e6, 250e6),
-        "int8+lz4": CodecSpeed(100e6, 230e6),
-        "int8+zstd": CodecSpeed(80e6, 200e6),
-        "clip2+rle": CodecSpeed(60e6, 80e6),
-        "clip4+rle": CodecSpeed(60e6, 80e6),
-        "clip8+rle": CodecSpeed(60e6, 80e6),
+        "lz4": CodecSpeed(200e6, 300e6),
+        "zstd": CodecSpeed(80e6, 120e6),
+        "rle": CodecSpeed(200e6, 180e6),
+        "fp16": CodecSpeed(150e6, 150e6),
+        "fp16+lz4": CodecSpeed(110e6, 130e6),
+        "fp16+zstd": CodecSpeed(60e6, 80e6),
+        "int8": CodecSpeed(130e6, 170e6),
+        "int8+lz4": CodecSpeed(100e6, 150e6),
+        "int8+zstd": CodecSpeed(60e6, 90e6),
+        "clip8+rle": CodecSpeed(90e6, 100e6),
+        "clip4+rle": CodecSpeed(90e6, 100e6),
+        "clip2+rle": CodecSpeed(90e6, 100e6),
     }
 )
 
