@@ -38,10 +38,10 @@ def find_sftp_server() -> str | None:
     return shutil.which("sftp-server", path="/usr/lib/openssh:/usr/libexec/openssh:/usr/lib/ssh:/usr/libexec")
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """Return a port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.bind((host, 0))
         port: int = sock.getsockname()[1]
         return port
 
@@ -50,7 +50,7 @@ class SshServer:
     """An sshd whose user lands in `home`; `before` is shell text that runs ahead of every command (limits, noise).
 
     With `passwords` it takes passwords, of which none is right: a test gives no account a password. `options` are
-    further lines of its configuration.
+    further lines of its configuration. `host` is the loopback address that it listens on.
     """
 
     def __init__(
@@ -61,11 +61,13 @@ class SshServer:
         key_type: str = "ed25519",
         passwords: bool = False,
         options: Sequence[str] = (),
+        host: str = "127.0.0.1",
     ) -> None:
         self.folder = folder
+        self.host = host
         self.home = folder / "home"
         self.tools = folder / "tools"
-        self.port = free_port()
+        self.port = free_port(host)
         self.key_file = folder / "id_client"
         self._host_key = folder / "host_key"
         self._before = before
@@ -76,7 +78,7 @@ class SshServer:
 
     @property
     def address(self) -> SshAddress:
-        return SshAddress(getpass.getuser(), "127.0.0.1", self.port)
+        return SshAddress(getpass.getuser(), self.host, self.port)
 
     @property
     def credentials(self) -> SshCredentials:
@@ -100,7 +102,7 @@ class SshServer:
         """Return host keys that know this server already."""
         file = self.folder / "studio_known_hosts"
         public = self._host_key.with_suffix(".pub").read_text().split()
-        file.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n")
+        file.write_text(f"[{self.host}]:{self.port} {public[0]} {public[1]}\n")
         return HostKeys(file)
 
     def new_host_key(self) -> None:
@@ -207,7 +209,7 @@ class SshServer:
     def _wait_until_it_greets(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
+            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1) as sock:
                 if sock.recv(4) == b"SSH-":
                     return
             assert self._process is not None
@@ -228,7 +230,7 @@ class SshServer:
     def _config(self) -> str:
         lines = [
             f"Port {self.port}",
-            "ListenAddress 127.0.0.1",
+            f"ListenAddress {self.host}",
             f"HostKey {self._host_key}",
             f"AuthorizedKeysFile {self.folder / 'authorized_keys'}",
             f"PidFile {self.folder / 'sshd.pid'}",
