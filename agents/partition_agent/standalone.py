@@ -67,7 +67,12 @@ class AgentRole:
         operation = message.get("op")
         if operation == "prepare":
             prepared = self._deployments.prepare(msgspec.convert(message["prepare"], Prepare, strict=False))
-            return {"port": prepared.data_port, "public_key": prepared.public_key, "load_s": prepared.load_s}
+            return {
+                "port": prepared.data_port,
+                "public_key": prepared.public_key,
+                "load_s": prepared.load_s,
+                "notes": list(prepared.notes),
+            }
         if operation == "connect":
             request = msgspec.convert(message["connect"], Connect, strict=False)
             self._require_reachable(request.peers, message.get("reach", []))

@@ -191,7 +191,7 @@ def test_divided_layers_and_odd_outputs_run_on_the_hosts(bench: Bench, tmp_path:
         seed=1,
         say=lambda text: None,
     )
-    _lend_wheels(exported.out, bench.package, wheels)
+    lend_wheels(exported.out, bench.package, wheels)
     bench.package = exported.out
     frame = {"x": generator.standard_normal((2, 3, 8, 8)).astype(np.float32), "z": np.ones((2, 2), np.float32)}
     np.savez(tmp_path / "frames.npz", **frame)  # type: ignore[arg-type]
@@ -205,7 +205,7 @@ def test_divided_layers_and_odd_outputs_run_on_the_hosts(bench: Bench, tmp_path:
     assert (results["0:y"] != results["1:y"]).any()
 
 
-def _lend_wheels(package: Path, other: Path, wheels: list[dict[str, object]]) -> None:
+def lend_wheels(package: Path, other: Path, wheels: list[dict[str, object]]) -> None:
     """Give a package the wheels that are on the host already."""
     document = json.loads((package / "package.json").read_text())
     document["wheels"] = wheels

@@ -72,6 +72,8 @@ def show(model: ModelArgument, plan: PlanArgument, as_json: JsonOption = False) 
     for name, resource in document.resources.items():
         cores = f", cores {', '.join(map(str, resource.cores))}" if resource.cores else ""
         say(f"{name}: {resource.processor or 'a part'} of {resource.device}{cores}")
+    for name, group in document.replicas.items():
+        say(f"{name}: {', '.join(group.places)} share the frames")
     for index, sharding in enumerate(document.shards):
         say(f"shard {index}: {_sharding_text(sharding)}")
     for entry in document.codecs:

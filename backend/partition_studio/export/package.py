@@ -29,8 +29,10 @@ from partition_studio.graph.frames import Frame, random_frame
 from partition_studio.graph.load import load_network, original_model
 from partition_studio.graph.network import Network
 from partition_studio.partition.check import require_valid
+from partition_studio.partition.codecs import auto_tensors, settled_codecs
 from partition_studio.partition.extract import MANIFEST, write_submodels
 from partition_studio.partition.folder import whole_folder
+from partition_studio.partition.micro_batch import free_batches
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.runtimes import for_runtimes
@@ -97,25 +99,31 @@ def export_package(
     network = load_network(model, form=plan.network.form)
     _, partition = require_valid(network, plan)
     _require_storable(network)
+    _require_settled(partition, plan)
+    codecs = settled_codecs(partition.graph, plan)
     # The folder is looked at before what takes long.
     with whole_folder(out, _foreign) as work:
         say("proving that the parts equal the whole")
-        parts = submodels(partition.network, partition.graph)
-        require_deployable(parts)
+        whole_parts = submodels(partition.network, partition.graph)
+        require_deployable(whole_parts)
+        freed = free_batches(partition, whole_parts, plan.micro_batch)
+        for stage, why in freed.refused.items():
+            say(f"{stage} computes its frames one by one: {why}")
+        parts = freed.parts
         # Any of its devices may turn out to be of any of these kinds.
         oldest = oldest_runtime(targets)
         if oldest is not None:
             parts = for_runtimes(parts, partition.graph, dict.fromkeys(partition.graph.devices, oldest))
         frame = random_frame(network.inputs, seed)
         whole = original_model(model, form=plan.network.form)
-        verification = verify(whole, partition, Contents(parts), frame)
+        verification = verify(whole, partition, Contents(parts), frame, codecs=codecs)
         verification.require_equal()
-        files = write_submodels(partition.network, partition.graph, work / "models", parts)
+        write_submodels(partition.network, partition.graph, work / "models", parts)
         (work / "plan.json").write_text(plan.to_json(), encoding="utf-8")
         _write_expected(work / EXPECTED, network, frame, verification)
         digests = {name: part.digest for name, part in parts.items()}
-        manifest = build_manifest(partition.graph, digests, {})
-        document = _document(work, partition, manifest, {digests[name]: path for name, path in files.items()})
+        manifest = build_manifest(partition.graph, digests, {}, codecs=codecs, batches=freed.batches)
+        document = _document(work, partition, manifest)
         document["tolerances"] = _tolerances(document, verification)
         document["approximate"] = verification.approximate
         document["agent"] = _write_agent(work)
@@ -155,13 +163,27 @@ def _require_storable(network: Network) -> None:
             )
 
 
-def _document(work: Path, partition: Partition, manifest: Manifest, files: Mapping[str, Path]) -> dict[str, Any]:
+def _require_settled(partition: Partition, plan: Plan) -> None:
+    """Refuse codecs that are still to be chosen: that takes measurements of the devices and of the links."""
+    open_yet = auto_tensors(partition.graph, plan)
+    if open_yet:
+        cut, tensor = next(iter(open_yet))
+        raise NotExportableError(
+            f"The plan leaves the codec of {tensor!r} on {cut} to `auto`, which is decided by what the studio has "
+            "measured of the devices and links: a package knows nothing of them.",
+            next_step="Have the codecs chosen first (`partition-studio plan codecs auto`), or name one.",
+            tensor=tensor,
+        )
+
+
+def _document(work: Path, partition: Partition, manifest: Manifest) -> dict[str, Any]:
     network, graph = partition.whole, partition.graph
     constants = [
         TensorSpec(name, weight.array().dtype.name, weight.dims) for name, weight in network.constant_outputs.items()
     ]
     stages = json.loads((work / "models" / MANIFEST).read_text(encoding="utf-8"))["stages"]
     names = {entry["name"]: entry["file"] for entry in stages}
+    files = {instance: work / "models" / names[stage] for instance, stage in manifest.stage_of.items()}
     return {
         "version": VERSION,
         "network": {"name": network.name, "sha256": network.digest},
@@ -176,8 +198,9 @@ def _document(work: Path, partition: Partition, manifest: Manifest, files: Mappi
             for share in manifest.shares
         ],
         "door_links": _plain(manifest.studio_links),
+        "replicas": [len(group) for group in manifest.replicas],
         "models": {
-            stage.digest: _file(work, work / "models" / names[stage.name], stage.digest)
+            stage.digest: _file(work, files[stage.name], stage.digest)
             for share in manifest.shares
             for stage in share.stages
         },
@@ -202,7 +225,7 @@ def _write_expected(path: Path, network: Network, frame: Frame, verification: Ve
     answers = {
         found.tensor: verification.part_outputs[found.tensor]
         for found in verification.per_tensor
-        if found.is_output and found.tolerance == float("inf")
+        if found.is_output and (found.approximate or verification.device_slack)
     }
     arrays = {f"in:{name}": array for name, array in frame.items()}
     arrays.update({f"out:{name}": answers.get(name, array) for name, array in verification.outputs.items()})
@@ -216,7 +239,8 @@ def _write_expected(path: Path, network: Network, frame: Frame, verification: Ve
 
 def _tolerances(document: Mapping[str, Any], verification: Verification) -> dict[str, float]:
     dtypes = {spec["name"]: spec["dtype"] for spec in (*document["outputs"], *document["passthrough"])}
-    return {name: DEVICE_TOLERANCE.get(dtype, DEFAULT_DEVICE_TOLERANCE) for name, dtype in dtypes.items()}
+    slack = verification.device_slack
+    return {name: DEVICE_TOLERANCE.get(dtype, DEFAULT_DEVICE_TOLERANCE) + slack for name, dtype in dtypes.items()}
 
 
 def _write_agent(work: Path) -> dict[str, Any]:

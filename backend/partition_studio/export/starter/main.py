@@ -96,11 +96,14 @@ def run(crew: Crew, hosts: Dict[str, Host], package: Package, asked: argparse.Na
         door = crew.start(asked.door or package.devices[0])
         pipeline = Pipeline(crew, door, asked.timeout)
         tell("connecting the devices to one another")
-        pipeline.open(hosts)
+        for note in pipeline.open(hosts):
+            tell(note)
         tell(self_test(package, pipeline))
         if asked.self_test:
             return 0
-        window = asked.in_flight or min(2 * len(package.document["stages"]) + 2, MAX_IN_FLIGHT)
+        # Every stage has one frame to compute and one that waits; of a replicated stage, every instance.
+        stages = sum(len(package.share(device)["stages"]) for device in package.devices)
+        window = asked.in_flight or min(2 * stages + 2, MAX_IN_FLIGHT)
         before = pipeline.figures()
         totals = pipeline.run([parts for _, parts in frames], asked.frames or len(frames), window, results.add)
         figures = summary(package, totals, before, pipeline.figures(), window)

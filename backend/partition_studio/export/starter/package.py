@@ -49,7 +49,8 @@ class Package:
 
     def models(self, device: str) -> List[File]:
         """Return the sub-models of a device."""
-        return [self._file(self.document["models"][stage["digest"]]) for stage in self.share(device)["stages"]]
+        digests = dict.fromkeys(stage["digest"] for stage in self.share(device)["stages"])
+        return [self._file(self.document["models"][digest]) for digest in digests]
 
     @property
     def all_inputs(self) -> List[Spec]:

@@ -55,8 +55,8 @@ class Pipeline:
                 f"{name}: {message.get('message')}"
             )  # type: ignore[misc]
 
-    def open(self, hosts: Dict[str, Host]) -> None:
-        """Load the stages, and connect the devices to one another."""
+    def open(self, hosts: Dict[str, Host]) -> List[str]:
+        """Load the stages, and connect the devices to one another; return what is to be known of them."""
         crew, run = self._crew, self._crew.run
         addresses = self._addresses(hosts)
 
@@ -80,6 +80,7 @@ class Pipeline:
                 "links": document["door_links"],
                 "inputs": document["inputs"],
                 "outputs": document["outputs"],
+                "replicas": document["replicas"],
             }
         )
         studio = {"device": STUDIO_PEER, "host": "", "port": 0, "public_key": opened["public_key"]}
@@ -97,6 +98,7 @@ class Pipeline:
         ends = {link[end] for link in document["door_links"] for end in ("producer_device", "consumer_device")}
         near = [peer for peer in peers if peer["device"] in ends]
         self._door.request({"op": "connect", "peers": near}, timeout_s=CONNECT_S)
+        return [f"{device}: {note}" for device, answer in prepared.items() for note in answer["notes"]]
 
     def _addresses(self, hosts: Dict[str, Host]) -> Dict[str, str]:
         """Return where the devices reach each other. Hosts that we reach over loopback share an outer address."""

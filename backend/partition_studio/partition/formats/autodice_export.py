@@ -54,6 +54,14 @@ def export_autodice(network: Network, plan: Plan, *, original: Outline) -> Autod
 
 
 def _check_placement(network: Network, plan: Plan) -> None:
+    shared = next((layer for layer, place in plan.placement.items() if place in plan.replicas), None)
+    if shared is not None:
+        raise AutodiceError(
+            f"AutoDiCE's files cannot say that several devices share the frames, as {shared!r} on "
+            f"{plan.placement[shared]!r} has it.",
+            next_step="Place the layer on one device, or divide it.",
+            layer=shared,
+        )
     made = next((name for name in plan.placement if name not in network.layers_by_name), None)
     if made is not None:
         raise AutodiceError(
