@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from partition_studio.partition.check import RUNTIME_BYTES, DeviceCost, DeviceLimits, crowded_devices
+from partition_studio.partition.memory import MemoryBound
 
 MB = 10**6
-COST = DeviceCost("a", ("a-0",), 1, 1, 1, 1, 1, 1, 1, RUNTIME_BYTES, RUNTIME_BYTES + 100 * MB)
+BOUND = MemoryBound(RUNTIME_BYTES, 60 * MB, 20 * MB, 10 * MB, 10 * MB)
+COST = DeviceCost("a", ("a-0",), 1, 1, 1, 1, 1, 1, 1, RUNTIME_BYTES, BOUND)
 
 
 @pytest.mark.parametrize(("memory_mb", "crowded"), [(200, False), (199, True), (None, False)])

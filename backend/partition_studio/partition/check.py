@@ -1,11 +1,9 @@
 """What is wrong with a plan, and what it costs: answered offline, before anything is sent to a device.
 
-Memory of a device is estimated from its stages. What is certainly needed: the runtime (`RUNTIME_BYTES`), the weights
-once, the activations that live at the same time in the largest stage, and the frames that wait on incoming cuts. What
-is likely: the weights `LIKELY_WEIGHT_COPIES` times, because the runtime keeps a second, re-ordered copy of
-convolution weights and holds the file while it loads. Measured resident memory lay between the two for ResNet-50 (310
-MB for 102 MB of weights) and VGG-16 (peak 1044 MB for 553 MB). A plan that exceeds the certain amount is an error, one
-that exceeds the likely amount a warning.
+Memory of a device is bounded from its stages and links (see `memory`). What is certainly needed: the agent with its
+runtime, the weights once, the activations that live at the same time in the largest stage, and the frames that wait on
+incoming cuts. A plan that exceeds that is an error; one that exceeds the bound, the load of the stages with it, a
+warning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +16,13 @@ from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.codecs import codec_names, codec_problems
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
+from partition_studio.partition.memory import (
+    AGENT_BYTES,
+    MemoryBound,
+    memory_bound,
+    stage_need,
+)
+from partition_studio.partition.memory import peak_activation_bytes as peak_activation_bytes
 from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
@@ -27,9 +32,8 @@ from partition_studio.partition.resources import providers_of
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
 from partition_studio.sizes import size_text
 
-#: Python, ONNX Runtime and the agent themselves (46 MB measured, with room).
-RUNTIME_BYTES = 64 * 2**20
-LIKELY_WEIGHT_COPIES = 2.5
+#: Python, ONNX Runtime and the agent themselves.
+RUNTIME_BYTES = AGENT_BYTES
 
 
 class InvalidPlanError(PlanError):
@@ -51,7 +55,7 @@ class DeviceCost:
 
     `weight_bytes` counts a weight that two stages share twice, as each gets a copy. `received_bytes` and `sent_bytes`
     are of tensors that come from or go to another device, or the source and sink; not between its own stages.
-    `least_memory_bytes` and `likely_memory_bytes`: see the module.
+    `least_memory_bytes` and `bound`: see the module.
     """
 
     device: str
@@ -64,7 +68,12 @@ class DeviceCost:
     received_bytes: int
     sent_bytes: int
     least_memory_bytes: int
-    likely_memory_bytes: int
+    bound: MemoryBound
+
+    @property
+    def likely_memory_bytes(self) -> int:
+        """The most that the agent takes."""
+        return self.bound.bound_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +170,7 @@ def _check(
         problem = Problem(error.code, "error", error.message, layer=layer, next_step=error.next_step)
         return PlanReport((*problems, problem), (), (), (), division), None
     graph = partition.graph
-    costs = tuple(_device_cost(partition.network, graph, device) for device in graph.devices)
+    costs = tuple(_device_cost(partition.network, graph, device, plan.micro_batch) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))
     problems.extend(codec_problems(graph, plan))
     cuts = tuple(_cut_cost(graph, plan, cut) for cut in graph.cuts)
@@ -323,12 +332,13 @@ def _cut_cost(graph: StageGraph, plan: Plan, cut: Cut) -> CutCost:
     )
 
 
-def _device_cost(network: Network, graph: StageGraph, device: str) -> DeviceCost:
+def _device_cost(network: Network, graph: StageGraph, device: str, batch: int) -> DeviceCost:
     stages = graph.on(device)
     layers = [network.layer(name) for stage in stages for name in stage.layers]
     shared = {name for layer in layers for name in layer.weights}
-    weight_bytes = sum(_stage_weight_bytes(network, stage) for stage in stages)
-    peak_bytes = max(peak_activation_bytes(network, stage) for stage in stages)
+    needs = [stage_need(network, stage) for stage in stages]
+    weight_bytes = sum(need.weight_bytes for need in needs)
+    peak_bytes = max(need.live_bytes for need in needs)
     # Of each cut the links that end or begin here: among replicas there are several, and a frame passes one of them.
     ends = [
         (cut, way.producer and way.producer.device, way.consumer and way.consumer.device)
@@ -336,6 +346,7 @@ def _device_cost(network: Network, graph: StageGraph, device: str) -> DeviceCost
         for way in ways_of(graph, cut)
     ]
     waiting = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, _, to in ends if to == device)
+    going = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, source, to in ends if source == device != to)
     arriving = dict.fromkeys(cut for cut, source, to in ends if to == device != source)
     leaving = dict.fromkeys(cut for cut, source, to in ends if source == device != to)
     least = RUNTIME_BYTES + weight_bytes + peak_bytes + waiting
@@ -350,30 +361,5 @@ def _device_cost(network: Network, graph: StageGraph, device: str) -> DeviceCost
         received_bytes=sum(graph.cut_bytes(cut) for cut in arriving),
         sent_bytes=sum(graph.cut_bytes(cut) for cut in leaving),
         least_memory_bytes=least,
-        likely_memory_bytes=least + int((LIKELY_WEIGHT_COPIES - 1) * weight_bytes),
+        bound=memory_bound(needs, waiting, going, batch),
     )
-
-
-def _stage_weight_bytes(network: Network, stage: Stage) -> int:
-    names = {name for layer in stage.layers for name in network.layer(layer).weights}
-    return sum(network.weight_sizes[name] for name in names)
-
-
-def peak_activation_bytes(network: Network, stage: Stage) -> int:
-    """Return the most bytes of activations alive at once when the stage's layers run in order.
-
-    The stage's inputs live until their last reader, its outputs to the end. The runtime may do better by computing in
-    place, and needs scratch memory besides; this is an estimate.
-    """
-    last_use: dict[str, int] = {}
-    for index, name in enumerate(stage.layers):
-        last_use.update((tensor, index) for tensor in network.layer(name).inputs)
-    last_use.update((tensor, len(stage.layers)) for tensor in stage.outputs)
-    size = {tensor: kind.size_bytes for tensor, kind in network.tensors.items()}
-    alive = {tensor: size[tensor] for tensor in stage.inputs}
-    peak = sum(alive.values())
-    for index, name in enumerate(stage.layers):
-        alive.update((tensor, size[tensor]) for tensor in network.layer(name).outputs)
-        peak = max(peak, sum(alive.values()))
-        alive = {tensor: held for tensor, held in alive.items() if last_use.get(tensor, index) > index}
-    return peak

@@ -32,6 +32,11 @@ def report_out(report: PlanReport, network: Network, plan: Plan) -> PlanReportOu
                 likely_memory_bytes=cost.likely_memory_bytes,
                 received_bytes=cost.received_bytes,
                 sent_bytes=cost.sent_bytes,
+                bound_bytes=cost.bound.bound_bytes,
+                agent_bytes=cost.bound.agent_bytes,
+                load_bytes=cost.bound.load_bytes,
+                receive_bytes=cost.bound.receive_bytes,
+                send_bytes=cost.bound.send_bytes,
             )
             for cost in report.costs
         ],

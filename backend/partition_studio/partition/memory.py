@@ -1,0 +1,137 @@
+"""What the agent of a device takes of memory at most, by plan and before anything is sent: a sum whose terms are known.
+
+Every queue of an agent is bounded, so its memory is too. The terms, and where their factors come from (resident memory
+of agents and of the process that optimises, measured by `bench.memory` with ONNX Runtime 1.19 and 1.31 on x86 over the
+nine architectures; a table of prediction and measurement is in `docs/memory.md`):
+
+- *agent*: Python, the agent, NumPy, ZeroMQ and ONNX Runtime with one small stage: `AGENT_BYTES`.
+- *weights*: once. A large sub-model is mapped from the disk; where the runtime packs a matrix anew, it lets go of the
+  page mapping of the original.
+- *activations*: the arena of a session grows by doubling, so it holds at most `ARENA_FACTOR` times what is alive at
+  once, and never less than `ARENA_BYTES`; it keeps that, so those of all stages add up. With micro-batches, as many
+  times more.
+- *graph*: `LAYER_BYTES` for each layer of a stage: nodes, kernels, names.
+- *receive*: the window of each link that ends here, in frames, times its bytes: what a producer may send unasked.
+- *send*: the window of each link that begins here, likewise: what a slow consumer has not taken.
+- *load*: how far loading goes above the sum of all these. Stages are loaded one after the other. A sub-model of at
+  least `AHEAD_FROM_BYTES` of weights is first optimised in a process of its own (`CHILD_BYTES`), which maps the
+  weights, fuses and re-orders those of convolutions (`CONVOLUTION_COPIES` in all) and does not copy matrices; then the
+  agent maps the result, and for a moment holds the largest matrix twice while it packs it. A smaller one is loaded in
+  the agent, with the file's weights on the heap meanwhile (`PLAIN_COPIES` in all).
+
+A frame in a link travels encoded or as it is; what a codec makes is never longer, so raw bytes bound both.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from partition_studio.graph.network import Network
+from partition_studio.partition.stages import Stage
+
+MIB = 2**20
+
+AGENT_BYTES = 72 * MIB
+ARENA_FACTOR = 2.0
+ARENA_BYTES = 4 * MIB
+LAYER_BYTES = 16 * 1024
+
+#: As the agent decides (`partition_agent.stages`).
+AHEAD_FROM_BYTES = 16 * MIB
+CHILD_BYTES = 48 * MIB
+CONVOLUTION_COPIES = 2.75
+PLAIN_COPIES = 3.0
+
+_MATRIX_KINDS = frozenset(("Gemm", "MatMul"))
+
+
+@dataclass(frozen=True, slots=True)
+class StageNeed:
+    """What of a stage takes memory: bytes of its weights, of those that are matrices, of the largest matrix.
+
+    `live_bytes` are its largest set of activations alive at once, for one frame.
+    """
+
+    weight_bytes: int
+    matrix_bytes: int
+    largest_matrix_bytes: int
+    live_bytes: int
+    layers: int
+
+    def held_bytes(self, batch: int = 1) -> int:
+        """Return what the stage holds once it is loaded and has run."""
+        arena = max(ARENA_FACTOR * self.live_bytes * batch, 0) + ARENA_BYTES
+        return self.weight_bytes + int(arena) + self.layers * LAYER_BYTES
+
+    def load_peak_bytes(self, batch: int = 1) -> int:
+        """Return the most that there is of it while it is loaded, on top of what is loaded already."""
+        if self.weight_bytes < AHEAD_FROM_BYTES:
+            return max(int(PLAIN_COPIES * self.weight_bytes) + self.layers * LAYER_BYTES, self.held_bytes(batch))
+        convolutions = self.weight_bytes - self.matrix_bytes
+        child = CHILD_BYTES + int(CONVOLUTION_COPIES * convolutions) + self.matrix_bytes + self.layers * LAYER_BYTES
+        # The largest matrix is packed before activations are needed.
+        packing = self.weight_bytes + self.largest_matrix_bytes
+        return max(child, packing, self.held_bytes(batch))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBound:
+    """The most that an agent takes, in parts; see the module. `stage_bytes` are weights, activations and graphs."""
+
+    agent_bytes: int
+    stage_bytes: int
+    load_bytes: int
+    receive_bytes: int
+    send_bytes: int
+
+    @property
+    def bound_bytes(self) -> int:
+        """All of it."""
+        return self.agent_bytes + self.stage_bytes + self.load_bytes + self.receive_bytes + self.send_bytes
+
+
+def memory_bound(stages: Iterable[StageNeed], receive_bytes: int, send_bytes: int, batch: int = 1) -> MemoryBound:
+    """Return the bound of an agent that loads `stages` in this order.
+
+    `receive_bytes` and `send_bytes` are those of all frames that may wait at its links.
+    """
+    held = peak = 0
+    for stage in stages:
+        peak = max(peak, held + stage.load_peak_bytes(batch))
+        held += stage.held_bytes(batch)
+    running = held + receive_bytes + send_bytes
+    return MemoryBound(AGENT_BYTES, held, max(peak - running, 0), receive_bytes, send_bytes)
+
+
+def stage_need(network: Network, stage: Stage) -> StageNeed:
+    """Return what of a stage takes memory."""
+    layers = [network.layer(name) for name in stage.layers]
+    sizes = {name: network.weight_sizes[name] for layer in layers for name in layer.weights}
+    matrices = {name for layer in layers if layer.op_type in _MATRIX_KINDS for name in layer.weights}
+    matrix_sizes = [sizes[name] for name in matrices]
+    return StageNeed(
+        weight_bytes=sum(sizes.values()),
+        matrix_bytes=sum(matrix_sizes),
+        largest_matrix_bytes=max(matrix_sizes, default=0),
+        live_bytes=peak_activation_bytes(network, stage),
+        layers=len(layers),
+    )
+
+
+def peak_activation_bytes(network: Network, stage: Stage) -> int:
+    """Return the most bytes of activations alive at once when the stage's layers run in order.
+
+    The stage's inputs live until their last reader, its outputs to the end. The runtime may do better by computing in
+    place, and needs scratch memory besides; this is an estimate.
+    """
+    last_use: dict[str, int] = {}
+    for index, name in enumerate(stage.layers):
+        last_use.update((tensor, index) for tensor in network.layer(name).inputs)
+    last_use.update((tensor, len(stage.layers)) for tensor in stage.outputs)
+    size = {tensor: kind.size_bytes for tensor, kind in network.tensors.items()}
+    alive = {tensor: size[tensor] for tensor in stage.inputs}
+    peak = sum(alive.values())
+    for index, name in enumerate(stage.layers):
+        alive.update((tensor, size[tensor]) for tensor in network.layer(name).outputs)
+        peak = max(peak, sum(alive.values()))
+        alive = {tensor: held for tensor, held in alive.items() if last_use.get(tensor, index) > index}
+    return peak
