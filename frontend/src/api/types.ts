@@ -12,6 +12,7 @@ export type SavedPlan = Schemas["SavedPlanOut"];
 export type PlanReport = Schemas["PlanReportOut"];
 export type PlanProblem = Schemas["PlanProblemOut"];
 export type DeviceCost = Schemas["DeviceCostOut"];
+export type Cut = Schemas["CutOut"];
 export type Deployment = Schemas["DeploymentOut"];
 export type DeviceProgress = Schemas["DeviceProgressOut"];
 export type Run = Schemas["RunOut"];

@@ -206,7 +206,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           showProblem={showProblem}
         />
       </main>
-      <LinkDialog network={network} report={report} />
+      <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />
       <Menu opened={menu !== null} onChange={() => setMenu(null)} position="bottom-start" withinPortal>
         <Menu.Target>
           <button type="button" className="menu-anchor" tabIndex={-1} aria-label="Send the selection to a device" style={{ left: menu?.x ?? 0, top: menu?.y ?? 0 }} />

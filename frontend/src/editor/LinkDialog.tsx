@@ -1,7 +1,7 @@
 /** How the tensors of an edge travel from device to device: its codec, what it saves, and why. */
 import { Button, NumberInput, Radio, SegmentedControl } from "@mantine/core";
 import { useState } from "react";
-import type { PlanReport } from "@/api/types";
+import type { Cut } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatPercent } from "@/app/format";
 import { at, type Network, type NetworkEdge } from "@/graph/network";
@@ -15,13 +15,14 @@ type Reach = "tensor" | "pair";
 
 const close = (): void => viewStore.setState({ link: null });
 
-export function LinkDialog({ network, report }: { network: Network; report: PlanReport | null }) {
+/** `cuts` are those of the plan, and of what runs: the studio settles automatic codecs when it deploys. */
+export function LinkDialog({ network, cuts }: { network: Network; cuts: readonly Cut[] }) {
   const link = useView((view) => view.link);
   if (link === null) return null;
-  return <LinkForm key={link} network={network} edge={at(network.edges, link)} report={report} />;
+  return <LinkForm key={link} network={network} edge={at(network.edges, link)} cuts={cuts} />;
 }
 
-function LinkForm({ network, edge, report }: { network: Network; edge: NetworkEdge; report: PlanReport | null }) {
+function LinkForm({ network, edge, cuts }: { network: Network; edge: NetworkEdge; cuts: readonly Cut[] }) {
   const [from, to] = [at(network.nodes, edge.from).name, at(network.nodes, edge.to).name];
   const content = usePlan((whole) => whole);
   const [makers, takers] = [placesOfLayer(content, from), placesOfLayer(content, to)];
@@ -50,7 +51,7 @@ function LinkForm({ network, edge, report }: { network: Network; edge: NetworkEd
         <p className="dialog-text">
           {edge.tensors.join(", ")}: {formatBytes(edge.bytes)} for each frame.
         </p>
-        <Told report={report} makers={makers} takers={takers} tensors={edge.tensors} />
+        <Told cuts={cuts} makers={makers} takers={takers} tensors={edge.tensors} />
         {one && (
           <SegmentedControl
             size="xs"
@@ -110,14 +111,15 @@ function LinkForm({ network, edge, report }: { network: Network; edge: NetworkEd
 }
 
 /** What the studio knows of the cuts that carry these tensors. */
-function Told({ report, makers, takers, tensors }: { report: PlanReport | null; makers: readonly string[]; takers: readonly string[]; tensors: readonly string[] }) {
+function Told({ cuts, makers, takers, tensors }: { cuts: readonly Cut[]; makers: readonly string[]; takers: readonly string[]; tensors: readonly string[] }) {
   const rest = usePlan((content) => content.rest);
   const [from, to] = [makers, takers].map((places) => new Set(places.map((place) => deviceOf({ rest }, place)))) as [Set<string>, Set<string>];
-  const cuts = (report?.cuts ?? []).filter((cut) => from.has(cut.producer_device) && to.has(cut.consumer_device) && cut.tensors.some((tensor) => tensors.includes(tensor)));
+  const told = cuts.filter((cut) => (cut.wire_bytes != null || cut.why.length > 0 || cut.way === "studio") && from.has(cut.producer_device) && to.has(cut.consumer_device) && cut.tensors.some((tensor) => tensors.includes(tensor)));
   return (
     <ul className="link-told">
-      {cuts.map((cut) => (
-        <li key={`${cut.producer} ${cut.consumer}`}>
+      {told.map((cut) => (
+        <li key={`${cut.producer} ${cut.consumer} ${cut.way}`}>
+          {cut.way !== "" && `As it runs${cut.way === "studio" ? ", through the studio" : ""}: ${[...new Set(Object.values(cut.codecs))].join(", ") || "as it is"}. `}
           {cut.wire_bytes != null && `${formatBytes(cut.wire_bytes)} on the wire, ${formatPercent(cut.wire_bytes / cut.size_bytes)} of it. `}
           {cut.why.join(" ")}
         </li>

@@ -5,7 +5,7 @@ import { throttleWords } from "@/devices/checkGroups";
 import { Throttled } from "@/power/PowerFigure";
 import { coverageNote, describeEnergy, describeProvenance, describeWindow, formatWatts, shortProvenance } from "@/power/words";
 import { Chart } from "./Chart";
-import { describeLinks, describeTimes } from "./flow";
+import { describeLinks, describeTimes, describeTrouble } from "./flow";
 import { STALE_AFTER_MS, useLive, useNow } from "./store";
 import type { Metric } from "./series";
 
@@ -76,6 +76,11 @@ export function DeviceLivePanel({ device }: { device: string }) {
         )}
         <Throttled names={thermal && thermal.throttled.length > 0 ? [throttleWords(thermal.throttled)] : []} />
       </p>
+      {describeTrouble(live).map((text) => (
+        <p key={text} className="live-trouble" role="status">
+          {text}
+        </p>
+      ))}
       {stale && <p className="live-age">last heard {Math.round(age / 1000)} s ago</p>}
     </div>
   );

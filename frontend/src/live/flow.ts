@@ -1,6 +1,6 @@
 /** How frames flow through a device, in words: its stages' times per frame, its links' rates. Pure. */
 import type { DeviceLive } from "@/api/types";
-import { formatDuration, formatRate } from "@/app/format";
+import { formatDuration, formatRate, plural } from "@/app/format";
 
 type Stage = DeviceLive["stages"][number];
 
@@ -19,4 +19,17 @@ export function describeTimes({ stages }: DeviceLive): string | null {
 
 export function describeLinks(live: DeviceLive): string {
   return `in ${formatRate(live.received_bytes_per_s)} · out ${formatRate(live.sent_bytes_per_s)}`;
+}
+
+/** Shorter than this nothing is said: a slow link, or a stage that computes. */
+const STALLED_S = 3;
+
+/** Links that stand still or are cut, one sentence each. */
+export function describeTrouble({ links }: Pick<DeviceLive, "links">): string[] {
+  return links.flatMap(({ link, connected, stalled_s, in_flight, reconnects }) => {
+    const way = link.replace("->", " → ");
+    if (!connected) return [`${way}: not connected${reconnects > 0 ? `, broke ${plural(reconnects, "time")}` : ""}`];
+    if (stalled_s < STALLED_S) return [];
+    return [`${way}: nothing has moved for ${formatDuration(stalled_s)}${in_flight > 0 ? `, ${plural(in_flight, "frame")} on the way` : ""}`];
+  });
 }
