@@ -1,13 +1,17 @@
 """Devices at addresses of IPv6."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from partition_studio.deployment.addresses import data_hosts, own_address_towards, seen_from, zone
-from partition_studio.fleet.address import SshDestination, parse_address
+from partition_studio.fleet.address import SshAddress, SshDestination, ip_text, parse_address
+from partition_studio.fleet.errors import UnreachableError
+from partition_studio.fleet.ssh.auth import SshCredentials
 from partition_studio.fleet.ssh.connect import connect_ssh
+from partition_studio.fleet.ssh.hostkeys import HostKeys
 from partition_studio.schemas import DeviceIn, DeviceOut
 from tests.sshd import SshServer
 from tests.system.conftest import Desk
@@ -73,3 +77,13 @@ def test_a_local_device_beside_one_at_ipv6_listens_there_too() -> None:
     assert own_address_towards("::1") == "::1"
     # Where no way leads it stays at home, and is found to be out of reach.
     assert own_address_towards(None) == "127.0.0.1"
+
+
+def test_a_link_local_address_is_connected_to_by_its_interface(tmp_path: Path) -> None:
+    # Nobody has this address on the loopback interface, and nothing leaves by it.
+    address = SshAddress("edge", "fe80::1%lo")
+    with pytest.raises(UnreachableError) as refused:
+        connect_ssh(address, SshCredentials(use_agent=False, ssh_dir=None), HostKeys(tmp_path / "known_hosts"))
+    assert "fe80::1%lo" in refused.value.message
+    assert ip_text(("fe80::1", 22, 0, socket.if_nametoindex("lo"))) == "fe80::1%lo"
+    assert [ip_text(sockaddr) for sockaddr in (("::1", 22, 0, 0), ("10.0.0.7", 22))] == ["::1", "10.0.0.7"]

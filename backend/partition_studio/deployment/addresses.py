@@ -5,6 +5,8 @@ import socket
 from collections.abc import Mapping
 from typing import Protocol
 
+from partition_studio.fleet.address import ip_text
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -44,7 +46,7 @@ def own_address_towards(host: str | None) -> str:
         family, _, _, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0]
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(address)
-            return str(probe.getsockname()[0])
+            return ip_text(probe.getsockname())
     except OSError:
         return LOOPBACK
 

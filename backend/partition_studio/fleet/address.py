@@ -3,6 +3,8 @@
 import getpass
 import ipaddress
 import re
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from partition_studio.fleet.errors import AddressError
@@ -150,6 +152,18 @@ def refusal_of_ip(ip: IpAddress) -> str | None:
     if isinstance(ip, ipaddress.IPv4Address) and (ip in _THIS_NETWORK or ip.is_reserved):
         return "a reserved address"
     return None
+
+
+def ip_text(sockaddr: Sequence[object]) -> str:
+    """Return the IP address of a socket's address as it is written, a link-local one of IPv6 with its interface."""
+    host = str(sockaddr[0]).partition("%")[0]
+    scope = sockaddr[3] if len(sockaddr) > 3 else 0
+    if not isinstance(scope, int) or scope == 0:
+        return host
+    try:
+        return f"{host}%{socket.if_indextoname(scope)}"
+    except OSError:
+        return f"{host}%{scope}"
 
 
 def zone_of(ip: IpAddress) -> str | None:

@@ -13,7 +13,7 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from partition_studio.errors import DeviceError
-from partition_studio.fleet.address import SshAddress, refusal_of_ip
+from partition_studio.fleet.address import SshAddress, ip_text, refusal_of_ip
 from partition_studio.fleet.connection import BytesProgress, Completed, checked_remote_path
 from partition_studio.fleet.errors import ConnectionLostError, at_jump_host
 from partition_studio.fleet.progress import CancelCheck
@@ -56,7 +56,7 @@ class SshConnection:
         self._forwarding = Forwarding(
             transport, str(address), timeouts.channel_s, self._ask, self._lost, self._note_sign
         )
-        self._peer_ip = _ip_of(transport.getpeername()[0])
+        self._peer_ip = _ip_of(ip_text(transport.getpeername()))
         self._own_ip = self._ask_own_ip()
         self._heartbeat = threading.Thread(target=self._watch, name=f"heartbeat {address}", daemon=True)
         self._heartbeat.start()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
-from partition_studio.fleet.address import SshAddress, refusal_of_ip
+from partition_studio.fleet.address import SshAddress, ip_text, refusal_of_ip
 from partition_studio.fleet.errors import (
     ConnectionLostError,
     ForbiddenAddressError,
@@ -157,9 +157,9 @@ def _connect_tcp(address: SshAddress, timeouts: SshTimeouts) -> socket.socket:
         raise UnreachableError(
             f"{address}: the name {address.host!r} is unknown ({error.strerror})", reason="name_unknown"
         ) from error
-    allowed = [entry for entry in found if refusal_of_ip(ipaddress.ip_address(str(entry[4][0]))) is None]
+    allowed = [entry for entry in found if refusal_of_ip(ipaddress.ip_address(ip_text(entry[4]))) is None]
     if not allowed:
-        ip = ipaddress.ip_address(str(found[0][4][0]))
+        ip = ipaddress.ip_address(ip_text(found[0][4]))
         raise ForbiddenAddressError(f"{address} leads to {ip}, {refusal_of_ip(ip)}: no device can have it")
     deadline = time.monotonic() + timeouts.connect_s
     failure: OSError | None = None
