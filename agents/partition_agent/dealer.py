@@ -53,8 +53,13 @@ class Dealer:
 
     def __init__(self, count: int, *, is_seen: bool, is_fed: bool) -> None:
         self._is_seen, self._is_fed = is_seen, is_fed
-        self._is_told = False
+        self._has_heard = False
         self._replicas = [_Replica() for _ in range(count)]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the devices' own measurements count here."""
+        return not (self._is_seen and self._is_fed)
 
     @property
     def dealt(self) -> List[int]:
@@ -92,7 +97,7 @@ class Dealer:
             replica.outstanding.remove(dealt_s)
         if not is_lost:
             replica.held += 1
-            if self._is_seen and not self._is_told and not replica.was_stopped:
+            if self._is_seen and not self._has_heard and not replica.was_stopped:
                 self._measure(replica, max(now_s - max(replica.free_s, dealt_s), 1e-9))
         replica.free_s = max(replica.free_s, now_s)
         replica.was_stopped = replica.held >= HELD
@@ -111,8 +116,8 @@ class Dealer:
 
     def tell(self, index: int, service_s: float) -> None:
         """Take what its device measured for one frame. What is seen from here itself counts for more."""
-        if service_s > 0 and not (self._is_seen and self._is_fed):
-            self._is_told = True
+        if service_s > 0 and self.is_told:
+            self._has_heard = True
             self._replicas[index].service_s = service_s
 
     def reset(self) -> None:

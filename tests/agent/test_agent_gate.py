@@ -213,3 +213,23 @@ def test_every_frame_ends_once_and_in_order_whatever_is_lost_on_the_way(data: st
     assert all((end.outputs is None) == bool(end.lost) for end in left)
     totals = gate.totals
     assert (totals.submitted, totals.delivered + totals.lost, totals.in_flight) == (count, count, 0)
+
+
+def test_replicas_behind_and_before_other_stages_are_dealt_to_by_what_their_devices_measured() -> None:
+    links = [feed("a", 400), drain("d", 400)]
+    gate = of(links, (2,))
+    (dealer,) = gate.dealers
+    assert dealer.is_told
+    for index, service_s in enumerate((1.0, 3.0)):
+        dealer.tell(index, service_s)
+    for frame in range(400):
+        assert gate.deal(frame, 0.0) is not None
+    assert dealer.dealt == [pytest.approx(300, abs=3), pytest.approx(100, abs=3)]
+
+
+def test_what_the_door_sees_itself_counts_for_more_than_what_it_is_told() -> None:
+    links, *_ = pair()
+    (dealer,) = of(links, (2,)).dealers
+    assert not dealer.is_told
+    dealer.tell(0, 5.0)
+    assert dealer.speeds == [None, None]

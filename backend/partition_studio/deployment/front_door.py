@@ -170,6 +170,11 @@ class FrontDoor:
         self._room.notify()
         raise FrontDoorClosedError("The deployment has ended; it takes no more frames")
 
+    @property
+    def wants_measurements(self) -> bool:
+        """Whether it deals frames to replicas whose results it does not see one by one: see `measured`."""
+        return any(dealer.is_told for dealer in self._gate.dealers)
+
     def measured(self, service_s: Mapping[str, float]) -> None:
         """Take the mean seconds for one frame that devices measured of their stages, by the stages' names."""
         with self._lock:

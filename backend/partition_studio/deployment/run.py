@@ -108,7 +108,8 @@ class Run:
         self._seconds = seconds
         self._in_flight = in_flight
         self._room = threading.Semaphore(in_flight) if in_flight is not None else None
-        self._front_door = front_door
+        #: Where its frames go in.
+        self.front_door = front_door
         self._passthrough = passthrough
         self._constants = constants
         self._classify = classify
@@ -190,7 +191,7 @@ class Run:
             begun_s = time.time()
             try:
                 # The run's frames are its own, and never change.
-                future = self._front_door.submit(frame.inputs, timeout_s=0.2, keep=False)
+                future = self.front_door.submit(frame.inputs, timeout_s=0.2, keep=False)
             except NoCreditError:
                 self._make_room()
                 continue

@@ -187,8 +187,22 @@ class RunService:
                 run.is_kept = True
                 self._keep(run, out)
                 self.prune()
-        elif time.monotonic() - self._kept_s.get(run.id, 0.0) > KEEP_EVERY_S:
+            return
+        if time.monotonic() - self._kept_s.get(run.id, 0.0) > KEEP_EVERY_S:
             self._keep(run, out)
+        self._tell_speeds(run)
+
+    def _tell_speeds(self, run: Run) -> None:
+        """Tell the source of frames how long the replicas take, where it cannot see that itself."""
+        if run.front_door.wants_measurements:
+            run.front_door.measured(
+                {
+                    stage.stage: stage.compute_s
+                    for live in self._telemetry.live()
+                    for stage in live.stages
+                    if stage.compute_s is not None
+                }
+            )
 
     def _keep(self, run: Run, out: RunOut) -> None:
         """Write down the figures of a run as they are now."""
