@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from partition_studio.cli.client import StudioClient
@@ -16,7 +17,7 @@ from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, console, print_json, say, table
 from partition_studio.errors import BadInputError, ConflictError, DeploymentError, NotFoundError, StudioError
 from partition_studio.partition.plan import parse_plan
-from partition_studio.schemas import DeploymentIn, DeploymentOut, ProblemOut, RunOut
+from partition_studio.schemas import PLAINTEXT_NOTE, DeploymentIn, DeploymentOut, ProblemOut, RunOut
 
 #: How often the studio is asked while something goes on.
 POLL_S = 0.2
@@ -97,6 +98,8 @@ def deploy(
         _raise(deployment.problem, f"the deployment {deployment.id} is {deployment.state}")
     if not as_json:
         say(f"deployment {deployment.id} runs on {len(deployment.devices)} devices after {deployment.deploy_s:.1f} s")
+        for note in deployment.notes:
+            console.print(f"  {escape(note)}", style="bold red" if note == PLAINTEXT_NOTE else None)
         if replaced is not None:
             say(f"  it replaced {replaced}, which is {_state_of(client, replaced)}")
 
@@ -121,7 +124,7 @@ def status(url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonO
                 ", ".join(row.device for row in d.devices),
                 str(len(d.stages)),
                 f"{d.created_at:%Y-%m-%d %H:%M:%S}",
-                _run_text(d.run),
+                run_text(d.run),
             )
             for d in deployments
         ),
@@ -135,7 +138,8 @@ def status(url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonO
             say(f"{deployment.id}: its run {run.id} is {run.state}: {run.problem.message}")
 
 
-def _run_text(run: RunOut | None) -> str:
+def run_text(run: RunOut | None) -> str:
+    """Say how a run stands, in a few words."""
     if run is None:
         return "-"
     rate = "" if run.frames_per_s is None else f", {run.frames_per_s:.1f} frames/s"

@@ -9,7 +9,20 @@ import sys
 import typer
 
 import partition_studio
-from partition_studio.cli import demo, deployment, device, export, jobs, link, model, plan, serve, split, verify
+from partition_studio.cli import (
+    demo,
+    deployment,
+    deployment_show,
+    device,
+    export,
+    jobs,
+    link,
+    model,
+    plan,
+    serve,
+    split,
+    verify,
+)
 from partition_studio.cli.output import fail
 from partition_studio.errors import StudioError
 
@@ -31,6 +44,7 @@ app.command("verify")(verify.verify)
 app.command("export")(export.export)
 app.command("deploy")(deployment.deploy)
 app.command("status")(deployment.status)
+app.command("show")(deployment_show.show)
 app.command("run")(deployment.run)
 app.command("bench")(deployment.bench)
 app.command("logs")(device.logs)

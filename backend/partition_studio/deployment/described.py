@@ -8,12 +8,6 @@ from partition_studio.deployment.ways import WayName
 from partition_studio.partition.stages import Cut, Stage, StageGraph
 from partition_studio.schemas import CutOut, StageOut
 
-#: Of plain text, to whoever looks at the deployment.
-PLAINTEXT_NOTE = (
-    "Its links are in plain text: whoever is on the network can read and change the frames. This studio was started so,"
-    " for measuring only"
-)
-
 
 def stages_out(graph: StageGraph, prepared: Mapping[str, Prepared]) -> list[StageOut]:
     """Describe the stages, with what their devices said of them when they were loaded."""

@@ -24,7 +24,7 @@ from partition_agent.protocol import (
 from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import LOOPBACK
 from partition_studio.deployment.board import Board
-from partition_studio.deployment.described import PLAINTEXT_NOTE, cuts_out, stages_out
+from partition_studio.deployment.described import cuts_out, stages_out
 from partition_studio.deployment.errors import DeviceLostError
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
@@ -43,7 +43,7 @@ from partition_studio.partition.micro_batch import free_batches
 from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes
 from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
 from partition_studio.partition.verify import Verification, verify
-from partition_studio.schemas import ProblemOut
+from partition_studio.schemas import PLAINTEXT_NOTE, ProblemOut
 
 logger = logging.getLogger(__name__)
 

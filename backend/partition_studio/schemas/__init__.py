@@ -8,6 +8,7 @@ from partition_studio.schemas.base import (
     Schema,
 )
 from partition_studio.schemas.deployments import (
+    PLAINTEXT_NOTE,
     ClassScoreOut,
     DeploymentIn,
     DeploymentOut,
@@ -133,6 +134,7 @@ from partition_studio.schemas.profiles import (
 )
 
 __all__ = [
+    "PLAINTEXT_NOTE",
     "AcceleratorOut",
     "AdminStepOut",
     "AutodiceIn",

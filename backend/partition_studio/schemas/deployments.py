@@ -10,6 +10,12 @@ from partition_studio.schemas.base import ModelId, ProblemOut, Schema
 from partition_studio.schemas.energy import EnergyOut
 from partition_studio.schemas.plans import CutOut, StageOut
 
+#: What is noted of a deployment whose links are not encrypted.
+PLAINTEXT_NOTE = (
+    "Its links are in plain text: whoever is on the network can read and change the frames. This studio was started so,"
+    " for measuring only"
+)
+
 
 class DeploymentIn(Schema):
     """Put a plan onto its devices. A running deployment of the same model is replaced once the new one stands."""

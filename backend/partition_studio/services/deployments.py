@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from partition_agent.protocol import End, LinkCodec
 from partition_studio.deployment.deployment import Deployment
-from partition_studio.deployment.described import PLAINTEXT_NOTE
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
 from partition_studio.deployment.run import Tensors
 from partition_studio.deployment.spec import DeploymentSpec, SettledCodecs
@@ -25,7 +24,7 @@ from partition_studio.partition.check import check_plan, crowded_devices, requir
 from partition_studio.partition.codecs import Settled
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import DeploymentMessage, DeploymentOut, RunOut
+from partition_studio.schemas import PLAINTEXT_NOTE, DeploymentMessage, DeploymentOut, RunOut
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
 from partition_studio.store.database import Database
