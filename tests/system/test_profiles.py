@@ -1,16 +1,20 @@
 """Profiles through the whole studio: measured on a device, kept, used for predictions, and ended in the middle."""
 
+import contextlib
 import os
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from partition_agent.codecs import CODECS
 from partition_studio.errors import StudioError
+from partition_studio.planner.profile import Profile, ProfileKey, profile_to_json
 from partition_studio.schemas import (
     JobOut,
     ModelSummaryOut,
@@ -19,6 +23,8 @@ from partition_studio.schemas import (
     ProfileSummaryOut,
     StagePredictionOut,
 )
+from partition_studio.store.database import open_in
+from partition_studio.store.tables import ProfileRow
 from tests.studio import RunningStudio, wait_for
 from tests.system.conftest import Desk
 
@@ -26,6 +32,48 @@ from tests.system.conftest import Desk
 def begin(desk: Desk, model: ModelSummaryOut, device: str = "board", **options: object) -> JobOut:
     request = ProfileIn.model_validate({"model_id": model.id, "threads": 1, **options})
     return desk.client.post(f"/api/devices/{device}/profiles", JobOut, request)
+
+
+def store_profile_of_an_older_agent(desk: Desk, model: ModelSummaryOut) -> None:
+    """It is of the same conditions, and lacks the codecs."""
+    runtime = onnxruntime.__version__
+    profile = Profile(
+        key=ProfileKey(model.digest, "board", runtime, 1, "CPUExecutionProvider"),
+        layers=(),
+        kernels=(),
+        run_s=1.0,
+        run_spread_s=0.0,
+        runs=1,
+        session_s=0.0,
+        load_s=0.0,
+        weight_bytes=0,
+        peak_bytes=0,
+        load_peak_bytes=0,
+        power=None,
+        temperature_c=None,
+        throttled=(),
+        warnings=(),
+        pieces=1,
+        duration_s=1.0,
+    )
+    row = ProfileRow(
+        device="board",
+        model_id=model.id,
+        network_digest=model.digest,
+        runtime=runtime,
+        threads=1,
+        provider="CPUExecutionProvider",
+        document=profile_to_json(profile),
+        measured_at=datetime.now(UTC),
+    )
+    with (
+        contextlib.closing(open_in(desk.studio.data_dir.path)) as database,
+        database.session() as session,
+        session.begin(),
+    ):
+        session.add(row)
+    (stored,) = desk.client.get("/api/profiles", list[ProfileSummaryOut])
+    assert stored.run_s == 1.0
 
 
 def ended(desk: Desk, job: JobOut) -> JobOut:
@@ -63,8 +111,10 @@ def left_on_device(studio: RunningStudio) -> list[str]:
 def test_a_profile_is_measured_once_kept_and_used_to_predict_a_deployment(desk: Desk) -> None:
     model = desk.example()
     desk.local_devices("board", idle_power_w=2.0, busy_power_w=5.0)
+    store_profile_of_an_older_agent(desk, model)
     job = ended(desk, begin(desk, model))
     assert job.state == "done", job.problem
+    assert "same conditions" not in job.step
     (summary,) = desk.client.get("/api/profiles", list[ProfileSummaryOut], device="board", model_id=model.id)
     shown = desk.client.get(f"/api/profiles/{summary.id}", ProfileOut)
     assert shown.kernels_s == pytest.approx(shown.run_s, rel=0.7)

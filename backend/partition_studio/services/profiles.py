@@ -243,7 +243,9 @@ class ProfileService:
                 ProfileRow.provider == PROVIDER,
             )
             row = session.scalars(query).first()
-            return row is not None and profile_of_json(row.document) is not None
+            kept = None if row is None else profile_of_json(row.document)
+            # What an older agent measured lacks the codecs, which today's tells.
+            return kept is not None and bool(kept.codecs)
 
     def _keep(self, profile: Profile, model_id: str) -> None:
         """Keep a profile in place of the one of the same key."""
