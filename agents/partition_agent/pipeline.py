@@ -21,7 +21,7 @@ from partition_agent.instructions import SendLost as SendLost
 from partition_agent.manifest_check import check_manifest as check_manifest
 from partition_agent.protocol import FrameRoute, LinkSpec, StageSpec
 from partition_agent.stage_order import InLink, OutLink, Slot, StageOrder, StageTotals
-from partition_agent.wire import Tensors
+from partition_agent.wire import FRAME_LIMIT, Tensors
 
 
 class _Lane:
@@ -134,6 +134,18 @@ class Pipeline:
         out: List[Instruction] = []
         self._emit(self._ended(state), None, reason, now_s, out)
         return self._advance(out, now_s)
+
+    def source_began_anew(self, now_s: float) -> List[Instruction]:
+        """Another source takes the place of the one before: frames that wait for inputs may never get them.
+
+        They would keep the places in the windows that its frames need.
+        """
+        for stage in self._stages.values():
+            stage.give_up(FRAME_LIMIT, now_s)
+            if stage.ready:
+                stage.lane.eager[stage] = None
+                self._touch(stage)
+        return self._advance([], now_s)
 
     def run_singly(self, stage: str) -> None:
         """Take the frames of a stage one by one from now on: it fails for several."""

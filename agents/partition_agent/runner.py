@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from partition_agent.links import DataPlane
 from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
-from partition_agent.protocol import Connect, Fault, FrameRoute, LinkSample, Prepare, StageSample
+from partition_agent.protocol import STUDIO_PEER, Connect, Fault, FrameRoute, LinkSample, Prepare, StageSample
 from partition_agent.stages import Stage
 from partition_agent.wire import Tensors
 
@@ -39,6 +39,8 @@ class Runner:
         self._lanes: Dict[str, SimpleQueue[Optional[Run]]] = {spec.lane: SimpleQueue() for spec in request.stages}
         self._jobs = {spec.name: self._lanes[spec.lane] for spec in request.stages}
         self._told_s = -_TELL_EVERY_S
+        #: The key of the peer that frames come from.
+        self._sources: List[str] = []
         self._ended = False
         self._plane = DataPlane(
             device=request.device,
@@ -69,6 +71,11 @@ class Runner:
 
     def connect(self, request: Connect) -> None:
         """Admit exactly these peers. Raises SocketError."""
+        sources = [peer.public_key for peer in request.peers if peer.device == STUDIO_PEER]
+        with self._lock:
+            if self._sources not in ([], sources):
+                self._carry_out(self._pipeline.source_began_anew(time.monotonic()))
+            self._sources = sources
         self._plane.connect(request.peers)
 
     def close(self) -> None:

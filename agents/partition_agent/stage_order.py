@@ -208,13 +208,16 @@ class StageOrder:
 
     def _enter(self, slot: Slot, now_s: float) -> None:
         if self._joins and self._before(slot.route) < 0:
-            # The first of a source's life: of those from before it, nobody waits for what is not here yet.
-            for frame in sorted(self._waiting):
-                if frame < slot.frame:
-                    old = self._waiting.pop(frame)
-                    old.lose("its source began anew")
-                    self._leave(old, now_s)
+            self.give_up(slot.frame, now_s)
         self._waiting[slot.frame] = slot
+
+    def give_up(self, before: int, now_s: float) -> None:
+        """Lose the frames that wait, of those before this one: their source began anew, nobody waits for them."""
+        for frame in sorted(self._waiting):
+            if frame < before:
+                slot = self._waiting.pop(frame)
+                slot.lose("its source began anew")
+                self._leave(slot, now_s)
 
     def _go_on(self, now_s: float) -> None:
         """Let frames leave in order, as far as is known that nothing comes before them."""

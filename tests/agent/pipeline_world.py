@@ -218,10 +218,14 @@ class World:
         ends.forward.append(Open(ends.sent))
 
     def restart_source(self) -> None:
-        """The studio begins anew, with higher numbers. Nobody waits for what is under way."""
+        """The studio begins anew, with higher numbers. What it had not sent is gone; nobody waits for its frames."""
         self._next = self.birth = self._next + 1000
         self._last, self._last_there, self._route = -1, {}, None
+        for device, pipeline in self.pipelines.items():
+            self._carry_out(device, pipeline.source_began_anew(0.0))
         for ends in self.sources:
+            for _ in range(self.random.randint(0, len(ends.forward))):
+                ends.forward.pop()
             ends.sent = ends.limit = 0
             ends.unacknowledged.clear()
             ends.back.clear()
