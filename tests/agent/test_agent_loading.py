@@ -1,0 +1,347 @@
+"""Sub-models that are optimised ahead: the same answers, only what was made here, nothing left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tests.agent.rig import AgentProcess, wait_until
+
+from partition_agent.loading.ahead import MemoryRanOutError, NotOptimisedError, Optimised, forget, optimised_model
+from partition_agent.loading.batches import best_batch
+from partition_agent.loading.references import write_references
+from partition_agent.model_store import delete_models, no_check, optimised_folder
+from partition_agent.protobuf import ModelFileError
+from partition_agent.protocol import (
+    SINK,
+    SOURCE,
+    STUDIO_PEER,
+    AgentInfo,
+    Failed,
+    Hello,
+    LinkSpec,
+    Prepare,
+    StageSpec,
+    TensorSpec,
+)
+from partition_agent.stage_errors import CancelledError
+from partition_agent.stages import AHEAD_FROM_BYTES, Stage, load_stages
+from partition_studio.graph.examples import build_example
+
+SMALL = ("digits", "squeezenet", "shufflenet")
+LARGE = ("inception-v1", "densenet-121", "inception-v2", "resnet-50", "alexnet", "zfnet-512", "vgg-19")
+
+
+def dense(size: int, *, batch: int | str = 1) -> bytes:
+    """A network of one matrix product and its Relu."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (batch, size)) for name in "xy")
+    weight = numpy_helper.from_array(np.random.default_rng(0).standard_normal((size, size)).astype(np.float32), "w")
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["t"]), helper.make_node("Relu", ["t"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [x], [y], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+LARGE_ENOUGH = dense(2100)
+
+
+class Store:
+    """An agent's folder of models, without an agent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.models = folder / "models"
+        self.models.mkdir()
+
+    def put(self, data: bytes) -> tuple[str, Path]:
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.models / f"{digest}.onnx"
+        path.write_bytes(data)
+        return digest, path
+
+    def made(self) -> list[str]:
+        return sorted(path.name for path in (self.models.parent / "optimised").rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def spec_of(path: Path, digest: str, **fields: object) -> StageSpec:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def tensors(nodes: list[onnxruntime.NodeArg]) -> tuple[TensorSpec, ...]:
+        shapes = {node.name: tuple(n if isinstance(n, int) else 1 for n in node.shape) for node in nodes}
+        return tuple(TensorSpec(node.name, "float32", shapes[node.name]) for node in nodes)
+
+    spec = StageSpec("s", digest, tensors(session.get_inputs()), tensors(session.get_outputs()), threads=1)
+    return StageSpec(**{**{f: getattr(spec, f) for f in spec.__struct_fields__}, **fields})
+
+
+def frames(spec: StageSpec, count: int = 1) -> list[dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]:
+    generator = np.random.default_rng(3)
+    return [{t.name: generator.random(t.shape, dtype=np.float32) for t in spec.inputs} for _ in range(count)]
+
+
+def own_children() -> list[int]:
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
+def test_what_was_optimised_ahead_answers_bit_by_bit_as_what_is_loaded_as_it_came(store: Store, name: str) -> None:
+    digest, path = store.put(build_example(name))
+    spec = spec_of(path, digest)
+    ahead = Stage(spec, path, 1, optimised_model(store.models, digest, path, no_check))
+    plain = Stage(spec, path, 1)
+    first, second = frames(spec, 2)
+    for frame in (first, second):
+        there, here = ahead.run(frame), plain.run(frame)
+        assert {key: value.tobytes() for key, value in there.items()} == {k: v.tobytes() for k, v in here.items()}
+    assert any((plain.run(first)[t.name] != plain.run(second)[t.name]).any() for t in spec.outputs)
+
+
+def test_a_large_sub_model_is_optimised_ahead_and_a_small_one_is_not(store: Store) -> None:
+    for data, made in ((dense(64), []), (LARGE_ENOUGH, ["model.onnx", "record.json", "weights.bin"])):
+        digest, path = store.put(data)
+        assert (len(data) > AHEAD_FROM_BYTES) == bool(made)
+        loaded = load_stages(store.models, (spec_of(path, digest),), 1, lambda stage, step: None, no_check)
+        assert loaded.notes == () and list(loaded.stages) == list(loaded.load_s) == ["s"]
+        assert store.made() == made
+    delete_models(store.models, [digest])
+    assert store.made() == [] and not path.exists()
+
+
+def test_what_is_there_is_used_again(store: Store) -> None:
+    digest, path = store.put(LARGE_ENOUGH)
+    first = optimised_model(store.models, digest, path, no_check)
+    born = first.model.stat().st_ino
+    assert optimised_model(store.models, digest, path, no_check).model.stat().st_ino == born
+
+
+def _flip(ahead: Optimised) -> None:
+    data = bytearray(ahead.weights.read_bytes())
+    data[100] ^= 1
+    ahead.weights.write_bytes(data)
+
+
+def _tear(ahead: Optimised) -> None:
+    os.truncate(ahead.weights, 1000)
+
+
+def _replace_model(ahead: Optimised) -> None:
+    ahead.model.write_bytes(dense(8))
+
+
+def _link(ahead: Optimised) -> None:
+    elsewhere = ahead.weights.with_name("elsewhere")
+    ahead.weights.rename(elsewhere)
+    ahead.weights.symlink_to(elsewhere)
+
+
+def _another_processor(ahead: Optimised) -> None:
+    record = ahead.model.with_name("record.json")
+    told = json.loads(record.read_text())
+    record.write_text(json.dumps({**told, "key": told["key"] + "x"}))
+
+
+def _no_record(ahead: Optimised) -> None:
+    ahead.model.with_name("record.json").write_text("[1")
+
+
+def _unrecorded_weights(ahead: Optimised) -> None:
+    record = ahead.model.with_name("record.json")
+    told = json.loads(record.read_text())
+    del told["files"]["weights.bin"]
+    record.write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    "spoil", [_flip, _tear, _replace_model, _link, _another_processor, _no_record, _unrecorded_weights]
+)
+def test_what_is_not_what_was_made_here_is_made_anew(store: Store, spoil: Callable[[Optimised], None]) -> None:
+    digest, path = store.put(dense(300))
+    ahead = optimised_model(store.models, digest, path, no_check)
+    files = {file.name: file.read_bytes() for file in ahead.model.parent.iterdir()}
+    spoil(ahead)
+    again = optimised_model(store.models, digest, path, no_check)
+    assert {file.name: file.read_bytes() for file in again.model.parent.iterdir()} == files
+    assert not again.weights.is_symlink()
+
+
+def test_giving_up_ends_the_process_at_once_and_leaves_nothing(store: Store) -> None:
+    digest, path = store.put(LARGE_ENOUGH)
+    before = own_children()
+
+    def check() -> None:
+        if set(own_children()) - set(before):
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        optimised_model(store.models, digest, path, check)
+    assert own_children() == before and store.made() == []
+    assert not list((store.models.parent / "optimised").iterdir())
+
+
+def test_a_process_that_the_system_ended_is_memory_that_ran_out(store: Store) -> None:
+    digest, path = store.put(LARGE_ENOUGH)
+    before = set(own_children())
+
+    def check() -> None:
+        for pid in set(own_children()) - before:
+            os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(MemoryRanOutError):
+        optimised_model(store.models, digest, path, check)
+    assert store.made() == []
+
+
+def test_when_memory_runs_out_the_agent_says_so_and_lives(tmp_path: Path) -> None:
+    x, y = (TensorSpec(name, "float32", (1, 2100)) for name in "xy")
+    with AgentProcess(tmp_path / "agent") as agent:
+        stage = StageSpec("big", agent.push(LARGE_ENOUGH), (x,), (y,), threads=1)
+        links = (
+            LinkSpec("in", SOURCE, "big", STUDIO_PEER, "d", (x,)),
+            LinkSpec("out", "big", SINK, "d", STUDIO_PEER, (y,)),
+        )
+        number = agent.control.post(Prepare("p", 1, "d", "127.0.0.1", (stage,), links))
+        killed = threading.Event()
+
+        def kill() -> None:
+            for task in Path(f"/proc/{agent.process.pid}/task").iterdir():
+                for pid in (task / "children").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+                    killed.set()
+
+        def tried() -> bool:
+            kill()
+            return killed.is_set()
+
+        wait_until(tried, "a process that optimises")
+        answer = agent.control.reply(number)
+        assert isinstance(answer, Failed) and (answer.code, answer.stage) == ("out_of_memory", "big")
+        assert "ran out of memory" in answer.message
+        assert isinstance(agent.control.call(Hello()), AgentInfo)
+        assert not list((agent.data_dir / "optimised").glob("*"))
+
+
+def test_what_cannot_be_optimised_is_loaded_as_it_came_and_a_note_says_why(store: Store) -> None:
+    digest, path = store.put(LARGE_ENOUGH)
+    # The place where its folder would be is taken by a file.
+    (store.models.parent / "optimised").write_text("")
+    loaded = load_stages(store.models, (spec_of(path, digest),), 1, lambda stage, step: None, no_check)
+    (note,) = loaded.notes
+    assert note.startswith("the stage 's' was not optimised ahead, and takes more memory while it is loaded: ")
+    assert loaded.stages["s"].run(frames(loaded.stages["s"].spec)[0])["y"].shape == (1, 2100)
+
+
+def test_what_is_no_network_is_not_optimised_and_the_reason_is_told(store: Store) -> None:
+    digest, path = store.put(b"\x08\x08" + b"no network" * 10)
+    with pytest.raises(NotOptimisedError) as error:
+        optimised_model(store.models, digest, path, no_check)
+    assert str(error.value) and store.made() == []
+    forget(store.models, digest)
+    assert not optimised_folder(store.models, digest).exists()
+
+
+# --- weights that stay where they are --------------------------------------------------------------------------------
+
+
+def test_a_network_written_again_refers_to_the_weights_of_the_first(tmp_path: Path) -> None:
+    source, target = tmp_path / "source.onnx", tmp_path / "target.onnx"
+    source.write_bytes(build_example("digits"))
+    referred = write_references(source, target, "source.onnx")
+    again, before = onnx.load(target), onnx.load(source)
+    for there, here in zip(again.graph.initializer, before.graph.initializer, strict=True):
+        assert (
+            there.name == here.name and numpy_helper.to_array(there).tobytes() == numpy_helper.to_array(here).tobytes()
+        )
+    for model in (again, before):
+        del model.graph.initializer[:]
+    assert again == before, "the rest is the same"
+    assert 0 < referred < source.stat().st_size and target.stat().st_size < source.stat().st_size - referred + 4096
+
+
+def test_a_network_whose_weights_lie_elsewhere_already_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "source.onnx"
+    onnx.save(
+        onnx.load_from_string(dense(64)), source, save_as_external_data=True, location="other.bin", size_threshold=1024
+    )
+    with pytest.raises(ModelFileError, match="another file"):
+        write_references(source, tmp_path / "target.onnx", "source.onnx")
+
+
+# --- providers and batches -------------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_is_not_there_or_computes_nothing_is_told_and_the_processor_computes(store: Store) -> None:
+    digest, path = store.put(dense(16))
+    there = onnxruntime.get_available_providers()
+    wished = ("CUDAExecutionProvider", *(name for name in there if name == "AzureExecutionProvider"))
+    assert "CUDAExecutionProvider" not in there
+    spec = spec_of(path, digest, providers=wished)
+    loaded = load_stages(store.models, (spec,), 1, lambda stage, step: None, no_check)
+    assert loaded.stages["s"].provider == "CPUExecutionProvider"
+    assert loaded.notes[0] == (
+        "the stage 's' runs on the CPU: CUDAExecutionProvider is not in the device's ONNX Runtime "
+        f"(it has {', '.join(there)})"
+    )
+    assert list(loaded.notes[1:]) == [
+        f"the stage 's' runs on the CPU: {name} computes none of its layers" for name in wished[1:]
+    ]
+
+
+def test_what_comes_after_the_processor_in_the_wish_list_is_not_missed(store: Store) -> None:
+    digest, path = store.put(dense(16))
+    spec = spec_of(path, digest, providers=("CPUExecutionProvider", "CUDAExecutionProvider"))
+    assert load_stages(store.models, (spec,), 1, lambda stage, step: None, no_check).notes == ()
+
+
+def test_frames_computed_in_one_go_give_what_each_gives_alone(store: Store) -> None:
+    digest, path = store.put(dense(32, batch="n"))
+    spec = spec_of(path, digest, max_batch=4)
+    stage = load_stages(store.models, (spec,), 1, lambda stage, step: None, no_check).stages["s"]
+    assert stage.batch in (1, 2, 4)
+    inputs = frames(spec, 3)
+    together = stage.run_batch(inputs)
+    assert len(together) == 3
+    for frame, outputs in zip(inputs, together, strict=True):
+        assert outputs["y"].shape == (1, 32)
+        np.testing.assert_allclose(outputs["y"], stage.run(frame)["y"], rtol=1e-5, atol=1e-5)
+    assert (together[0]["y"] != together[1]["y"]).any()
+
+
+def test_a_sub_model_of_fixed_shapes_takes_one_frame_at_a_time_and_says_so(store: Store) -> None:
+    digest, path = store.put(dense(16))
+    loaded = load_stages(store.models, (spec_of(path, digest, max_batch=8),), 1, lambda stage, step: None, no_check)
+    assert loaded.stages["s"].batch == 1
+    assert loaded.notes == ("the stage 's' takes one frame at a time: the first extent of its tensors is fixed",)
+
+
+def test_a_larger_batch_counts_only_where_each_frame_takes_clearly_less(store: Store) -> None:
+    tried: list[int] = []
+
+    def constant(frames: int) -> None:
+        tried.append(frames)
+        time.sleep(0.02)
+
+    assert best_batch(constant, 4, no_check) == 4
+    tried.clear()
+
+    def proportional(frames: int) -> None:
+        tried.append(frames)
+        time.sleep(0.02 * frames)
+
+    assert best_batch(proportional, 64, no_check) == 1
+    assert max(tried) == 2, "what brings nothing is not made larger still"

@@ -1,0 +1,63 @@
+"""The bound of an agent's memory: a sum whose terms are known, and never less than what it is made of."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from partition_studio.partition.check import check_plan
+from partition_studio.partition.memory import AGENT_BYTES, AHEAD_FROM_BYTES, MIB, StageNeed, memory_bound
+
+from .networks import load, plan_for, relu_chain
+
+sizes = st.integers(0, 600 * MIB)
+
+
+@st.composite
+def needs(draw: st.DrawFn) -> StageNeed:
+    weights = draw(sizes)
+    matrices = draw(st.integers(0, weights))
+    return StageNeed(weights, matrices, draw(st.integers(0, matrices)), draw(sizes), draw(st.integers(1, 900)))
+
+
+@given(st.lists(needs(), max_size=4), sizes, sizes, st.integers(1, 8))
+def test_the_bound_is_the_sum_of_its_parts_and_holds_weights_activations_and_frames(
+    stages: list[StageNeed], receive: int, send: int, batch: int
+) -> None:
+    bound = memory_bound(stages, receive, send, batch)
+    parts = (bound.agent_bytes, bound.stage_bytes, bound.load_bytes, bound.receive_bytes, bound.send_bytes)
+    assert bound.bound_bytes == sum(parts) and min(parts) >= 0
+    needed = sum(stage.weight_bytes + stage.live_bytes * batch for stage in stages)
+    assert bound.bound_bytes >= AGENT_BYTES + needed + receive + send
+
+
+@given(st.lists(needs(), min_size=1, max_size=4))
+def test_no_moment_of_loading_is_above_the_bound(stages: list[StageNeed]) -> None:
+    bound = memory_bound(stages, 0, 0)
+    for number, stage in enumerate(stages):
+        before = sum(other.held_bytes() for other in stages[:number])
+        assert bound.bound_bytes >= AGENT_BYTES + before + stage.load_peak_bytes()
+
+
+@given(needs(), st.integers(1, 7))
+def test_more_frames_at_once_never_take_less(need: StageNeed, batch: int) -> None:
+    assert memory_bound([need], 0, 0, batch + 1).bound_bytes >= memory_bound([need], 0, 0, batch).bound_bytes
+
+
+def test_a_matrix_is_held_twice_while_it_is_packed_and_convolutions_while_they_are_fused() -> None:
+    weights = 400 * MIB
+    matrix = memory_bound([StageNeed(weights, weights, weights, MIB, 1)], 0, 0)
+    convolutions = memory_bound([StageNeed(weights, 0, 0, MIB, 1)], 0, 0)
+    assert matrix.load_bytes > 0.9 * weights and convolutions.load_bytes > 1.7 * weights
+    assert weights > AHEAD_FROM_BYTES
+
+
+def test_frames_that_wait_at_links_are_counted_where_they_wait() -> None:
+    network = load(relu_chain(3))
+    report = check_plan(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "b"}))
+    a, b = report.costs
+    sent = {cut.producer_device: cut.size_bytes * cut.window for cut in report.cuts}
+    received = {cut.consumer_device: cut.size_bytes * cut.window for cut in report.cuts}
+    assert (a.bound.receive_bytes, a.bound.send_bytes) == (received["a"], sent["a"])
+    assert (b.bound.receive_bytes, b.bound.send_bytes) == (received["b"], sent["b"])
+    assert a.likely_memory_bytes == a.bound.bound_bytes > a.least_memory_bytes - a.bound.receive_bytes
