@@ -38,7 +38,7 @@ _BURST = 32
 _RETRY_S = 0.02
 _RETRY_MAX_S = 2.0
 
-#: Connections to the listener beyond a few for each peer are cut.
+#: So many connections to the listener beyond a few for each peer may stand; then the oldest strangers are cut.
 _SPARE_CONNECTIONS = 64
 
 
@@ -251,7 +251,7 @@ class Connections:
             self._watch.opened(descriptor, local_port=self.port)
             if len(self._watch) > _SPARE_CONNECTIONS + 2 * len(self._peers):
                 self._drop("too_many_connections")
-                self._watch.cut(descriptor)
+                self._watch.cut_oldest_stranger()
 
     def _outbound_changed(self, outbound: Outbound, event: str, on_change: OnChange) -> None:
         device = outbound.peer.device

@@ -23,12 +23,16 @@ SILENCE_S = 30.0
 LOOK_EVERY_S = 0.1
 LOOK_CLOSER_S = 0.03
 
-#: What else a connection may bring meanwhile: the handshake, messages without tensors, the framing.
-_SLACK_BYTES = 1 << 20
+#: What else a connection may bring meanwhile: the handshake, messages without tensors, the framing. Until its first
+#: message is taken nobody was allowed to send more.
+SLACK_BYTES = 1 << 20
 
 #: Layout of Linux' `struct tcp_info`: `tcpi_probes`, `tcpi_unacked`, `tcpi_last_ack_recv`, `tcpi_bytes_received`.
 _FIELDS = struct.Struct("=3x B 20x I 28x I 68x Q")
 _SIZE = _FIELDS.size
+
+#: `struct linger`: on, and for no time.
+_RESET = struct.pack("ii", 1, 0)
 
 
 class TcpFigures(NamedTuple):
@@ -51,17 +55,22 @@ class Course:
         self.moved = False
         #: Whether anything came between the last two looks.
         self.is_busy = False
+        #: Whether any whole message was ever taken.
+        self.has_spoken = False
         self._received_bytes = 0
         self._mark_bytes = 0
         self._waiting_since_s: Optional[float] = None
 
     def look(self, figures: TcpFigures, most_bytes: int, now_s: float) -> Optional[str]:
-        """Take the figures of now; return why the connection must not go on, or None."""
+        """Take the figures of now; return why the connection must not go on, or None.
+
+        `most_bytes` of tensors may have come since the last whole message.
+        """
         self.is_busy = figures.received_bytes != self._received_bytes
         self._received_bytes = figures.received_bytes
         if self.moved:
-            self._mark_bytes, self.moved = figures.received_bytes, False
-        if figures.received_bytes - self._mark_bytes > most_bytes:
+            self._mark_bytes, self.moved, self.has_spoken = figures.received_bytes, False, True
+        if figures.received_bytes - self._mark_bytes > SLACK_BYTES + self.has_spoken * most_bytes:
             return "endless_message"
         if not figures.is_waiting:
             # A closed window is asked after ever more rarely: only from a question on is an answer to be expected.
@@ -85,7 +94,7 @@ class TcpWatch:
 
     def __init__(self, most_unread_bytes: int) -> None:
         """Allow a connection so many bytes of tensors since its last whole message."""
-        self.most_bytes = most_unread_bytes + _SLACK_BYTES
+        self._most_bytes = most_unread_bytes
         self._connections: Dict[int, _Connection] = {}
         self._busy = False
 
@@ -120,7 +129,16 @@ class TcpWatch:
             if tcp is not None and connection is not None and _ends(tcp) == connection.ends:
                 connection.cut = True
                 with contextlib.suppress(OSError):
+                    # A reset, when its owner closes it: a peer that fills a closed window would not hear of an end.
+                    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                     tcp.shutdown(socket.SHUT_RDWR)
+
+    def cut_oldest_stranger(self) -> None:
+        """End the oldest connection over which nothing was said yet: who is admitted says something at once."""
+        for descriptor, connection in self._connections.items():
+            if not (connection.cut or connection.course.has_spoken or connection.course.moved):
+                self.cut(descriptor)
+                return
 
     def look(self, now_s: float) -> List[str]:
         """Cut what must not go on; return why, once for each. Call it when no whole message waits to be taken."""
@@ -134,7 +152,7 @@ class TcpWatch:
                 continue
             if connection.cut:
                 continue
-            reason = connection.course.look(figures, self.most_bytes, now_s)
+            reason = connection.course.look(figures, self._most_bytes, now_s)
             self._busy = self._busy or connection.course.is_busy
             if reason is not None:
                 self.cut(descriptor)

@@ -177,7 +177,8 @@ class Traffic:
         if not link.is_coded or link.is_producer:
             event()
             return
-        if link.to_code - link.coded > 4 * link.spec.window + 16:
+        # A window of frames, the losses of a broken connection, and questions after credit.
+        if link.to_code - link.coded > 2 * link.spec.window + 8:
             raise WireError("over_window")
         link.to_code += 1
         self._decoder.put(partial(self._decode, link, event))

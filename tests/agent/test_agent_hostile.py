@@ -1,5 +1,7 @@
 """Peers that misbehave: refused, counted by reason, and without effect on the frames of the others."""
 
+import select
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -9,7 +11,18 @@ import numpy as np
 import pytest
 import zmq
 from tests.agent.raw_peer import RawPeer
-from tests.agent.rig import DEADLINE_S, SHAPE, AgentProcess, Rig, assert_same, chain, frames, oracle, run_all
+from tests.agent.rig import (
+    DEADLINE_S,
+    SHAPE,
+    AgentProcess,
+    Rig,
+    assert_same,
+    chain,
+    frames,
+    oracle,
+    run_all,
+    wait_until,
+)
 from zmq.utils.monitor import recv_monitor_message
 
 from partition_agent.protocol import (
@@ -237,7 +250,7 @@ def test_a_message_of_an_admitted_peer_that_never_ends_takes_no_memory(rig: Coun
         with pytest.raises(OSError, match=r"reset|Broken pipe"):
             while peer.sent_bytes < 1 << 30:
                 peer.say(part, more=True)
-        assert peer.sent_bytes < 256 << 20
+        assert peer.sent_bytes < 128 << 20
         assert dropped(rig, lambda counts: "endless_message" in counts) == {"endless_message": 1}
         assert anonymous_bytes(rig.agents["one"]) - before_bytes < 32 << 20
     with opened(rig) as door:
@@ -287,3 +300,17 @@ def test_bytes_that_cannot_be_read_cost_their_frame_and_no_credit(rig: CountingR
         # Nobody takes what comes out at the end: the window of the way out is full.
         assert (stage.frames, stage.lost) == (0, 2)
         assert stage.queued == 1
+
+
+def test_strangers_who_only_connect_are_few_and_do_not_keep_peers_out(rig: CountingRig) -> None:
+    with ExitStack() as stack:
+        address = (rig.peers[0].host, rig.peers[0].port)
+        strangers = [stack.enter_context(socket.create_connection(address, DEADLINE_S)) for _ in range(150)]
+        for stranger in strangers:
+            assert stranger.recv(64), "everybody is greeted"
+        # The end of a connection can be read.
+        wait_until(lambda: len(select.select(strangers, [], [], 0)[0]) >= 80, "most are cut")
+        assert len(select.select(strangers[-20:], [], [], 0)[0]) == 0, "the newest stand"
+        with opened(rig) as door:
+            assert_same(run_all(door, frames(10)), oracle(NETWORK, frames(10)))
+        assert rig.dropped().keys() == {"too_many_connections"}

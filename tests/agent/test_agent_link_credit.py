@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partition_agent.link_state import ASK_EVERY_S, LinkState
+from partition_agent.link_state import ASK_EVERY_S, ASK_MAX_S, LinkState
 from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec, TensorSpec
 
@@ -142,12 +142,17 @@ def test_whatever_credit_is_lost_or_asked_for_again_every_frame_comes_once_and_i
     assert len(desk.state.unacknowledged) <= window
 
 
-def test_a_producer_without_credit_asks_about_once_a_second() -> None:
+def test_a_producer_without_credit_asks_after_a_second_and_then_ever_more_rarely() -> None:
+    """Questions that wait in front of a slow link must not fill it."""
     spec = link("a>b", "a", "b", ("one", "two"), A, 2)
     state = LinkState(spec, "one")
     assert state.asked(10.0) == 0
     assert state.is_starved
     assert state.ask_again_s == 10.0 + ASK_EVERY_S
+    for _ in range(20):
+        before_s = state.ask_again_s
+        state.asked(before_s)
+    assert state.ask_again_s == before_s + ASK_MAX_S
     state.allow_since(0, 2, 10.5)
     assert not state.is_starved
     state.sent = 2

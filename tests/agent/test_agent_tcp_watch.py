@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.agent.rig import wait_until
 
-from partition_agent.tcp_watch import SILENCE_S, Course, TcpFigures, TcpWatch, figures_of
+from partition_agent.tcp_watch import SILENCE_S, SLACK_BYTES, Course, TcpFigures, TcpWatch, figures_of
 
 MOST = 1000
 
@@ -39,9 +39,15 @@ def test_whole_messages_may_bring_any_amount_and_one_that_does_not_end_only_so_m
     course = Course()
     for step in range(1, 50):
         course.moved = True
-        assert course.look(TcpFigures(False, 0.0, 900 * step), MOST, 0.0) is None
-    assert course.look(TcpFigures(False, 0.0, 900 * 49 + MOST), MOST, 0.0) is None
-    assert course.look(TcpFigures(False, 0.0, 900 * 49 + MOST + 1), MOST, 0.0) == "endless_message"
+        assert course.look(TcpFigures(False, 0.0, SLACK_BYTES * step), MOST, 0.0) is None
+    most_bytes = SLACK_BYTES * 50 + MOST
+    assert course.look(TcpFigures(False, 0.0, most_bytes), MOST, 0.0) is None
+    assert course.look(TcpFigures(False, 0.0, most_bytes + 1), MOST, 0.0) == "endless_message"
+
+
+def test_who_has_not_said_anything_whole_yet_may_bring_no_tensors() -> None:
+    assert Course().look(TcpFigures(False, 0.0, SLACK_BYTES), 1 << 30, 0.0) is None
+    assert Course().look(TcpFigures(False, 0.0, SLACK_BYTES + 1), 1 << 30, 0.0) == "endless_message"
 
 
 @pytest.fixture
@@ -78,7 +84,7 @@ def test_only_the_connection_that_was_watched_is_cut_and_never_what_has_its_desc
             os.dup2(far.fileno(), watched.fileno())
             with watched:
                 assert client.recv(1) == b""
-                near.sendall(bytes(watch.most_bytes + 1))
+                near.sendall(bytes(SLACK_BYTES + 1))
                 assert watch.look(0.0) == []
                 assert watched.fileno() not in watch
                 far.sendall(b"still here")
