@@ -398,6 +398,16 @@ def test_levels_that_are_no_numbers_are_refused(offset: float, step: float) -> N
         decode(TensorHeader("x", "float32", (100,), "clip8+rle", len(data)), data)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_levels_and_scales_beyond_the_type_are_refused_or_infinite_without_a_warning(dtype: str) -> None:
+    levels = bytes([0, 1, 255] * 40)
+    for offset in (0.0, 9e36):
+        data = struct.pack("<B3xIdd", 0, 0, offset, 9e36) + levels
+        refused_or_harmless(TensorHeader("x", dtype, (120,), "clip8+rle", len(data)), data)
+    data = struct.pack("<f", 3e38) + levels
+    refused_or_harmless(TensorHeader("x", dtype, (120,), "int8", len(data)), data)
+
+
 @pytest.mark.parametrize("shape", [(1 << 70, 0), (0, 1 << 62, 1 << 62), (1,) * 200, (-1,), (1 << 40,)])
 def test_impossible_shapes_are_refused(shape: tuple[int, ...]) -> None:
     for codec in CODECS:

@@ -122,23 +122,29 @@ def decode(data: "Bytes", dtype: "np.dtype[np.generic]", count: int, bits: int) 
     levels_end = data.size - mask_bytes
     if levels_end < _HEAD.size:
         raise CodecError("a mask that is longer than all")
-    table = np.concatenate([[0.0], offset + np.arange(1, 1 << bits) * step])
-    with np.errstate(over="ignore"):
-        values = table.astype(dtype)
     mask = None if form == _DENSE else unpack_mask(form, data[levels_end:], count)
     stored = count if mask is None else int(np.count_nonzero(mask))
     packed = data[_HEAD.size : levels_end]
     if packed.size != _packed_size(stored, bits):
         raise CodecError("not as many levels as the tensor needs")
-    quantised = _unpack_levels(packed, bits, stored)
-    if mask is not None:
-        spread = np.zeros(count, np.uint8)
-        scatter(quantised, mask, spread)
-        quantised = spread
-    out = np.empty(count, dtype)
-    for start in range(0, count, BLOCK):
-        values.take(quantised[start : start + BLOCK], out=out[start : start + BLOCK], mode="clip")
+    values = _values(_unpack_levels(packed, bits, stored), dtype, offset, step)
+    if mask is None:
+        return values
+    out = np.zeros(count, dtype)
+    scatter(values, mask, out)
     return out
+
+
+def _values(levels: "Bytes", dtype: "np.dtype[np.generic]", offset: float, step: float) -> "Array":
+    wide = np.float64 if dtype.name == "float64" else np.float32
+    # Only what no encoder makes is too large.
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.multiply(levels, wide(step), dtype=wide)
+        if offset:
+            values += wide(offset)
+            values *= levels != 0
+        floats: Array = values.astype(dtype, copy=False)
+    return floats
 
 
 def _packed_size(count: int, bits: int) -> int:
