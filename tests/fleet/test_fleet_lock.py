@@ -1,6 +1,7 @@
 """The lock, what of it a target needs, and the agent's own wheel."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from partition_studio.fleet.errors import WheelhouseError
 from partition_studio.fleet.install.agent_wheel import build_agent_wheel
-from partition_studio.fleet.install.lock import Lock, Target, read_agent_lock
+from partition_studio.fleet.install.lock import NOT_FOR_INFERENCE, Lock, Target, read_agent_lock
 from partition_studio.fleet.install.wheelhouse import WheelhouseCache, errors_of_pip
 from partition_studio.fleet.progress import ignore_progress, never_cancelled
 
@@ -33,6 +34,27 @@ def test_the_lock_has_what_the_agent_needs_once_for_every_python(python: tuple[i
     found = names(Target(python, "aarch64", (2, 36)))
     assert {"onnxruntime", "numpy", "pyzmq", "msgspec", "websockets"} <= set(found)
     assert not {"pyreadline3", "cffi", "pycparser"} & set(found), "of other systems and interpreters"
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_inference_never_imports_is_not_sent(python: tuple[int, int, int]) -> None:
+    target = Target(python, "x86_64", (2, 36))
+    assert "sympy" in read_agent_lock().text, "the lock names everything; what is left out is left out for devices"
+    assert not NOT_FOR_INFERENCE & set(names(target))
+
+
+def test_an_agent_works_where_nothing_is_there_but_what_is_sent(tmp_path: Path) -> None:
+    """Every import of what is left out fails there; the agent's own test still imports all and runs a network."""
+    for name in (*NOT_FOR_INFERENCE, "google"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('it was not sent')")
+    for name in NOT_FOR_INFERENCE:
+        absent = subprocess.run([sys.executable, "-c", f"import {name}"], env=_finds(tmp_path), capture_output=True)
+        assert absent.returncode == 1, name
+    subprocess.run([sys.executable, "-m", "partition_agent.self_test"], env=_finds(tmp_path), check=True)
+
+
+def _finds(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 def test_markers_are_evaluated_for_the_target_not_for_this_python() -> None:

@@ -17,6 +17,13 @@ from partition_studio.fleet.check.facts import ARCHITECTURES, DeviceCheck
 from partition_studio.fleet.errors import UnsupportedPlatformError
 
 _OLDEST_MANYLINUX_MINOR = 5
+
+#: What ONNX Runtime's wheels require for tools of theirs (conversion, quantisation, symbolic shapes, coloured logs),
+#: and those in turn. Running a network imports none of it, as a test proves; it is up to 8 MB for each device.
+NOT_FOR_INFERENCE = frozenset(
+    ("coloredlogs", "flatbuffers", "humanfriendly", "mpmath", "packaging", "protobuf", "sympy")
+)
+
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 
@@ -88,11 +95,17 @@ class Lock:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def requirements_for(self, target: Target) -> tuple[str, ...]:
-        """Return the lines (`name==version --hash=...`) whose markers hold on `target`, in the lock's order."""
+        """Return the lines (`name==version --hash=...`) of what `target` needs, in the lock's order.
+
+        That is what its markers allow, without `NOT_FOR_INFERENCE`: what is installed is installed without looking at
+        the requirements that packages state themselves.
+        """
         environment = target.marker_environment
         chosen = []
         for entry in self._entries():
             requirement = Requirement(entry.split("--hash", 1)[0].strip())
+            if requirement.name in NOT_FOR_INFERENCE:
+                continue
             if requirement.marker is None or requirement.marker.evaluate(environment):
                 hashes = " ".join(f"--hash={found}" for found in _HASH.findall(entry))
                 chosen.append(f"{requirement.name}{requirement.specifier} {hashes}")
