@@ -42,7 +42,7 @@ def parted(studio: RunningStudio, model_id: str, plan: Plan) -> Partition:
 
 def choose(client: StudioClient, model_id: str, plan: Plan) -> PlanCodecsOut:
     job = client.post(f"/api/models/{model_id}/plans/codecs", JobOut, plan)
-    assert (job.kind, job.model_id or model_id) == ("codecs", model_id)
+    assert (job.kind, job.model_id) == ("codecs", model_id)
     ended = wait_for(
         lambda: out if (out := client.get(f"/api/jobs/{job.id}", JobOut)).ended_at else None, what="the job's end"
     )

@@ -22,6 +22,9 @@ from partition_studio.planner.codec_costs import CodecCosts, CodecTask, Option, 
 #: Throughputs that are this close are alike.
 TIE = 0.02
 
+#: What is no difference, but what adding in another order makes.
+_NOTHING = 1e-9
+
 #: Codecs that are tried, ADCNN's clipping with the largest value of each frame as its bound.
 CANDIDATES: tuple[LinkCodec, ...] = tuple(
     LinkCodec(name)
@@ -113,11 +116,11 @@ class _Search:
 
     def run(self) -> CodecDecision:
         nothing: Choice = (0,) * len(self._task.tensors)
-        best = self._descend(nothing, self._throughput, lossy=False)
+        best = self._speed_up(nothing, lossy=False)
         best = self._best_fixed(best)
-        best = self._descend(best, self._throughput, lossy=True)
+        best = self._speed_up(best, lossy=True)
         bound_s = self._costs.of(best).period_s * (1 + TIE)
-        best = self._descend(best, lambda choice: self._latency(choice, bound_s), lossy=True)
+        best = self._shorten(best, bound_s)
         best = self._spare_loss(best, bound_s)
         tensors = zip(self._task.tensors, best, range(len(best)), strict=True)
         return CodecDecision(
@@ -138,79 +141,110 @@ class _Search:
             refused=MappingProxyType(self._refused),
         )
 
-    # --- what is better ----------------------------------------------------------------------------------------------
-
-    def _throughput(self, choice: Choice) -> tuple[float, ...]:
-        """Rank by the busiest, by how many are as busy, then by a frame's way."""
-        cost = self._costs.of(choice)
-        period_s = cost.period_s
-        return period_s, sum(busy >= period_s * (1 - 1e-9) for busy in cost.busy_s.values()), cost.latency_s
-
-    def _latency(self, choice: Choice, bound_s: float) -> tuple[float, ...]:
-        cost = self._costs.of(choice)
-        return (cost.latency_s if cost.period_s <= bound_s else math.inf,)
-
     # --- the search --------------------------------------------------------------------------------------------------
 
     def _best_fixed(self, best: Choice) -> Choice:
         """Return the best allowed choice of one codec for all tensors that it makes smaller, if better than `best`."""
         names = dict.fromkeys(o.codec.name for tensor in self._task.tensors for o in tensor.options[1:])
         fixed = [tuple(_option_of(tensor, name) for tensor in self._task.tensors) for name in names]
-        for choice in sorted(fixed, key=self._throughput):
-            if self._throughput(choice) >= self._throughput(best):
+        for choice in sorted(fixed, key=self._rank):
+            if self._rank(choice) >= self._rank(best):
                 break
-            if self._lossy(choice) == self._given or self._change(choice) <= self._max_change:
+            if self._is_allowed(choice):
                 return choice
         return best
 
-    def _descend(self, choice: Choice, rank: Callable[[Choice], tuple[float, ...]], *, lossy: bool) -> Choice:
-        """Change one tensor's codec after the other, the most gainful first, as long as `rank` falls."""
-        here = rank(choice)
+    def _rank(self, choice: Choice) -> tuple[float, int]:
+        return _rank(self._costs.busy_s(choice))
+
+    def _speed_up(self, choice: Choice, *, lossy: bool) -> Choice:
+        """Change one tensor's codec after the other, the most gainful first, as long as the busiest has less to do."""
+        busy_s = self._costs.busy_s(choice)
         while True:
-            moves = sorted((rank(moved), tensor, moved) for tensor, moved in self._moves(choice, lossy))
-            for there, tensor, moved in moves:
-                if there >= here:
-                    return choice
-                if self._allowed(moved, tensor):
-                    choice, here = moved, there
+            here = _rank(busy_s)
+            moves = []
+            for tensor, option in self._moves(choice, lossy):
+                after_s = self._costs.busy_after_s(busy_s, tensor, choice[tensor], option)
+                rank = _rank(after_s)
+                if rank < here:
+                    moves.append((*rank, self._own_s(tensor, option), tensor, option, after_s))
+            moves.sort(key=lambda move: move[:5])
+            for *_, tensor, option, after_s in moves:
+                moved = _moved(choice, tensor, option)
+                if self._may(moved, tensor):
+                    choice, busy_s = moved, after_s
                     break
             else:
                 return choice
 
+    def _shorten(self, choice: Choice, bound_s: float) -> Choice:
+        """Give each tensor, the dearest first, the codec with the shortest way of a frame that keeps the throughput."""
+        before: Choice | None = None
+        while choice != before:
+            before = choice
+            for tensor in sorted(range(len(choice)), key=lambda t: -self._own_s(t, choice[t])):
+                choice = self._shortest(choice, tensor, bound_s)
+        return choice
+
+    def _shortest(self, choice: Choice, tensor: int, bound_s: float) -> Choice:
+        here_s = self._latency_s(choice, bound_s)
+        ways = []
+        for number, option in self._moves(choice, True, only=tensor):
+            moved = _moved(choice, number, option)
+            ways.append((self._latency_s(moved, bound_s), option, moved))
+        for there_s, _, moved in sorted(ways):
+            if there_s >= here_s * (1 - _NOTHING):
+                break
+            if self._may(moved, tensor):
+                return moved
+        return choice
+
+    def _latency_s(self, choice: Choice, bound_s: float) -> float:
+        """Return the seconds of one frame's way, infinite where the throughput is not kept."""
+        if max(self._costs.busy_s(choice).values(), default=0.0) > bound_s:
+            return math.inf
+        return self._costs.latency_s(choice)
+
+    def _own_s(self, tensor: int, option: int) -> float:
+        cost = self._costs.of_tensor(tensor, option)
+        return cost.link_s + cost.coding_s
+
     def _spare_loss(self, choice: Choice, bound_s: float) -> Choice:
         """Take codecs without loss where the frame's way is hardly longer for it and the throughput stays."""
-        (most_s,) = (seconds * (1 + TIE) for seconds in self._latency(choice, bound_s))
+        most_s = self._latency_s(choice, bound_s) * (1 + TIE)
         for number, tensor in enumerate(self._task.tensors):
             if tensor.options[choice[number]].codec.name in LOSSLESS:
                 continue
             others = [
-                (*choice[:number], option, *choice[number + 1 :])
+                _moved(choice, number, option)
                 for option, candidate in enumerate(tensor.options)
                 if candidate.codec.name in LOSSLESS
             ]
-            best = min(others, key=lambda other: self._latency(other, bound_s), default=choice)
-            if self._latency(best, bound_s) <= (most_s,) and self._change(best) <= self._change(choice):
+            best = min(others, key=lambda other: self._latency_s(other, bound_s), default=choice)
+            if self._latency_s(best, bound_s) <= most_s and self._change(best) <= self._change(choice):
                 choice = best
         return choice
 
-    def _moves(self, choice: Choice, lossy: bool) -> Iterator[tuple[int, Choice]]:
-        for number, tensor in enumerate(self._task.tensors):
-            for option, candidate in enumerate(tensor.options):
+    def _moves(self, choice: Choice, lossy: bool, only: int | None = None) -> Iterator[tuple[int, int]]:
+        """Yield each tensor with each other option of its; of one tensor, where `only` is given."""
+        for number in range(len(choice)) if only is None else (only,):
+            for option, candidate in enumerate(self._task.tensors[number].options):
                 if option == choice[number] or (number, option) in self._bad:
                     continue
                 if lossy or candidate.codec.name in LOSSLESS:
-                    yield number, (*choice[:number], option, *choice[number + 1 :])
+                    yield number, option
 
-    def _allowed(self, choice: Choice, moved: int) -> bool:
-        if self._lossy(choice) == self._given:
-            return True
-        change = self._change(choice)
-        if change <= self._max_change:
+    def _is_allowed(self, choice: Choice) -> bool:
+        return self._lossy(choice) == self._given or self._change(choice) <= self._max_change
+
+    def _may(self, choice: Choice, moved: int) -> bool:
+        """Say whether a choice is allowed after one tensor has moved; note it where it is not."""
+        if self._is_allowed(choice):
             return True
         tensor, option = self._task.tensors[moved], choice[moved]
-        codec = tensor.options[option].codec
         self._bad.add((moved, option))
-        self._refused.setdefault(tensor.key, Refused(tensor.cut, tensor.tensor, codec.name, change))
+        refused = Refused(tensor.cut, tensor.tensor, tensor.options[option].codec.name, self._change(choice))
+        self._refused.setdefault(tensor.key, refused)
         return False
 
     def _change(self, choice: Choice) -> float:
@@ -227,6 +261,16 @@ class _Search:
     def _lossy(self, choice: Choice) -> frozenset[tuple[OnCut, LinkCodec]]:
         chosen = ((t.key, t.options[o]) for t, o in zip(self._task.tensors, choice, strict=True))
         return frozenset((key, o.codec) for key, o in chosen if o.codec.name not in LOSSLESS)
+
+
+def _rank(busy_s: Mapping[str, float]) -> tuple[float, int]:
+    """Rank by the busiest, then by how many are as busy: links that are equally slow are relieved one by one."""
+    period_s = max(busy_s.values(), default=0.0)
+    return period_s, sum(busy >= period_s * (1 - _NOTHING) for busy in busy_s.values())
+
+
+def _moved(choice: Choice, tensor: int, option: int) -> Choice:
+    return (*choice[:tensor], option, *choice[tensor + 1 :])
 
 
 def _option_of(tensor: TensorOptions, codec: str) -> int:

@@ -6,7 +6,7 @@ where every device has one core, which is the worst case. A link's direction is 
 frame alone waits for everything along the longest way: computing, coding, bytes, and half a round trip for each link.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -182,6 +182,7 @@ class CodecCosts:
             [[self._tensor_cost(hop, tensor, option) for hop in self._hops[tensor.cut]] for option in tensor.options]
             for tensor in task.tensors
         ]
+        self._shares_of: dict[tuple[int, int], list[tuple[str, float]]] = {}
 
     def of_tensor(self, tensor: int, option: int) -> TensorCost:
         """Return what one tensor costs with one of its options, both by number, on the slowest link of its cut."""
@@ -189,31 +190,52 @@ class CodecCosts:
 
     def of(self, choice: tuple[int, ...]) -> PlanCost:
         """Return what the plan costs with an option for every tensor, by number."""
+        return PlanCost(self.busy_s(choice), self.latency_s(choice))
+
+    def busy_s(self, choice: tuple[int, ...]) -> dict[str, float]:
+        """Return how long each device lane and link direction is busy with a frame."""
         busy: dict[str, float] = {}
         for stage in self.task.stages.values():
             lane = _device_name(stage.device, stage.lane)
             busy[lane] = busy.get(lane, 0.0) + stage.share * (stage.seconds or 0.0)
-        hop_s: dict[tuple[str, str], float] = {}
-        for name, seconds, hop in self._shares(choice):
-            busy[name] = busy.get(name, 0.0) + hop.share * seconds
-            ends = hop.producer, hop.consumer
-            hop_s[ends] = hop_s.get(ends, 0.0) + seconds
-        return PlanCost(busy, self._latency_s(hop_s))
+        for tensor, option in enumerate(choice):
+            for name, seconds in self._shares(tensor, option):
+                busy[name] = busy.get(name, 0.0) + seconds
+        return busy
 
-    def _shares(self, choice: tuple[int, ...]) -> Iterator[tuple[str, float, Hop]]:
-        """Yield who is busy with a tensor, for how long, and on which link of its cut."""
-        for tensor, costs, option in zip(self.task.tensors, self._by_option, choice, strict=True):
-            for hop, cost in zip(self._hops[tensor.cut], costs[option], strict=True):
-                yield self._lane(hop.source, hop.producer), cost.encode_s, hop
-                yield _link_name(*hop.way), cost.link_s, hop
-                yield self._lane(hop.target, hop.consumer), cost.decode_s, hop
+    def busy_after_s(self, busy_s: Mapping[str, float], tensor: int, old: int, new: int) -> dict[str, float]:
+        """Return `busy_s` after one tensor changed its option."""
+        busy = dict(busy_s)
+        for name, seconds in self._shares(tensor, old):
+            busy[name] -= seconds
+        for name, seconds in self._shares(tensor, new):
+            busy[name] = busy.get(name, 0.0) + seconds
+        return busy
+
+    def _shares(self, tensor: int, option: int) -> list[tuple[str, float]]:
+        """Return who is busy with a tensor, and for how long on average over the frames."""
+        key = tensor, option
+        if key not in self._shares_of:
+            hops = self._hops[self.task.tensors[tensor].cut]
+            found = []
+            for hop, cost in zip(hops, self._by_option[tensor][option], strict=True):
+                found.append((self._lane(hop.source, hop.producer), hop.share * cost.encode_s))
+                found.append((_link_name(*hop.way), hop.share * cost.link_s))
+                found.append((self._lane(hop.target, hop.consumer), hop.share * cost.decode_s))
+            self._shares_of[key] = found
+        return self._shares_of[key]
 
     def _lane(self, device: str, stage: str) -> str:
         figures = self.task.stages.get(stage)
         return _device_name(device, "" if figures is None else figures.lane)
 
-    def _latency_s(self, hop_s: Mapping[tuple[str, str], float]) -> float:
+    def latency_s(self, choice: tuple[int, ...]) -> float:
         """Return the seconds of the longest way of one frame."""
+        hop_s: dict[tuple[str, str], float] = {}
+        for tensor, costs, option in zip(self.task.tensors, self._by_option, choice, strict=True):
+            for hop, cost in zip(self._hops[tensor.cut], costs[option], strict=True):
+                ends = hop.producer, hop.consumer
+                hop_s[ends] = hop_s.get(ends, 0.0) + cost.link_s + cost.coding_s
         ready: dict[str, float] = {}
         for end in self._ends:
             arrivals = [ready.get(producer, 0.0) for producer in self._inside.get(end, ())]

@@ -1,6 +1,7 @@
 """Codecs of plans: `auto` is settled by what was measured of links, devices and the network itself."""
 
 import hashlib
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -63,7 +64,7 @@ class SettledCodecs:
     """The codecs of a plan: of each tensor on a cut that does not travel as it is.
 
     `why` has sentences, by cut, where `auto` decided; `wire_bytes` the bytes of a frame on each cut where they were
-    measured; `change` by how much the codecs change the outputs, None where that was not measured.
+    measured; `change` by how much the codecs change the outputs, None where that was not measured or is beyond measure.
     """
 
     codecs: Settled = field(default_factory=dict)
@@ -83,7 +84,8 @@ class _Answer:
         for one in self.decision.tensors:
             wire_bytes[one.cut] = wire_bytes.get(one.cut, 0) + one.option.wire_bytes
         why = reasons(self.task, self.decision)
-        return SettledCodecs(self.decision.codecs, why, MappingProxyType(wire_bytes), self.decision.change)
+        change = self.decision.change if math.isfinite(self.decision.change) else None
+        return SettledCodecs(self.decision.codecs, why, MappingProxyType(wire_bytes), change)
 
 
 def _never() -> bool:
@@ -148,7 +150,9 @@ class CodecService:
         """Begin to choose the codecs of a plan. Raises InvalidPlanError, NotFoundError, JobsBusyError."""
         _, partition = require_valid(self._models.network(model_id), plan, self._devices.limits())
         title = f"Codecs for {self._models.name(model_id)}"
-        return self._jobs.start("codecs", title, [], lambda job: self._work(job, model_id, plan, partition))
+        return self._jobs.start(
+            "codecs", title, [], lambda job: self._work(job, model_id, plan, partition), model_id=model_id
+        )
 
     def result(self, model_id: str, job_id: str) -> PlanCodecsOut:
         """Return what a job chose. Raises CodecsNotFoundError, JobNotFoundError."""
@@ -306,7 +310,7 @@ def _out(plan: Plan, partition: Partition, answer: _Answer) -> PlanCodecsOut:
     return PlanCodecsOut(
         plan=resolved_plan(plan, partition.graph, decision.codecs),
         cuts=cuts,
-        change=decision.change if decision.change < float("inf") else None,
+        change=decision.change if math.isfinite(decision.change) else None,
         max_change=decision.max_change,
         frames=answer.frames,
         period_s=decision.cost.period_s,
