@@ -2,12 +2,12 @@
 
     python -m bench.memory [--only NAME ...] [--json FILE]
 
-Each row is a real agent of its own, which has loaded one small network first: that is the agent's base. `held`
-is what it holds more (PSS, MiB) once the network is loaded and has run once; the bar is 1.25 times its weights
-and live activations. `peak` is the most that the agent and the process that optimises held together (resident,
-sampled), `anonymous` the part of that which the kernel cannot take back: weights mapped from the disk are the rest.
-`predicted` is the bound that a plan's report shows. Start to ready is the agent's CPU time
-until it answers, twice, as half a core needs it.
+Each row is a real agent of its own, which has loaded one small network first: that is the agent's base; it is ended
+before the next is loaded. `held` is what it holds more (PSS, MiB) once the network is loaded and has run once; the bar
+is 1.25 times its weights and live activations. `peak` is the most that the agent and the process that optimises held
+together (resident, sampled; what both map counts twice), `anonymous` the part of that which the kernel cannot take
+back: weights mapped from the disk are the rest. `predicted` is the bound that a plan's report shows. Start to ready is
+the agent's CPU time until it answers, twice, as half a core needs it.
 """
 
 import argparse
@@ -34,11 +34,14 @@ from partition_agent.protocol import (
     STUDIO_PEER,
     AgentState,
     Call,
+    End,
     FromAgent,
     LinkSpec,
     Prepare,
     Prepared,
     Reply,
+    Request,
+    Result,
     StageSpec,
     TensorSpec,
 )
@@ -197,14 +200,21 @@ class Agent:
             LinkSpec("out", "s", SINK, "d", STUDIO_PEER, outputs),
         )
         stage = StageSpec("s", digest, inputs, outputs, threads=1)
+        answer = self._call(Prepare(name, 1, "d", "127.0.0.1", (stage,), links))
+        if not isinstance(answer, Prepared):
+            raise RuntimeError(str(answer))
+        return answer
+
+    def end(self, name: str) -> None:
+        """End a deployment."""
+        self._call(End(name))
+
+    def _call(self, request: Request) -> Result:
         self._calls += 1
-        call = Call(self._calls, Prepare(name, 1, "d", "127.0.0.1", (stage,), links))
-        self._socket.send(msgspec.json.encode(call).decode())
+        self._socket.send(msgspec.json.encode(Call(self._calls, request)).decode())
         while True:
             message: FromAgent = msgspec.json.decode(self._socket.recv(_DEADLINE_S), type=FromAgent)
             if isinstance(message, Reply):
-                if not isinstance(message.result, Prepared):
-                    raise RuntimeError(str(message.result))
                 return message.result
 
 
@@ -234,6 +244,7 @@ def measure(title: str, network: Network, parted: Partition, stage: Stage, base:
         with Agent(folder) as agent:
             _load_base(agent, base, folder)
             before = agent.figures()
+            agent.end("base")
             with Peak(agent.process.pid) as peak:
                 prepared = agent.load("it", data, _specs(network, stage.inputs), _specs(network, stage.outputs))
             del data
@@ -303,6 +314,7 @@ def table(rows: Sequence[Row]) -> None:
     print(f"{'peak':>8}{'anonymous':>11}{'predicted':>11}{'load s':>8}")
     for row in rows:
         mark = "" if row.ratio <= HELD else "  above the bar"
+        mark += "" if row.peak_bytes <= row.predicted_bytes else "  above what was predicted"
         print(
             f"{row.name:24}{row.weight_bytes / MIB:9.1f}{row.live_bytes / MIB:7.1f}{row.base_bytes / MIB:7.1f}"
             f"{row.held_bytes / MIB:8.1f}{row.ratio:7.2f}{HELD:6.2f}{row.peak_bytes / MIB:8.1f}"

@@ -46,7 +46,7 @@ def test_more_frames_at_once_never_take_less(need: StageNeed, batch: int) -> Non
 
 def test_a_matrix_is_held_twice_while_it_is_packed_and_convolutions_while_they_are_fused() -> None:
     weights = 400 * MIB
-    matrix = memory_bound([StageNeed(weights, weights, weights, MIB, 1)], 0, 0)
+    matrix = memory_bound([StageNeed(weights, weights, 2 * weights, MIB, 1)], 0, 0)
     convolutions = memory_bound([StageNeed(weights, 0, 0, MIB, 1)], 0, 0)
     assert matrix.load_bytes > 0.9 * weights and convolutions.load_bytes > 1.7 * weights
     assert weights > AHEAD_FROM_BYTES

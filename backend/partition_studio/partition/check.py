@@ -17,7 +17,6 @@ from partition_studio.partition.codecs import codec_names, codec_problems
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
 from partition_studio.partition.memory import (
-    AGENT_BYTES,
     MemoryBound,
     memory_bound,
     stage_need,
@@ -32,8 +31,8 @@ from partition_studio.partition.resources import providers_of
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
 from partition_studio.sizes import size_text
 
-#: Python, ONNX Runtime and the agent themselves.
-RUNTIME_BYTES = AGENT_BYTES
+#: Python, ONNX Runtime and the agent themselves take at least this.
+RUNTIME_BYTES = 64 * 2**20
 
 
 class InvalidPlanError(PlanError):
@@ -181,7 +180,7 @@ def crowded_devices(
     old: Sequence[DeviceCost], new: Sequence[DeviceCost], devices: Mapping[str, DeviceLimits]
 ) -> tuple[str, ...]:
     """Return the devices that can likely not hold the stages of two plans at once; the runtime is counted once."""
-    held = {cost.device: cost.likely_memory_bytes - RUNTIME_BYTES for cost in old}
+    held = {cost.device: cost.likely_memory_bytes - cost.bound.agent_bytes for cost in old}
     crowded = []
     for cost in new:
         limit = devices.get(cost.device, DeviceLimits()).memory_bytes

@@ -16,8 +16,8 @@ nine architectures; a table of prediction and measurement is in `docs/memory.md`
 - *load*: how far loading goes above the sum of all these. Stages are loaded one after the other. A sub-model of at
   least `AHEAD_FROM_BYTES` of weights is first optimised in a process of its own (`CHILD_BYTES`), which maps the
   weights, fuses and re-orders those of convolutions (`CONVOLUTION_COPIES` in all) and does not copy matrices; then the
-  agent maps the result, and for a moment holds the largest matrix twice while it packs it. A smaller one is loaded in
-  the agent, with the file's weights on the heap meanwhile (`PLAIN_COPIES` in all).
+  agent maps the result and packs one matrix after the other, holding each twice for a moment. A smaller one is loaded
+  in the agent, with the file's weights on the heap meanwhile (`PLAIN_COPIES` in all, and `PLAIN_BYTES`).
 
 A frame in a link travels encoded or as it is; what a codec makes is never longer, so raw bytes bound both.
 """
@@ -30,47 +30,49 @@ from partition_studio.partition.stages import Stage
 
 MIB = 2**20
 
-AGENT_BYTES = 72 * MIB
+AGENT_BYTES = 75 * MIB
 ARENA_FACTOR = 2.0
 ARENA_BYTES = 4 * MIB
 LAYER_BYTES = 16 * 1024
 
 #: As the agent decides (`partition_agent.stages`).
 AHEAD_FROM_BYTES = 16 * MIB
-CHILD_BYTES = 48 * MIB
+CHILD_BYTES = 80 * MIB
 CONVOLUTION_COPIES = 2.75
 PLAIN_COPIES = 3.0
+PLAIN_BYTES = 8 * MIB
 
 _MATRIX_KINDS = frozenset(("Gemm", "MatMul"))
 
 
 @dataclass(frozen=True, slots=True)
 class StageNeed:
-    """What of a stage takes memory: bytes of its weights, of those that are matrices, of the largest matrix.
+    """What of a stage takes memory: bytes of its weights, and of those that are matrices.
 
-    `live_bytes` are its largest set of activations alive at once, for one frame.
+    `packing_bytes` is the most that there is of matrices while they are packed in the order of the layers. `live_bytes`
+    are its largest set of activations alive at once, for one frame.
     """
 
     weight_bytes: int
     matrix_bytes: int
-    largest_matrix_bytes: int
+    packing_bytes: int
     live_bytes: int
     layers: int
 
     def held_bytes(self, batch: int = 1) -> int:
         """Return what the stage holds once it is loaded and has run."""
-        arena = max(ARENA_FACTOR * self.live_bytes * batch, 0) + ARENA_BYTES
+        arena = ARENA_FACTOR * self.live_bytes * batch + ARENA_BYTES
         return self.weight_bytes + int(arena) + self.layers * LAYER_BYTES
 
     def load_peak_bytes(self, batch: int = 1) -> int:
         """Return the most that there is of it while it is loaded, on top of what is loaded already."""
         if self.weight_bytes < AHEAD_FROM_BYTES:
-            return max(int(PLAIN_COPIES * self.weight_bytes) + self.layers * LAYER_BYTES, self.held_bytes(batch))
+            plain = int(PLAIN_COPIES * self.weight_bytes) + PLAIN_BYTES + self.layers * LAYER_BYTES
+            return max(plain, self.held_bytes(batch))
         convolutions = self.weight_bytes - self.matrix_bytes
         child = CHILD_BYTES + int(CONVOLUTION_COPIES * convolutions) + self.matrix_bytes + self.layers * LAYER_BYTES
-        # The largest matrix is packed before activations are needed.
-        packing = self.weight_bytes + self.largest_matrix_bytes
-        return max(child, packing, self.held_bytes(batch))
+        # Matrices are packed before anything runs: neither activations nor other weights are in memory then.
+        return max(child, self.packing_bytes + self.layers * LAYER_BYTES, self.held_bytes(batch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,16 @@ def stage_need(network: Network, stage: Stage) -> StageNeed:
     """Return what of a stage takes memory."""
     layers = [network.layer(name) for name in stage.layers]
     sizes = {name: network.weight_sizes[name] for layer in layers for name in layer.weights}
-    matrices = {name for layer in layers if layer.op_type in _MATRIX_KINDS for name in layer.weights}
-    matrix_sizes = [sizes[name] for name in matrices]
+    # A matrix that several layers read is packed once.
+    names = dict.fromkeys(name for layer in layers if layer.op_type in _MATRIX_KINDS for name in layer.weights)
+    packed = packing = 0
+    for name in names:
+        packing = max(packing, packed + 2 * sizes[name])
+        packed += sizes[name]
     return StageNeed(
         weight_bytes=sum(sizes.values()),
-        matrix_bytes=sum(matrix_sizes),
-        largest_matrix_bytes=max(matrix_sizes, default=0),
+        matrix_bytes=packed,
+        packing_bytes=packing,
         live_bytes=peak_activation_bytes(network, stage),
         layers=len(layers),
     )
