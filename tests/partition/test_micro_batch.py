@@ -319,6 +319,17 @@ def test_the_proof_finds_a_sub_model_that_does_not_run_with_several_frames() -> 
         prove_batch(fixed, SubModel("stage", free, ()))
 
 
+def test_a_sub_model_that_cannot_be_tried_is_refused() -> None:
+    division = part_of(
+        helper.make_node("Cast", ["x"], ["h"], to=TensorProto.INT32), node("Div", "h", "w"), weights={"w": np.int32(0)}
+    )
+    with pytest.raises(FixedBatchError, match=r"could not be tried .*division by zero"):
+        prove_batch(division, free_batch(division))
+    halves = part_of(helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT), dtype=TensorProto.BFLOAT16)
+    with pytest.raises(FixedBatchError, match="'x' is of a type"):
+        prove_batch(halves, free_batch(halves))
+
+
 def test_a_stage_that_takes_one_frame_at_a_time_leaves_the_others_their_batches(tmp_path: Path) -> None:
     relu, mean = helper.make_node("Relu", ["x"], ["h"], name="relu"), node("Softmax", "h", axis=0, name="across")
     file = tmp_path / "mixed.onnx"

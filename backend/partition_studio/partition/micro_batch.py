@@ -185,21 +185,25 @@ def prove_batch(fixed: SubModel, free: SubModel) -> None:
     """
     kinds = {info.name: _kind(info) for info in fixed.model.graph.input}
     frames = [random_frame(kinds, _SEED + number) for number in range(_PROVEN_FRAMES)]
-    names = [info.name for info in fixed.model.graph.output]
+    expected = _run(fixed, [[frame] for frame in frames], "it could not be tried on frames of random values")
+    together = _run(free, [frames[:1], frames], "it does not run with several frames at once")
+    for got, alone in zip(together, (expected[:1], expected), strict=True):
+        _compare(got, alone)
+
+
+def _run(part: SubModel, batches: list[list[Frame]], failed: str) -> list[Frame]:
+    names = [info.name for info in part.model.graph.output]
     try:
-        single = open_session(fixed.data)
-        expected = [dict(zip(names, single.run(names, frame), strict=True)) for frame in frames]
-        del single
-        batched = open_session(free.data)
-        for frames_at_once in (1, _PROVEN_FRAMES):
-            got = dict(zip(names, batched.run(names, _together(frames[:frames_at_once])), strict=True))
-            _compare(got, expected[:frames_at_once])
+        session = open_session(part.data)
+        return [dict(zip(names, session.run(names, _together(frames)), strict=True)) for frames in batches]
     except runtime_error_types() as error:
-        raise FixedBatchError(f"it does not run with several frames at once: {error_sentence(error)}") from error
+        raise FixedBatchError(f"{failed}: {error_sentence(error)}") from error
 
 
 def _kind(info: onnx.ValueInfoProto) -> TensorType:
     tensor = info.type.tensor_type
+    if tensor.elem_type not in NUMPY_NAMES:
+        raise FixedBatchError(f"the tensor {info.name!r} is of a type that cannot be tried")
     return TensorType(NUMPY_NAMES[tensor.elem_type], tuple(dim.dim_value for dim in tensor.shape.dim))
 
 
