@@ -18,16 +18,17 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01"
 
 def mechanism(port: int) -> str | None:
     """What a data socket says that it speaks; None for a port that is none."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=2) as sock:
+        try:
+            # It speaks first; what waits to be asked is no data socket.
+            said = sock.recv(64)
+        except TimeoutError:
+            return None
+        sock.settimeout(20)
         sock.sendall(GREETING)
-        said = b""
         while len(said) < 32:
-            try:
-                chunk = sock.recv(64)
-            except TimeoutError:
-                return None
-            if not chunk or (said + chunk)[0] != 0xFF:
-                return None
+            chunk = sock.recv(64)
+            assert chunk
             said += chunk
     return said[12:32].rstrip(b"\0").decode()
 

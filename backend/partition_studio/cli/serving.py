@@ -11,9 +11,10 @@ import uvicorn
 
 from partition_studio.api.app import allowed_hosts, create_app
 from partition_studio.api.auth import Sessions, load_token
+from partition_studio.cli.output import complaints
 from partition_studio.errors import BadInputError, StudioUnavailableError
 from partition_studio.services import Services
-from partition_studio.settings import open_data_dir
+from partition_studio.settings import PLAINTEXT_VARIABLE, open_data_dir, plaintext_links
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +116,10 @@ def run_studio(
         name = host if host in LOOPBACK else allow_hosts[0].partition(":")[0]
         url = f"http://{f'[{name}]' if ':' in name else name}:{port}"
         folder.address.write_text(url + "\n")
+        if plaintext_links():
+            complaints.print(
+                f"[bold red]warning:[/] {PLAINTEXT_VARIABLE}=1: links between devices are in plain text, to measure by"
+            )
         announce(url, f"{url}/login?ticket={sessions.make_ticket()}")
         # No access log: it would hold the one-time links.
         config = uvicorn.Config(
