@@ -342,8 +342,9 @@ class Connections:
         except zmq.ZMQError as error:
             if error.errno == zmq.EHOSTUNREACH:
                 self._identities.pop(device, None)
-            else:
+            elif socket is self._listener:
                 self._drop("peer_blocked")
+            # Else our own connection has just broken, and we are about to be told.
             return False
         finally:
             if _has_more(socket):

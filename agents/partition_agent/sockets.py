@@ -165,6 +165,9 @@ class Outbound:
         self.monitor: Optional[zmq.Socket[bytes]] = None
         try:
             _common(self.socket, queue, largest_part)
+            # What was not sent when a connection broke is dropped with it: else it would overtake, over the next one,
+            # the news that what went before it is lost.
+            self.socket.setsockopt(zmq.IMMEDIATE, 1)
             self.socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
             self.socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
             self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
@@ -197,6 +200,8 @@ class Outbound:
             was_connected, self.connected = self.connected, event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
             self.descriptor = self.descriptor if self.connected else None
             happened.append("connected" if self.connected else "disconnected" if was_connected else "refused")
+            # The socket takes notice of its new connection only when asked; sending would not ask at once.
+            self.socket.getsockopt(zmq.EVENTS)
         return happened
 
     def close(self) -> None:

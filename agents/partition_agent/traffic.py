@@ -116,7 +116,7 @@ class Traffic:
             elif link.other == device and self._device == STUDIO_PEER:
                 # Nobody asks us, for nobody connects to us. Between devices the producer asks, over its own connection:
                 # what was said here to one that had sent already would be taken for more than was seen of it.
-                self._in_turn(link, partial(self._handler.link_opened, link.spec.id))
+                self._after_earlier(link, partial(self._handler.link_opened, link.spec.id))
 
     def _report_broken(self, link: LinkState) -> None:
         for frame, route in link.unacknowledged:
@@ -173,13 +173,17 @@ class Traffic:
             raise WireError("wrong_tensors")
 
     def _in_turn(self, link: LinkState, event: Callable[[], None]) -> None:
-        """Have it done after what came before it on the same link. Raises WireError when too much waits already."""
-        if not link.is_coded or link.is_producer:
-            event()
-            return
+        """Do what a peer wants, in the order of its link. Raises WireError when too much of it waits already."""
         # A window of frames, the losses of a broken connection, and questions after credit.
         if link.to_code - link.coded > 2 * link.spec.window + 8:
             raise WireError("over_window")
+        self._after_earlier(link, event)
+
+    def _after_earlier(self, link: LinkState, event: Callable[[], None]) -> None:
+        """Do it after what came before it on the same link."""
+        if not link.is_coded:
+            event()
+            return
         link.to_code += 1
         self._decoder.put(partial(self._decode, link, event))
 

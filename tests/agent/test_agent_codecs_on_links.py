@@ -9,6 +9,7 @@ import pytest
 import zmq
 from tests.agent.planes import LINK, Array, Consumption, End, Floats, arrays, introduce, link
 from tests.agent.rig import DEADLINE_S, wait_until
+from tests.agent.slow_link import SlowLink
 
 from partition_agent.protocol import (
     MAGIC,
@@ -98,6 +99,31 @@ def test_frames_of_a_link_without_codec_pass_no_coding_thread_and_are_not_copied
         assert owners == [False] * 4
         assert two.by == {"links"}
         assert one.totals().encode_s == two.totals().decode_s == 0.0
+
+
+def test_frames_of_a_coded_link_that_breaks_come_once_or_are_reported_lost() -> None:
+    spec = link(SHAPE, codecs=[LinkCodec("zstd")])
+    sent = arrays(SHAPE, 80)
+    found: dict[int, bool] = {}
+
+    def keep(frame: int, tensors: Mapping[str, Array] | None) -> None:
+        assert frame not in found
+        found[frame] = tensors is not None
+        if tensors is not None:
+            np.testing.assert_array_equal(tensors["x"], sent[frame])
+
+    with End("one", spec) as one, End("two", spec) as two, SlowLink(two.plane.port, rate=2e6, delay_s=0.0) as between:
+        introduce(one, two, port=between.port)
+        with Consumption(two, 80, keep):
+            for number, array in enumerate(sent):
+                if number % 20 == 10:
+                    between.cut()
+                one.send(number, array)
+        assert list(found) == list(range(80))
+        assert sum(found.values()) >= 60
+        assert one.totals().reconnects == 4
+        wait_until(lambda: one.totals().in_flight == 0, "everything was begun")
+        assert one.plane.dropped() == two.plane.dropped() == {}
 
 
 class HandMadeProducer:
