@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,19 +51,22 @@ class Device:
         self.data_dir.mkdir(parents=True)
         self._log = (folder / f"{spec.name}.log").open("ab")
         self._calls = 0
+        self._open = ExitStack()
         self._control: ClientConnection | None = None
         argv = [sys.executable, "-m", "partition_agent", "--data-dir", str(self.data_dir)]
         argv += ["--cpus", ",".join(map(str, spec.cpus)), "--parent-pid", str(os.getpid())]
         self._process = subprocess.Popen(self.command(argv), stdout=self._log, stderr=self._log)
         try:
             self.state = self._await_state()
-            self._control = connect(
-                f"ws://127.0.0.1:{self.state.control_port}/",
-                additional_headers={"Authorization": f"Bearer {self.state.token}"},
-                compression=None,
-                proxy=None,
-                ping_interval=None,
-                max_queue=None,
+            self._control = self._open.enter_context(
+                connect(
+                    f"ws://127.0.0.1:{self.state.control_port}/",
+                    additional_headers={"Authorization": f"Bearer {self.state.token}"},
+                    compression=None,
+                    proxy=None,
+                    ping_interval=None,
+                    max_queue=None,
+                )
             )
         except BaseException:
             self.close()
@@ -106,8 +110,7 @@ class Device:
 
     def close(self) -> None:
         """End the agent. May be called again."""
-        if self._control is not None:
-            self._control.close()
+        self._open.close()
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(_START_S)

@@ -58,8 +58,9 @@ def _serve(take: Callable[[bytes], None]) -> tuple[grpc.Server, int]:
         pending: queue.Queue[bytes | None] = queue.Queue()
 
         def receive() -> None:
-            for request in requests:
-                pending.put(request)
+            with contextlib.suppress(grpc.RpcError):
+                for request in requests:
+                    pending.put(request)
             pending.put(None)
 
         receiver = threading.Thread(target=receive, daemon=True)

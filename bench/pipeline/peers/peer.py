@@ -81,6 +81,7 @@ class StageProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
+            self.close()
             raise RuntimeError(f"a stage of {module} did not start: see the messages above")
         self.port: int = json.loads(line)["port"]
 
