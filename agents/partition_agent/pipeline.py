@@ -182,10 +182,12 @@ class Pipeline:
             out.append(Refuse(link.spec.id, frame, "duplicate" if frame == link.last else "out_of_order"))
             return
         stage = self._stages[link.spec.consumer]
+        queued = link.queued
         refusal = stage.take(link, frame, route, tensors, reason, now_s)
+        if refusal == "too_late" or (link.producer is not None and link.queued == queued):
+            # On a link from elsewhere what is told twice takes no place; whoever lacks credit asks how much there is.
+            self._grant(link, 1, out)
         if refusal:
-            if refusal == "too_late" or link.producer is not None:
-                self._grant(link, 1, out)
             out.append(Refuse(link.spec.id, frame, refusal))
         if stage.ready:
             stage.lane.eager[stage] = None

@@ -209,6 +209,7 @@ class StageOrder:
     def _enter(self, slot: Slot, now_s: float) -> None:
         if self._joins and self._before(slot.route) < 0:
             self.give_up(slot.frame, now_s)
+            self._settled = max(self._settled, slot.frame - 1)
         self._waiting[slot.frame] = slot
 
     def give_up(self, before: int, now_s: float) -> None:

@@ -136,10 +136,11 @@ class LinkEnds:
 
 
 class World:
-    """All peers; `random` decides what happens next."""
+    """All peers; `random` decides what happens next. With `asks`, a producer asks again for credit when all stands."""
 
-    def __init__(self, graph: Graph, random: Random, *, fails: float = 0.0) -> None:
-        self.graph, self.random, self.fails = graph, random, fails
+    def __init__(self, graph: Graph, random: Random, *, fails: float = 0.0, asks: bool = False) -> None:
+        self.graph, self.random, self.fails, self._may_ask = graph, random, fails, asks
+        self._has_asked = False
         self.pipelines: dict[str, Pipeline] = {}
         self.computing: dict[tuple[str, str], Run] = {}
         self.routes: dict[int, FrameRoute] = {}
@@ -176,8 +177,9 @@ class World:
         acts += [("compute", lane) for lane in self.computing]
         acts += [("submit", None)] if may_submit and self._has_room() else []
         if not acts:
-            return False
+            return self._ask(may_submit=may_submit)
         kind, what = self.random.choice(acts)
+        self._has_asked = self._has_asked and kind in ("forward", "back")
         if isinstance(what, tuple):
             self._compute(what)
         elif what is None:
@@ -186,6 +188,17 @@ class World:
             self._deliver(what)
         else:
             self._answer(what)
+        return True
+
+    def _ask(self, *, may_submit: bool) -> bool:
+        """Let every producer ask how much credit there is; return whether that is new."""
+        waits = may_submit or any(held for pipeline in self.pipelines.values() for _, _, held in pipeline.totals())
+        if self._has_asked or not self._may_ask or not waits:
+            return False
+        self._has_asked = True
+        for ends in self.ends.values():
+            if ends.spec.consumer != SINK:
+                ends.forward.append(Open(ends.sent))
         return True
 
     def _has_room(self) -> bool:

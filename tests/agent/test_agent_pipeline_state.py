@@ -169,7 +169,7 @@ def test_on_any_graph_every_frame_that_enters_comes_out_once_in_order(
 @settings(max_examples=150, deadline=None)
 @given(graphs(), st.integers(1, 12), SEEDS)
 def test_connections_that_break_lose_only_what_was_on_them(graph: Graph, frames: int, seed: int) -> None:
-    world = World(graph, Random(seed))
+    world = World(graph, Random(seed), asks=True)
     run(world, frames=frames, breaks=0.02)
     event("broken" if world.suspect else "whole")
     world.check_results()
@@ -179,6 +179,6 @@ def test_connections_that_break_lose_only_what_was_on_them(graph: Graph, frames:
 @settings(max_examples=100, deadline=None)
 @given(graphs(), st.integers(2, 12), SEEDS)
 def test_a_source_that_begins_anew_gets_all_its_frames_in_order(graph: Graph, frames: int, seed: int) -> None:
-    world = World(graph, Random(seed))
+    world = World(graph, Random(seed), asks=True)
     run(world, frames=frames, restarts=2)
     world.check_results()
