@@ -282,6 +282,75 @@ def test_a_network_whose_weights_lie_elsewhere_already_is_refused(tmp_path: Path
         write_references(source, tmp_path / "target.onnx", "source.onnx")
 
 
+# --- weights that several stages use ---------------------------------------------------------------------------------
+
+
+def convolution(seed: int, tail: str) -> bytes:
+    """A 1x1 convolution of 4 MB, and one layer after it."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 1024, 2, 2)) for name in "xy")
+    values = np.random.default_rng(seed).standard_normal((1024, 1024, 1, 1)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["x", "w"], ["t"]), helper.make_node(tail, ["t"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [x], [y], [numpy_helper.from_array(values, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def mapped_pss(folder: Path) -> int:
+    """What this process holds of the files in a folder, each page once."""
+    held, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        fields = line.split(None, 5)
+        if "-" in fields[0] and not fields[0].endswith(":"):
+            inside = len(fields) == 6 and fields[5].startswith(str(folder))
+        elif inside and fields[0] == "Pss:":
+            held += int(fields[1]) * 1024
+    return held
+
+
+def ahead_of(store: Store, data: bytes) -> tuple[Stage, Optimised, str]:
+    digest, path = store.put(data)
+    spec = spec_of(path, digest)
+    ahead = optimised_model(store.models, digest, path, no_check)
+    stage = Stage(spec, path, 1, ahead)
+    for frame in frames(spec, 2):
+        assert stage.run(frame)["y"].tobytes() == Stage(spec, path, 1).run(frame)["y"].tobytes()
+    return stage, ahead, digest
+
+
+def test_weights_that_two_stages_use_are_in_memory_once(store: Store) -> None:
+    first = ahead_of(store, convolution(0, "Sigmoid"))
+    once = mapped_pss(store.models.parent)
+    second = ahead_of(store, convolution(0, "Tanh"))
+    assert once > 4_000_000
+    assert mapped_pss(store.models.parent) < 1.1 * once
+    assert (second[1].model.parent / "shared-0.bin").samefile(first[1].weights)
+
+
+def test_weights_that_differ_are_not_shared(store: Store) -> None:
+    ahead_of(store, convolution(0, "Sigmoid"))
+    _, ahead, _ = ahead_of(store, convolution(1, "Tanh"))
+    assert not list(ahead.model.parent.glob("shared-*"))
+
+
+def test_shared_weights_stay_when_the_model_they_came_with_is_deleted(store: Store) -> None:
+    _, _, first = ahead_of(store, convolution(0, "Sigmoid"))
+    _, ahead, digest = ahead_of(store, convolution(0, "Tanh"))
+    born = ahead.model.stat().st_ino
+    delete_models(store.models, [first])
+    path = store.models / f"{digest}.onnx"
+    again = optimised_model(store.models, digest, path, no_check)
+    assert again.model.stat().st_ino == born, "it is whole"
+    Stage(spec_of(path, digest), path, 1, again)
+
+
+def test_shared_weights_that_were_changed_are_found_out(store: Store) -> None:
+    _, _, _ = ahead_of(store, convolution(0, "Sigmoid"))
+    _, ahead, digest = ahead_of(store, convolution(0, "Tanh"))
+    _flip(Optimised(ahead.model, ahead.model.parent / "shared-0.bin"))
+    again = optimised_model(store.models, digest, store.models / f"{digest}.onnx", no_check)
+    assert not list(again.model.parent.glob("shared-*")), "made anew, and no longer equal to the other's"
+
+
 # --- providers and batches -------------------------------------------------------------------------------------------
 
 

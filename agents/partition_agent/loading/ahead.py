@@ -13,7 +13,9 @@ from typing import Callable, Dict, NamedTuple, Optional
 
 from partition_agent.loading.optimise import REFERRING, REFUSED, SOURCE
 from partition_agent.loading.options import OPTIMISED, OPTIMISED_WEIGHTS
+from partition_agent.loading.sharing import is_shared_name, share
 from partition_agent.model_store import delete_folder, file_digest, optimised_folder
+from partition_agent.protobuf import ModelFileError
 from partition_agent.stage_errors import is_out_of_memory
 from partition_agent.system import processor_identity
 
@@ -112,12 +114,12 @@ def _recorded(folder: Path, key: str) -> Optional[Dict[str, str]]:
     if not isinstance(record, dict) or record.get("key") != key:
         return None
     files = record.get("files")
-    names = {OPTIMISED, OPTIMISED_WEIGHTS}
-    if not isinstance(files, dict) or not {OPTIMISED} <= set(files) <= names:
+    if not isinstance(files, dict) or OPTIMISED not in files or not all(isinstance(v, str) for v in files.values()):
+        return None
+    if any(name not in (OPTIMISED, OPTIMISED_WEIGHTS) and not is_shared_name(name) for name in files):
         return None
     # A file that the record does not tell of is none of ours, but the model might refer to it.
-    unknown = [name for name in names - set(files) if (folder / name).exists()]
-    return None if unknown or not all(isinstance(value, str) for value in files.values()) else files
+    return files if {path.name for path in folder.iterdir()} == {_RECORD, *files} else None
 
 
 def _make(folder: Path, source: Path, key: str, check: Callable[[], None]) -> Optimised:
@@ -128,16 +130,23 @@ def _make(folder: Path, source: Path, key: str, check: Callable[[], None]) -> Op
     work.mkdir(mode=0o700)
     try:
         _run(work, source, check)
-        files = {
-            name: file_digest(work / name, check) for name in (OPTIMISED, OPTIMISED_WEIGHTS) if (work / name).exists()
-        }
-        if OPTIMISED not in files:
+        if not (work / OPTIMISED).exists():
             raise NotOptimisedError("ONNX Runtime saved nothing")
+        _share(work, folder, check)
+        files = {path.name: file_digest(path, check) for path in sorted(work.iterdir())}
         (work / _RECORD).write_text(json.dumps({"key": key, "files": files}), encoding="utf-8")
         work.rename(folder)
     finally:
         delete_folder(work)
     return Optimised(folder / OPTIMISED, folder / OPTIMISED_WEIGHTS)
+
+
+def _share(work: Path, folder: Path, check: Callable[[], None]) -> None:
+    others = [other for other in sorted(folder.parent.iterdir()) if other != work and "." not in other.name]
+    try:
+        share(work, others, check)
+    except ModelFileError as error:
+        logger.warning("weights_not_shared", extra={"reason": str(error)})
 
 
 def _run(work: Path, source: Path, check: Callable[[], None]) -> None:
