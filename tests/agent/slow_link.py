@@ -110,8 +110,8 @@ class SlowLink:
                     return end_s if not self._closed else 0.0
                 # Woken when the rate changes: what has passed until then did so at the old one.
                 self._change.wait(wait_s)
-                now_s = time.monotonic()
-                size, begin_s = max(size - max(now_s - begin_s, 0.0) * rate, 0.0), now_s
+                now_s = max(time.monotonic(), begin_s)
+                size, begin_s = max(size - (now_s - begin_s) * rate, 0.0), now_s
 
     def _give(self, target: socket.socket, pieces: "queue.Queue[tuple[float, bytes]]") -> None:
         while True:
