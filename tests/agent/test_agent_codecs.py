@@ -60,7 +60,7 @@ def relu(shape: tuple[int, ...], seed: int = 0, *, dtype: str = "float32", bias:
     return noisy
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from(LOSSLESS), st.sampled_from(DTYPES), st.booleans())
 def test_lossless_codecs_give_back_every_bit_of_any_tensor(
     data: st.DataObject, codec: str, dtype: str, big: bool
@@ -120,7 +120,7 @@ def test_run_lengths_are_shorter_than_bits_and_values_together(share: float, fir
         assert size < 8 + int(np.count_nonzero(array)) * 6 + array.size // 255 + 8
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     arrays.arrays(
         st.sampled_from([np.dtype(name) for name in ("<f4", ">f4", "<f8")]),
@@ -158,7 +158,7 @@ def test_what_half_precision_cannot_hold_travels_without_loss(codec: str, dtype:
     assert same_bits(array, back)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     arrays.arrays(
         st.sampled_from([np.dtype(name) for name in ("float32", "float64", "float16")]),
@@ -209,7 +209,7 @@ def test_other_types_travel_without_loss(codec: str, dtype: str) -> None:
     assert same_bits(array, back)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     arrays.arrays(
         st.sampled_from([np.dtype(name) for name in ("float32", "float64")]),
@@ -315,7 +315,7 @@ def refused_or_harmless(header: TensorHeader, data: bytes) -> None:
     assert (back.dtype.name, back.shape) == (header.dtype, header.shape)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(CODECS), st.sampled_from(DTYPES), SHAPES, st.binary(max_size=200))
 def test_any_bytes_are_a_tensor_or_refused(codec: str, dtype: str, shape: tuple[int, ...], data: bytes) -> None:
     refused_or_harmless(TensorHeader("x", dtype, shape, codec, len(data)), data)
