@@ -10,7 +10,7 @@ from partition_studio.planner.codec_costs import CodecTask, Hop
 from partition_studio.sizes import size_text
 
 #: What a link without figures is told.
-MEASURE_LINK = "Measure it first (`partition-studio device links`), then choose again."
+MEASURE_LINK = "Measure it first (`partition-studio device links --measure`), then choose again."
 
 
 def reasons(task: CodecTask, decision: CodecDecision) -> Mapping[str, tuple[str, ...]]:
