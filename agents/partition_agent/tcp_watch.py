@@ -15,9 +15,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 #: Whether this system tells.
 CAN_WATCH = hasattr(socket, "TCP_INFO")
 
-#: A connection that has data under way and hears nothing of the peer's kernel for so long is cut. At 1 kbit/s a full
-#: segment takes 12 s, and is acknowledged then.
-SILENCE_S = 30.0
+#: A connection on which nothing of the peer's kernel is heard for so long after something was sent last is cut. At
+#: 1 kbit/s a full segment takes 12 s, and is acknowledged then. Nothing is heard while nothing is sent: the kernel
+#: repeats what is not acknowledged after 0.2 s, then after twice as long ... so that a peer is found dead after 45 s.
+SILENCE_S = 20.0
 
 #: How often to look, and how often while something comes.
 LOOK_EVERY_S = 0.1
@@ -27,8 +28,9 @@ LOOK_CLOSER_S = 0.03
 #: message is taken nobody was allowed to send more.
 SLACK_BYTES = 1 << 20
 
-#: Layout of Linux' `struct tcp_info`: `tcpi_probes`, `tcpi_unacked`, `tcpi_last_ack_recv`, `tcpi_bytes_received`.
-_FIELDS = struct.Struct("=3x B 20x I 28x I 68x Q")
+#: Layout of Linux' `struct tcp_info`: `tcpi_probes`, `tcpi_unacked`, `tcpi_last_data_sent`, `tcpi_last_ack_recv`,
+#: `tcpi_bytes_received`.
+_FIELDS = struct.Struct("=3x B 20x I 16x I 8x I 68x Q")
 _SIZE = _FIELDS.size
 
 #: `struct linger`: on, and for no time.
@@ -38,12 +40,15 @@ _RESET = struct.pack("ii", 1, 0)
 class TcpFigures(NamedTuple):
     """What the kernel knows of one connection.
 
-    It is waiting when it sent something that is not acknowledged, or asked after a closed window without an answer;
-    `silent_s` is the time since any acknowledgement.
+    `asks`: it asked whether the peer is there, or has room again, and has no answer yet. `owes`: the peer has not
+    acknowledged all that was sent. `sent_s` and `heard_s` are the times since something was sent, for the first time or
+    again, and since any acknowledgement.
     """
 
-    is_waiting: bool
-    silent_s: float
+    asks: bool
+    owes: bool
+    sent_s: float
+    heard_s: float
     received_bytes: int
 
 
@@ -59,7 +64,7 @@ class Course:
         self.has_spoken = False
         self._received_bytes = 0
         self._mark_bytes = 0
-        self._waiting_since_s: Optional[float] = None
+        self._asks_since_s: Optional[float] = None
 
     def look(self, figures: TcpFigures, most_bytes: int, now_s: float) -> Optional[str]:
         """Take the figures of now; return why the connection must not go on, or None.
@@ -72,13 +77,14 @@ class Course:
             self._mark_bytes, self.moved, self.has_spoken = figures.received_bytes, False, True
         if figures.received_bytes - self._mark_bytes > SLACK_BYTES + self.has_spoken * most_bytes:
             return "endless_message"
-        if not figures.is_waiting:
+        if not figures.asks:
             # A closed window is asked after ever more rarely: only from a question on is an answer to be expected.
-            self._waiting_since_s = None
-            return None
-        if self._waiting_since_s is None:
-            self._waiting_since_s = now_s
-        return "peer_silent" if min(figures.silent_s, now_s - self._waiting_since_s) > SILENCE_S else None
+            self._asks_since_s = None
+        elif self._asks_since_s is None:
+            self._asks_since_s = now_s
+        elif now_s - self._asks_since_s > SILENCE_S:
+            return "peer_silent"
+        return "peer_silent" if figures.owes and figures.heard_s > figures.sent_s > SILENCE_S else None
 
 
 class _Connection:
@@ -178,8 +184,8 @@ def figures_of(tcp: socket.socket) -> Optional[TcpFigures]:
     data = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
     if len(data) < _SIZE:
         return None
-    probes, unacknowledged, last_ack_ms, received = _FIELDS.unpack(data)
-    return TcpFigures(bool(probes or unacknowledged), last_ack_ms / 1e3, received)
+    probes, unacknowledged, sent_ms, heard_ms, received = _FIELDS.unpack(data)
+    return TcpFigures(bool(probes), bool(unacknowledged), sent_ms / 1e3, heard_ms / 1e3, received)
 
 
 @contextlib.contextmanager

@@ -12,42 +12,64 @@ from partition_agent.tcp_watch import SILENCE_S, SLACK_BYTES, Course, TcpFigures
 MOST = 1000
 
 
-def test_a_peer_is_silent_when_it_answers_nothing_for_long_and_not_when_nobody_asked() -> None:
+def idle(received_bytes: int = 0, heard_s: float = 0.0) -> TcpFigures:
+    return TcpFigures(asks=False, owes=False, sent_s=heard_s, heard_s=heard_s, received_bytes=received_bytes)
+
+
+def owing(sent_s: float, heard_s: float) -> TcpFigures:
+    return TcpFigures(asks=False, owes=True, sent_s=sent_s, heard_s=heard_s, received_bytes=0)
+
+
+ASKING = TcpFigures(asks=True, owes=False, sent_s=60.0, heard_s=60.0, received_bytes=0)
+
+
+def test_a_peer_that_acknowledges_nothing_for_long_after_it_was_sent_something_is_silent() -> None:
     course = Course()
-    assert course.look(TcpFigures(False, 3600.0, 0), MOST, 0.0) is None
-    # The first question after an hour: the last acknowledgement is old, but none was due.
-    assert course.look(TcpFigures(True, 3600.1, 0), MOST, 0.1) is None
-    assert course.look(TcpFigures(True, 3600.0 + SILENCE_S, 0), MOST, SILENCE_S) is None
-    assert course.look(TcpFigures(True, 3600.0 + SILENCE_S + 1, 0), MOST, SILENCE_S + 1) == "peer_silent"
+    assert course.look(idle(heard_s=3600.0), MOST, 0.0) is None
+    # The first that is sent after an hour: the last acknowledgement is old, but none was due.
+    assert course.look(owing(0.1, 3600.1), MOST, 0.1) is None
+    assert course.look(owing(SILENCE_S, 3600.0 + SILENCE_S), MOST, SILENCE_S) is None
+    assert course.look(owing(SILENCE_S + 1, 3600.0 + SILENCE_S + 1), MOST, SILENCE_S + 1) == "peer_silent"
 
 
 def test_a_slow_peer_that_acknowledges_now_and_then_is_never_silent() -> None:
+    """At 1 kbit/s a segment takes 12 s; what waits behind others was sent long before."""
     course = Course()
     for second in range(0, 600, 12):
-        assert course.look(TcpFigures(True, 11.9, 0), MOST, float(second)) is None
+        assert course.look(owing(sent_s=100.0, heard_s=11.9), MOST, float(second)) is None
 
 
-def test_a_window_that_stays_closed_is_no_silence() -> None:
+def test_who_waits_long_before_sending_again_is_told_nothing_by_silence() -> None:
+    """Seen on a shaped link: what was lost was sent again only after 51 s, and nothing was heard meanwhile."""
+    course = Course()
+    for now_s in (10.0, 20.0, 30.0, 40.0, 50.0):
+        assert course.look(owing(sent_s=now_s, heard_s=now_s - 1.0), MOST, now_s) is None
+
+
+def test_a_window_that_stays_closed_is_no_silence_but_a_question_without_answer_is() -> None:
     """The kernel asks after it ever more rarely, at last every two minutes; the answer comes at once."""
     course = Course()
     for now_s in (0.0, 60.0, 120.0, 240.0):
-        assert course.look(TcpFigures(True, 60.0, 0), MOST, now_s) is None
-        assert course.look(TcpFigures(False, 0.0, 0), MOST, now_s + 0.1) is None
+        assert course.look(ASKING, MOST, now_s) is None
+        assert course.look(idle(), MOST, now_s + 0.1) is None
+    assert course.look(ASKING, MOST, 300.0) is None
+    assert course.look(ASKING, MOST, 300.0 + SILENCE_S) is None
+    assert course.look(ASKING, MOST, 301.0 + SILENCE_S) == "peer_silent"
 
 
 def test_whole_messages_may_bring_any_amount_and_one_that_does_not_end_only_so_much() -> None:
     course = Course()
     for step in range(1, 50):
         course.moved = True
-        assert course.look(TcpFigures(False, 0.0, SLACK_BYTES * step), MOST, 0.0) is None
+        assert course.look(idle(SLACK_BYTES * step), MOST, 0.0) is None
     most_bytes = SLACK_BYTES * 50 + MOST
-    assert course.look(TcpFigures(False, 0.0, most_bytes), MOST, 0.0) is None
-    assert course.look(TcpFigures(False, 0.0, most_bytes + 1), MOST, 0.0) == "endless_message"
+    assert course.look(idle(most_bytes), MOST, 0.0) is None
+    assert course.look(idle(most_bytes + 1), MOST, 0.0) == "endless_message"
 
 
 def test_who_has_not_said_anything_whole_yet_may_bring_no_tensors() -> None:
-    assert Course().look(TcpFigures(False, 0.0, SLACK_BYTES), 1 << 30, 0.0) is None
-    assert Course().look(TcpFigures(False, 0.0, SLACK_BYTES + 1), 1 << 30, 0.0) == "endless_message"
+    assert Course().look(idle(SLACK_BYTES), 1 << 30, 0.0) is None
+    assert Course().look(idle(SLACK_BYTES + 1), 1 << 30, 0.0) == "endless_message"
 
 
 @pytest.fixture
@@ -63,8 +85,14 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 def test_the_kernel_tells_what_came_and_whether_an_answer_is_due(pair: tuple[socket.socket, socket.socket]) -> None:
     near, far = pair
     near.sendall(bytes(5000))
-    wait_until(lambda: (figures_of(far) or TcpFigures(False, 0, 0)).received_bytes == 5000, "what came is counted")
-    wait_until(lambda: not (figures_of(near) or TcpFigures(True, 0, 0)).is_waiting, "all is acknowledged")
+
+    def is_told() -> bool:
+        here, there = figures_of(near), figures_of(far)
+        assert here is not None
+        assert there is not None
+        return there.received_bytes == 5000 and not here.owes and here.heard_s <= here.sent_s < 5.0
+
+    wait_until(is_told, "what came is counted, and acknowledged since it was sent")
 
 
 def test_only_the_connection_that_was_watched_is_cut_and_never_what_has_its_descriptor_since(
