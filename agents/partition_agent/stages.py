@@ -23,7 +23,7 @@ from partition_agent.protocol import StageSpec, TensorSpec
 from partition_agent.stage_errors import CancelledError as CancelledError
 from partition_agent.stage_errors import StageError as StageError
 from partition_agent.stage_errors import first_line, is_out_of_memory, out_of_memory
-from partition_agent.system import anonymous_bytes, mapped_bytes, memory_limit_bytes
+from partition_agent.system import ROOT, anonymous_bytes, mapped_bytes, memory_limit_bytes
 from partition_agent.wire import Tensors
 
 logger = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ def _load(
     import onnxruntime  # noqa: F401
 
     file = _file_memory(path, spec.name)
-    _check_room(spec.name, file)
+    check_room(spec.name, file.weight_bytes)
     ahead, notes = _optimised_ahead(models_dir, spec, path, file, check)
     growth = Growth()
     growth_bytes: Optional[int] = None
@@ -282,14 +282,14 @@ def _plain_note(spec: StageSpec, reason: str) -> str:
     return f"the stage {spec.name!r} was not optimised ahead, and takes more memory while it is loaded: {reason}"
 
 
-def _check_room(stage: str, file: ModelMemory) -> None:
+def check_room(stage: str, weight_bytes: int, root: Path = ROOT) -> None:
     """Raise StageError where not even the weights find room: better than being ended by the system."""
-    limit, held = memory_limit_bytes(), anonymous_bytes() or 0
-    if held + file.weight_bytes > limit:
+    limit, held = memory_limit_bytes(root), anonymous_bytes(root) or 0
+    if held + weight_bytes > limit:
         raise StageError(
             "out_of_memory",
             stage,
-            f"the weights of the stage {stage!r} take {file.weight_bytes / 1e6:.0f} MB; of the {limit / 1e6:.0f} MB "
+            f"the weights of the stage {stage!r} take {weight_bytes / 1e6:.0f} MB; of the {limit / 1e6:.0f} MB "
             f"that the agent may use, it holds {held / 1e6:.0f} MB already",
         )
 

@@ -17,6 +17,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.agent.rig import AgentProcess, wait_until
+from tests.agent.sysfs import tree
 
 from partition_agent.loading.ahead import MemoryRanOutError, NotOptimisedError, Optimised, forget, optimised_model
 from partition_agent.loading.batches import best_batch
@@ -35,8 +36,8 @@ from partition_agent.protocol import (
     StageSpec,
     TensorSpec,
 )
-from partition_agent.stage_errors import CancelledError
-from partition_agent.stages import AHEAD_FROM_BYTES, Stage, load_stages
+from partition_agent.stage_errors import CancelledError, StageError
+from partition_agent.stages import AHEAD_FROM_BYTES, Stage, check_room, load_stages
 from partition_studio.graph.examples import build_example
 
 SMALL = ("digits", "squeezenet", "shufflenet")
@@ -234,6 +235,17 @@ def test_when_memory_runs_out_the_agent_says_so_and_lives(tmp_path: Path) -> Non
         assert "ran out of memory" in answer.message
         assert isinstance(agent.control.call(Hello()), AgentInfo)
         assert not list((agent.data_dir / "optimised").glob("*"))
+
+
+def test_weights_that_find_no_room_are_refused_before_they_are_loaded(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"proc/meminfo": "MemTotal: 400000 kB", "proc/self/status": "RssAnon: 100000 kB"})
+    check_room("s", 300_000 * 1024, root)
+    with pytest.raises(StageError) as error:
+        check_room("s", 300_001 * 1024, root)
+    assert error.value.code == "out_of_memory"
+    assert error.value.message == (
+        "the weights of the stage 's' take 307 MB; of the 410 MB that the agent may use, it holds 102 MB already"
+    )
 
 
 def test_what_cannot_be_optimised_is_loaded_as_it_came_and_a_note_says_why(store: Store) -> None:
