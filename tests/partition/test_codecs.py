@@ -295,6 +295,36 @@ def test_what_was_chosen_stands_in_the_plan_by_name_and_settles_the_same() -> No
     assert dict(settled_codecs(parted.graph, resolved)) == dict(found)
 
 
+def test_what_was_chosen_speaks_of_resources_and_groups_by_their_names() -> None:
+    more = {
+        "resources": {"fast": Resource(device="b", cores=[0]), "slow": Resource(device="b", cores=[1])},
+        "replicas": {"pair": ReplicaGroup(places=["c", "d"])},
+        "codecs": [
+            CodecChoice(codec="lz4"),
+            CodecChoice(producer="a", codec="auto"),
+            CodecChoice(consumer="pair", codec="auto"),
+        ],
+    }
+    network, plan = chain("a", "fast", "a", "slow", "pair", **more)
+    graph = partition(network, plan).graph
+    codecs = ("int8", "fp16", "zstd")
+    chosen = dict(zip(auto_tensors(graph, plan), map(LinkCodec, codecs), strict=True))
+    resolved = resolved_plan(plan, graph, chosen)
+    assert [(entry.producer, entry.consumer) for entry in resolved.codecs[1:]] == [
+        ("a", "fast"),
+        ("a", "slow"),
+        ("slow", "pair"),
+    ]
+    assert names(network, resolved) == {
+        "source->a-0": "lz4",
+        "a-0->fast-0": "int8",
+        "fast-0->a-1": "lz4",
+        "a-1->slow-0": "fp16",
+        "slow-0->pair-0": "zstd",
+        "pair-0->sink": "lz4",
+    }
+
+
 def test_on_a_fast_link_the_choice_leaves_the_plan_as_it_is() -> None:
     _, parted, plan = digits("auto")
     assert chosen_for(parted, plan, 100_000, 0.05) == {}

@@ -140,7 +140,7 @@ class CodecService:
 
     def known(self, model_id: str, plan: Plan) -> SettledCodecs | None:
         """Return what was chosen for a plan before, under the same conditions; None where nothing was."""
-        if not plan.codecs:
+        if not plan.codecs or not self._answers:
             return None
         with self._lock:
             found = self._answers.get(self._key(model_id, plan))
