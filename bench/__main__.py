@@ -1,9 +1,10 @@
 """`python -m bench`: every benchmark, one after the other."""
 
-from bench import pipeline, profile, sampling, split, upload
+from bench import profile, sampling, split, upload
+from bench.pipeline import cli as pipeline
 
 if __name__ == "__main__":
-    pipeline.main()
+    pipeline.main([])
     split.main([])
     sampling.main([])
     profile.main([])

@@ -24,6 +24,9 @@ LIMIT = 0.9
 AUTO_LIMIT = 0.95
 RATES_MBIT = (100, 10)
 
+#: Every codec at every rate takes its time: never more rounds than this.
+_MOST_ROUNDS = 3
+
 #: A run has at least so many frames, however slow the link is.
 _FRAMES = 12
 
@@ -80,7 +83,7 @@ def _at_rate(setting: _Setting, rate_mbit: int) -> Iterator[Outcome]:
     bounds: dict[str, list[float]] = {codec: [] for codec in sizes}
     stage_s: dict[str, float] = {}
     order = list(sizes)
-    for number in range(bench.rounds):
+    for number in range(min(bench.rounds, _MOST_ROUNDS)):
         alone = [worker.run(bench.seconds / 2) for worker in setting.workers]
         stages = setting.cut.parted.graph.stages
         stage_s = {stage.name: 1 / one.per_s for stage, one in zip(stages, alone, strict=True)}

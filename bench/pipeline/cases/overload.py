@@ -78,9 +78,8 @@ def _overload(bench: Bench, plan: Plan, devices: Devices, deployed: Deployed) ->
             "largest, MiB": (max(pss) / _MIB,),
             "last, MiB": (pss[-1] / _MIB,),
         }
-        if name in bounds:
-            facts["bound by plan, MiB"] = (bounds[name] / _MIB,)
-            yield Bar(NAME, f"{name}: largest PSS", "of the bound by plan", (max(pss) / bounds[name],), 1.0, "at most")
+        facts["bound by plan, MiB"] = (bounds[name] / _MIB,)
+        yield Bar(NAME, f"{name}: largest PSS", "of the bound by plan", (max(pss) / bounds[name],), 1.0, "at most")
         yield Bar(
             case=NAME,
             name=f"{name}: growth in {bench.minutes:g} minutes of overload",
@@ -113,7 +112,6 @@ def _latency_bar(latencies_s: tuple[float, ...]) -> Bar:
 
 
 def _bounds(deployed: Deployed, plan: Plan) -> dict[str, int]:
-    """Return the most memory that each device's agent may take by plan, where the studio tells it."""
+    """Return the most memory that each device's agent may take, as the studio tells beforehand."""
     costs = check_plan(deployed.cut.parted.whole, plan).costs
-    found = {cost.device: getattr(cost, "bound_bytes", None) for cost in costs}
-    return {device: bound for device, bound in found.items() if bound}
+    return {cost.device: cost.bound.bound_bytes for cost in costs}
