@@ -225,7 +225,8 @@ class Agent:
                 f"the agent speaks protocol {PROTOCOL_VERSION}, the studio {request.protocol_version}",
             )
         self._lease.hello(visitor, request.studio, request.studio_host)
-        providers = await self._in_thread(self._providers.get)
+        # Asking takes a moment where another process has to be asked: once, and not in the loop.
+        providers = self._providers.known or await self._in_thread(self._providers.get)
         return AgentInfo(
             protocol_version=PROTOCOL_VERSION,
             agent_version=agent_version(),
@@ -307,6 +308,7 @@ class Agent:
             self._deployments.made.end_all()
         self._sampler.stop()
         delete_models(self._folder.models, model_digests(self._folder.models))
+        delete_everything_made(self._folder.models)
 
     def _publish_sample(self, sample: Telemetry) -> None:
         """Runs in the sampler's thread."""

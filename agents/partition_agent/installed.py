@@ -54,9 +54,9 @@ def runtime_distribution() -> Optional[Distribution]:
 
 
 def _is_runtime(name: str) -> bool:
-    # Others begin so too: `onnxruntime_extensions` and `onnxruntime_tools` are not the runtime.
-    return name in ("onnxruntime", "ort_nightly") or (
-        name.startswith("onnxruntime_") and name.split("_", 1)[1] not in ("extensions", "tools", "genai", "easy")
+    # Others begin so too: extensions and tools are not the runtime.
+    return name == "onnxruntime" or (
+        name.startswith("onnxruntime_") and name.split("_", 1)[1] not in ("extensions", "tools", "genai")
     )
 
 
@@ -91,14 +91,15 @@ class Providers:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        self._known: Optional[Tuple[str, ...]] = None
+        #: Their names, once they have been asked for.
+        self.known: Optional[Tuple[str, ...]] = None
 
     def get(self) -> Tuple[str, ...]:
         """Return their names, by preference; waits for the process where there has to be one."""
         with self._lock:
-            if self._known is None:
-                self._known = self._find()
-            return self._known
+            if self.known is None:
+                self.known = self._find()
+            return self.known
 
     def _find(self) -> Tuple[str, ...]:
         found = runtime_distribution()

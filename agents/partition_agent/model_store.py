@@ -91,7 +91,10 @@ def delete_models(models_dir: Path, digests: Iterable[str]) -> None:
 
 def delete_everything_made(models_dir: Path) -> None:
     """Delete whatever was made of sub-models, whichever they were."""
-    delete_folder(models_dir.parent / _OPTIMISED)
+    try:
+        delete_folder(models_dir.parent / _OPTIMISED)
+    except OSError as error:
+        logger.warning("optimised_models_not_deleted", extra={"reason": str(error)})
 
 
 def delete_folder(folder: Path) -> None:
