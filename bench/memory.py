@@ -308,20 +308,25 @@ def four_stages(network: Network) -> Iterator[tuple[str, Plan]]:
     yield "work", in_runs(network, 4, [layer.macs + 1.0 for layer in network.layers])
 
 
-def table(rows: Sequence[Row]) -> None:
-    """Print rows with the bar beside each."""
+def heading() -> None:
+    """Print what the columns are."""
     print(f"{'MiB':24}{'weights':>9}{'live':>7}{'base':>7}{'held':>8}{'ratio':>7}{'bar':>6}", end="")
-    print(f"{'peak':>8}{'anonymous':>11}{'predicted':>11}{'load s':>8}")
-    for row in rows:
-        mark = "" if row.ratio <= HELD else "  above the bar"
-        mark += "" if row.peak_bytes <= row.predicted_bytes else "  above what was predicted"
-        print(
-            f"{row.name:24}{row.weight_bytes / MIB:9.1f}{row.live_bytes / MIB:7.1f}{row.base_bytes / MIB:7.1f}"
-            f"{row.held_bytes / MIB:8.1f}{row.ratio:7.2f}{HELD:6.2f}{row.peak_bytes / MIB:8.1f}"
-            f"{row.anonymous_peak_bytes / MIB:11.1f}{row.predicted_bytes / MIB:11.1f}{row.load_s:8.2f}{mark}"
-        )
-        for note in row.notes:
-            print(f"    {note}")
+    print(f"{'peak':>8}{'anonymous':>11}{'predicted':>11}{'load s':>8}", flush=True)
+
+
+def told(row: Row) -> Row:
+    """Print a row with the bar beside it, and return it."""
+    mark = "" if row.ratio <= HELD else "  above the bar"
+    mark += "" if row.peak_bytes <= row.predicted_bytes else "  above what was predicted"
+    print(
+        f"{row.name:24}{row.weight_bytes / MIB:9.1f}{row.live_bytes / MIB:7.1f}{row.base_bytes / MIB:7.1f}"
+        f"{row.held_bytes / MIB:8.1f}{row.ratio:7.2f}{HELD:6.2f}{row.peak_bytes / MIB:8.1f}"
+        f"{row.anonymous_peak_bytes / MIB:11.1f}{row.predicted_bytes / MIB:11.1f}{row.load_s:8.2f}{mark}"
+    )
+    for note in row.notes:
+        print(f"    {note}")
+    sys.stdout.flush()
+    return row
 
 
 def size_of_agent(base: Network) -> dict[str, float]:
@@ -343,6 +348,21 @@ def size_of_agent(base: Network) -> dict[str, float]:
     return {what: value for what, value, _, _ in rows}
 
 
+def in_four(network: Network, rows: Sequence[Row], base: Network) -> list[Row]:
+    """Print what ResNet-50 takes in four stages, and the largest share of what the whole takes."""
+    one = next(row.held_bytes for row in rows if row.name == "resnet-50")
+    parts = []
+    for kind, plan in four_stages(network):
+        print(f"\nResNet-50 in four stages, balanced in {kind}:")
+        heading()
+        cut = divided(network, plan)
+        of_kind = [told(measure(stage.name, network, cut, stage, base)) for stage in cut.graph.stages]
+        share = max(row.held_bytes for row in of_kind) / one
+        print(f"largest share of the whole, balanced in {kind}: {share:.2f}, bar {SHARE}", flush=True)
+        parts += of_kind
+    return parts
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The size of agents.")
     parser.add_argument("--only", action="append", help="only this network (may be given several times)")
@@ -353,27 +373,17 @@ def main(arguments: list[str] | None = None) -> None:
         folder = Path(temporary)
         base = _network("digits", folder)
         agent = size_of_agent(base)
-        rows, parts = [], []
+        heading()
+        rows, networks = [], {}
         for name in names:
-            network = _network(name, folder)
+            networks[name] = network = _network(name, folder)
             parted = divided(network, whole(network))
             (stage,) = parted.graph.stages
-            rows.append(measure(name, network, parted, stage, base))
-            if name == "resnet-50":
-                for kind, plan in four_stages(network):
-                    cut = divided(network, plan)
-                    parts += [measure(f"{kind} {s.name}", network, cut, s, base) for s in cut.graph.stages]
-    table(rows)
-    if parts:
-        one = next(row.held_bytes for row in rows if row.name == "resnet-50")
-        print("\nResNet-50 in four stages, balanced in memory and balanced in work:")
-        table(parts)
-        for kind in ("memory", "work"):
-            share = max(row.held_bytes for row in parts if row.name.startswith(kind)) / one
-            print(f"largest share of the whole, balanced in {kind}: {share:.2f}, bar {SHARE}")
+            rows.append(told(measure(name, network, parted, stage, base)))
+        parts = in_four(networks["resnet-50"], rows, base) if "resnet-50" in networks else []
     if options.json:
-        told = {"agent": agent, "whole": [asdict(r) for r in rows], "parts": [asdict(r) for r in parts]}
-        options.json.write_text(json.dumps(told, indent=1))
+        figures = {"agent": agent, "whole": [asdict(r) for r in rows], "parts": [asdict(r) for r in parts]}
+        options.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
