@@ -219,13 +219,15 @@ class World:
                 self._send(ends, Send(ends.spec.id, frame, route, tensor("x", float(frame))))
 
     def break_connection(self, ends: LinkEnds) -> None:
-        """Lose what was on the wire, and all that is said of credit; frames that waited to be sent may still be."""
+        """Lose what was on the wire, and all that is said of credit; frames that waited to be sent may still be.
+
+        It does not break before all is told of the last time: what was lost then is only told in its order.
+        """
+        if any(isinstance(message, Open) for message in ends.forward):
+            return
         self.suspect |= {frame for frame, _ in ends.unacknowledged}
         for _ in range(self.random.randint(0, len(ends.forward))):
             ends.forward.popleft()
-        if any(not isinstance(message, Send) for message in ends.forward):
-            # What is told of the connection before is dropped with it: this one tells it anew.
-            ends.forward.clear()
         ends.back.clear()
         ends.forward.extend(SendLost(ends.spec.id, frame, route, "broken") for frame, route in ends.unacknowledged)
         ends.forward.append(Open(ends.sent))

@@ -117,6 +117,18 @@ def test_no_consumer_can_grant_more_than_its_window() -> None:
     assert pipeline.frame_arrived("b>j", 7, ROUTE, tensor("b"), 0.0) == []
 
 
+def test_frames_of_a_source_that_is_gone_give_their_places_to_those_of_the_next() -> None:
+    """It died before it had sent the other halves: no later frame could come to tell that they are lost."""
+    pipeline = joining()
+    pipeline.credited("j>sink", 2, 0.0, since=0)
+    for frame in (1, 2):
+        pipeline.frame_arrived("a>j", frame, ROUTE, tensor("a"), 0.0)
+    assert pipeline.room("a>j") == 0
+    lost = [SendLost("j>sink", frame, ROUTE, "its source began anew") for frame in (1, 2)]
+    assert [order for order in pipeline.source_began_anew(0.0) if isinstance(order, SendLost)] == lost
+    assert pipeline.room("a>j") == 2
+
+
 def test_what_is_wrong_with_a_manifest_is_said() -> None:
     good = [link("a", "a", "j", "p>d"), link("b", "b", "j", "q>d"), TO_SINK]
     stages = [stage("j", "a", "b")]
