@@ -20,6 +20,11 @@ CAN_WATCH = hasattr(socket, "TCP_INFO")
 #: repeats what is not acknowledged after 0.2 s, then after twice as long ... so that a peer is found dead after 45 s.
 SILENCE_S = 20.0
 
+#: Where answers were seen to take long (the queue in front of a slow link may hold minutes of it), as many times the
+#: longest that the kernel expects; but no longer than this.
+ROUND_TRIPS = 2.0
+MAX_SILENCE_S = 300.0
+
 #: How often to look, and how often while something comes.
 LOOK_EVERY_S = 0.1
 LOOK_CLOSER_S = 0.03
@@ -29,8 +34,8 @@ LOOK_CLOSER_S = 0.03
 SLACK_BYTES = 1 << 20
 
 #: Layout of Linux' `struct tcp_info`: `tcpi_probes`, `tcpi_unacked`, `tcpi_last_data_sent`, `tcpi_last_ack_recv`,
-#: `tcpi_bytes_received`.
-_FIELDS = struct.Struct("=3x B 20x I 16x I 8x I 68x Q")
+#: `tcpi_rtt`, `tcpi_rttvar`, `tcpi_bytes_received`.
+_FIELDS = struct.Struct("=3x B 20x I 16x I 8x I 8x I I 52x Q")
 _SIZE = _FIELDS.size
 
 #: `struct linger`: on, and for no time.
@@ -42,7 +47,8 @@ class TcpFigures(NamedTuple):
 
     `asks`: it asked whether the peer is there, or has room again, and has no answer yet. `owes`: the peer has not
     acknowledged all that was sent. `sent_s` and `heard_s` are the times since something was sent, for the first time or
-    again, and since any acknowledgement.
+    again, and since any acknowledgement. `answer_s` is the longest that an answer is expected to take (RFC 6298: the
+    smoothed round trip and four times its variation).
     """
 
     asks: bool
@@ -50,6 +56,7 @@ class TcpFigures(NamedTuple):
     sent_s: float
     heard_s: float
     received_bytes: int
+    answer_s: float = 0.0
 
 
 class Course:
@@ -77,14 +84,15 @@ class Course:
             self._mark_bytes, self.moved, self.has_spoken = figures.received_bytes, False, True
         if figures.received_bytes - self._mark_bytes > SLACK_BYTES + self.has_spoken * most_bytes:
             return "endless_message"
+        silence_s = min(max(SILENCE_S, ROUND_TRIPS * figures.answer_s), MAX_SILENCE_S)
         if not figures.asks:
             # A closed window is asked after ever more rarely: only from a question on is an answer to be expected.
             self._asks_since_s = None
         elif self._asks_since_s is None:
             self._asks_since_s = now_s
-        elif now_s - self._asks_since_s > SILENCE_S:
+        elif now_s - self._asks_since_s > silence_s:
             return "peer_silent"
-        return "peer_silent" if figures.owes and figures.heard_s > figures.sent_s > SILENCE_S else None
+        return "peer_silent" if figures.owes and figures.heard_s > figures.sent_s > silence_s else None
 
 
 class _Connection:
@@ -184,8 +192,9 @@ def figures_of(tcp: socket.socket) -> Optional[TcpFigures]:
     data = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
     if len(data) < _SIZE:
         return None
-    probes, unacknowledged, sent_ms, heard_ms, received = _FIELDS.unpack(data)
-    return TcpFigures(bool(probes), bool(unacknowledged), sent_ms / 1e3, heard_ms / 1e3, received)
+    probes, unacknowledged, sent_ms, heard_ms, rtt_us, variation_us, received = _FIELDS.unpack(data)
+    answer_s = (rtt_us + 4 * variation_us) / 1e6
+    return TcpFigures(bool(probes), bool(unacknowledged), sent_ms / 1e3, heard_ms / 1e3, received, answer_s)
 
 
 @contextlib.contextmanager

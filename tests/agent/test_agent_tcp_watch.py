@@ -46,6 +46,14 @@ def test_who_waits_long_before_sending_again_is_told_nothing_by_silence() -> Non
         assert course.look(owing(sent_s=now_s, heard_s=now_s - 1.0), MOST, now_s) is None
 
 
+def test_who_was_seen_to_answer_slowly_is_waited_for_longer_but_not_for_ever() -> None:
+    """Behind the traffic of others on the same slow link, an answer may take minutes."""
+    slow = owing(2 * SILENCE_S, 3 * SILENCE_S)
+    assert Course().look(slow, MOST, 0.0) == "peer_silent"
+    assert Course().look(slow._replace(answer_s=SILENCE_S), MOST, 0.0) is None
+    assert Course().look(owing(301.0, 600.0)._replace(answer_s=1e6), MOST, 0.0) == "peer_silent"
+
+
 def test_a_window_that_stays_closed_is_no_silence_but_a_question_without_answer_is() -> None:
     """The kernel asks after it ever more rarely, at last every two minutes; the answer comes at once."""
     course = Course()
@@ -90,7 +98,7 @@ def test_the_kernel_tells_what_came_and_whether_an_answer_is_due(pair: tuple[soc
         here, there = figures_of(near), figures_of(far)
         assert here is not None
         assert there is not None
-        return there.received_bytes == 5000 and not here.owes and here.heard_s <= here.sent_s < 5.0
+        return there.received_bytes == 5000 and not here.owes and here.heard_s <= here.sent_s < 5.0 > here.answer_s > 0
 
     wait_until(is_told, "what came is counted, and acknowledged since it was sent")
 
