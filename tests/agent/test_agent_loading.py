@@ -294,6 +294,23 @@ def test_a_network_whose_weights_lie_elsewhere_already_is_refused(tmp_path: Path
         write_references(source, tmp_path / "target.onnx", "source.onnx")
 
 
+def test_a_tensor_that_has_its_data_twice_is_refused(tmp_path: Path) -> None:
+    model = onnx.load_from_string(dense(64))
+    twice = model.graph.initializer[0].SerializeToString() * 2
+    del model.graph.initializer[:]
+    graph = model.graph.SerializeToString() + b"\x2a" + _length(len(twice)) + twice
+    model.ClearField("graph")
+    source = tmp_path / "source.onnx"
+    source.write_bytes(model.SerializeToString() + b"\x3a" + _length(len(graph)) + graph)
+    assert onnx.load(source).graph.initializer[0].name == "w", "protobuf reads it"
+    with pytest.raises(ModelFileError, match="twice"):
+        write_references(source, tmp_path / "target.onnx", "source.onnx")
+
+
+def _length(value: int) -> bytes:
+    return bytes([value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14])
+
+
 # --- weights that several stages use ---------------------------------------------------------------------------------
 
 

@@ -79,6 +79,9 @@ class _ToItself(Rewriter):
     def initialiser(self, fields: List[Field]) -> Optional[List[bytes]]:
         if any(field.number in (_EXTERNAL_DATA, _DATA_LOCATION) for field in fields):
             raise ModelFileError("its weights lie in another file already")
+        if any(sum(field.number == number for field in fields) > 1 for number in (_DATA_TYPE, _RAW_DATA)):
+            # Which of them counts is for a protobuf library to say.
+            raise ModelFileError("a tensor has its data twice")
         raw = next((field.value for field in fields if field.number == _RAW_DATA), None)
         kind = next((field.value for field in fields if field.number == _DATA_TYPE), None)
         if raw is None or isinstance(raw, int) or raw[1] - raw[0] < MIN_BYTES or kind not in _WEIGHT_TYPES:
