@@ -1,11 +1,12 @@
 """`python -m bench`: every benchmark, one after the other."""
 
-from bench import profile, sampling, split, upload
+from bench import codecs, profile, sampling, split, upload
 from bench.pipeline import cli as pipeline
 
 if __name__ == "__main__":
     pipeline.main([])
     split.main([])
+    codecs.main([])
     sampling.main([])
     profile.main([])
     upload.main([])
