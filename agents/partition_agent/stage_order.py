@@ -129,6 +129,8 @@ class StageOrder:
         self._sets: List[Tuple[InLink, ...]] = []
         self._joins = self._merges = False
         self._only_way: Optional[Way] = None
+        #: The groups that matter here, and the way of each choice of a replica of each.
+        self._groups: Tuple[int, ...] = ()
         self._ways: Dict[Tuple[int, ...], Optional[Way]] = {}
 
     def set_links(self, inputs: List[InLink], outputs: List[OutLink]) -> None:
@@ -142,7 +144,9 @@ class StageOrder:
         self._joins = any(len(links) > 1 for links in self._sets)
         # One link that brings every frame of the stage brings them in order.
         self._merges = all(len(links) > 1 for links in self._sets)
-        if not any(link.spec.routes for link in inputs) and not any(link.spec.routes for link in outputs):
+        specs = [link.spec for link in inputs] + [link.spec for link in outputs]
+        self._groups = tuple(sorted({group for spec in specs for group, _ in spec.routes}))
+        if not self._groups:
             self._only_way = Way(tuple(inputs), tuple(outputs))
 
     @property
@@ -257,11 +261,12 @@ class StageOrder:
     def _way(self, link: InLink, route: FrameRoute) -> Optional[Way]:
         """Return the way of a frame that came on a link, if there is one and the link is part of it."""
         replicas = route.replicas
-        if replicas not in self._ways:
+        chosen = tuple([replicas[group] if group < len(replicas) else -1 for group in self._groups])
+        if chosen not in self._ways:
             if len(self._ways) >= _KEPT_WAYS:
                 self._ways.clear()
-            self._ways[replicas] = self._find_way(replicas)
-        way = self._ways[replicas]
+            self._ways[chosen] = self._find_way(replicas)
+        way = self._ways[chosen]
         return way if way is not None and link in way.inputs else None
 
     def _find_way(self, replicas: Tuple[int, ...]) -> Optional[Way]:
