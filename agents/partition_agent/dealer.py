@@ -78,7 +78,8 @@ class Dealer:
         """
         finish_s = {index: self._finish_s(index, now_s) for index in able}
         for index in sorted(finish_s, key=lambda index: (finish_s[index], self._replicas[index].dealt)):
-            if not self._stops_others(index, finish_s[index], now_s):
+            at_work = [o for o, its in enumerate(self._replicas) if o != index and (o in finish_s or its.outstanding)]
+            if not self._stops_others(index, finish_s[index], at_work, now_s):
                 return index
             replica = self._replicas[index]
             if replica.service_s is not None:
@@ -143,15 +144,11 @@ class Dealer:
         done_s = min(max(now_s - replica.begun_s(), 0.0), service_s) if self._is_seen and self._is_fed else 0.0
         return service_s * (len(replica.outstanding) + 1) - done_s
 
-    def _stops_others(self, index: int, finish_s: float, now_s: float) -> bool:
+    def _stops_others(self, index: int, finish_s: float, others: Iterable[int], now_s: float) -> bool:
         if not (self._is_seen and self._is_fed):
             return False
         replica = self._replicas[index]
-        known = [
-            self._service_s(other, now_s)
-            for other, its in enumerate(self._replicas)
-            if other != index and its.service_s is not None
-        ]
+        known = [self._service_s(other, now_s) for other in others if self._replicas[other].service_s is not None]
         if replica.service_s is None:
             return bool(known) and len(replica.outstanding) >= _UNKNOWN
         return any(finish_s > HELD * service_s for service_s in known)

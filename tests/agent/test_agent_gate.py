@@ -233,3 +233,29 @@ def test_what_the_door_sees_itself_counts_for_more_than_what_it_is_told() -> Non
     assert not dealer.is_told
     dealer.tell(0, 5.0)
     assert dealer.speeds == [None, None]
+
+
+def test_a_slow_replica_gets_frames_while_the_fast_one_is_not_there() -> None:
+    links, *_ = pair()
+    dealer = of(links, (2,)).dealers[0]
+    for index, service_s in enumerate((1.0, 30.0)):
+        dealer.deal(index, 0.0)
+        dealer.settled(index, 0.0, service_s, is_lost=False)
+        dealer.left(index)
+    assert dealer.choose([0, 1], 40.0) == 0
+    dealer.deal(0, 40.0)
+    assert dealer.choose([1], 40.1) is None
+    dealer.settled(0, 40.0, 41.0, is_lost=True)
+    assert dealer.choose([1], 41.0) == 1
+
+
+def test_a_slow_replica_gets_frames_when_the_fast_one_stands_still() -> None:
+    links, *_ = pair()
+    dealer = of(links, (2,)).dealers[0]
+    for index, service_s in enumerate((1.0, 30.0)):
+        dealer.deal(index, 0.0)
+        dealer.settled(index, 0.0, service_s, is_lost=False)
+        dealer.left(index)
+    dealer.deal(0, 40.0)
+    assert dealer.choose([1], 41.0) is None
+    assert dealer.choose([1], 45.0) == 1
