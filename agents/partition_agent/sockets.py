@@ -11,8 +11,8 @@ from partition_agent.protocol import PeerAddress
 from partition_agent.tcp_watch import CAN_WATCH
 
 #: A connection on which nothing passes is probed by the kernel after so long, so often, and then taken for broken.
-KEEPALIVE_IDLE_S = 10
-KEEPALIVE_EVERY_S = 5
+KEEPALIVE_IDLE_S = 15
+KEEPALIVE_EVERY_S = 15
 KEEPALIVE_PROBES = 4
 
 #: Where the kernel does not tell of its connections, a peer that says nothing for this long is taken for gone instead.

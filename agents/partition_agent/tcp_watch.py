@@ -15,10 +15,12 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 #: Whether this system tells.
 CAN_WATCH = hasattr(socket, "TCP_INFO")
 
-#: A connection on which nothing of the peer's kernel is heard for so long after something was sent last is cut. At
-#: 1 kbit/s a full segment takes 12 s, and is acknowledged then. Nothing is heard while nothing is sent: the kernel
-#: repeats what is not acknowledged after 0.2 s, then after twice as long ... so that a peer is found dead after 45 s.
-SILENCE_S = 20.0
+#: A connection on which nothing of the peer's kernel is heard for so long is cut, if something was sent meanwhile and
+#: then given some time: at 1 kbit/s a full segment takes 12 s, and is acknowledged then. Nothing is heard while nothing
+#: is sent: the kernel repeats what is not acknowledged after 0.2 s, then after twice as long ... so a peer is found
+#: dead after 71 s.
+SILENCE_S = 60.0
+ANSWER_S = 20.0
 
 #: Where answers were seen to take long (the queue in front of a slow link may hold minutes of it), as many times the
 #: longest that the kernel expects; but no longer than this.
@@ -92,7 +94,8 @@ class Course:
             self._asks_since_s = now_s
         elif now_s - self._asks_since_s > silence_s:
             return "peer_silent"
-        return "peer_silent" if figures.owes and figures.heard_s > figures.sent_s > silence_s else None
+        heard_late = figures.heard_s > max(figures.sent_s, silence_s)
+        return "peer_silent" if figures.owes and heard_late and figures.sent_s > ANSWER_S else None
 
 
 class _Connection:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.agent.rig import wait_until
 
-from partition_agent.tcp_watch import SILENCE_S, SLACK_BYTES, Course, TcpFigures, TcpWatch, figures_of
+from partition_agent.tcp_watch import ANSWER_S, SILENCE_S, SLACK_BYTES, Course, TcpFigures, TcpWatch, figures_of
 
 MOST = 1000
 
@@ -28,8 +28,9 @@ def test_a_peer_that_acknowledges_nothing_for_long_after_it_was_sent_something_i
     assert course.look(idle(heard_s=3600.0), MOST, 0.0) is None
     # The first that is sent after an hour: the last acknowledgement is old, but none was due.
     assert course.look(owing(0.1, 3600.1), MOST, 0.1) is None
-    assert course.look(owing(SILENCE_S, 3600.0 + SILENCE_S), MOST, SILENCE_S) is None
-    assert course.look(owing(SILENCE_S + 1, 3600.0 + SILENCE_S + 1), MOST, SILENCE_S + 1) == "peer_silent"
+    assert course.look(owing(ANSWER_S, 3600.0 + ANSWER_S), MOST, ANSWER_S) is None
+    assert course.look(owing(ANSWER_S + 1, SILENCE_S), MOST, ANSWER_S + 1) is None
+    assert course.look(owing(ANSWER_S + 1, SILENCE_S + 1), MOST, ANSWER_S + 2) == "peer_silent"
 
 
 def test_a_slow_peer_that_acknowledges_now_and_then_is_never_silent() -> None:
@@ -42,13 +43,15 @@ def test_a_slow_peer_that_acknowledges_now_and_then_is_never_silent() -> None:
 def test_who_waits_long_before_sending_again_is_told_nothing_by_silence() -> None:
     """Seen on a shaped link: what was lost was sent again only after 51 s, and nothing was heard meanwhile."""
     course = Course()
-    for now_s in (10.0, 20.0, 30.0, 40.0, 50.0):
+    for now_s in range(10, 103, 10):
         assert course.look(owing(sent_s=now_s, heard_s=now_s - 1.0), MOST, now_s) is None
+    # Sent again at last: from now on an answer may take its time.
+    assert course.look(owing(sent_s=12.0, heard_s=114.0), MOST, 114.0) is None
 
 
 def test_who_was_seen_to_answer_slowly_is_waited_for_longer_but_not_for_ever() -> None:
     """Behind the traffic of others on the same slow link, an answer may take minutes."""
-    slow = owing(2 * SILENCE_S, 3 * SILENCE_S)
+    slow = owing(ANSWER_S + 1, 2 * SILENCE_S)
     assert Course().look(slow, MOST, 0.0) == "peer_silent"
     assert Course().look(slow._replace(answer_s=SILENCE_S), MOST, 0.0) is None
     assert Course().look(owing(301.0, 600.0)._replace(answer_s=1e6), MOST, 0.0) == "peer_silent"
