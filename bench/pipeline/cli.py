@@ -3,6 +3,7 @@
 import argparse
 import os
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -84,6 +85,7 @@ def run_cases(bench: Bench, names: Sequence[str]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for name in names:
         print(f"== {name}: {CASES[name].__doc__}\n", flush=True)
+        begin_s = time.monotonic()
         try:
             for outcome in CASES[name](bench):
                 outcomes.append(outcome)
@@ -93,6 +95,7 @@ def run_cases(bench: Bench, names: Sequence[str]) -> list[Outcome]:
         except Exception as error:  # a task boundary: the other cases are worth as much
             traceback.print_exc()
             outcomes.append(Skipped(name, name, f"it failed: {error}"))
+        print(f"{name} took {time.monotonic() - begin_s:.0f} s\n", flush=True)
     return outcomes
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from bench.pipeline.bench import Bench, chain_plan, whole_on
 from bench.pipeline.figures import Bar, Outcome
-from bench.pipeline.harness.deployment import Cut, Deployed
+from bench.pipeline.harness.deployment import Cut, Deploy, Deployed
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import latency
 from bench.pipeline.harness.loopback import loopback_bytes_per_s
@@ -32,8 +33,8 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     with ExitStack() as stack:
         devices = stack.enter_context(bench.devices([DeviceSpec("one", bench.cpu(0)), DeviceSpec("two", bench.cpu(1))]))
         cut = Cut.of(network, chain_plan(network, cuts.ends, ["one", "two"]))
-        whole = stack.enter_context(Deployed(whole_on(network, "one"), devices))
-        pipeline = stack.enter_context(Deployed(cut, devices))
+        whole = partial(Deployed, whole_on(network, "one"), devices)
+        pipeline = partial(Deployed, cut, devices)
         rounds = [_round(bench, number, whole, pipeline) for number in range(bench.rounds)]
     allowed = [r.allowed_s(cut.crossing_bytes) for r in rounds]
     yield Bar(
@@ -53,10 +54,11 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     )
 
 
-def _round(bench: Bench, number: int, whole: Deployed, pipeline: Deployed) -> _Round:
+def _round(bench: Bench, number: int, whole: Deploy, pipeline: Deploy) -> _Round:
     found: dict[str, float] = {}
     sides = [("whole", whole), ("pipeline", pipeline)]
-    for name, deployed in sides if number % 2 == 0 else sides[::-1]:
-        once_s = latency(deployed, 3)
-        found[name] = latency(deployed, max(int(bench.seconds / once_s), 5))
+    for name, deploy in sides if number % 2 == 0 else sides[::-1]:
+        with deploy() as deployed:
+            once_s = latency(deployed, 3)
+            found[name] = latency(deployed, max(int(bench.seconds / once_s), 5))
     return _Round(found["whole"], found["pipeline"], loopback_bytes_per_s())

@@ -28,9 +28,9 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     specs = [DeviceSpec("one", bench.cpu(0)), DeviceSpec("two", bench.cpu(1))]
     with ExitStack() as stack:
         devices = stack.enter_context(bench.devices(specs))
-        runs: dict[str, Run] = {"ours": _ours(bench, stack, cut, devices, Wiring())}
+        runs: dict[str, Run] = {"ours": _ours(bench, cut, devices, Wiring())}
         runs |= _peers(bench, stack, cut, specs)
-        runs["ours in plaintext"] = _ours(bench, stack, cut, devices, Wiring(plaintext=True))
+        runs["ours in plaintext"] = _ours(bench, cut, devices, Wiring(plaintext=True))
         rates: dict[str, list[PeerFlow]] = {name: [] for name in runs}
         for number in range(bench.rounds):
             for name in list(runs) if number % 2 == 0 else list(runs)[::-1]:
@@ -60,11 +60,11 @@ def _bar(ours: str, peer: str, rates: Mapping[str, list[PeerFlow]], limit: float
     )
 
 
-def _ours(bench: Bench, stack: ExitStack, cut: Cut, devices: Devices, wiring: Wiring) -> Run:
-    deployed = stack.enter_context(Deployed(cut, devices, wiring))
-
+def _ours(bench: Bench, cut: Cut, devices: Devices, wiring: Wiring) -> Run:
     def run() -> PeerFlow:
-        flow = throughput(deployed, bench.seconds)
+        # Up only while it is measured: a deployment that waits takes time, as a peer's process that waits does not.
+        with Deployed(cut, devices, wiring) as deployed:
+            flow = throughput(deployed, bench.seconds)
         return PeerFlow(flow.per_s, flow.agents_cpu_s, flow.usage["studio"].cpu_s)
 
     return run

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from bench.pipeline.bench import Bench, whole_on
 from bench.pipeline.figures import Bar, Outcome
-from bench.pipeline.harness.deployment import Cut, Deployed
+from bench.pipeline.harness.deployment import Cut, Deploy, Deployed
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import Flow, throughput
 from partition_studio.partition.plan import NetworkRef, Plan, ReplicaGroup
@@ -24,8 +25,8 @@ def measure(bench: Bench) -> Iterator[Outcome]:
             placement={layer.name: "both" for layer in network.layers},
             replicas={"both": ReplicaGroup(places=["one", "two"])},
         )
-        alone = [stack.enter_context(Deployed(whole_on(network, name), devices)) for name in ("one", "two")]
-        both = stack.enter_context(Deployed(Cut.of(network, plan), devices))
+        alone: list[Deploy] = [partial(Deployed, whole_on(network, name), devices) for name in ("one", "two")]
+        both = partial(Deployed, Cut.of(network, plan), devices)
         rounds = [_round(bench, number, alone, both) for number in range(bench.rounds)]
     yield Bar(
         case=NAME,
@@ -42,8 +43,11 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     )
 
 
-def _round(bench: Bench, number: int, alone: list[Deployed], both: Deployed) -> tuple[Flow, Flow, Flow]:
+def _round(bench: Bench, number: int, alone: list[Deploy], both: Deploy) -> tuple[Flow, Flow, Flow]:
     order = [*alone, both]
-    flows = [throughput(deployed, bench.seconds) for deployed in (order if number % 2 == 0 else order[::-1])]
+    flows = []
+    for deploy in order if number % 2 == 0 else order[::-1]:
+        with deploy() as deployed:
+            flows.append(throughput(deployed, bench.seconds))
     one, two, flow = flows if number % 2 == 0 else flows[::-1]
     return one, two, flow

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from bench.cgroups import why_not
 from bench.pipeline.bench import Bench, whole_on
 from bench.pipeline.figures import Bar, Outcome, Skipped
-from bench.pipeline.harness.deployment import Cut, Deployed
+from bench.pipeline.harness.deployment import Cut, Deploy, Deployed
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import latency
 from partition_studio.graph.network import Network
@@ -48,8 +49,8 @@ def _bar(bench: Bench, network: Network, specs: list[DeviceSpec], rows: list[flo
     with ExitStack() as stack:
         devices = stack.enter_context(bench.devices(specs))
         cut = Cut.of(network, tile_plan(network, [spec.name for spec in specs], rows, columns))
-        whole = stack.enter_context(Deployed(whole_on(network, specs[0].name), devices))
-        tiled = stack.enter_context(Deployed(cut, devices))
+        whole = partial(Deployed, whole_on(network, specs[0].name), devices)
+        tiled = partial(Deployed, cut, devices)
         rounds = [_round(bench, number, whole, tiled) for number in range(bench.rounds)]
     share = largest_share(cut)
     return Bar(
@@ -72,10 +73,11 @@ def _bar(bench: Bench, network: Network, specs: list[DeviceSpec], rows: list[flo
     )
 
 
-def _round(bench: Bench, number: int, whole: Deployed, tiled: Deployed) -> tuple[float, float]:
+def _round(bench: Bench, number: int, whole: Deploy, tiled: Deploy) -> tuple[float, float]:
     found: dict[str, float] = {}
     sides = [("whole", whole), ("tiled", tiled)]
-    for name, deployed in sides if number % 2 == 0 else sides[::-1]:
-        once_s = latency(deployed, 2)
-        found[name] = latency(deployed, max(int(bench.seconds / once_s), 5))
+    for name, deploy in sides if number % 2 == 0 else sides[::-1]:
+        with deploy() as deployed:
+            once_s = latency(deployed, 2)
+            found[name] = latency(deployed, max(int(bench.seconds / once_s), 5))
     return found["whole"], found["tiled"]

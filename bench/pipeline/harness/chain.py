@@ -2,13 +2,14 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from bench.pipeline.bench import Bench, chain_plan, whole_on
 from bench.pipeline.figures import Bar
 from bench.pipeline.harness.alone import Alone, AloneWorker
 from bench.pipeline.harness.cuts import Cuts
-from bench.pipeline.harness.deployment import PLAIN, Cut, Deployed, Wiring
+from bench.pipeline.harness.deployment import PLAIN, Cut, Deploy, Deployed, Wiring
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import Flow, throughput
 from partition_studio.graph.network import Network
@@ -63,8 +64,9 @@ def run_chain(
     with ExitStack() as stack:
         devices = stack.enter_context(bench.devices(specs))
         cut = Cut.of(network, chain_plan(network, cuts.ends, [spec.name for spec in ordered]))
-        whole = stack.enter_context(Deployed(whole_on(network, fastest), devices, wiring))
-        pipeline = stack.enter_context(Deployed(cut, devices, wiring))
+        # One at a time: a deployment that only waits takes time, too.
+        whole = partial(Deployed, whole_on(network, fastest), devices, wiring)
+        pipeline = partial(Deployed, cut, devices, wiring)
         workers = []
         for stage in cut.parted.graph.stages:
             path = stack.enter_context(bench.written(cut.parts[stage.name]))
@@ -74,7 +76,7 @@ def run_chain(
     return Chain(cuts, tuple(ordered), rounds, cut.crossing_bytes)
 
 
-def _round(bench: Bench, number: int, whole: Deployed, pipeline: Deployed, workers: list[AloneWorker]) -> ChainRound:
+def _round(bench: Bench, number: int, whole: Deploy, pipeline: Deploy, workers: list[AloneWorker]) -> ChainRound:
     """Measure everything once; every other round in the other order, for the machine's speed drifts."""
     flows: dict[str, Flow] = {}
     alone: list[Alone] = []
@@ -89,10 +91,12 @@ def _round(bench: Bench, number: int, whole: Deployed, pipeline: Deployed, worke
         at_once.extend(worker.end() for worker in workers)
 
     def run_whole() -> None:
-        flows["whole"] = throughput(whole, bench.seconds)
+        with whole() as deployed:
+            flows["whole"] = throughput(deployed, bench.seconds)
 
     def run_pipeline() -> None:
-        flows["pipeline"] = throughput(pipeline, bench.seconds)
+        with pipeline() as deployed:
+            flows["pipeline"] = throughput(deployed, bench.seconds)
 
     steps = [run_whole, run_alone, run_pipeline, run_at_once]
     for step in steps if number % 2 == 0 else steps[::-1]:

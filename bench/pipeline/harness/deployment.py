@@ -4,8 +4,7 @@ What the studio does besides (database, telemetry, browser) is left out; `cases/
 """
 
 import itertools
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from types import TracebackType
@@ -196,6 +195,5 @@ class Deployed:
         return msgspec.structs.replace(peer, port=proxy.port)
 
 
-def wait_settled(seconds: float = 0.2) -> None:
-    """Let what was just ended finish: files written, memory given back."""
-    time.sleep(seconds)
+#: Brings one deployment up, to be ended by `with`.
+Deploy = Callable[[], Deployed]
