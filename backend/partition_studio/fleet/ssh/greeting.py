@@ -28,6 +28,10 @@ _PARAMIKO_LOG = f"{__name__}.paramiko"
 #: How often it is looked whether the server has greeted.
 _LOOK_S = 0.05
 
+#: What waits in the system's queue to be sent. Frames and uploads share the connection with what the agent is asked: on
+#: a slow link a queue of megabytes would hold that up until the device is taken for gone.
+_UNSENT_BYTES = 256 * 1024
+
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 _KEY_TYPES = (
     "ssh-ed25519",
@@ -172,6 +176,8 @@ def _connect_tcp(address: SshAddress, timeouts: SshTimeouts) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeouts.ping_deadline_s * 1000))
+            if (unsent := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, unsent, _UNSENT_BYTES)
             sock.connect(sockaddr)
         except OSError as error:
             sock.close()
