@@ -2,6 +2,12 @@
 
 from partition_studio.errors import ConflictError, DeploymentError, NotFoundError
 
+#: What a person can do about what an agent refuses to load, by the agent's own code.
+LOADING_NEXT_STEPS = {
+    "missing_codecs": "Check the device (`partition-studio device check NAME`), so that its agent is installed anew; "
+    "or choose codecs for its links that need neither LZ4 nor Zstandard.",
+}
+
 
 class DeploymentNotFoundError(NotFoundError):
     """There is no such deployment."""

@@ -25,7 +25,7 @@ from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import LOOPBACK
 from partition_studio.deployment.board import Board
 from partition_studio.deployment.described import cuts_out, stages_out
-from partition_studio.deployment.errors import DeviceLostError
+from partition_studio.deployment.errors import LOADING_NEXT_STEPS, DeviceLostError
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
 from partition_studio.deployment.probe import DEFAULT_DEVICE_TOLERANCE as DEFAULT_DEVICE_TOLERANCE
@@ -55,12 +55,6 @@ MAX_PARALLEL_DEVICES = 16
 #: A device that loads shows progress this often at least: what takes longest is optimising one stage.
 PREPARE_SILENCE_S = 180.0
 CALL_S = 20.0
-
-#: What a person can do about what an agent refuses to load, by its code.
-_NEXT_STEPS = {
-    "missing_codecs": "Check the device (`partition-studio device check NAME`), so that its agent is installed anew; "
-    "or choose codecs for its links that need neither LZ4 nor Zstandard.",
-}
 
 
 class Rollout:
@@ -336,7 +330,7 @@ class Rollout:
                 self._patience[share.device],
             )
         except AgentFaultError as error:
-            error.next_step = _NEXT_STEPS.get(error.code, error.next_step)
+            error.next_step = LOADING_NEXT_STEPS.get(error.code, error.next_step)
             raise
         finally:
             self._loading.discard(share.device)
