@@ -55,9 +55,14 @@ def run_chain(
     network: Network,
     specs: list[DeviceSpec],
     wiring: Wiring = PLAIN,
+    cuts: Cuts | None = None,
 ) -> Chain:
-    """Measure a chain over devices; the whole is on the fastest of them. Raises NoQuotaError."""
-    cuts = bench.cuts(network, [spec.speed for spec in specs])
+    """Measure a chain over devices; the whole is on the fastest of them. `cuts` None: they are looked for first.
+
+    Raises NoQuotaError.
+    """
+    if cuts is None:
+        cuts = bench.cuts(network, [spec.speed for spec in specs])
     left = list(specs)
     ordered = [left.pop(next(i for i, spec in enumerate(left) if spec.speed == speed)) for speed in cuts.speeds]
     fastest = max(specs, key=lambda spec: spec.speed).name
