@@ -36,8 +36,8 @@ LOOK_CLOSER_S = 0.03
 SLACK_BYTES = 1 << 20
 
 #: Layout of Linux' `struct tcp_info`: `tcpi_probes`, `tcpi_unacked`, `tcpi_last_data_sent`, `tcpi_last_ack_recv`,
-#: `tcpi_rtt`, `tcpi_rttvar`, `tcpi_bytes_received`.
-_FIELDS = struct.Struct("=3x B 20x I 16x I 8x I 8x I I 52x Q")
+#: `tcpi_rtt`, `tcpi_rttvar`, `tcpi_bytes_received`, `tcpi_segs_in`.
+_FIELDS = struct.Struct("=3x B 20x I 16x I 8x I 8x I I 52x Q 4x I")
 _SIZE = _FIELDS.size
 
 #: `struct linger`: on, and for no time.
@@ -59,6 +59,7 @@ class TcpFigures(NamedTuple):
     heard_s: float
     received_bytes: int
     answer_s: float = 0.0
+    segments: int = 0
 
 
 class Course:
@@ -74,6 +75,8 @@ class Course:
         self._received_bytes = 0
         self._mark_bytes = 0
         self._asks_since_s: Optional[float] = None
+        self._segments = 0
+        self._segment_s = float("-inf")
 
     def look(self, figures: TcpFigures, most_bytes: int, now_s: float) -> Optional[str]:
         """Take the figures of now; return why the connection must not go on, or None.
@@ -87,6 +90,9 @@ class Course:
         if figures.received_bytes - self._mark_bytes > SLACK_BYTES + self.has_spoken * most_bytes:
             return "endless_message"
         silence_s = min(max(SILENCE_S, ROUND_TRIPS * figures.answer_s), MAX_SILENCE_S)
+        if figures.segments != self._segments:
+            # What was repeated for nothing acknowledges nothing, and may be all that a slow link passes for minutes.
+            self._segments, self._segment_s, self._asks_since_s = figures.segments, now_s, None
         if not figures.asks:
             # A closed window is asked after ever more rarely: only from a question on is an answer to be expected.
             self._asks_since_s = None
@@ -94,7 +100,7 @@ class Course:
             self._asks_since_s = now_s
         elif now_s - self._asks_since_s > silence_s:
             return "peer_silent"
-        heard_late = figures.heard_s > max(figures.sent_s, silence_s)
+        heard_late = min(figures.heard_s, now_s - self._segment_s) > max(figures.sent_s, silence_s)
         return "peer_silent" if figures.owes and heard_late and figures.sent_s > ANSWER_S else None
 
 
@@ -195,9 +201,9 @@ def figures_of(tcp: socket.socket) -> Optional[TcpFigures]:
     data = tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
     if len(data) < _SIZE:
         return None
-    probes, unacknowledged, sent_ms, heard_ms, rtt_us, variation_us, received = _FIELDS.unpack(data)
+    probes, unacknowledged, sent_ms, heard_ms, rtt_us, variation_us, received, segments = _FIELDS.unpack(data)
     answer_s = (rtt_us + 4 * variation_us) / 1e6
-    return TcpFigures(bool(probes), bool(unacknowledged), sent_ms / 1e3, heard_ms / 1e3, received, answer_s)
+    return TcpFigures(bool(probes), bool(unacknowledged), sent_ms / 1e3, heard_ms / 1e3, received, answer_s, segments)
 
 
 @contextlib.contextmanager

@@ -49,6 +49,14 @@ def test_who_waits_long_before_sending_again_is_told_nothing_by_silence() -> Non
     assert course.look(owing(sent_s=12.0, heard_s=114.0), MOST, 114.0) is None
 
 
+def test_segments_that_acknowledge_nothing_are_no_silence() -> None:
+    """A slow link may be full of what was repeated for nothing."""
+    course = Course()
+    assert course.look(owing(ANSWER_S + 1, 100.0)._replace(segments=1), MOST, 100.0) is None
+    assert course.look(owing(ANSWER_S + 51, 150.0)._replace(segments=1), MOST, 150.0) is None
+    assert course.look(owing(ANSWER_S + 1, 171.0)._replace(segments=1), MOST, 171.0) == "peer_silent"
+
+
 def test_who_was_seen_to_answer_slowly_is_waited_for_longer_but_not_for_ever() -> None:
     """Behind the traffic of others on the same slow link, an answer may take minutes."""
     slow = owing(ANSWER_S + 1, 2 * SILENCE_S)
