@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.agent.rig import AgentProcess, Rig, chain, wait_until
 from tests.agent.test_agent_power_plug import SHELLY, Server, port_of
 
+from partition_agent.loading.growth import StageMemory, stage_memory
 from partition_agent.model_file import ModelMemory
 from partition_agent.protocol import (
     AgentInfo,
@@ -23,7 +24,7 @@ from partition_agent.protocol import (
     StageSpec,
     TensorSpec,
 )
-from partition_agent.stages import StageMemory, load_stages, stage_memory
+from partition_agent.stages import load_stages
 
 
 def info(agent: AgentProcess) -> AgentInfo:
