@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
-from partition_agent.codecs import CodecError
+from partition_agent.codecs import CodecError, missing_codecs
 from partition_agent.pipeline import check_manifest
 from partition_agent.protocol import (
     Connect,
@@ -67,6 +67,10 @@ class Deployments:
         problem = check_manifest(request.device, request.stages, request.links)
         if problem is not None:
             raise RefusedError("bad_manifest", problem)
+        missing = missing_codecs(codec.name for link in request.links for codec in link.codecs)
+        if missing:
+            told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+            raise RefusedError("missing_codecs", f"{request.device} cannot use the codecs that its links name ({told})")
         entry = self._enter(request)
         try:
             return self._bring_up(entry)
