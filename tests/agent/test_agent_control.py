@@ -278,13 +278,22 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
 
 
 def test_reply_numbers_are_those_of_the_calls(agent: AgentProcess) -> None:
-    for number in (900, 3):
-        agent.control.socket.send(msgspec.json.encode(Call(number, Hello())).decode())
-    found: list[int] = []
-    while len(found) < 2:
+    # Each kind of answer is another one's, and some take longer than others: order does not tell whose it is.
+    asked: dict[int, Hello | Configure] = {
+        900: Hello(),
+        3: Configure(device="d"),
+        17: Hello(protocol_version=1),
+        4: Configure(device="d"),
+    }
+    for number, request in asked.items():
+        agent.control.socket.send(msgspec.json.encode(Call(number, request)).decode())
+    found: dict[int, type] = {}
+    while len(found) < len(asked):
         message = agent.control.next()
-        found += [message.id] if isinstance(message, Reply) else []
-    assert found == [900, 3]
+        if isinstance(message, Reply):
+            assert message.id not in found, "each is answered once"
+            found[message.id] = type(message.result)
+    assert found == {900: AgentInfo, 3: Done, 17: Failed, 4: Done}
 
 
 # --- whom it serves ---------------------------------------------------------------------------------------------------
