@@ -253,11 +253,6 @@ class Gate:
         """What is known of each group of replicas."""
         return self._dealers
 
-    @property
-    def most_unheard(self) -> int:
-        """How many messages may wait to be told to `arrived`; more come only from a peer that ignores credit."""
-        return 4 * sum(sink.spec.window for sink in self._sinks.values())
-
 
 def leads_over(route: FrameRoute, link: LinkSpec) -> bool:
     """Return whether a frame passes a link."""

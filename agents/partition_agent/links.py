@@ -25,9 +25,6 @@ from partition_agent.wire import Tensors, pack_frame
 
 logger = logging.getLogger(__name__)
 
-#: Why a frame is lost that could not be made ready to be sent.
-NOT_ENCODED = "it could not be encoded for the link"
-
 #: Longest wait for the sockets' thread, and its own longest sleep.
 _CALL_S = 15.0
 _SLEEP_S = 60.0

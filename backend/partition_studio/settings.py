@@ -67,11 +67,6 @@ class DataDir:
         """A folder for each device on this machine."""
         return self.path / "local"
 
-    @property
-    def bundles(self) -> Path:
-        """Sub-models of the deployments."""
-        return self.path / "bundles"
-
 
 def plaintext_links() -> bool:
     """Return whether whoever started this process chose links in plain text."""

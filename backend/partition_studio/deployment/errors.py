@@ -65,13 +65,6 @@ class DeviceLostError(DeploymentError):
     next_step = "Check that device's power and network, then deploy again."
 
 
-class StageLoadError(DeploymentError):
-    """A device could not load its part of the network."""
-
-    code = "stage_not_loaded"
-    next_step = "Look at the device's log, or give this device fewer layers."
-
-
 class OutputsNotKeptError(ConflictError):
     """The run's outputs were not kept."""
 

@@ -125,11 +125,6 @@ def present_user() -> str:
     return getpass.getuser()
 
 
-def check_meter_host(host: str) -> str:
-    """Return the name or IP address of a plug when it may have it. Raises AddressError."""
-    return _parse_host(host, host)
-
-
 def refusal_of_ip(ip: IpAddress) -> str | None:
     """Say why no device may have this address, or None when it may.
 

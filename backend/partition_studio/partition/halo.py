@@ -21,10 +21,6 @@ class Interval(NamedTuple):
         """Number of indices."""
         return self.stop - self.start
 
-    def shifted(self, by: int) -> "Interval":
-        """Return the interval moved by `by`."""
-        return Interval(self.start + by, self.stop + by)
-
     def clipped(self, bounds: "Interval") -> "Interval":
         """Return what lies within `bounds`; its length may come out negative."""
         return Interval(max(self.start, bounds.start), min(self.stop, bounds.stop))
