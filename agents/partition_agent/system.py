@@ -209,14 +209,19 @@ def processor_identity(root: Path = ROOT) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def cgroup_peak_bytes(root: Path = ROOT) -> Optional[int]:
-    """Return the highest memory use of this process's control group, the page cache in it; None if unknown."""
+def cgroup_peak_file(root: Path = ROOT) -> Optional[Path]:
+    """Return where the highest memory use of this process's control group stands, the page cache in it, or None."""
     for folder in _cgroup_folders(root, "memory"):
         for name in ("memory.peak", "memory.max_usage_in_bytes"):
-            value = read_int(folder / name)
-            if value is not None:
-                return value
+            if read_int(folder / name) is not None:
+                return folder / name
     return None
+
+
+def cgroup_peak_bytes(root: Path = ROOT) -> Optional[int]:
+    """Return the highest memory use of this process's control group, the page cache in it; None if unknown."""
+    file = cgroup_peak_file(root)
+    return None if file is None else read_int(file)
 
 
 def gpu_shares_memory(root: Path = ROOT) -> bool:
@@ -235,7 +240,7 @@ class MemoryMeter:
     """Memory of this process; what is expensive to ask is asked more rarely the longer it takes."""
 
     #: The kernel walks every page for PSS: no more than this share of the time goes into it.
-    _SHARE = 0.005
+    _SHARE = 0.0005
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
