@@ -181,18 +181,58 @@ def test_a_data_socket_that_is_away_ends_the_connection_and_not_the_relay(
         relay.close()
 
 
-def test_more_connections_than_a_peer_makes_are_turned_away(consumer: Consumer) -> None:
+@pytest.fixture
+def here(consumer: Consumer) -> Iterator[Relay]:
+    """Without SSH: a port of this machine, carried to a data socket of this machine."""
     relay = Relay(
         "a", "b", lambda taken, _port: LocalListening(taken), lambda: connect_here("127.0.0.1", consumer.port, "b")
     )
+    yield relay
+    relay.close()
+
+
+#: More than any stranger is told.
+ANSWER = bytes(300)
+
+
+def test_who_was_answered_is_kept_and_more_connections_than_a_peer_makes_are_turned_away(
+    here: Relay, consumer: Consumer
+) -> None:
     with ExitStack() as stack:
-        stack.callback(relay.close)
-        held = [stack.enter_context(call(relay)) for _ in range(MAX_STREAMS)]
-        for _ in held:
-            stack.enter_context(consumer.take())
-        with call(relay) as late:
+        held = []
+        for _ in range(MAX_STREAMS):
+            near = stack.enter_context(call(here))
+            held.append((near, stack.enter_context(consumer.take())))
+            held[-1][1].sendall(ANSWER)
+            exactly(near, len(ANSWER))
+        wait_for(lambda: here.totals().back_bytes == MAX_STREAMS * len(ANSWER), what="the count of all answers")
+        with call(here) as late:
             assert late.recv(1) == b""
-        held[0].sendall(b"x")
+        for near, far in held:
+            near.sendall(b"x")
+            assert far.recv(1) == b"x"
+
+
+def test_silent_strangers_make_room_for_a_peer(here: Relay, consumer: Consumer) -> None:
+    with ExitStack() as stack:
+        peer = stack.enter_context(call(here))
+        answering = stack.enter_context(consumer.take())
+        answering.sendall(ANSWER)
+        exactly(peer, len(ANSWER))
+        wait_for(lambda: here.totals().back_bytes == len(ANSWER), what="the count of the answer")
+        strangers = []
+        for _ in range(MAX_STREAMS - 1):
+            strangers.append(stack.enter_context(call(here)))
+            stack.enter_context(consumer.take())
+        with call(here) as another, consumer.take() as far:
+            another.sendall(b"hello")
+            assert exactly(far, 5) == b"hello"
+            # The oldest that was not answered, and nobody else.
+            assert strangers[0].recv(1) == b""
+            peer.sendall(b"still")
+            assert exactly(answering, 5) == b"still"
+            for stranger in strangers[1:]:
+                stranger.sendall(b"x")
 
 
 def test_a_servers_answers_are_told_apart_while_its_life_is_asked_for(server: SshServer) -> None:

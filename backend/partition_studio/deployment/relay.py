@@ -21,8 +21,12 @@ from partition_studio.fleet.stream import ByteStream, Listening, StreamCallback
 
 logger = logging.getLogger(__name__)
 
-#: Connections that are carried at once: a peer makes one, and another when that breaks. More are turned away.
+#: Connections that are carried at once: a peer makes one, and another when that breaks. For one more, the oldest makes
+#: room that the data socket has not answered yet; where there is none, it is turned away.
 MAX_STREAMS = 16
+
+#: A data socket says more only to who knows its key: 64 bytes of greeting, then 170 for a HELLO (ZMTP 3.1; CurveZMQ).
+_GREETING_BYTES = 128
 
 #: How often it is looked whether every relay still takes connections.
 _LOOK_S = 0.5
@@ -59,7 +63,7 @@ class Relay:
         self._reach = reach
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._carried: set[_Carried] = set()
+        self._carried: dict[_Carried, None] = {}
         self._closed = False
         self._totals = RelayTotals(0, 0, 0)
         #: Connections that have come, and None at the end. Whose thread brings them must not wait for anything.
@@ -133,20 +137,37 @@ class Relay:
 
     def _let_in(self) -> None:
         while (stream := self._arrivals.get()) is not None:
+            has_room = self._make_room()
             with self._lock:
                 one = None
-                if not self._closed and len(self._carried) < MAX_STREAMS:
+                if has_room and not self._closed:
                     one = _Carried(stream, self._reach, f"{self.caller}>{self.listener} {next(self._numbers)}")
-                    self._carried.add(one)
+                    self._carried[one] = None
             if one is None:
                 logger.warning("relay_full", extra={"caller": self.caller, "listener": self.listener})
                 stream.close()
             else:
                 one.start(self._left)
 
+    def _make_room(self) -> bool:
+        """Return whether one more may be carried. Anybody on the caller's machine may knock: strangers make room."""
+        with self._lock:
+            # Those that were closed have a thread still, until their data socket is reached or not.
+            if len(self._carried) >= 2 * MAX_STREAMS:
+                return False
+            held = [one for one in self._carried if not one.is_closed]
+        if len(held) < MAX_STREAMS:
+            return True
+        stranger = next((one for one in held if one.back_bytes <= _GREETING_BYTES), None)
+        if stranger is None:
+            return False
+        logger.info("relay_stranger_cut", extra={"caller": self.caller, "listener": self.listener})
+        stranger.close()
+        return True
+
     def _left(self, one: "_Carried") -> None:
         with self._lock:
-            self._carried.discard(one)
+            self._carried.pop(one, None)
             now = self._totals
             self._totals = RelayTotals(
                 now.connections + 1, now.forth_bytes + one.forth_bytes, now.back_bytes + one.back_bytes
@@ -165,6 +186,11 @@ class _Carried:
         self.forth_bytes = self.back_bytes = 0
         self._name = name
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it ends, or has ended."""
+        return self._closed
 
     def start(self, on_end: Callable[["_Carried"], None]) -> None:
         with self._lock:
