@@ -4,11 +4,14 @@ A frame goes to the replica that is expected to finish it first. Where results c
 time between two of them while a replica is busy is measured here. Where a later stage brings the replicas' frames back
 into their order, the last results of all replicas come together: the devices' own measurements count (`tell`), and
 until there are any all replicas are taken to be alike.
+
+A replica that loses what it gets is always the first to be done. One that has lost several frames in a row gets none
+for a while, then one for trial, as long as there is another one that does not.
 """
 
 import math
 from collections import deque
-from typing import Deque, Iterable, List, Optional
+from typing import Deque, Iterable, List, Optional, Sequence
 
 #: So many results of one replica may wait for the frames before them at the end of the group; its links have room for
 #: them. A frame that a replica would finish only after more than so many of another one would make that one stop.
@@ -26,6 +29,10 @@ _LONGER, _SHORTER = 0.05, 0.5
 #: A replica that is passed over for being too slow may have become faster: so much faster it is taken to be each time.
 _HOPE = 0.998
 
+#: After so many losses in a row a replica is passed over: so long at first, twice as long after each trial that failed.
+_LOSSES = 3
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
+
 
 class _Replica:
     """`service_s` is the mean time between two results while it is busy; None before the first."""
@@ -38,6 +45,25 @@ class _Replica:
         #: Results of it that wait for frames before them; with too many it was made to stop: its time tells nothing.
         self.held = 0
         self.was_stopped = False
+        self.losses = 0
+        #: What it gets from then on tells whether it still fails; it gets nothing before the end of the pause.
+        self.shut_s = self.pause_end_s = -math.inf
+        self._pause_s = _PAUSE_S
+
+    @property
+    def fails(self) -> bool:
+        """Whether all that it got lately was lost."""
+        return self.losses >= _LOSSES
+
+    def note(self, dealt_s: float, now_s: float, *, is_lost: bool) -> None:
+        """Take what came of a frame. Of those that it had when it was found to fail, losses tell nothing new."""
+        if not is_lost:
+            self.losses, self._pause_s = 0, _PAUSE_S
+        elif dealt_s >= self.shut_s:
+            self.losses += 1
+            if self.fails:
+                self.shut_s, self.pause_end_s = now_s, now_s + self._pause_s
+                self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     def begun_s(self) -> float:
         """When it began its oldest frame at the latest."""
@@ -71,20 +97,41 @@ class Dealer:
         """Frames per second of each replica while it is busy, as far as they are known."""
         return [1.0 / r.service_s if r.service_s else None for r in self._replicas]
 
-    def choose(self, able: Iterable[int], now_s: float) -> Optional[int]:
+    def choose(self, able: Iterable[int], now_s: float, *, may_try: bool = True) -> Optional[int]:
         """Return which of those that can take a frame is to get the next one; None: better wait for another one.
 
-        It waits only where every replica that is able would let the others stop, see `HELD`.
+        It waits where every replica that is able would let the others stop, see `HELD`, or fails while others do not.
+        With `may_try` it may be one that fails, when its pause is over.
         """
-        finish_s = {index: self._finish_s(index, now_s) for index in able}
+        shut = self._shut(now_s, may_try=may_try)
+        finish_s = {index: self._finish_s(index, now_s) for index in able if index not in shut}
         for index in sorted(finish_s, key=lambda index: (finish_s[index], self._replicas[index].dealt)):
-            at_work = [o for o, its in enumerate(self._replicas) if o != index and (o in finish_s or its.outstanding)]
+            at_work = [
+                other
+                for other, its in enumerate(self._replicas)
+                if other not in (index, *shut) and (other in finish_s or its.outstanding)
+            ]
             if not self._stops_others(index, finish_s[index], at_work, now_s):
                 return index
             replica = self._replicas[index]
             if replica.service_s is not None:
                 replica.service_s *= _HOPE
         return None
+
+    def fails(self, index: int) -> bool:
+        """Whether a frame that a replica gets is for trial: it has lost the last ones."""
+        return self._replicas[index].fails
+
+    def _shut(self, now_s: float, *, may_try: bool) -> Sequence[int]:
+        """Return the replicas that get nothing now, for they fail and others do not."""
+        failing = [index for index, replica in enumerate(self._replicas) if replica.fails]
+        if len(failing) == len(self._replicas):
+            return ()
+        return [
+            index
+            for index in failing
+            if not may_try or now_s < self._replicas[index].pause_end_s or self._replicas[index].outstanding
+        ]
 
     def deal(self, index: int, now_s: float) -> None:
         """Give it a frame."""
@@ -96,6 +143,7 @@ class Dealer:
         replica = self._replicas[index]
         if dealt_s in replica.outstanding:
             replica.outstanding.remove(dealt_s)
+        replica.note(dealt_s, now_s, is_lost=is_lost)
         if not is_lost:
             replica.held += 1
             if self._is_seen and not self._has_heard and not replica.was_stopped:

@@ -103,18 +103,18 @@ class Gate:
 
     # --- going in ----------------------------------------------------------------------------------------------------
 
-    def deal(self, frame: int, now_s: float) -> Optional[Dealt]:
-        """Let a frame in, if there is room for it now; it is then to be sent on exactly these links."""
+    def deal(self, frame: int, now_s: float, replicas: Sequence[int] = ()) -> Optional[Dealt]:
+        """Let a frame in, if there is room for it now; it is then to be sent on exactly these links.
+
+        `replicas` are those that it is to pass, one of each group; else the dealers choose.
+        """
         if frame <= self._last:
             raise ValueError(f"frame {frame} comes after frame {self._last}")
         if not all(source.has_room for source in self._sources.values() if not source.spec.routes):
             return None
-        chosen = []
-        for group, dealer in enumerate(self._dealers):
-            replica = dealer.choose(self._able(group), now_s)
-            if replica is None:
-                return None
-            chosen.append(replica)
+        chosen = self._choose(now_s, replicas)
+        if chosen is None:
+            return None
         route = FrameRoute(self._last, tuple(chosen), tuple(self._last_there[g][r] for g, r in enumerate(chosen)))
         for group, replica in enumerate(chosen):
             self._dealers[group].deal(replica, now_s)
@@ -127,6 +127,22 @@ class Gate:
         for source in sources:
             source.fired += 1
         return Dealt(route, tuple(source.spec for source in sources))
+
+    def _choose(self, now_s: float, wanted: Sequence[int]) -> Optional[Sequence[int]]:
+        """Return a replica of each group that has room, or None. At most one of them has lost all of late.
+
+        Else one that fails would let another seem to fail, which gets the same frames for trial.
+        """
+        chosen: List[int] = []
+        may_try = True
+        for group, dealer in enumerate(self._dealers):
+            able = self._able(group)
+            replica = dealer.choose(able, now_s, may_try=may_try) if not wanted else wanted[group]
+            if replica is None or replica not in able:
+                return None
+            may_try = may_try and not dealer.fails(replica)
+            chosen.append(replica)
+        return chosen
 
     def _able(self, group: int) -> List[int]:
         """Return the replicas of a group to which all links from here have room."""

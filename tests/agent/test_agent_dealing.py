@@ -13,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partition_agent.dealer import HELD
-from partition_agent.gate import Gate
+from partition_agent.gate import End, Gate
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, LinkSpec, TensorSpec
 
 X = (TensorSpec("x", "float32", (1,)),)
 WINDOW = 2
 VALUE = {"x": np.zeros(1, np.float32)}
 
-#: Seconds that a replica takes for a frame, at a moment.
+#: Seconds that a replica takes for a frame, at a moment; and whether the frame is lost there.
 Service = Callable[[float], float]
+Loses = Callable[[float], bool]
 
 
 @dataclass(eq=False)
@@ -36,6 +37,7 @@ class Worker:
     done: int | None = None
     room: int = 0
     frames: int = 0
+    loses: Loses = lambda _now_s: False
 
 
 class Line:
@@ -59,6 +61,7 @@ class Line:
         self.merged = merged
         self.now_s = 0.0
         self.left: list[int] = []
+        self.lost: list[int] = []
         self.most_held = 0
         self._held: dict[int, Worker] = {}
         self._order: deque[int] = deque()
@@ -109,11 +112,9 @@ class Line:
             while self._order and self._order[0] in self._held:
                 first = self._order.popleft()
                 freed.append(self._held.pop(first))
-                ends, _ = self.gate.arrived(self.gate.claim("m->sink"), first, VALUE, "", self.now_s)
-                self.left += [end.frame for end in ends]
+                self._arrived(freed[-1], "m->sink", first)
         else:
-            ends, _ = self.gate.arrived(self.gate.claim(worker.exit), frame, VALUE, "", self.now_s)
-            self.left += [end.frame for end in ends]
+            ends = self._arrived(worker, worker.exit, frame)
             freed = [self._held.pop(end.frame) for end in ends]
             due = self.gate.due([claim for end in ends for claim in end.claims])
             assert due == {other.exit: freed.count(other) for other in freed}
@@ -121,6 +122,13 @@ class Line:
         for other in freed:
             other.room += 1
             self._go_on(other)
+
+    def _arrived(self, worker: Worker, link: str, frame: int) -> list[End]:
+        value = None if worker.loses(self.now_s) else VALUE
+        ends, _ = self.gate.arrived(self.gate.claim(link), frame, value, "", self.now_s)
+        self.left += [end.frame for end in ends if not end.lost]
+        self.lost += [end.frame for end in ends if end.lost]
+        return ends
 
 
 def steady(seconds: float) -> Service:
@@ -198,3 +206,57 @@ def test_a_replica_that_can_take_a_frame_gets_one() -> None:
     dealt = line.gate.dealers[0].dealt
     # One computed and a window's worth waiting, at each.
     assert dealt == [WINDOW + 1, WINDOW + 1]
+
+
+def failing(line: Line, number: int, loses: Loses = lambda _now_s: True) -> Line:
+    line.workers[number].loses = loses
+    return line
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("begin_s", [0.0, 10.0])
+def test_a_replica_that_fails_quickly_gets_a_frame_for_trial_now_and_then(merged: bool, begin_s: float) -> None:
+    services: list[Service] = [steady(0.1), lambda now_s: 0.005 if now_s >= begin_s else 0.1]
+    line = failing(Line(services, merged=merged), 1, lambda now_s: now_s >= begin_s)
+    line.run(100.0)
+    assert len(line.left) >= 0.97 * 10 * (100.0 + begin_s)
+    assert 3 <= len(line.lost) <= 25
+
+
+def test_a_replica_that_does_again_gets_its_share_again() -> None:
+    line = failing(Line([steady(0.1), steady(0.1)]), 1, lambda now_s: now_s < 20.0)
+    line.run(60.0)
+    at_first = len(line.left)
+    line.run(160.0)
+    assert len(line.left) - at_first >= 0.97 * 20 * 100.0
+
+
+def test_where_all_replicas_fail_all_are_tried() -> None:
+    line = Line([steady(0.1), steady(0.1)])
+    for number in (0, 1):
+        failing(line, number, lambda now_s: now_s < 50.0)
+    line.run(50.0)
+    assert len(line.lost) >= 0.97 * 20 * 50.0
+    line.run(200.0)
+    assert len(line.left) >= 0.97 * (10 * 30.0 + 20 * 120.0)
+
+
+def test_a_replica_that_shares_its_frames_with_one_that_fails_is_not_taken_for_it() -> None:
+    """Two groups in a row, which are dealt alike: every frame of the one is the other's too."""
+    links = [LinkSpec(f"in{n}", SOURCE, f"a@{n}", STUDIO_PEER, f"a{n}", X, 4, routes=((0, n),)) for n in (0, 1)]
+    links += [LinkSpec(f"out{n}", f"b@{n}", SINK, f"b{n}", STUDIO_PEER, X, 4, routes=((1, n),)) for n in (0, 1)]
+    gate = Gate(links, (2, 2))
+    for n in (0, 1):
+        gate.credited(f"in{n}", 4, 0)
+        gate.opened(f"out{n}")
+    lost = 0
+    for frame in range(400):
+        dealt = gate.deal(frame, frame * 0.1)
+        assert dealt is not None
+        first, second = dealt.route.replicas
+        value = None if second == 1 else VALUE
+        lost += value is None
+        gate.arrived(gate.claim(f"out{second}"), frame, value, "", frame * 0.1 + 0.05)
+        gate.credited(f"in{first}", 1, None)
+    assert lost <= 12
+    assert gate.dealers[0].dealt == pytest.approx([200, 200], abs=20)
