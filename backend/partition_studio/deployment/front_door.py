@@ -131,12 +131,25 @@ class FrontDoor:
         except SocketError as error:
             raise DataPlaneError(f"The studio cannot join the deployment: {error}") from error
 
-    def submit(self, inputs: Tensors, timeout_s: float | None = None, *, keep: bool = True) -> Future[FrameResult]:
+    @property
+    def ways_through_all(self) -> list[tuple[int, ...]]:
+        """Choices of a replica of each group that together lead through every replica of every group."""
+        counts = [len(group) for group in self._replicas]
+        return [tuple(number % count for count in counts) for number in range(max(counts, default=1))]
+
+    def stages_of(self, replicas: Sequence[int]) -> tuple[str, ...]:
+        """Return the names of the stages that these replicas have, one of each group."""
+        return tuple(name for group, index in zip(self._replicas, replicas, strict=True) for name in group[index])
+
+    def submit(
+        self, inputs: Tensors, timeout_s: float | None = None, *, keep: bool = True, replicas: Sequence[int] = ()
+    ) -> Future[FrameResult]:
         """Send a frame as soon as there is room for it; its future gives the result or raises FrameLostError.
 
         `keep`: the caller may change its arrays afterwards, so that they are copied. Without it they are sent as they
-        are, and must not be changed any more. Blocks while there is no room. Raises FrameInputError, NoCreditError
-        after `timeout_s`, FrontDoorClosedError.
+        are, and must not be changed any more. `replicas` are those that it is to pass, one of each group; left out, the
+        fastest. Blocks while there is no room. Raises FrameInputError, NoCreditError after `timeout_s`,
+        FrontDoorClosedError.
         """
         arrays = {name: self._checked(name, inputs) for name in self._inputs}
         if keep:
@@ -145,7 +158,7 @@ class FrontDoor:
         future: Future[FrameResult] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
-            dealt = self._let_in(deadline_s)
+            dealt = self._let_in(deadline_s, replicas)
             frame, self._number = self._number, self._number + 1
             self._futures[frame] = future
             for link in dealt.links:
@@ -155,11 +168,11 @@ class FrontDoor:
             self._room.notify()
         return future
 
-    def _let_in(self, deadline_s: float | None) -> Dealt:
+    def _let_in(self, deadline_s: float | None, replicas: Sequence[int]) -> Dealt:
         """Wait until the next frame may go in; called under the lock. Raises NoCreditError, FrontDoorClosedError."""
         while not self._closed:
             now_s = time.monotonic()
-            dealt = self._gate.deal(self._number, now_s)
+            dealt = self._gate.deal(self._number, now_s, replicas)
             if dealt is not None:
                 return dealt
             left_s = _LOOK_AGAIN_S if deadline_s is None else deadline_s - now_s

@@ -1,15 +1,17 @@
-"""One frame through all devices, compared with the whole network's answer."""
+"""One frame through every device, replicas included, compared with the whole network's answer."""
 
-from collections.abc import Callable
-from concurrent.futures import wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
 from partition_studio.deployment.errors import DevicesDifferError
-from partition_studio.deployment.front_door import FrontDoor
+from partition_studio.deployment.front_door import FrameResult, FrontDoor, NoCreditError
 from partition_studio.deployment.run import Tensors
 from partition_studio.errors import DeploymentError
+from partition_studio.graph.difference import difference
 from partition_studio.partition.verify import Verification
 
 PROBE_FRAME_S = 120.0
@@ -19,39 +21,84 @@ PROBE_FRAME_S = 120.0
 DEVICE_TOLERANCE = {"float16": 2e-2}
 DEFAULT_DEVICE_TOLERANCE = 1e-3
 
+#: No more than this is allowed for codecs: an answer of zeros differs by 1.
+MOST_SLACK = 0.5
 
-def try_one_frame(door: FrontDoor, inputs: Tensors, verification: Verification, check: Callable[[], None]) -> None:
-    """Send a frame and judge what comes back. `check` is called meanwhile and raises where nobody waits any more.
+#: How often it is looked whether anybody still waits.
+_LOOK_S = 0.2
 
-    Raises DevicesDifferError, DeploymentError.
+
+def try_all_devices(door: FrontDoor, inputs: Tensors, verification: Verification, check: Callable[[], None]) -> None:
+    """Send a frame through each replica of each group, one after the other, and judge what comes back.
+
+    `check` is called meanwhile and raises where nobody waits any more. Raises DevicesDifferError, DeploymentError.
     """
-    future = door.submit(inputs, timeout_s=PROBE_FRAME_S)
-    deadline_s = monotonic() + PROBE_FRAME_S
-    while not future.done() and monotonic() < deadline_s:
+    for replicas in door.ways_through_all:
+        deadline_s = monotonic() + PROBE_FRAME_S
+        future = _submitted(door, inputs, replicas, deadline_s, check)
+        while not future.done() and monotonic() < deadline_s:
+            check()
+            wait([future], timeout=_LOOK_S)
+        if not future.done():
+            raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
+        judge(future.result().outputs, verification, door.stages_of(replicas))
+
+
+def _submitted(
+    door: FrontDoor, inputs: Tensors, replicas: Sequence[int], deadline_s: float, check: Callable[[], None]
+) -> Future[FrameResult]:
+    """Send a frame as soon as there is room. Raises NoCreditError."""
+    while True:
         check()
-        wait([future], timeout=0.2)
-    if not future.done():
-        raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
-    judge(future.result().outputs, verification)
+        try:
+            return door.submit(inputs, timeout_s=_LOOK_S, replicas=replicas)
+        except NoCreditError:
+            if monotonic() >= deadline_s:
+                raise
 
 
-def judge(outputs: Tensors, verification: Verification) -> None:
+def judge(outputs: Tensors, verification: Verification, through: Sequence[str] = ()) -> None:
     """Compare what devices answered with what the parts answered here, by the same codecs. Raises DevicesDifferError.
 
-    A value that another processor rounds differently in its last place may fall into the next step of a codec that
-    quantises. What all the steps of a frame together change in an output is known from the proof, and bounds what a
-    few of them do; without lossy codecs that is nothing.
+    `through` names the stages of the replicas that the frame passed.
     """
     for name, array in outputs.items():
-        expected = verification.part_outputs[name]
-        slack = verification.device_slack
-        tolerance = DEVICE_TOLERANCE.get(str(expected.dtype), DEFAULT_DEVICE_TOLERANCE) + slack
-        scale = float(np.max(np.abs(expected.astype(np.float64)), initial=0.0)) or 1.0
-        worst = float(np.max(np.abs(array.astype(np.float64) - expected.astype(np.float64)), initial=0.0)) / scale
+        expected, slack = verification.part_outputs[name], verification.device_slack
+        tolerance = allowed(expected, slack)
+        max_abs, max_rel = difference(array, expected)
+        # In proportion to an answer of zeros any difference is infinite.
+        worst = max_rel if np.isfinite(max_rel) else max_abs
         if not worst <= tolerance:
-            of_codecs = f", of which {slack:.0e} for the codecs of its links" if slack else ""
+            of_codecs = f", with what the codecs of its links may change ({slack:.0e})" if slack else ""
+            way = f" for a frame through {', '.join(through)}" if through else ""
             raise DevicesDifferError(
-                f"The devices' answer {name!r} differs from the whole network's by {worst:.1e} of its largest value"
-                f" (allowed: {tolerance:.0e}{of_codecs})",
+                f"The devices' answer {name!r}{way} differs from the whole network's by {worst:.1e} of its largest"
+                f" value (allowed: {tolerance:.0e}{of_codecs})",
                 tensor=name,
             )
+
+
+def allowed(expected: np.ndarray[Any, Any], slack: float) -> float:
+    """Return by how much of its largest value an answer of devices may differ from the parts' answer here.
+
+    A value that another processor rounds differently in its last place may fall into the next step of a codec that
+    quantises. What all the steps of a frame together change in an output (`slack`) is known from the proof, and bounds
+    what a few of them do; without lossy codecs that is nothing, and whole numbers have to be the same. Those of 8 bits
+    are mostly quantised values: of them one step is allowed.
+    """
+    if expected.dtype.kind == "f":
+        tolerance = DEVICE_TOLERANCE.get(str(expected.dtype), DEFAULT_DEVICE_TOLERANCE)
+        return tolerance + (slack if slack <= MOST_SLACK else MOST_SLACK)
+    is_quantised = expected.dtype.itemsize == 1 and expected.dtype.kind in "iu"
+    largest = float(np.max(np.abs(expected.astype(np.float64)), initial=0.0))
+    return max(1.0 / (largest or 1.0) if is_quantised else 0.0, slack)
+
+
+def doubts(verification: Verification) -> list[str]:
+    """Say what keeps the comparison from telling much."""
+    if verification.device_slack <= MOST_SLACK:
+        return []
+    return [
+        "The codecs of this plan may change the answer as much as broken devices would: that the devices' answer to the"
+        " test frame was compared with the whole network's says little."
+    ]

@@ -2,7 +2,8 @@
 
 The order of things: the parts are proven equal to the whole here, while every device is connected, checked and
 installed; then the sub-models go over and are loaded; then the devices are connected to one another, and one frame
-through all of them is compared with the whole network's answer. Only then is the deployment running.
+through all of them (with replicas, one through each of those) is compared with the whole network's answer. Only then is
+the deployment running.
 """
 
 import logging
@@ -28,9 +29,7 @@ from partition_studio.deployment.described import cuts_out, stages_out
 from partition_studio.deployment.errors import LOADING_NEXT_STEPS, DeviceLostError
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
-from partition_studio.deployment.probe import DEFAULT_DEVICE_TOLERANCE as DEFAULT_DEVICE_TOLERANCE
-from partition_studio.deployment.probe import DEVICE_TOLERANCE as DEVICE_TOLERANCE
-from partition_studio.deployment.probe import try_one_frame
+from partition_studio.deployment.probe import doubts, try_all_devices
 from partition_studio.deployment.spec import DeploymentSpec as DeploymentSpec
 from partition_studio.deployment.spec import Given, SettledCodecs
 from partition_studio.deployment.ways import DataSocket, Everywhere, Ways
@@ -145,7 +144,7 @@ class Rollout:
                 for device, answer in prepared.items()
             }
             self._connect(pool, sockets)
-        self._try_one_frame(verification)
+        self._try_all_devices(verification)
         self._all_ready()
 
     def find_again(self) -> None:
@@ -388,11 +387,12 @@ class Rollout:
         peers = (*ways.peers_of(device), studio)
         self._sessions[device].call(Connect(deployment=self.spec.id, epoch=self.spec.epoch, peers=peers), CALL_S)
 
-    def _try_one_frame(self, verification: Verification) -> None:
+    def _try_all_devices(self, verification: Verification) -> None:
         """Send the test frame through the devices and compare with the whole network. Raises DevicesDifferError."""
         for device in self.spec.graph.devices:
             self._board.step(device, "verify", "comparing one frame with the whole network")
         if self.front_door is None:
             raise AssertionError("connected before")
         inputs = {name: self.spec.test_frame[name] for name in self.manifest.inputs}
-        try_one_frame(self.front_door, inputs, verification, self._check_halted)
+        try_all_devices(self.front_door, inputs, verification, self._check_halted)
+        self._board.note(doubts(verification))

@@ -16,7 +16,7 @@ import numpy as np
 
 from partition_agent.protocol import TensorSpec
 from partition_studio.deployment.manifest import Manifest, build_manifest, tensor_spec
-from partition_studio.deployment.rollout import DEFAULT_DEVICE_TOLERANCE, DEVICE_TOLERANCE
+from partition_studio.deployment.probe import allowed
 from partition_studio.export.errors import NotExportableError
 from partition_studio.export.readme import readme
 from partition_studio.export.starter.arrays import is_storable
@@ -238,9 +238,8 @@ def _write_expected(path: Path, network: Network, frame: Frame, verification: Ve
 
 
 def _tolerances(document: Mapping[str, Any], verification: Verification) -> dict[str, float]:
-    dtypes = {spec["name"]: spec["dtype"] for spec in (*document["outputs"], *document["passthrough"])}
-    slack = verification.device_slack
-    return {name: DEVICE_TOLERANCE.get(dtype, DEFAULT_DEVICE_TOLERANCE) + slack for name, dtype in dtypes.items()}
+    names = [spec["name"] for spec in (*document["outputs"], *document["passthrough"])]
+    return {name: allowed(verification.part_outputs[name], verification.device_slack) for name in names}
 
 
 def _write_agent(work: Path) -> dict[str, Any]:
