@@ -133,6 +133,7 @@ class Deployments:
                     stages=tuple(stage.name for stage in entry.request.stages),
                     data_port=entry.runner.data_port,
                     public_key=entry.runner.public_key,
+                    last_frame=entry.runner.last_frame,
                 )
                 for (name, epoch), entry in self._entries.items()
                 if entry.runner is not None

@@ -162,6 +162,11 @@ class Pipeline:
         """Return how many frames of a link wait here."""
         return self._in[link].queued
 
+    @property
+    def last_frame(self) -> int:
+        """The latest frame that any link brought; -1: none."""
+        return max([link.last for link in self._in.values()], default=-1)
+
     def totals(self) -> Iterable[Tuple[str, StageTotals, int]]:
         """Return each stage's name, running totals, and number of frames that wait for it."""
         return [(name, stage.totals, stage.held) for name, stage in self._stages.items()]

@@ -347,13 +347,14 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class DeploymentInfo(msgspec.Struct, frozen=True):
-    """A deployment that an agent holds."""
+    """A deployment that an agent holds. `last_frame` is the latest that came to it; a source's numbers have to rise."""
 
     deployment: str
     epoch: int
     stages: Tuple[str, ...]
     data_port: int
     public_key: str
+    last_frame: int = -1
 
 
 class AgentInfo(msgspec.Struct, frozen=True, tag="agent_info"):

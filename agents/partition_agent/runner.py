@@ -69,6 +69,12 @@ class Runner:
         """By which peers know us."""
         return self._plane.public_key
 
+    @property
+    def last_frame(self) -> int:
+        """The latest frame that came; -1: none."""
+        with self._lock:
+            return self._pipeline.last_frame
+
     def connect(self, request: Connect) -> None:
         """Admit exactly these peers. Raises SocketError."""
         sources = [peer.public_key for peer in request.peers if peer.device == STUDIO_PEER]

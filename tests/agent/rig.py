@@ -275,7 +275,7 @@ class Rig:
             assert isinstance(answer, Prepared), answer
             self.peers.append(PeerAddress(device, "127.0.0.1", answer.data_port, answer.public_key))
 
-    def door(self) -> FrontDoor:
+    def door(self, last_frame: int = -1) -> FrontDoor:
         links = [k for k in self.network.links() if STUDIO_PEER in (k.producer_device, k.consumer_device)]
         return FrontDoor(
             deployment=self.name,
@@ -283,6 +283,7 @@ class Rig:
             links=links,
             inputs={"x": self.network.spec("x")},
             outputs={name: self.network.spec(name) for name in self.network.outputs},
+            last_frame=last_frame,
         )
 
     def admit(self, studio_key: str, extra: Sequence[PeerAddress] = ()) -> None:

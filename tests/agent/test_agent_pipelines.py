@@ -1,6 +1,7 @@
 """Real agents over the loopback interface: what comes out is what the whole network gives, once and in order."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,9 +28,11 @@ from partition_agent.protocol import (
     SINK,
     SOURCE,
     STUDIO_PEER,
+    AgentInfo,
     Connect,
     Done,
     End,
+    Hello,
     LinkSpec,
     PeerAddress,
     Prepare,
@@ -147,6 +150,26 @@ def test_a_studio_that_comes_back_with_another_key_goes_on(start: StartAgents) -
         assert second.stats().lost == 0
     finally:
         second.close()
+
+
+def test_a_studio_whose_clock_was_set_back_goes_on_above_the_frames_of_its_earlier_life(start: StartAgents) -> None:
+    network = BRANCHY
+    rig = Rig(network, start("one", "two", "three"))
+    inputs = frames(5)
+    ahead = time.time_ns() + 10**18
+    rig.prepare()
+    for _ in range(2):
+        door = rig.door(last_frame=ahead)
+        try:
+            rig.admit(door.public_key)
+            door.connect(rig.peers)
+            assert_same(run_all(door, inputs), oracle(network, inputs))
+        finally:
+            door.close()
+        infos = [agent.control.call(Hello()) for agent in rig.agents.values()]
+        last = [held.last_frame for info in infos if isinstance(info, AgentInfo) for held in info.deployments]
+        assert len(last) == 3 and min(last) > ahead
+        ahead = max(last)
 
 
 def test_another_connection_of_the_same_studio_leaves_the_frames_alone(start: StartAgents) -> None:

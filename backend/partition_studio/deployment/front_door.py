@@ -18,10 +18,17 @@ from partition_agent.gate import Claim, Dealt, End, Gate
 from partition_agent.links import DataPlane
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress, TensorSpec
 from partition_agent.sockets import SocketError
+from partition_agent.wire import FRAME_LIMIT
 from partition_studio.errors import DeploymentError, FrameInputError
 
 #: How often who waits for room looks again by itself: a replica that was too slow a moment ago may do by now.
 _LOOK_AGAIN_S = 0.1
+
+#: More frames of an earlier life than can be under way, or come before the devices are told of this one.
+_UNDER_WAY = 2**30
+
+#: Numbers begin below this whatever devices say, so that there are enough left.
+_MOST = FRAME_LIMIT // 2
 
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
@@ -89,10 +96,12 @@ class FrontDoor:
         outputs: Mapping[str, TensorSpec],
         replicas: Sequence[Sequence[Sequence[str]]] = (),
         plaintext: bool = False,
+        last_frame: int = -1,
     ) -> None:
         """Take the links from and to the studio. `inputs` and `outputs` do not name tensors that no device sees.
 
         `replicas` has the names of the stages of each replica of each group. With `plaintext` nothing is encrypted.
+        `last_frame` is the latest of an earlier life that the devices have seen.
         """
         self._inputs = dict(inputs)
         self._outputs = frozenset(outputs)
@@ -105,8 +114,9 @@ class FrontDoor:
         self._futures: dict[int, Future[FrameResult]] = {}
         self._ends: deque[End] = deque()
         self._closed = False
-        # Rising over restarts too: frames of an earlier life may still be under way, and no two have one number.
-        self._number = time.time_ns()
+        # Rising over restarts too: frames of an earlier life may still be under way, and no two have one number. The
+        # clock may have been set back since.
+        self._number = max(time.time_ns(), min(last_frame, _MOST) + _UNDER_WAY)
         self._plane = DataPlane(
             device=STUDIO_PEER,
             deployment=deployment,

@@ -159,7 +159,7 @@ class Rollout:
                 device: DataSocket((self._sessions[device].data_host, LOOPBACK), info.data_port, info.public_key)
                 for device, info in held.items()
             }
-            self._connect(pool, sockets)
+            self._connect(pool, sockets, max(info.last_frame for info in held.values()))
         self._all_ready()
 
     def close(self) -> None:
@@ -350,7 +350,8 @@ class Rollout:
         self._ways = ways = Ways(self.manifest.links, self._sessions, self._tell_of_peers)
         return ways
 
-    def _connect(self, pool: ThreadPoolExecutor, sockets: Mapping[str, DataSocket]) -> None:
+    def _connect(self, pool: ThreadPoolExecutor, sockets: Mapping[str, DataSocket], last_frame: int = -1) -> None:
+        """Connect all devices to their peers, and the studio to them, which have seen no frame after this one yet."""
         manifest, ways = self.manifest, self._ways
         if ways is None:
             raise AssertionError("found before")
@@ -367,6 +368,7 @@ class Rollout:
             outputs=manifest.outputs,
             replicas=manifest.replicas,
             plaintext=self.spec.plaintext,
+            last_frame=last_frame,
         )
         self.front_door = door
 
