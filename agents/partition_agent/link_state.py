@@ -132,11 +132,17 @@ class LinkState:
         for _ in range(count):
             self.unacknowledged.popleft()
 
-    def allow(self, count: int, now_s: float) -> None:
-        """Take credit for `count` more."""
+    def allow(self, count: int, now_s: float) -> int:
+        """Take credit for `count` more; return for how many it counts.
+
+        A window beyond what was begun is all: who is granted more would hold more than the plan says.
+        """
         self._acknowledge(min(count, len(self.unacknowledged)), now_s)
-        self.limit = min(self.limit + count, self.sent + self.spec.window)
+        most = self.sent - len(self.unacknowledged) + self.spec.window
+        allowed = max(min(count, most - self.limit), 0)
+        self.limit += allowed
         self._heard(now_s)
+        return allowed
 
     def allow_since(self, since: int, count: int, now_s: float) -> None:
         """Take credit for `count` beyond the first `since`, in place of what there was."""

@@ -264,12 +264,14 @@ def _limits(links: Sequence[LinkState]) -> Limits:
     windows: Dict[str, int] = {}
     unread: Dict[str, int] = {}
     for link in links:
-        windows[link.other] = windows.get(link.other, 0) + link.spec.window
+        windows[link.other] = windows.get(link.other, 0) + link.spec.window + 1
         if not link.is_producer:
             whole = (link.spec.window + 1) * (link.frame_bytes + MAX_HEADER_BYTES)
             unread[link.other] = unread.get(link.other, 0) + whole
     return Limits(
-        queue=64 + 4 * max(windows.values(), default=0),
+        # What waits there is memory, too: a window of each link, once more for what is told again when a connection
+        # breaks (ZeroMQ says that there is room again when half of it is), questions and answers.
+        queue=4 + 2 * max(windows.values(), default=0),
         part_bytes=1024 + max([MAX_HEADER_BYTES, *(link.frame_bytes for link in links)]),
         # Who sent it, its header, and one more than there should be.
         parts=3 + max((len(link.spec.tensors) for link in links), default=0),

@@ -228,8 +228,12 @@ class Traffic:
             raise WireError("bad_credit")
         now_s = time.monotonic()
         if not message.reset:
-            link.allow(message.count, now_s)
-            self._handler.credited(link.spec.id, message.count, None)
+            allowed = link.allow(message.count, now_s)
+            if allowed < message.count:
+                self._drops.add("bad_credit", link.spec.id)
+            self._handler.credited(link.spec.id, allowed, None)
+            if link.held:
+                self._flush(link)
             return
         if link.other == STUDIO_PEER:
             # It does not wait for our `Open`: this is how it says that it is here, or here again. What is reported lost

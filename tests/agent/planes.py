@@ -94,6 +94,11 @@ class End:
         with self._change:
             assert self._change.wait_for(is_so, DEADLINE_S), f"not in time: {what}"
 
+    @property
+    def has_credit(self) -> bool:
+        with self._change:
+            return self.sent < self._limit
+
     def send(self, frame: int, array: Array) -> None:
         """Send when there is credit."""
         with self._change:

@@ -98,7 +98,7 @@ class TwoDevices:
             return
         count, at = self.back.popleft()
         if at is None:
-            self.state.allow(count, 0.0)
+            assert self.state.allow(count, 0.0) == count, "it answers what was sent"
         else:
             self.state.allow_since(at, count, 0.0)
         self._at_producer(self.producer.credited("a>b", count, 0.0, at))
