@@ -13,7 +13,7 @@ import zmq
 
 from partition_agent.protocol import PeerAddress
 from partition_agent.sockets import Admission, KeyPair, ListenerEvents, Outbound, SocketError, open_listener
-from partition_agent.tcp_watch import CAN_WATCH, TcpWatch
+from partition_agent.tcp_watch import CAN_WATCH, LOOK_EVERY_S, TcpWatch
 from partition_agent.wire import WireError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,10 @@ _BURST = 32
 #: A peer that refuses us is tried again after so long, then after twice as long ...
 _RETRY_S = 0.02
 _RETRY_MAX_S = 2.0
+
+#: Who takes a message looks after the connections at the same time, when it is due; so much later the thread wakes up
+#: for it. (A thread that wakes up finds its caches cold: 0.2 ms of processor time.)
+_LOOK_LATE_S = LOOK_EVERY_S / 2
 
 #: So many connections to the listener beyond a few for each peer may stand; then the oldest strangers are cut.
 _SPARE_CONNECTIONS = 64
@@ -80,7 +84,11 @@ class Connections:
         #: How often a connection was made, by peer and by whether it is ours.
         self._made: Dict[Tuple[str, bool], int] = {}
         self._watch = TcpWatch(limits.unread_bytes)
-        self._look_at_s = 0.0
+        #: When a look is due, and when one has to be woken up for.
+        self._look_at_s = self._look_by_s = 0.0
+        #: Connections on which nothing has come for a while, and that are waited for by themselves: what comes next may
+        #: never become a whole message, which is all that ZeroMQ tells of.
+        self._alarms: Set[int] = set()
         self._poll = select.poll()
         #: Asking a socket for its descriptor costs more than waiting does.
         self._descriptors: Dict[zmq.Socket[bytes], int] = {}
@@ -134,6 +142,7 @@ class Connections:
 
     def _register(self, socket: "zmq.Socket[bytes]") -> None:
         descriptor = self._descriptors[socket] = socket.fileno()
+        self._alarms.discard(descriptor)
         self._poll.register(descriptor, select.POLLIN)
         # What came before was signalled to nobody.
         self._ready.add(descriptor)
@@ -152,13 +161,14 @@ class Connections:
         """Wait until there is something to do; return the descriptors that are ready."""
         ready = {descriptor for descriptor, _ in self._poll.poll(patience_ms)}
         self._ready |= ready
+        if not self._alarms.isdisjoint(ready):
+            self._look_soon()
         return ready
 
     def next_s(self) -> float:
         """Return when there is something to do though nothing comes."""
-        pause_s = self._watch.pause_s() if CAN_WATCH else None
-        moments = [at_s for at_s, _ in self._refusals.values()]
-        return min([*moments, float("inf") if pause_s is None else self._look_at_s])
+        look_s = self._look_by_s if CAN_WATCH and len(self._watch) else float("inf")
+        return min([look_s, *(at_s for at_s, _ in self._refusals.values())]) if self._refusals else look_s
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -241,7 +251,23 @@ class Connections:
             return
         for reason in self._watch.look(now_s):
             self._drop(reason)
-        self._look_at_s = now_s + (self._watch.pause_s() or 0.0)
+        pause_s = self._watch.pause_s() or 0.0
+        self._look_at_s = now_s + pause_s
+        self._look_by_s = self._look_at_s + (_LOOK_LATE_S if pause_s == LOOK_EVERY_S else 0.0)
+        self._set_alarms(self._watch.descriptors if self._watch.is_quiet else [])
+
+    def _look_soon(self) -> None:
+        """Something came, or will: what it comes to is looked at in a moment."""
+        self._set_alarms([])
+        self._look_by_s = self._look_at_s = min(self._look_at_s, time.monotonic() + LOOK_EVERY_S)
+
+    def _set_alarms(self, descriptors: List[int]) -> None:
+        """Wake up when anything comes on these connections. ZeroMQ may have closed them since: then it does no harm."""
+        for descriptor in self._alarms.difference(descriptors):
+            self._poll.unregister(descriptor)
+        for descriptor in set(descriptors).difference(self._alarms):
+            self._poll.register(descriptor, select.POLLIN)
+        self._alarms = set(descriptors)
 
     def _listener_changed(self, events: ListenerEvents) -> None:
         for came, descriptor in events.take():
@@ -249,6 +275,7 @@ class Connections:
                 self._watch.closed(descriptor)
                 continue
             self._watch.opened(descriptor, local_port=self.port)
+            self._look_soon()
             if len(self._watch) > _SPARE_CONNECTIONS + 2 * len(self._peers):
                 self._drop("too_many_connections")
                 self._watch.cut_oldest_stranger()
@@ -266,6 +293,7 @@ class Connections:
             self._count(device, over_ours=True)
             if outbound.descriptor is not None:
                 self._watch.opened(outbound.descriptor, remote_port=outbound.peer.port)
+                self._look_soon()
         on_change(device, event == "connected")
 
     def _try_again(self) -> None:

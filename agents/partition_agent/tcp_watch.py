@@ -27,9 +27,11 @@ ANSWER_S = 20.0
 ROUND_TRIPS = 2.0
 MAX_SILENCE_S = 300.0
 
-#: How often to look, and how often while something comes.
+#: How often to look while messages come, while what comes does not become whole, and when nothing came for some looks.
 LOOK_EVERY_S = 0.1
 LOOK_CLOSER_S = 0.03
+LOOK_IDLE_S = 1.0
+_QUIET_LOOKS = 3
 
 #: What else a connection may bring meanwhile: the handshake, messages without tensors, the framing. Until its first
 #: message is taken nobody was allowed to send more.
@@ -119,7 +121,8 @@ class TcpWatch:
         """Allow a connection so many bytes of tensors since its last whole message."""
         self._most_bytes = most_unread_bytes
         self._connections: Dict[int, _Connection] = {}
-        self._busy = False
+        self._is_unfinished = False
+        self._quiet_looks = 0
 
     def __contains__(self, descriptor: object) -> bool:
         return descriptor in self._connections
@@ -166,7 +169,7 @@ class TcpWatch:
     def look(self, now_s: float) -> List[str]:
         """Cut what must not go on; return why, once for each. Call it when no whole message waits to be taken."""
         reasons = []
-        self._busy = False
+        self._is_unfinished = is_busy = False
         for descriptor, connection in list(self._connections.items()):
             figures = self._figures(descriptor, connection)
             if figures is None:
@@ -175,18 +178,33 @@ class TcpWatch:
                 continue
             if connection.cut:
                 continue
-            reason = connection.course.look(figures, self._most_bytes, now_s)
-            self._busy = self._busy or connection.course.is_busy
+            course, has_moved = connection.course, connection.course.moved
+            reason = course.look(figures, self._most_bytes, now_s)
+            is_busy = is_busy or course.is_busy
+            self._is_unfinished = self._is_unfinished or (course.is_busy and not has_moved)
             if reason is not None:
                 self.cut(descriptor)
                 reasons.append(reason)
+        self._quiet_looks = 0 if is_busy else self._quiet_looks + 1
         return reasons
+
+    @property
+    def descriptors(self) -> List[int]:
+        """The connections."""
+        return list(self._connections)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing came for some looks."""
+        return self._quiet_looks >= _QUIET_LOOKS
 
     def pause_s(self) -> Optional[float]:
         """Return when to look again; None: there is nothing to look at."""
         if not self._connections:
             return None
-        return LOOK_CLOSER_S if self._busy else LOOK_EVERY_S
+        if self._is_unfinished:
+            return LOOK_CLOSER_S
+        return LOOK_IDLE_S if self.is_quiet else LOOK_EVERY_S
 
     @staticmethod
     def _figures(descriptor: int, connection: _Connection) -> Optional[TcpFigures]:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import pytest
 from tests.agent.rig import wait_until
 
-from partition_agent.tcp_watch import ANSWER_S, SILENCE_S, SLACK_BYTES, Course, TcpFigures, TcpWatch, figures_of
+from partition_agent.tcp_watch import (
+    ANSWER_S,
+    LOOK_CLOSER_S,
+    LOOK_EVERY_S,
+    LOOK_IDLE_S,
+    SILENCE_S,
+    SLACK_BYTES,
+    Course,
+    TcpFigures,
+    TcpWatch,
+    figures_of,
+)
 
 MOST = 1000
 
@@ -136,3 +147,37 @@ def test_only_the_connection_that_was_watched_is_cut_and_never_what_has_its_desc
                 assert watched.fileno() not in watch
                 far.sendall(b"still here")
                 assert near.recv(10) == b"still here"
+
+
+def received(connection: socket.socket) -> int:
+    figures = figures_of(connection)
+    assert figures is not None
+    return figures.received_bytes
+
+
+def test_a_connection_is_looked_at_rarely_while_nothing_comes_and_closely_while_nothing_becomes_whole(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    near, far = pair
+    watch = TcpWatch(MOST)
+    assert watch.pause_s() is None
+    watch.opened(far.fileno())
+    pauses_s = []
+    for now_s in range(5):
+        assert watch.look(float(now_s)) == []
+        pauses_s.append(watch.pause_s())
+    assert pauses_s == [LOOK_EVERY_S] * 2 + [LOOK_IDLE_S] * 3
+    assert (watch.is_quiet, watch.descriptors) == (True, [far.fileno()])
+
+    def send(byte_count: int) -> None:
+        before = received(far)
+        near.sendall(bytes(byte_count))
+        wait_until(lambda: received(far) == before + byte_count, "it came")
+
+    send(100)
+    assert watch.look(6.0) == []
+    assert (watch.is_quiet, watch.pause_s()) == (False, LOOK_CLOSER_S)
+    send(100)
+    watch.moved(far.fileno())
+    assert watch.look(7.0) == []
+    assert watch.pause_s() == LOOK_EVERY_S
