@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from partition_studio.partition.check import check_plan
 from partition_studio.partition.memory import AGENT_BYTES, AHEAD_FROM_BYTES, MIB, StageNeed, memory_bound
+from partition_studio.partition.plan import ReplicaGroup, Resource
 
 from .networks import load, plan_for, relu_chain
 
@@ -61,3 +62,21 @@ def test_frames_that_wait_at_links_are_counted_where_they_wait() -> None:
     assert (a.bound.receive_bytes, a.bound.send_bytes) == (received["a"], sent["a"])
     assert (b.bound.receive_bytes, b.bound.send_bytes) == (received["b"], sent["b"])
     assert a.likely_memory_bytes == a.bound.bound_bytes > a.least_memory_bytes - a.bound.receive_bytes
+
+
+def test_replicas_that_are_parts_of_one_device_each_take_memory() -> None:
+    network = load(relu_chain(3))
+    resources = {f"half{number}": Resource(device="a", cores=[number]) for number in range(2)}
+    groups = {"g": ReplicaGroup(places=list(resources))}
+    alone = plan_for(network, dict.fromkeys(network.layers_by_name, "a"))
+    twice = alone.model_copy(
+        update={
+            "placement": dict.fromkeys(network.layers_by_name, "g"),
+            "resources": resources,
+            "replicas": groups,
+        }
+    )
+    (one,), (both,) = (check_plan(network, plan).costs for plan in (alone, twice))
+    assert both.bound.stage_bytes == 2 * one.bound.stage_bytes
+    assert both.bound.receive_bytes >= 2 * one.bound.receive_bytes > 0
+    assert (both.macs, both.sent_bytes) == (one.macs, one.sent_bytes)

@@ -335,7 +335,10 @@ def _device_cost(network: Network, graph: StageGraph, device: str, batch: int) -
     stages = graph.on(device)
     layers = [network.layer(name) for stage in stages for name in stage.layers]
     shared = {name for layer in layers for name in layer.weights}
-    needs = [stage_need(network, stage) for stage in stages]
+    # Replicas may be parts of one device: each of them holds the stage.
+    needs = [
+        stage_need(network, stage) for stage in stages for instance in stage.instances if instance.device == device
+    ]
     weight_bytes = sum(need.weight_bytes for need in needs)
     peak_bytes = max(need.live_bytes for need in needs)
     # Of each cut the links that end or begin here: among replicas there are several, and a frame passes one of them.
