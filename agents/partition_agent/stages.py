@@ -49,6 +49,8 @@ class Stage:
         self.batch = 1
         self.notes: List[str] = []
         self._outputs = [output.name for output in spec.outputs]
+        # Names of dtypes are made anew whenever one asks.
+        self._dtypes = [dtype_of(output.dtype) for output in spec.outputs]
         missing = missing_cores(spec.cores)
         if missing:
             raise StageError(
@@ -126,7 +128,7 @@ class Stage:
         for position, spec in enumerate(self.spec.outputs):
             array = arrays[position]
             shape = spec.shape if frames == 1 else (spec.shape[0] * frames, *spec.shape[1:])
-            if array.shape != shape or array.dtype.name != spec.dtype:
+            if array.shape != shape or array.dtype != self._dtypes[position]:
                 raise RuntimeError(
                     f"the stage {self.spec.name!r} made {spec.name!r} as {array.dtype.name}{list(array.shape)}, "
                     f"not as {spec.dtype}{list(shape)}"
