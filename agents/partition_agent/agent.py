@@ -249,19 +249,10 @@ class Agent:
             raise RefusedError("busy", f"{MAX_PREPARING} deployments are being prepared already")
         self._preparing += 1
         try:
-            prepared: Result = await self._in_thread(lambda: self._prepare_now(request))
+            prepared: Result = await self._in_thread(lambda: self._deployments.get().prepare(request))
             return prepared
         finally:
             self._preparing -= 1
-
-    def _prepare_now(self, request: Prepare) -> Result:
-        from partition_agent.codecs import missing_codecs
-
-        missing = missing_codecs(codec.name for link in request.links for codec in link.codecs)
-        if missing:
-            told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-            raise RefusedError("missing_codecs", f"{request.device} cannot use the codecs of its links ({told})")
-        return self._deployments.get().prepare(request)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await self._loop.run_in_executor(self._workers, work)

@@ -41,12 +41,13 @@ class CodingThread:
             self._thread.join()
 
     def _run(self) -> None:
-        try:
-            while self._go_on():
-                pass
-        except Exception:
-            logger.exception("coding_failed", extra={"coder": self._name})
-            raise
+        may_go_on = True
+        while may_go_on:
+            try:
+                may_go_on = self._go_on()
+            except Exception:
+                # Those behind it can do without: nobody would do them if this thread ended.
+                logger.exception("coding_failed", extra={"coder": self._name})
 
     def _go_on(self) -> bool:
         """Do the next job; return whether there may be more. Nothing of a job is kept while the next is waited for."""

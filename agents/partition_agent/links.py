@@ -168,7 +168,13 @@ class DataPlane:
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def _packed(self, link: LinkState, frame: int, route: FrameRoute, tensors: Tensors) -> Outgoing:
-        parts = pack_frame(self._deployment, self._epoch, link.spec.id, link.carried, frame, route, tensors)
+        """Return a frame's message; where none can be made of it, the news that it is lost."""
+        try:
+            parts = pack_frame(self._deployment, self._epoch, link.spec.id, link.carried, frame, route, tensors)
+        except Exception as error:  # of whatever library; who waits for the frame must hear of it
+            self._drops.add("not_packed", link.spec.id)
+            reason = f"{self._device} could not pack it for its link: {error or type(error).__name__}"
+            return self._traffic.lost(link, frame, route, reason)
         return Outgoing(frame, route, parts, sum(part.nbytes for part in parts[1:]))
 
     def _encode(self, link: LinkState, make: Callable[[], Outgoing]) -> None:

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from partition_agent import log
-from partition_agent.codecs import CodecError, byte_size, dtype_of, encode
+from partition_agent.codecs import CodecError, byte_size, dtype_of, encode, missing_codecs
 from partition_agent.deployments import Deployments, RefusedError
 from partition_agent.protocol import Connect, Event, Fault, LinkSpec, PeerAddress, Prepare, TensorSpec
 from partition_agent.sockets import SocketError
@@ -153,6 +153,10 @@ class DoorRole:
         self._inputs = msgspec.convert(message["inputs"], List[TensorSpec], strict=False)
         self._outputs = msgspec.convert(message["outputs"], List[TensorSpec], strict=False)
         replicas = msgspec.convert(message.get("replicas", []), List[int])
+        missing = missing_codecs(codec.name for link in links for codec in link.codecs)
+        if missing:
+            told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+            raise BadRequestError(f"this host cannot use the codecs of its links ({told})")
         self._door = Door(str(message["deployment"]), int(message["epoch"]), links, replicas, self._ended)
         return {"public_key": self._door.public_key}
 

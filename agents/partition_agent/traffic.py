@@ -213,9 +213,9 @@ class Traffic:
         begin_s = time.thread_time() if link.is_coded else 0.0
         try:
             tensors = unpack_tensors(link.carried, message, [part.buffer for part in parts])
-        except WireError as error:
+        except Exception as error:  # of whatever library
             # Its place in the window is taken, and who waits for it must hear that it will not come.
-            self._drops.add(error.reason, link.spec.id)
+            self._drops.add(error.reason if isinstance(error, WireError) else "unreadable", link.spec.id)
             self._handler.loss_arrived(link.spec.id, message.frame, message.route, UNREADABLE)
             return
         if link.is_coded:

@@ -87,11 +87,19 @@ def pack_frame(
         if tensor.is_plain and array.dtype == tensor.dtype and array.shape == tensor.shape:
             header, data = tensor.header, np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         else:
-            codec, data = encode(array, tensor.codec)
+            codec, data = _encoded(array, tensor.codec)
             header = header_of(tensor.name, array, codec, data.nbytes)
         headers.append(header)
         parts.append(data)
     return [pack(FrameMessage(deployment, epoch, link, frame, tuple(headers), route)), *parts]
+
+
+def _encoded(array: "np.ndarray[Any, Any]", codec: LinkCodec) -> "Tuple[str, np.ndarray[Any, Any]]":
+    try:
+        return encode(array, codec)
+    except MemoryError:
+        # As it is it takes none.
+        return encode(array)
 
 
 def check_route(link: LinkSpec, frame: int, route: FrameRoute) -> None:

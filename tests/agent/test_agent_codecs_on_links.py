@@ -1,5 +1,9 @@
 """Codecs on links: frames are encoded and decoded beside the sockets, in order, and bad bytes cost their frame only."""
 
+import operator
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 
@@ -11,6 +15,7 @@ from tests.agent.planes import LINK, Array, Consumption, End, Floats, arrays, in
 from tests.agent.rig import DEADLINE_S, wait_until
 from tests.agent.slow_link import SlowLink
 
+from partition_agent.coding import CodingThread
 from partition_agent.protocol import (
     MAGIC,
     CreditMessage,
@@ -124,6 +129,65 @@ def test_frames_of_a_coded_link_that_breaks_come_once_or_are_reported_lost() -> 
         assert one.totals().reconnects == 4
         wait_until(lambda: one.totals().in_flight == 0, "everything was begun")
         assert one.plane.dropped() == two.plane.dropped() == {}
+
+
+#: 256 TiB for who writes it down: more than any process can address.
+ENDLESS = np.broadcast_to(np.float32(1), (1, 1 << 46))
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+def test_a_frame_that_cannot_be_packed_is_reported_lost_and_those_behind_it_come(codec: str) -> None:
+    spec = link(SHAPE, codecs=[LinkCodec(codec)])
+    good = arrays(SHAPE, 1)[0]
+    came: list[tuple[int, bool]] = []
+    with End("one", spec) as one, End("two", spec) as two:
+        introduce(one, two)
+        with Consumption(two, 6, lambda frame, tensors: came.append((frame, tensors is not None))):
+            for number in range(6):
+                one.send(number, ENDLESS if number in (1, 2) else good)
+        assert came == [(number, number not in (1, 2)) for number in range(6)]
+        wait_until(lambda: one.totals().in_flight == 0, "everything was begun")
+        assert one.plane.dropped() == {"not_packed": 2}
+        assert "one could not pack it" in two.arrived[1][2]
+
+
+def test_frames_of_a_link_whose_codec_nobody_knows_are_reported_lost() -> None:
+    spec = link(SHAPE, codecs=[LinkCodec("quipu")])
+    with End("one", spec) as one, End("two", spec) as two:
+        introduce(one, two)
+        for number, array in enumerate(arrays(SHAPE, 5)):
+            one.send(number, array)
+            assert two.begin() == (number, None, "one could not pack it for its link: unknown codec 'quipu'")
+        wait_until(lambda: one.totals().in_flight == 0, "everything was begun")
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+from partition_agent.protocol import FrameRoute, LinkCodec, LinkSpec, TensorSpec
+from partition_agent.wire import carried_by, pack_frame
+spec = LinkSpec("l", "a", "b", "one", "two", (TensorSpec("x", "float32", (1 << 23,)),), 2, (LinkCodec("zstd"),))
+carried, small = carried_by(spec), {"x": np.zeros(1000, np.float32)}
+array = np.random.default_rng(1).random(1 << 23, np.float32)
+assert pack_frame("d", 1, "l", carried, 0, FrameRoute(), small)[1].nbytes < 1000
+held = 4096 * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (held + (8 << 20), -1))
+part = pack_frame("d", 1, "l", carried, 0, FrameRoute(), {"x": array})[1]
+assert np.shares_memory(part, array)
+"""
+
+
+def test_a_frame_for_whose_encoding_there_is_no_memory_travels_as_it_is() -> None:
+    ended = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_coding_thread_goes_on_after_a_job_that_failed() -> None:
+    done = threading.Event()
+    with closing(CodingThread("encode")) as coder:
+        coder.put(lambda: operator.truediv(1, 0))
+        coder.put(done.set)
+        assert done.wait(DEADLINE_S)
 
 
 class HandMadeProducer:
