@@ -24,20 +24,22 @@ from partition_agent.protocol import (
 )
 from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import LOOPBACK
+from partition_studio.deployment.answers import clean_prepared, find_held, require_own_keys
 from partition_studio.deployment.board import Board
 from partition_studio.deployment.described import cuts_out, stages_out
-from partition_studio.deployment.errors import LOADING_NEXT_STEPS, DeviceLostError
+from partition_studio.deployment.errors import LOADING_NEXT_STEPS
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
 from partition_studio.deployment.probe import doubts, try_all_devices
 from partition_studio.deployment.spec import DeploymentSpec as DeploymentSpec
 from partition_studio.deployment.spec import Given, SettledCodecs
 from partition_studio.deployment.ways import DataSocket, Everywhere, Ways
-from partition_studio.errors import DeploymentError, DeviceError
+from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import AgentFaultError, OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.session.agent_client import Patience
 from partition_studio.fleet.session.session import DeviceSession, SessionStep
+from partition_studio.fleet.text import clean_text
 from partition_studio.partition.micro_batch import free_batches
 from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes
 from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
@@ -137,6 +139,7 @@ class Rollout:
             ways = self._find_ways()
             ways.survey(self._everywhere(pool), f"ways-{self.spec.id}")
             prepared = self._on_devices(pool, lambda share: self._prepare(share, ways.bind_host(share.device)))
+            require_own_keys(prepared)
             self._board.describe(stages=stages_out(self.spec.graph, prepared))
             self._board.note(f"{device}: {note}" for device, answer in prepared.items() for note in answer.notes)
             sockets = {
@@ -153,6 +156,7 @@ class Rollout:
         self._tell(self._free_batches(self._cut()))
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
             held = self._on_devices(pool, self._find_share)
+            require_own_keys(held)
             self._find_ways().survey(self._everywhere(pool), f"ways-{self.spec.id}")
             # Where the agents' sockets are bound was found out by an earlier studio.
             sockets = {
@@ -197,11 +201,8 @@ class Rollout:
     def _find_share(self, share: DeviceShare) -> DeploymentInfo:
         self._board.step(share.device, "connect", "looking for its agent")
         info = self._sessions[share.device].reattach(self.spec.holder)
-        wanted = {stage.name for stage in share.stages}
-        for held in info.deployments if info is not None else ():
-            if (held.deployment, held.epoch) == (self.spec.id, self.spec.epoch) and wanted == set(held.stages):
-                return held
-        raise DeviceLostError(f"{share.device} no longer runs its part of the deployment", device=share.device)
+        there = () if info is None else info.deployments
+        return find_held(there, share, self.spec.id, self.spec.epoch, plaintext=self.spec.plaintext)
 
     def _on_devices(
         self,
@@ -333,16 +334,15 @@ class Rollout:
             raise
         finally:
             self._loading.discard(share.device)
-        if not isinstance(answer, Prepared):
-            raise DeploymentError(f"{share.device} answered the deployment with nonsense")
+        prepared = clean_prepared(answer, share, plaintext=self.spec.plaintext)
         self._board.step(share.device, "verify", "waiting for the other devices")
-        return answer
+        return prepared
 
     def stage_progress(self, device: str, event: StageProgress) -> None:
         """Take an agent's report of a stage that it loads."""
         if (event.deployment, event.epoch) == (self.spec.id, self.spec.epoch):
             self._patience[device].note()
-            self._board.step(device, "load", f"{event.stage}: {event.step.replace('_', ' ')}")
+            self._board.step(device, "load", clean_text(f"{event.stage}: {event.step.replace('_', ' ')}", limit=300))
 
     # --- the ways between devices ------------------------------------------------------------------------------------
 
