@@ -11,19 +11,22 @@ into bytes, lowest bits first, the mask. Without a mask all levels are there, el
 
 import struct
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from partition_agent.codecs.masks import pack_mask, unpack_mask
 from partition_agent.codecs.runs import gather, scatter
-from partition_agent.codecs.tensors import BLOCK, CodecError
+from partition_agent.codecs.tensors import BLOCK, CodecError, magnitude_bits, native
 
 if TYPE_CHECKING:
     from partition_agent.codecs.tensors import Array, Bytes
 
 _HEAD = struct.Struct("<B3xIdd")
 _DENSE = 0
+
+#: Bits of a level that fills its byte.
+_WHOLE = 8
 
 _DTYPES = ("float16", "float32", "float64")
 
@@ -64,26 +67,54 @@ def encode(array: "Array", bits: int, low: float, high: Optional[float]) -> "Opt
     """
     if array.dtype.name not in _DTYPES or not array.size:
         return None
-    values = np.ascontiguousarray(array, np.float64 if array.dtype.name == "float64" else np.float32).reshape(-1)
-    least, largest = float(values.min()), float(values.max())
+    values = native(array).reshape(-1)
+    least, largest = _bounds(values)
     if not (least > -_MOST and largest < _MOST and isfinite(low) and (high is None or abs(high) < _MOST)):
         return None
+    # The highest level is the upper bound, and has to be a number of the tensor's type.
+    high = None if high is None else min(high, float(np.finfo(array.dtype).max))
     if high is None and (largest < low or largest <= 0):
         levels: Optional[Levels] = _NOTHING
     else:
         levels = levels_of(low, largest if high is None else high, bits)
-    return None if levels is None else _written(_quantised(values, levels, bits), levels, bits)
+    return None if levels is None else _written(_quantised(values, levels, bits), bits, levels)
+
+
+def _wide(values: "Array") -> "Iterator[Array]":
+    """Yield the values block by block, in which halves are single floats."""
+    for start in range(0, values.size, BLOCK):
+        block = values[start : start + BLOCK]
+        yield block if block.dtype.name == "float64" else block.astype(np.float32, copy=False)
+
+
+def _bounds(values: "Array") -> Tuple[float, float]:
+    """Return the least and the largest value; something that is not finite where there is such a value."""
+    if values.dtype.name == "float16":
+        return _bounds_of_halves(values)
+    least, largest = np.transpose([(block.min(), block.max()) for block in _wide(values)])
+    return float(least.min()), float(largest.max())
+
+
+def _bounds_of_halves(values: "Array") -> Tuple[float, float]:
+    """Return what `_bounds` does, by the bits: as integers, halves from 0 on have the same order."""
+    bits = values.view(np.int16)
+    largest, size = bits.max(), magnitude_bits(values)
+    if largest < 0:
+        # All are negative: the nearest to 0 has the fewest.
+        largest = bits.min()
+    least, most = np.array([size, largest], np.int16).view(np.float16)
+    return -float(least), float(most)
 
 
 def _quantised(values: "Array", levels: Levels, bits: int) -> "Bytes":
     if levels == _NOTHING:
         return np.zeros(values.size, np.uint8)
     out = np.empty(values.size, np.uint8)
-    dtype = values.dtype.type
+    dtype = np.float64 if values.dtype.name == "float64" else np.float32
     most, factor, offset, low = (dtype(x) for x in ((1 << bits) - 1, 1 / levels.step, levels.offset, levels.low))
-    scratch = np.empty(min(BLOCK, values.size), values.dtype)
-    for start in range(0, values.size, BLOCK):
-        block = values[start : start + BLOCK]
+    scratch: Array = np.empty(min(BLOCK, values.size), dtype)
+    start = 0
+    for block in _wide(values):
         scaled = scratch[: block.size]
         np.subtract(block, offset, out=scaled)
         with np.errstate(over="ignore"):
@@ -93,23 +124,33 @@ def _quantised(values: "Array", levels: Levels, bits: int) -> "Bytes":
         np.maximum(scaled, dtype(0), out=scaled)
         if low > 0:
             scaled *= block >= low
-        np.copyto(out[start : start + BLOCK], scaled, casting="unsafe")
+        np.copyto(out[start : start + block.size], scaled, casting="unsafe")
+        start += block.size
     return out
 
 
-def _written(quantised: "Bytes", levels: Levels, bits: int) -> "Bytes":
+def _written(quantised: "Bytes", bits: int, levels: Levels) -> "Bytes":
     """Return the data, in the shortest of its forms."""
     mask = quantised != 0
     count = int(np.count_nonzero(mask))
     form, packed = pack_mask(mask)
-    if _packed_size(count, bits) + packed.size >= _packed_size(quantised.size, bits):
-        form, packed = _DENSE, packed[:0]
+    is_dense = _packed_size(count, bits) + packed.size >= _packed_size(quantised.size, bits)
+    if is_dense:
+        form, packed, count = _DENSE, packed[:0], quantised.size
+    levels_end = _HEAD.size + _packed_size(count, bits)
+    out = np.empty(levels_end + packed.size, np.uint8)
+    out[: _HEAD.size] = np.frombuffer(_HEAD.pack(form, packed.size, levels.offset, levels.step), np.uint8)
+    out[levels_end:] = packed
+    room = out[_HEAD.size : levels_end]
+    if is_dense:
+        _pack_levels(quantised, bits, room)
+    elif bits == _WHOLE:
+        gather(quantised, mask, room)
     else:
         kept = np.empty(count, np.uint8)
         gather(quantised, mask, kept)
-        quantised = kept
-    head = np.frombuffer(_HEAD.pack(form, packed.size, levels.offset, levels.step), np.uint8)
-    return np.concatenate([head, _pack_levels(quantised, bits), packed])
+        _pack_levels(kept, bits, room)
+    return out
 
 
 def decode(data: "Bytes", dtype: "np.dtype[np.generic]", count: int, bits: int) -> "Array":
@@ -127,15 +168,21 @@ def decode(data: "Bytes", dtype: "np.dtype[np.generic]", count: int, bits: int) 
     packed = data[_HEAD.size : levels_end]
     if packed.size != _packed_size(stored, bits):
         raise CodecError("not as many levels as the tensor needs")
-    values = _values(_unpack_levels(packed, bits, stored), dtype, offset, step)
+    values = _values(bits, dtype, offset, step)
+    levels = _unpack_levels(packed, bits, stored)
     if mask is None:
-        return values
-    out = np.zeros(count, dtype)
-    scatter(values, mask, out)
+        out = np.empty(count, dtype)
+        for start in range(0, count, BLOCK):
+            values.take(levels[start : start + BLOCK], out=out[start : start + BLOCK], mode="clip")
+    else:
+        out = np.zeros(count, dtype)
+        scatter(levels, mask, out, values)
     return out
 
 
-def _values(levels: "Bytes", dtype: "np.dtype[np.generic]", offset: float, step: float) -> "Array":
+def _values(bits: int, dtype: "np.dtype[np.generic]", offset: float, step: float) -> "Array":
+    """Return the value of each level."""
+    levels = np.arange(1 << bits)
     wide = np.float64 if dtype.name == "float64" else np.float32
     # Only what no encoder makes is too large.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -151,20 +198,16 @@ def _packed_size(count: int, bits: int) -> int:
     return -(-count * bits // 8)
 
 
-def _pack_levels(levels: "Bytes", bits: int) -> "Bytes":
-    each = 8 // bits
-    if each == 1:
-        return levels
-    padded = np.zeros(-(-levels.size // each) * each, np.uint8)
-    padded[: levels.size] = levels
-    out = padded[::each].copy()
+def _pack_levels(levels: "Bytes", bits: int, out: "Bytes") -> None:
+    each = _WHOLE // bits
+    out[:] = levels[::each]
     for place in range(1, each):
-        out |= padded[place::each] << np.uint8(place * bits)
-    return out
+        here = levels[place::each]
+        out[: here.size] |= here << np.uint8(place * bits)
 
 
 def _unpack_levels(packed: "Bytes", bits: int, count: int) -> "Bytes":
-    each = 8 // bits
+    each = _WHOLE // bits
     if each == 1:
         return packed
     out = np.empty((packed.size, each), np.uint8)

@@ -65,12 +65,16 @@ def gather(values: "Array", mask: "Array", out: "Array") -> None:
         position += places.size
 
 
-def scatter(values: "Array", mask: "Array", out: "Array") -> None:
-    """Write `values` to the places of `out` in the mask. Raises CodecError unless there are as many."""
+def scatter(values: "Array", mask: "Array", out: "Array", table: "Optional[Array]" = None) -> None:
+    """Write `values`, or what they stand for in a table, to the places of `out` in the mask.
+
+    Raises CodecError unless there are as many.
+    """
     if int(np.count_nonzero(mask)) != values.size:
         raise CodecError("a mask of another number of elements")
     position = 0
     for start in range(0, mask.size, BLOCK):
         places = np.flatnonzero(mask[start : start + BLOCK])
-        out[start : start + BLOCK][places] = values[position : position + places.size]
+        part = values[position : position + places.size]
+        out[start : start + BLOCK][places] = part if table is None else table.take(part, mode="clip")
         position += places.size

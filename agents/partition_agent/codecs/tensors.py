@@ -49,6 +49,17 @@ def header_of(name: str, array: "Array", codec: str, byte_length: int) -> Tensor
     return TensorHeader(name=name, dtype=array.dtype.name, shape=array.shape, codec=codec, byte_length=byte_length)
 
 
+def native(array: "Array") -> "Array":
+    """Return the array in this processor's byte order and in C order; itself where it is so."""
+    return np.ascontiguousarray(array, dtype=np.dtype(array.dtype.name))
+
+
+def magnitude_bits(halves: "Array") -> int:
+    """Return the bits of the largest absolute value of an array of halves; of infinity or NaN, if there are any."""
+    bits = halves.reshape(-1).view(np.int16)
+    return max(int((bits[b : b + BLOCK] & 0x7FFF).max()) for b in range(0, bits.size, BLOCK))
+
+
 def raw_bytes(array: "Array") -> "Bytes":
     """Return the bytes of an array, little-endian and in C order; its own where they lie so."""
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)

@@ -17,7 +17,9 @@ from partition_studio.partition.codecs import codec_names, codec_problems
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
 from partition_studio.partition.memory import (
+    LinkNeed,
     MemoryBound,
+    link_bytes,
     memory_bound,
     stage_need,
 )
@@ -169,7 +171,7 @@ def _check(
         problem = Problem(error.code, "error", error.message, layer=layer, next_step=error.next_step)
         return PlanReport((*problems, problem), (), (), (), division), None
     graph = partition.graph
-    costs = tuple(_device_cost(partition.network, graph, device, plan.micro_batch) for device in graph.devices)
+    costs = tuple(_device_cost(partition.network, graph, device, plan) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))
     problems.extend(codec_problems(graph, plan))
     cuts = tuple(_cut_cost(graph, plan, cut) for cut in graph.cuts)
@@ -326,12 +328,31 @@ def _cut_cost(graph: StageGraph, plan: Plan, cut: Cut) -> CutCost:
         consumer_device=graph.device_of(cut.consumer),
         tensors=cut.tensors,
         size_bytes=graph.cut_bytes(cut),
-        window=graph.window(cut),
+        window=_window(graph, plan, cut),
         codecs=codec_names(graph, plan, cut),
     )
 
 
-def _device_cost(network: Network, graph: StageGraph, device: str, batch: int) -> DeviceCost:
+def _window(graph: StageGraph, plan: Plan, cut: Cut) -> int:
+    """Return the most frames that may wait on a cut; which stages take several at once is measured later."""
+    batches = dict.fromkeys((stage.name for stage in graph.stages), plan.micro_batch) if plan.micro_batch > 1 else None
+    return graph.window(cut, batches)
+
+
+def _link_need(graph: StageGraph, plan: Plan, cut: Cut, *, from_here: bool, to_here: bool) -> LinkNeed:
+    """Return what a link of a cut takes of the device where it begins, ends, or does both."""
+    coded = () if from_here and to_here else tuple(codec_names(graph, plan, cut))
+    sizes = [graph.tensors[tensor].size_bytes for tensor in coded]
+    return LinkNeed(
+        frame_bytes=graph.cut_bytes(cut),
+        window=_window(graph, plan, cut),
+        coded_bytes=sum(sizes),
+        largest_bytes=max(sizes, default=0),
+        batch=plan.micro_batch if from_here else 1,
+    )
+
+
+def _device_cost(network: Network, graph: StageGraph, device: str, plan: Plan) -> DeviceCost:
     stages = graph.on(device)
     layers = [network.layer(name) for stage in stages for name in stage.layers]
     shared = {name for layer in layers for name in layer.weights}
@@ -347,10 +368,19 @@ def _device_cost(network: Network, graph: StageGraph, device: str, batch: int) -
         for cut in graph.cuts
         for way in ways_of(graph, cut)
     ]
-    waiting = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, _, to in ends if to == device)
-    going = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, source, to in ends if source == device != to)
+    incoming = [
+        _link_need(graph, plan, cut, from_here=source == device, to_here=True)
+        for cut, source, to in ends
+        if to == device
+    ]
+    outgoing = [
+        _link_need(graph, plan, cut, from_here=True, to_here=False)
+        for cut, source, to in ends
+        if source == device != to
+    ]
     arriving = dict.fromkeys(cut for cut, source, to in ends if to == device != source)
     leaving = dict.fromkeys(cut for cut, source, to in ends if source == device != to)
+    waiting = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, _, to in ends if to == device)
     least = RUNTIME_BYTES + weight_bytes + peak_bytes + waiting
     return DeviceCost(
         device=device,
@@ -363,5 +393,5 @@ def _device_cost(network: Network, graph: StageGraph, device: str, batch: int) -
         received_bytes=sum(graph.cut_bytes(cut) for cut in arriving),
         sent_bytes=sum(graph.cut_bytes(cut) for cut in leaving),
         least_memory_bytes=least,
-        bound=memory_bound(needs, waiting, going, batch),
+        bound=memory_bound(needs, link_bytes(incoming), link_bytes(outgoing), plan.micro_batch),
     )

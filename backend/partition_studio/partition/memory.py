@@ -11,18 +11,23 @@ nine architectures; a table of prediction and measurement is in `docs/memory.md`
   once, and never less than `ARENA_BYTES`; it keeps that, so those of all stages add up. With micro-batches, as many
   times more.
 - *graph*: `LAYER_BYTES` for each layer of a stage: nodes, kernels, names.
-- *receive*: the window of each link that ends here, in frames, times its bytes: what a producer may send unasked.
-- *send*: the window of each link that begins here, likewise: what a slow consumer has not taken.
+- *receive*: the window of each link that ends here, in frames, times its bytes: what a producer may send unasked; and
+  what decoding takes beside that.
+- *send*: the window of each link that begins here, likewise: what a slow consumer has not taken; and what encoding
+  takes. A frame that was computed with others is a part of all their arrays: those that went keep their place until
+  it goes, too.
 - *load*: how far loading goes above the sum of all these. Stages are loaded one after the other. A sub-model of at
   least `AHEAD_FROM_BYTES` of weights is first optimised in a process of its own (`CHILD_BYTES`), which maps the
   weights, fuses and re-orders those of convolutions (`CONVOLUTION_COPIES` in all) and does not copy matrices; then the
   agent maps the result and packs one matrix after the other, holding each twice for a moment. A smaller one is loaded
   in the agent, with the file's weights on the heap meanwhile (`PLAIN_COPIES` in all, and `PLAIN_BYTES`).
 
-A frame in a link travels encoded or as it is; what a codec makes is never longer, so raw bytes bound both.
+A frame in a link travels encoded or as it is; what a codec makes is never longer, so raw bytes bound both. One frame
+at a time is encoded, and one decoded: there its tensors are held both ways, and one of them a third time
+(`CODEC_SCRATCH`): packers fill a buffer before they know how long the result is, the others go block by block.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from partition_studio.graph.network import Network
@@ -41,6 +46,10 @@ CHILD_BYTES = 80 * MIB
 CONVOLUTION_COPIES = 2.75
 PLAIN_COPIES = 3.0
 PLAIN_BYTES = 12 * MIB
+
+#: Of what a tensor takes, how much more than itself and its result a codec takes while it works; and that of any size.
+CODEC_SCRATCH = 1.25
+CODEC_BYTES = 8 * MIB
 
 _MATRIX_KINDS = frozenset(("Gemm", "MatMul"))
 
@@ -76,6 +85,28 @@ class StageNeed:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkNeed:
+    """What of a link takes memory at one end: bytes of a frame, how many frames may wait, and which are encoded.
+
+    `coded_bytes` are those of all tensors of a frame that do not travel as they are, `largest_bytes` of the largest of
+    them. `batch` frames at once may come from one computation at this end.
+    """
+
+    frame_bytes: int
+    window: int
+    coded_bytes: int = 0
+    largest_bytes: int = 0
+    batch: int = 1
+
+
+def link_bytes(links: Sequence[LinkNeed]) -> int:
+    """Return the most that the frames of all links that end, or of all that begin, on a device take there."""
+    waiting = sum(link.frame_bytes * (link.window + link.batch - 1) for link in links)
+    coding = max((link.coded_bytes + CODEC_SCRATCH * link.largest_bytes for link in links), default=0)
+    return waiting + (int(coding) + CODEC_BYTES if coding else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryBound:
     """The most that an agent takes, in parts; see the module. `stage_bytes` are weights, activations and graphs."""
 
@@ -94,7 +125,7 @@ class MemoryBound:
 def memory_bound(stages: Iterable[StageNeed], receive_bytes: int, send_bytes: int, batch: int = 1) -> MemoryBound:
     """Return the bound of an agent that loads `stages` in this order.
 
-    `receive_bytes` and `send_bytes` are those of all frames that may wait at its links.
+    `receive_bytes` and `send_bytes` are those of its links (see `link_bytes`).
     """
     held = peak = 0
     for stage in stages:
