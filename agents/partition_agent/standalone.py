@@ -139,8 +139,11 @@ class DoorRole:
             if message.get("keep"):
                 self._kept[number] = inputs
             self._quiet[number] = bool(message.get("quiet"))
-            door.put(number, inputs)
+            door.put(number, inputs, tuple(message.get("through", ())))
             return None
+        if operation == "speeds":
+            door.tell(msgspec.convert(message["seconds"], List[List[float]], strict=False))
+            return {}
         raise BadRequestError(f"no such request: {operation!r}")
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ class Door:
         self._room = threading.Condition(self._lock)
         self._came = threading.Condition(self._lock)
         self._gate = Gate(links, replicas)
-        self._waiting: Deque[Tuple[int, Tensors]] = deque()
+        self._waiting: Deque[Tuple[int, Tensors, Sequence[int]]] = deque()
         self._ends: Deque[End] = deque()
         self._closed = False
         self._plane = DataPlane(
@@ -56,11 +56,21 @@ class Door:
         """Connect to the devices. Raises SocketError."""
         self._plane.connect(peers)
 
-    def put(self, frame: int, inputs: Tensors) -> None:
-        """Send a frame as soon as there is room for it; numbers rise."""
+    def put(self, frame: int, inputs: Tensors, through: Sequence[int] = ()) -> None:
+        """Send a frame as soon as there is room for it; numbers rise.
+
+        `through` are the replicas that it is to pass, one of each group; left out, the fastest.
+        """
         with self._lock:
-            self._waiting.append((frame, inputs))
+            self._waiting.append((frame, inputs, through))
             self._room.notify()
+
+    def tell(self, service_s: Sequence[Sequence[float]]) -> None:
+        """Take what each replica of each group takes for a frame, as measured there; 0: not known."""
+        with self._lock:
+            for dealer, seconds in zip(self._gate.dealers, service_s):  # noqa: B905 - `strict` is newer than 3.8
+                for index in range(min(len(seconds), len(dealer.dealt))):
+                    dealer.tell(index, seconds[index])
 
     def close(self) -> None:
         """Leave the pipeline."""
@@ -113,8 +123,8 @@ class Door:
                 if not self._waiting:
                     self._room.wait()
                     continue
-                frame, inputs = self._waiting[0]
-                dealt = self._gate.deal(frame, time.monotonic())
+                frame, inputs, through = self._waiting[0]
+                dealt = self._gate.deal(frame, time.monotonic(), through)
                 if dealt is None:
                     self._room.wait(_LOOK_AGAIN_S)
                     continue

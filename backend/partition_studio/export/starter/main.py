@@ -99,6 +99,7 @@ def run(crew: Crew, hosts: Dict[str, Host], package: Package, asked: argparse.Na
         for note in pipeline.open(hosts):
             tell(note)
         tell(self_test(package, pipeline))
+        pipeline.tell_speeds()
         if asked.self_test:
             return 0
         # Every stage has one frame to compute and one that waits; of a replicated stage, every instance.

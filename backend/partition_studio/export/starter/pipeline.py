@@ -116,17 +116,25 @@ class Pipeline:
                 found[name] = self._crew.agents[name].request({"op": "address", "towards": outer[0]})["address"]
         return found
 
-    def run(self, frames: Sequence[Frame], total: int, window: int, on_result: OnResult) -> Totals:
+    def run(
+        self,
+        frames: Sequence[Frame],
+        total: int,
+        window: int,
+        on_result: OnResult,
+        through: Sequence[Sequence[int]] = (),
+    ) -> Totals:
         """Send `total` frames, beginning anew when all were sent; `on_result` is told the outputs of each one once.
 
-        At most `window` are under way. Ends with StartError when nothing comes back for the timeout, or a host is lost.
+        At most `window` are under way. `through` has the replicas that each frame is to pass, one of each group; left
+        out, the fastest. Ends with StartError when nothing comes back for the timeout, or a host is lost.
         """
         first = self._next
         keep = total > len(frames) and sum(part.nbytes for frame in frames for part in frame) <= KEPT_BYTES
         totals, sent, begun_s = Totals(), 0, float("nan")
         while totals.delivered + len(totals.lost) < total:
             while sent < total and sent - totals.delivered - len(totals.lost) < window:
-                self._send(first, sent, frames, keep)
+                self._send(first, sent, frames, keep, through[sent] if through else ())
                 sent += 1
             message, payload = self._event()
             number = message["frame"] - first
@@ -149,8 +157,30 @@ class Pipeline:
         agents = self._crew.agents
         return {device: agent.request({"op": "figures"}) for device, agent in agents.items()}
 
-    def _send(self, first: int, number: int, frames: Sequence[Frame], keep: bool) -> None:
+    @property
+    def ways_through_all(self) -> List[List[int]]:
+        """Choices of a replica of each group that together lead through every replica of every group."""
+        counts = self._package.document["replicas"]
+        return [[number % count for count in counts] for number in range(max(counts, default=1))]
+
+    def tell_speeds(self) -> None:
+        """Tell the door how long each replica took for a frame: it does not see all of them itself."""
+        counts = self._package.document["replicas"]
+        if not counts:
+            return
+        seconds = [[0.0] * count for count in counts]
+        for device, figures in self.figures().items():
+            took_s = {s["stage"]: s["compute_s"] / s["frames"] for s in figures["stages"] if s["frames"]}
+            for stage in self._package.share(device)["stages"]:
+                if stage["replica"] is not None:
+                    group, index = stage["replica"]
+                    seconds[group][index] += took_s.get(stage["name"], 0.0)
+        self._door.request({"op": "speeds", "seconds": seconds})
+
+    def _send(self, first: int, number: int, frames: Sequence[Frame], keep: bool, through: Sequence[int]) -> None:
         message: Message = {"op": "frame", "frame": first + number, "quiet": number >= len(frames)}
+        if through:
+            message["through"] = list(through)
         if keep and number >= len(frames):
             message["again"] = first + number % len(frames)
             self._door.tell(message)

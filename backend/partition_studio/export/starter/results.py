@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import zipfile
+from itertools import product
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -61,17 +62,22 @@ class Results:
 
 
 def self_test(package: Package, pipeline: Pipeline) -> str:
-    """Send the frame that was recorded at export and compare with the whole network's answer; return what to say."""
+    """Send the frame that was recorded at export and compare with the whole network's answer; return what to say.
+
+    It goes through each replica of each group.
+    """
     stored = read_arrays(package.folder / EXPECTED)
     frame = [stored["in:" + spec.name].data for spec in package.all_inputs]
     found: List[Sequence[memoryview]] = []
-    totals = pipeline.run([frame], 1, 1, lambda number, outputs: found.append(outputs))
+    ways = pipeline.ways_through_all
+    totals = pipeline.run([frame] * len(ways), len(ways), 1, lambda number, outputs: found.append(outputs), ways)
     if totals.lost:
         raise StartError(f"the test frame was lost: {totals.lost[0][1]}", "Start again with --verbose.", "frame_lost")
     worst = 0.0
     tolerances: Dict[str, float] = package.document["tolerances"]
-    for position, spec in enumerate([*package.outputs, *package.passthrough]):
-        differs = difference(found[0][position], stored["out:" + spec.name].data, spec.dtype)
+    specs = [*package.outputs, *package.passthrough]
+    for outputs, (position, spec) in product(found, enumerate(specs)):
+        differs = difference(outputs[position], stored["out:" + spec.name].data, spec.dtype)
         if not differs <= tolerances[spec.name]:
             raise StartError(
                 f"the devices' answer {spec.name!r} differs from the recorded one by {differs:.1e} of its largest "
