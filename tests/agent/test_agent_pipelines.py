@@ -41,7 +41,13 @@ from partition_agent.protocol import (
     StageSpec,
     TensorSpec,
 )
-from partition_studio.deployment.front_door import FrameLostError, FrontDoor, FrontDoorClosedError, NoCreditError
+from partition_studio.deployment.front_door import (
+    DataPlaneError,
+    FrameLostError,
+    FrontDoor,
+    FrontDoorClosedError,
+    NoCreditError,
+)
 from partition_studio.errors import FrameInputError
 
 StartAgents = Callable[..., dict[str, AgentProcess]]
@@ -170,6 +176,8 @@ def test_a_studio_whose_clock_was_set_back_goes_on_above_the_frames_of_its_earli
         last = [held.last_frame for info in infos if isinstance(info, AgentInfo) for held in info.deployments]
         assert len(last) == 3 and min(last) > ahead
         ahead = max(last)
+    with pytest.raises(DataPlaneError, match="no studio gives"):
+        rig.door(last_frame=2**63 - 1)
 
 
 def test_another_connection_of_the_same_studio_leaves_the_frames_alone(start: StartAgents) -> None:

@@ -50,6 +50,17 @@ def test_whole_numbers_have_to_be_the_same_where_no_codec_changes_values() -> No
     assert not accepts(np.array([True, False]), np.array([True, True]))
 
 
+def test_one_of_a_hundred_whole_numbers_may_be_another_one_and_it_is_said() -> None:
+    indices = np.arange(300)
+    swapped = indices.copy()
+    swapped[[3, 4]] = 4, 3
+    (note,) = judge({"y": swapped}, proof(indices), ["s@1"])
+    assert "Of 300" in note and "2" in note and "s@1" in note
+    assert judge({"y": indices.copy()}, proof(indices)) == []
+    swapped[[7, 8]] = 8, 7
+    assert not accepts(indices, swapped)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_a_quantised_value_may_differ_by_one_step(dtype: str) -> None:
     values = np.array([3, 100], dtype)

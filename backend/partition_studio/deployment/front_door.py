@@ -27,8 +27,8 @@ _LOOK_AGAIN_S = 0.1
 #: More frames of an earlier life than can be under way, or come before the devices are told of this one.
 _UNDER_WAY = 2**30
 
-#: Numbers begin below this whatever devices say, so that there are enough left.
-_MOST = FRAME_LIMIT // 2
+#: No clock is so far ahead, and there are enough numbers left.
+_MOST = FRAME_LIMIT // 8 * 7
 
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 
@@ -101,8 +101,14 @@ class FrontDoor:
         """Take the links from and to the studio. `inputs` and `outputs` do not name tensors that no device sees.
 
         `replicas` has the names of the stages of each replica of each group. With `plaintext` nothing is encrypted.
-        `last_frame` is the latest of an earlier life that the devices have seen.
+        `last_frame` is the latest of an earlier life that the devices have seen. Raises DataPlaneError where that
+        cannot be.
         """
+        if last_frame > _MOST:
+            raise DataPlaneError(
+                f"A device says that it has seen a frame of the number {last_frame}, which no studio gives",
+                next_step="Deploy the plan again.",
+            )
         self._inputs = dict(inputs)
         self._outputs = frozenset(outputs)
         self._replicas = [[tuple(stages) for stages in group] for group in replicas]
@@ -116,7 +122,7 @@ class FrontDoor:
         self._closed = False
         # Rising over restarts too: frames of an earlier life may still be under way, and no two have one number. The
         # clock may have been set back since.
-        self._number = max(time.time_ns(), min(last_frame, _MOST) + _UNDER_WAY)
+        self._number = max(time.time_ns(), last_frame + _UNDER_WAY)
         self._plane = DataPlane(
             device=STUDIO_PEER,
             deployment=deployment,
@@ -185,11 +191,13 @@ class FrontDoor:
             dealt = self._gate.deal(self._number, now_s, replicas)
             if dealt is not None:
                 return dealt
-            left_s = _LOOK_AGAIN_S if deadline_s is None else deadline_s - now_s
-            if left_s <= 0:
+            left_s = None if deadline_s is None else deadline_s - now_s
+            if left_s is not None and left_s <= 0:
                 self._room.notify()
                 raise NoCreditError("The pipeline had no room for another frame in time")
-            self._room.wait(min(left_s, _LOOK_AGAIN_S))
+            if self._replicas:
+                left_s = _LOOK_AGAIN_S if left_s is None else min(left_s, _LOOK_AGAIN_S)
+            self._room.wait(left_s)
         self._room.notify()
         raise FrontDoorClosedError("The deployment has ended; it takes no more frames")
 
@@ -243,7 +251,8 @@ class FrontDoor:
         if name not in inputs:
             raise FrameInputError(f"The frame lacks the input {name!r}", input=name)
         array = inputs[name]
-        if array.dtype.name != spec.dtype or array.shape != spec.shape:
+        # A dtype's name takes longer to make than all the rest of this, but is the same in any byte order.
+        if array.shape != spec.shape or (array.dtype != spec.dtype and array.dtype.name != spec.dtype):
             raise FrameInputError(
                 f"The input {name!r} is {array.dtype.name}{list(array.shape)}; the network takes "
                 f"{spec.dtype}{list(spec.shape)}",

@@ -30,7 +30,7 @@ from partition_studio.deployment.described import cuts_out, stages_out
 from partition_studio.deployment.errors import LOADING_NEXT_STEPS
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
-from partition_studio.deployment.probe import doubts, try_all_devices
+from partition_studio.deployment.probe import try_all_devices
 from partition_studio.deployment.spec import DeploymentSpec as DeploymentSpec
 from partition_studio.deployment.spec import Given, SettledCodecs
 from partition_studio.deployment.ways import DataSocket, Everywhere, Ways
@@ -396,5 +396,4 @@ class Rollout:
         if self.front_door is None:
             raise AssertionError("connected before")
         inputs = {name: self.spec.test_frame[name] for name in self.manifest.inputs}
-        try_all_devices(self.front_door, inputs, verification, self._check_halted)
-        self._board.note(doubts(verification))
+        self._board.note(try_all_devices(self.front_door, inputs, verification, self._check_halted))
