@@ -6,13 +6,15 @@ import zipfile
 
 import numpy as np
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from partition_studio.errors import FrameInputError
-from partition_studio.graph.classes import top_classes
+from partition_studio.graph.classes import probability_outputs, top_classes
 from partition_studio.graph.frames import Preprocessing, merge_frames, random_frame, read_frame
 from partition_studio.graph.network import TensorType
+
+from .networks import load, make_model, value
 
 IMAGE = {"data": TensorType("float32", (1, 3, 4, 6))}
 GREY = {"data": TensorType("float32", (1, 1, 4, 6))}
@@ -177,6 +179,29 @@ def test_logits_become_probabilities_and_a_distribution_stays() -> None:
     again = top_classes(probabilities)
     assert again is not None
     assert again[0].score == pytest.approx(0.7, abs=1e-3)
+
+
+def test_probabilities_that_a_codec_changed_are_not_taken_for_logits() -> None:
+    changed = np.array([[0.0, 0.13, 0.05, 0.78]], np.float32)
+    scores = top_classes(changed, are_probabilities=True)
+    assert scores is not None
+    assert [s.score for s in scores] == pytest.approx([0.78, 0.13, 0.05, 0.0])
+    beyond = top_classes(np.array([-0.01, 1.02], np.float32), are_probabilities=True)
+    assert beyond is not None and [s.score for s in beyond] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("operators", "expected"),
+    [(["Softmax"], {"y"}), (["Relu", "Softmax", "Identity"], {"y"}), (["Softmax", "Relu"], set()), (["Relu"], set())],
+)
+def test_which_outputs_are_probabilities_is_known_from_the_network(operators: list[str], expected: set[str]) -> None:
+    names = ["x", *(f"t{number}" for number in range(1, len(operators))), "y"]
+    nodes = [
+        helper.make_node(kind, [names[number]], [names[number + 1]], name=f"l{number}")
+        for number, kind in enumerate(operators)
+    ]
+    network = load(make_model(nodes, [value("x", (1, 5))], [value("y", (1, 5))]))
+    assert probability_outputs(network) == expected
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 4, 4), (2, 10), (1, 1), (), (1, 4420, 2), (0,)])

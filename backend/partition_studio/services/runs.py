@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
 from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
 from partition_studio.errors import BadInputError
-from partition_studio.graph.classes import top_classes
+from partition_studio.graph.classes import probability_outputs, top_classes
 from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.schemas import ClassScoreOut, ProblemOut, RunMessage, RunOut
 from partition_studio.services.deployments import DeploymentService
@@ -86,10 +86,11 @@ class RunService:
         deployment = self._deployments.live(deployment_id)
         frames = self._frames(deployment.spec.model_id, source, files)
         labels = self._models.labels(deployment.spec.model_id)
+        probabilities = probability_outputs(deployment.spec.partition.whole)
 
         def classify(outputs: Tensors) -> list[ClassScoreOut]:
-            for output in outputs.values():
-                scores = top_classes(output, labels or None, SHOWN_CLASSES)
+            for name, output in outputs.items():
+                scores = top_classes(output, labels or None, SHOWN_CLASSES, are_probabilities=name in probabilities)
                 if scores:
                     return [
                         ClassScoreOut(index=s.index, label=s.label or f"class {s.index}", score=s.score) for s in scores
