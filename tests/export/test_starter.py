@@ -10,7 +10,14 @@ import numpy.typing as npt
 import pytest
 
 from partition_studio.export import starter
-from partition_studio.export.starter.arrays import Spec, difference, npy_header, read_arrays, read_frames
+from partition_studio.export.starter.arrays import (
+    Spec,
+    difference,
+    npy_header,
+    read_arrays,
+    read_frames,
+    share_of_others,
+)
 from partition_studio.export.starter.errors import UsageError
 from partition_studio.export.starter.package import Package
 
@@ -100,6 +107,17 @@ def test_differences_are_relative_to_the_largest_value() -> None:
     assert differs([1], [inf]) == inf
     assert differs([0.1], [0]) == inf
     assert differs([1, 2], [1]) == inf
+
+
+def test_whole_numbers_that_are_others_are_counted() -> None:
+    def share(found: list[int], expected: list[int], dtype: str = "int64") -> float:
+        a, b = np.array(found, dtype), np.array(expected, dtype)
+        return share_of_others(memoryview(a.tobytes()), memoryview(b.tobytes()), dtype)
+
+    assert share([1, 2, 4, 3], [1, 2, 3, 4]) == 0.5
+    assert share([1, 0], [1, 0], "bool") == 0
+    assert share([1, 2], [1, 2], "float32") == 1
+    assert share([1, 2], [1]) == 1
 
 
 def test_wheels_are_chosen_by_what_the_host_is() -> None:

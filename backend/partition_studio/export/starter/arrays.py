@@ -174,6 +174,14 @@ def difference(found: memoryview, expected: memoryview, dtype: str) -> float:
     return worst / scale if scale > 0 else (math.inf if worst > 0 else 0.0)
 
 
+def share_of_others(found: memoryview, expected: memoryview, dtype: str) -> float:
+    """Return which share of whole numbers are others; 1 of what is no whole number, or of another size."""
+    if found.nbytes != expected.nbytes or not dtype.startswith(("int", "uint", "bool")) or not expected.nbytes:
+        return 1.0
+    pairs = list(zip(_values(found, dtype), _values(expected, dtype)))  # noqa: B905 - as above
+    return sum(a != b for a, b in pairs) / len(pairs)
+
+
 def _values(data: memoryview, dtype: str) -> Sequence[float]:
     letter = _TYPES[dtype][1]
     if letter == "e":

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from partition_agent.standalone_stream import Message
-from partition_studio.export.starter.arrays import difference, npy_header, read_arrays
+from partition_studio.export.starter.arrays import difference, npy_header, read_arrays, share_of_others
 from partition_studio.export.starter.errors import StartError, UsageError
 from partition_studio.export.starter.package import EXPECTED, Package
 from partition_studio.export.starter.pipeline import Pipeline, Totals, busy_seconds
+
+#: As in the studio: so many whole numbers may be others, for they tell which of two nearly equal values is larger.
+WHOLE_SHARE = 0.01
 
 
 class Results:
@@ -77,7 +80,10 @@ def self_test(package: Package, pipeline: Pipeline) -> str:
     tolerances: Dict[str, float] = package.document["tolerances"]
     specs = [*package.outputs, *package.passthrough]
     for outputs, (position, spec) in product(found, enumerate(specs)):
-        differs = difference(outputs[position], stored["out:" + spec.name].data, spec.dtype)
+        expected = stored["out:" + spec.name].data
+        differs = difference(outputs[position], expected, spec.dtype)
+        if share_of_others(outputs[position], expected, spec.dtype) <= WHOLE_SHARE:
+            continue
         if not differs <= tolerances[spec.name]:
             raise StartError(
                 f"the devices' answer {spec.name!r} differs from the recorded one by {differs:.1e} of its largest "
