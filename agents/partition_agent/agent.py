@@ -323,7 +323,12 @@ class Agent:
         if parent is None:
             return
         started = process_start_ticks(parent)
-        while started is not None and process_start_ticks(parent) == started:  # noqa: ASYNC110 - it sets no event here
+
+        def is_there() -> bool:
+            # Whether it started us is known at once; else it has to be looked for.
+            return os.getppid() == parent or (started is not None and process_start_ticks(parent) == started)
+
+        while is_there():  # noqa: ASYNC110 - it sets no event here
             await asyncio.sleep(_PARENT_EVERY_S)
         logger.info("parent_gone", extra={"parent_pid": parent})
         self._ending.set()
