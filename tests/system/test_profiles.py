@@ -137,6 +137,8 @@ def test_a_profile_is_measured_once_kept_and_used_to_predict_a_deployment(desk: 
     (prediction,) = desk.client.get(f"/api/deployments/{deployment.id}/predictions", list[StagePredictionOut])
     assert prediction.profile_id == summary.id
     assert prediction.predicted_s == pytest.approx(shown.run_s)
+    expected_s = desk.studio.services.profiles.expected_s(deployment.id)
+    assert expected_s == {prediction.stage: prediction.predicted_s}
     desk.stop(deployment)
 
     desk.client.delete(f"/api/profiles/{summary.id}")

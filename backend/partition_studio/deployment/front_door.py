@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from partition_agent.dealer import Dealer
 from partition_agent.gate import Claim, Dealt, End, Gate
 from partition_agent.links import DataPlane
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress, TensorSpec
@@ -78,6 +79,13 @@ class FrontDoorStats:
     lost: int
     in_flight: int
     unexpected: int
+
+
+def _tell(dealer: Dealer, group: Sequence[Sequence[str]], service_s: Mapping[str, float]) -> None:
+    """Tell what each replica of a group takes for a frame, where it is known of all its stages."""
+    for index, stages in enumerate(group):
+        if all(name in service_s for name in stages):
+            dealer.tell(index, sum(service_s[name] for name in stages))
 
 
 class FrontDoor:
@@ -206,18 +214,28 @@ class FrontDoor:
         """Whether it deals frames to replicas whose results it does not see one by one: see `measured`."""
         return any(dealer.is_told for dealer in self._gate.dealers)
 
+    def expected(self, service_s: Mapping[str, float]) -> None:
+        """Take what stages are expected to take for a frame, for groups of which nothing was measured yet."""
+        with self._lock:
+            for dealer, group in zip(self._gate.dealers, self._replicas, strict=True):
+                if not any(dealer.speeds):
+                    _tell(dealer, group, service_s)
+
     def measured(self, service_s: Mapping[str, float]) -> None:
         """Take the mean seconds for one frame that devices measured of their stages, by the stages' names."""
         with self._lock:
             for dealer, group in zip(self._gate.dealers, self._replicas, strict=True):
-                for index, stages in enumerate(group):
-                    if all(name in service_s for name in stages):
-                        dealer.tell(index, sum(service_s[name] for name in stages))
+                _tell(dealer, group, service_s)
 
     def dealt(self) -> list[list[int]]:
         """Return how many frames each replica of each group has got."""
         with self._lock:
             return [dealer.dealt for dealer in self._gate.dealers]
+
+    def speeds(self) -> list[list[float | None]]:
+        """Return the frames per second of each replica of each group while it is busy, as far as they are known."""
+        with self._lock:
+            return [dealer.speeds for dealer in self._gate.dealers]
 
     def stats(self) -> FrontDoorStats:
         """Return the running totals."""

@@ -172,6 +172,14 @@ class ProfileService:
             out.append(_prediction(stage, instance, found, spec.partition.division, threads, measured_s))
         return out
 
+    def expected_s(self, deployment_id: str) -> dict[str, float]:
+        """Return what the stages of a deployment are expected to take for a frame, by their names, where it is known.
+
+        Raises NotFoundError, ConflictError for one that has ended.
+        """
+        told = self.predictions(deployment_id)
+        return {stage.stage: stage.predicted_s for stage in told if stage.predicted_s is not None}
+
     def best(self, device: str, network: Network, threads: int) -> Profile | None:
         """Return the profile of a network on a device that fits best, if there is one."""
         found = self._best(device, network_digest(network), threads)

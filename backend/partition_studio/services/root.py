@@ -63,6 +63,7 @@ class Services:
         self.profiles = ProfileService(
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
         )
+        self.runs.expected_s = self.profiles.expected_s
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
         self.codecs = CodecService(self.models, self.devices, self.profiles, self.links, self.jobs)
         self.deployments.settle = self.codecs.settle

@@ -3,10 +3,11 @@
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import delete, select
 
+from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
 from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
 from partition_studio.errors import BadInputError
@@ -68,6 +69,8 @@ class RunService:
         self._runs: dict[str, Run] = {}
         #: When each was last written down (monotonic).
         self._kept_s: dict[str, float] = {}
+        #: Tells what the stages of a deployment are expected to take for a frame, by name.
+        self.expected_s: Callable[[str], Mapping[str, float]] | None = None
 
     def start(
         self,
@@ -84,6 +87,7 @@ class RunService:
         Every file is read before the first frame is sent.
         """
         deployment = self._deployments.live(deployment_id)
+        self._tell_expected(deployment)
         frames = self._frames(deployment.spec.model_id, source, files)
         labels = self._models.labels(deployment.spec.model_id)
         probabilities = probability_outputs(deployment.spec.partition.whole)
@@ -192,6 +196,12 @@ class RunService:
         if time.monotonic() - self._kept_s.get(run.id, 0.0) > KEEP_EVERY_S:
             self._keep(run, out)
         self._tell_speeds(run)
+
+    def _tell_expected(self, deployment: Deployment) -> None:
+        """Tell the source of frames what the replicas are expected to take, before they have taken any."""
+        door = deployment.front_door
+        if door is not None and door.wants_measurements and self.expected_s is not None:
+            door.expected(self.expected_s(deployment.id))
 
     def _tell_speeds(self, run: Run) -> None:
         """Tell the source of frames how long the replicas take, where it cannot see that itself."""
