@@ -167,6 +167,10 @@ class Pipeline:
         """The latest frame that any link brought; -1: none."""
         return max([link.last for link in self._in.values()], default=-1)
 
+    def running(self, stage: str) -> List[int]:
+        """Return the frames that a stage was told to run, and that have not ended."""
+        return [slot.frame for slot in self._stages[stage].running]
+
     def totals(self) -> Iterable[Tuple[str, StageTotals, int]]:
         """Return each stage's name, running totals, and number of frames that wait for it."""
         return [(name, stage.totals, stage.held) for name, stage in self._stages.items()]

@@ -122,23 +122,32 @@ class Runner:
     def _carry_out(self, instructions: List[Instruction]) -> None:
         """Do what the pipeline said; called under the lock, so that links keep the order of frames."""
         for order in instructions:
-            if isinstance(order, Run):
-                self._jobs[order.stage].put(order)
-            elif isinstance(order, Send):
-                self._plane.send(order.link, order.frame, order.route, order.tensors)
-            elif isinstance(order, Grant):
-                self._plane.grant(order.link, order.count)
-            elif isinstance(order, Refuse):
-                self._plane.drop(order.reason, order.link)
-            else:
-                self._plane.send_lost(order.link, order.frame, order.route, order.reason)
+            try:
+                if isinstance(order, Run):
+                    self._jobs[order.stage].put(order)
+                elif isinstance(order, Send):
+                    self._plane.send(order.link, order.frame, order.route, order.tensors)
+                elif isinstance(order, Grant):
+                    self._plane.grant(order.link, order.count)
+                elif isinstance(order, Refuse):
+                    self._plane.drop(order.reason, order.link)
+                else:
+                    self._plane.send_lost(order.link, order.frame, order.route, order.reason)
+            except Exception:
+                # The others have to be done all the same: they are what lets the pipeline go on.
+                logger.exception("instruction_failed", extra={"instruction": type(order).__name__})
 
     def _work(self, jobs: "SimpleQueue[Optional[Run]]") -> None:
         while True:
             job = jobs.get()
             if job is None or self._ended:
                 return
-            self._compute(job)
+            try:
+                self._compute(job)
+            except Exception as error:
+                # Nobody else takes the next job of this lane: whatever it was, it costs these frames and no more.
+                logger.exception("compute_failed", extra={"stage": job.stage, "frames": len(job.frames)})
+                self._give_up(job.stage, job.frames, str(error) or type(error).__name__)
             # Without this the frame's inputs would stay in memory until the next one comes.
             del job
 
@@ -156,12 +165,12 @@ class Runner:
         begin_s = time.monotonic()
         try:
             outputs = self._stages[stage].run(inputs)
-        except RuntimeError as error:
-            reason = f"{self.request.device}: {error}"
-            self._tell(stage, frame, reason)
+        except Exception as error:  # of whatever library, besides RuntimeError
+            reason = f"{self.request.device}: {error or type(error).__name__}"
             with self._lock:
                 if not self._ended:
                     self._carry_out(self._pipeline.stage_failed(stage, reason, time.monotonic()))
+            self._tell(stage, frame, reason)
             return False
         self._done(stage, (outputs,), begin_s)
         return True
@@ -171,11 +180,23 @@ class Runner:
         begin_s = time.monotonic()
         try:
             outputs = self._stages[job.stage].run_batch(job.inputs)
-        except RuntimeError as error:
-            logger.warning("batch_failed", extra={"stage": job.stage, "frames": len(job.frames), "reason": str(error)})
+        except Exception as error:  # of whatever library, besides RuntimeError
+            logger.warning("batch_failed", extra={"stage": job.stage, "frames": len(job.frames), "reason": repr(error)})
             return False
         self._done(job.stage, outputs, begin_s)
         return True
+
+    def _give_up(self, stage: str, frames: Sequence[int], reason: str) -> None:
+        """Lose those frames of a job that have not ended."""
+        reason = f"{self.request.device}: the stage {stage!r} failed: {reason}"
+        try:
+            with self._lock:
+                for frame in self._pipeline.running(stage):
+                    if frame in frames and not self._ended:
+                        self._carry_out(self._pipeline.stage_failed(stage, reason, time.monotonic()))
+            self._tell(stage, frames[0], reason)
+        except Exception:
+            logger.exception("frames_not_given_up", extra={"stage": stage})
 
     def _done(self, stage: str, outputs: Sequence[Tensors], begin_s: float) -> None:
         end_s = time.monotonic()
@@ -191,7 +212,11 @@ class Runner:
                 return
             self._told_s = now_s
         logger.error("stage_failed", extra={"stage": stage, "frame": frame, "reason": reason})
-        self._on_fault(Fault("stage_failed", reason, self.request.deployment, stage))
+        try:
+            self._on_fault(Fault("stage_failed", reason, self.request.deployment, stage))
+        except Exception:
+            # The frames go on, and their losses are told of over the links.
+            logger.exception("fault_not_told", extra={"stage": stage})
 
     # --- figures -----------------------------------------------------------------------------------------------------
 

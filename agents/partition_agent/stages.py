@@ -94,7 +94,10 @@ class Stage:
         """Return the outputs for each of several frames, computed in one go. Raises RuntimeError."""
         if len(inputs) == 1:
             return [self.run(inputs[0])]
-        together = {spec.name: np.concatenate([frame[spec.name] for frame in inputs]) for spec in self.spec.inputs}
+        try:
+            together = {spec.name: np.concatenate([frame[spec.name] for frame in inputs]) for spec in self.spec.inputs}
+        except MemoryError as error:
+            raise RuntimeError(f"no memory for {len(inputs)} frames of {self.spec.name!r} at once") from error
         outputs = self._named(self._compute(together), len(inputs))
         extents = {spec.name: spec.shape[0] for spec in self.spec.outputs}
         return [

@@ -133,13 +133,18 @@ class Device:
         stage = StageSpec("s", "0" * 64, (taken,), (made,), 1, max_batch=max_batch)
         self.taken, self.made = taken.name, made.name
         self.stage, self.faults = WatchedStage(stage, path), list[Fault]()
+        self.is_heard = True
         ends = links(taken, made)
         self.studio = Studio(ends, stingy=True)
         request = Prepare("d", 1, "d", "127.0.0.1", (stage,), ends)
-        self.runner = Runner(request, {"s": self.stage}, self.faults.append)
+        self.runner = Runner(request, {"s": self.stage}, self._hear)
         peer = PeerAddress("d", "127.0.0.1", self.runner.data_port, self.runner.public_key)
         self.runner.connect(Connect("d", 1, (peer, PeerAddress(STUDIO_PEER, "", 0, self.studio.plane.public_key))))
         self.studio.plane.connect([peer])
+
+    def _hear(self, fault: Fault) -> None:
+        assert self.is_heard, "the control connection is gone"
+        self.faults.append(fault)
 
     def compute(self, arrays: Sequence[npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic] | str]:
         """Return what comes of frames that are all there before the first may be begun: its outputs, or why not."""
@@ -232,3 +237,35 @@ def test_a_stage_that_fails_only_for_several_frames_gets_them_one_by_one_from_th
         ((sample,), _) = one.runner.samples()
         assert (sample.frames, sample.lost, sample.batch) == (16, 0, 1)
         assert one.faults == []
+
+
+#: 256 TiB for who writes it down: more than any process can address.
+ENDLESS = np.broadcast_to(np.float32(1), (1, 1 << 46))
+
+
+def test_frames_for_which_there_is_no_memory_are_lost_alone_and_told_of(tmp_path: Path) -> None:
+    """Neither together, nor each alone; the thread that computes goes on with those that come later."""
+    data = model("x", "y", 0.7)
+    with device(tmp_path / "a.onnx", data, spec("x"), spec("y")) as one:
+        good = inputs(3)
+        one.runner.credited("out", 1, None)
+        for number, array in enumerate([good[0], ENDLESS, ENDLESS, good[1]]):
+            one.runner.frame_arrived("in", number, FrameRoute(number - 1), {"x": array})
+        one.runner.credited("out", 4, None)
+        one.studio.wait(lambda: len(one.studio.results) == 4, "all results")
+        results = [tensors for _, _, tensors, _ in one.studio.results]
+        assert [tensors is None for tensors in results] == [False, True, True, False]
+        for number, tensors in ((0, results[0]), (1, results[3])):
+            assert tensors is not None
+            np.testing.assert_allclose(whole(tensors["y"]), np.sin(good[number] * 0.7), rtol=1e-5, atol=1e-6)
+        assert one.stage.batches == [3]
+        wait_until(lambda: len(one.faults) == 1, "the studio is told")
+
+
+def test_a_stage_goes_on_though_nobody_can_be_told_that_it_failed(tmp_path: Path) -> None:
+    data, taken, made = looked_up(rows=False)
+    with device(tmp_path / "a.onnx", data, taken, made) as one:
+        one.is_heard = False
+        for _ in range(2):
+            results = one.compute([np.array([pair], np.int64) for pair in ([0, 1], [2, 9], [3, 3])])
+            assert [isinstance(result, str) for result in results] == [False, True, False]
