@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from partition_agent.protocol import LinkSample, MemorySample, PowerSample, StageSample, Telemetry
-from partition_studio.telemetry.figures import device_live
+from partition_studio.telemetry.figures import device_live, times_of_stages
 
 STAGE = StageSample("d", 1, "a-0", frames=100, lost=0, compute_s=5.0, queue_wait_s=1.0, queued=1)
 LINK = LinkSample(
@@ -88,3 +88,15 @@ def test_a_method_that_is_not_known_is_not_taken_for_a_measurement() -> None:
     live = device_live("a", BEFORE, odd)
     assert live.power is not None
     assert live.power.method == "estimated"
+
+
+def test_times_of_stages_are_those_of_one_deployment_and_of_the_device_that_tells_them() -> None:
+    others = (
+        msgspec.structs.replace(STAGE, deployment="e", compute_s=90.0),
+        msgspec.structs.replace(STAGE, epoch=0, compute_s=90.0),
+    )
+    now = msgspec.structs.replace(NOW, stages=(*NOW.stages, *others))
+    live = [device_live("a", BEFORE, now), device_live("b", None, now)]
+    idle = device_live("c", NOW, msgspec.structs.replace(NOW, monotonic_s=53.0))
+    assert times_of_stages([*live, idle], "d", 1) == {("a", "a-0"): pytest.approx(0.05), ("b", "a-0"): 0.05}
+    assert times_of_stages(live, "f", 1) == {}

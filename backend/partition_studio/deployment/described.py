@@ -1,10 +1,11 @@
 """What a person sees of a deployment's stages and cuts. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from partition_agent.protocol import STUDIO_PEER, Prepared
+from partition_agent.protocol import STUDIO_PEER, LinkCodec, Prepared
 from partition_studio.deployment.spec import Given, SettledCodecs
 from partition_studio.deployment.ways import WayName
+from partition_studio.partition.codecs import Settled
 from partition_studio.partition.stages import Cut, Stage, StageGraph
 from partition_studio.schemas import CutOut, StageOut
 
@@ -42,6 +43,16 @@ def cuts_out(
     return [_cut_out(graph, cut, settled or Given(), way) for cut in graph.cuts]
 
 
+def decided(cuts: Sequence[CutOut]) -> Settled:
+    """Return the codecs with which a deployment was brought up, as far as they were written down."""
+    return {
+        (f"{cut.producer}->{cut.consumer}", tensor): LinkCodec(name, *cut.bounds.get(tensor, ()))
+        for cut in cuts
+        for tensor, name in cut.codecs.items()
+        if name != "auto"
+    }
+
+
 def _cut_out(graph: StageGraph, cut: Cut, settled: SettledCodecs, way: Callable[[str, str], WayName] | None) -> CutOut:
     producers = graph.devices_of(cut.producer) or (STUDIO_PEER,)
     consumers = graph.devices_of(cut.consumer) or (STUDIO_PEER,)
@@ -54,6 +65,11 @@ def _cut_out(graph: StageGraph, cut: Cut, settled: SettledCodecs, way: Callable[
         tensors=list(cut.tensors),
         size_bytes=graph.cut_bytes(cut),
         codecs={t: settled.codecs[cut.id, t].name for t in cut.tensors if (cut.id, t) in settled.codecs},
+        bounds={
+            t: (codec.low, codec.high)
+            for t in cut.tensors
+            if (codec := settled.codecs.get((cut.id, t))) is not None and codec.name.startswith("clip")
+        },
         wire_bytes=settled.wire_bytes.get(cut.id),
         why=list(settled.why.get(cut.id, ())),
         way="studio" if "studio" in ways else "direct" if ways else "",

@@ -15,6 +15,8 @@ from partition_studio.schemas.jobs import JobOut
 class StageLiveOut(Schema):
     """What one stage did during the last interval."""
 
+    deployment: str
+    epoch: int
     stage: str
     frames_per_s: float
     compute_s: float | None

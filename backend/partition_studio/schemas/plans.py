@@ -132,6 +132,8 @@ class CutOut(Schema):
     size_bytes: int
     codecs: dict[str, str] = Field(default={})
     """Codec of each tensor that does not travel as it is; `auto` where that is not settled yet."""
+    bounds: dict[str, tuple[float, float | None]] = Field(default={})
+    """Lower and upper bound of each tensor that a settled codec clips; no upper one: the largest value of the frame."""
     wire_bytes: int | None = None
     """Bytes of one frame on the link, by the codecs, as measured on a test frame; None: not known."""
     why: list[str] = Field(default=[])

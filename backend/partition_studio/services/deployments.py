@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from partition_agent.protocol import End, LinkCodec
+from partition_agent.protocol import End
 from partition_studio.deployment.deployment import Deployment
+from partition_studio.deployment.described import decided
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
 from partition_studio.deployment.run import Tensors
 from partition_studio.deployment.spec import DeploymentSpec, SettledCodecs
@@ -21,7 +22,6 @@ from partition_studio.errors import ConflictError, StudioError
 from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.partition.check import check_plan, crowded_devices, require_valid
-from partition_studio.partition.codecs import Settled
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import PLAINTEXT_NOTE, DeploymentMessage, DeploymentOut, RunOut
@@ -252,7 +252,7 @@ class DeploymentService:
         try:
             spec = self._spec(row.id, row.epoch, row.model_id, out.plan)
             # As it was brought up, whatever would be decided today.
-            spec = replace(spec, plaintext=out.plaintext, before=_decided(out))
+            spec = replace(spec, plaintext=out.plaintext, before=decided(out.cuts))
             sessions = {device: self._devices.session(device) for device in spec.graph.devices}
         except StudioError as error:
             logger.warning("deployment_not_resumed", extra={"deployment_id": row.id, "reason": error.message})
@@ -325,13 +325,3 @@ class DeploymentService:
             data = self._models.sample(model_id, name)
             return read_frame(data, name, network.inputs, self._models.preprocessing(model_id))
         return random_frame(network.inputs, seed=int(datetime.now(UTC).timestamp()))
-
-
-def _decided(out: DeploymentOut) -> Settled:
-    """Return the codecs with which a deployment was brought up, as far as they were written down."""
-    return {
-        (f"{cut.producer}->{cut.consumer}", tensor): LinkCodec(name)
-        for cut in out.cuts
-        for tensor, name in cut.codecs.items()
-        if name != "auto"
-    }

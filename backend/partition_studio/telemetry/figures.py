@@ -1,6 +1,6 @@
 """From two samples of an agent's running totals to the figures that a person reads. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from partition_agent.protocol import LinkSample, PowerSample, StageSample, Telemetry, ThermalSample
 from partition_studio.schemas import (
@@ -108,6 +108,8 @@ def _stage(before: StageSample | None, now: StageSample, interval_s: float) -> S
         compute_s = max(now.compute_s - before.compute_s, 0.0)
         wait_s = max(now.queue_wait_s - before.queue_wait_s, 0.0)
     return StageLiveOut(
+        deployment=now.deployment,
+        epoch=now.epoch,
         stage=now.stage,
         frames_per_s=frames / interval_s,
         compute_s=compute_s / frames if frames else None,
@@ -155,6 +157,16 @@ def _moved(link: LinkSample) -> tuple[float, float, float, float]:
         link.wire_bytes_sent + link.wire_bytes_received,
         link.encode_s + link.decode_s,
     )
+
+
+def times_of_stages(live: Iterable[DeviceLiveOut], deployment: str, epoch: int) -> dict[tuple[str, str], float]:
+    """Return the mean seconds for a frame of each stage of one deployment, by the device that tells it and the name."""
+    return {
+        (each.device, stage.stage): stage.compute_s
+        for each in live
+        for stage in each.stages
+        if (stage.deployment, stage.epoch) == (deployment, epoch) and stage.compute_s is not None
+    }
 
 
 def device_live(

@@ -1305,6 +1305,17 @@ export interface components {
          */
         CutOut: {
             /**
+             * Bounds
+             * @description Lower and upper bound of each tensor that a settled codec clips; no upper one: the largest value of the frame.
+             * @default {}
+             */
+            bounds: {
+                [key: string]: [
+                    number,
+                    number | null
+                ];
+            };
+            /**
              * Codecs
              * @description Codec of each tensor that does not travel as it is; `auto` where that is not settled yet.
              * @default {}
@@ -3757,6 +3768,10 @@ export interface components {
              * @description Mean per frame; absent when no frame passed.
              */
             compute_s: number | null;
+            /** Deployment */
+            deployment: string;
+            /** Epoch */
+            epoch: number;
             /** Frames */
             frames: number;
             /** Frames Per S */

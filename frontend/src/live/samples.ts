@@ -9,7 +9,7 @@ export const energySample: EnergyFigure = {
 };
 
 export const stageSample: DeviceLive["stages"][number] = {
-  stage: "a-0", frames_per_s: 10, compute_s: 0.02, queue_wait_s: 0.001, queued: 0, frames: 5, lost: 0,
+  deployment: "d", epoch: 1, stage: "a-0", frames_per_s: 10, compute_s: 0.02, queue_wait_s: 0.001, queued: 0, frames: 5, lost: 0,
   weight_bytes: 1000, activation_bytes: null, arena_bytes: null,
 };
 

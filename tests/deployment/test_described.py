@@ -1,0 +1,30 @@
+"""What is written down of a deployment is enough to take it up again."""
+
+from partition_agent.protocol import LinkCodec
+from partition_studio.deployment.described import cuts_out, decided
+from partition_studio.deployment.spec import Given
+from partition_studio.partition.partition import partition
+from partition_studio.schemas import CutOut
+from tests.core.networks import load, plan_for, relu_chain
+
+
+def test_codecs_are_taken_up_again_with_their_bounds_as_they_were_settled() -> None:
+    network = load(relu_chain(4))
+    graph = partition(network, plan_for(network, {"l0": "a", "l1": "b", "l2": "c", "l3": "a"})).graph
+    first, second, third, *_ = [(cut.id, tensor) for cut in graph.cuts for tensor in cut.tensors]
+    settled = {
+        first: LinkCodec("clip4+rle", 0.25, 7.5),
+        second: LinkCodec("clip2+rle"),
+        third: LinkCodec("int8+zstd"),
+    }
+    written = [cut.model_dump_json() for cut in cuts_out(graph, Given(settled))]
+    assert decided([CutOut.model_validate_json(text) for text in written]) == settled
+
+
+def test_what_an_earlier_studio_wrote_without_bounds_is_read() -> None:
+    network = load(relu_chain(2))
+    graph = partition(network, plan_for(network, {"l0": "a", "l1": "b"})).graph
+    cut = next(cut for cut in cuts_out(graph) if (cut.producer_device, cut.consumer_device) == ("a", "b"))
+    document = {**cut.model_dump(mode="json"), "codecs": {cut.tensors[0]: "clip8+rle"}}
+    del document["bounds"]
+    assert list(decided([CutOut.model_validate(document)]).values()) == [LinkCodec("clip8+rle")]
