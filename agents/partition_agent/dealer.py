@@ -169,6 +169,12 @@ class Dealer:
             self._has_heard = True
             self._replicas[index].service_s = service_s
 
+    def forget_speeds(self) -> None:
+        """Begin to measure anew: what was measured until now is not what comes."""
+        self._has_heard = False
+        for replica in self._replicas:
+            replica.service_s = None
+
     def reset(self) -> None:
         """Forget what is under way."""
         for replica in self._replicas:

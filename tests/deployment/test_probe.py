@@ -146,6 +146,7 @@ def test_every_replica_has_to_give_the_right_answer(tmp_path: Path, wrong: int |
             if wrong is None:
                 try_all_devices(door, {"x": given}, expected, lambda: None)
                 assert door.dealt() == [[1, 1, 1]]
+                assert door.speeds() == [[None, None, None]], "first frames do not tell how fast a replica is"
             else:
                 with pytest.raises(DevicesDifferError, match=f"s@{wrong}"):
                     try_all_devices(door, {"x": given}, expected, lambda: None)

@@ -232,6 +232,12 @@ class FrontDoor:
         with self._lock:
             return [dealer.dealt for dealer in self._gate.dealers]
 
+    def forget_speeds(self) -> None:
+        """Measure the replicas anew: their first frames waited for connections, too."""
+        with self._lock:
+            for dealer in self._gate.dealers:
+                dealer.forget_speeds()
+
     def speeds(self) -> list[list[float | None]]:
         """Return the frames per second of each replica of each group while it is busy, as far as they are known."""
         with self._lock:

@@ -50,6 +50,7 @@ def try_all_devices(
         if not future.done():
             raise DeploymentError(f"No frame came through the devices within {PROBE_FRAME_S:.0f} s")
         notes += judge(future.result().outputs, verification, door.stages_of(replicas))
+    door.forget_speeds()
     return notes
 
 
