@@ -38,9 +38,6 @@ _BURST = 32
 _RETRY_S = 0.02
 _RETRY_MAX_S = 2.0
 
-#: Who takes a message looks after the connections, too, when it is due; only so much later the thread wakes up for it.
-_LOOK_LATE_S = LOOK_EVERY_S / 2
-
 #: So many connections to the listener beyond a few for each peer may stand; then the oldest strangers are cut.
 _SPARE_CONNECTIONS = 64
 
@@ -83,7 +80,7 @@ class Connections:
         #: How often a connection was made, by peer and by whether it is ours.
         self._made: Dict[Tuple[str, bool], int] = {}
         self._watch = TcpWatch(limits.unread_bytes)
-        #: When a look is due, and when one has to be woken up for.
+        #: When a look is due, and when the thread wakes up for one.
         self._look_at_s = self._look_by_s = 0.0
         #: Connections that were quiet, and are waited for by themselves: what comes next may never become a message.
         self._alarms: Set[int] = set()
@@ -258,11 +255,12 @@ class Connections:
             self._drop(reason)
         pause_s = self._watch.pause_s() or 0.0
         self._look_at_s = now_s + pause_s
-        self._look_by_s = self._look_at_s + (_LOOK_LATE_S if pause_s == LOOK_EVERY_S else 0.0)
+        # While messages come, who takes one looks, too: nobody wakes up for that alone.
+        self._look_by_s = self._look_at_s + (LOOK_EVERY_S if pause_s == LOOK_EVERY_S else 0.0)
         self._set_alarms(self._watch.descriptors if self._watch.is_quiet else [])
 
     def _look_soon(self) -> None:
-        """Something came, or will: what it comes to is looked at in a moment."""
+        """Something came, or will: look in a moment what it comes to."""
         self._set_alarms([])
         self._look_by_s = self._look_at_s = min(self._look_at_s, time.monotonic() + LOOK_EVERY_S)
 
@@ -368,6 +366,7 @@ class Connections:
     def _send(self, socket: "zmq.Socket[bytes]", device: str, parts: Parts) -> bool:
         # Whether there is room is decided with the first part; small ones are copied all the same.
         last = len(parts) - 1
+        place = 0
         try:
             for place, part in enumerate(parts):
                 socket.send(part, _NOBLOCK if place == last else _NOBLOCK_MORE, copy=isinstance(part, bytes))
@@ -378,10 +377,22 @@ class Connections:
             elif socket is self._listener:
                 self._drop("peer_blocked")
             # Else our own connection has just broken, and we are about to be told.
-            return False
+            return place > 0 and self._end_message(socket, device)
+        except Exception:  # no memory, or no thread for what is not copied
+            logger.exception("part_not_sent", extra={"peer": device})
+            return place > 0 and self._end_message(socket, device)
         finally:
             if self._has_more(socket):
                 self._unread.add(socket)
+
+    def _end_message(self, socket: "zmq.Socket[bytes]", device: str) -> bool:
+        """End a message of which parts are missing: who gets it reports it lost. Else the next one would be part of it."""
+        try:
+            socket.send(b"", _NOBLOCK)
+            return True
+        except zmq.ZMQError:
+            self._drop("peer_blocked")
+            return False
 
     def close(self) -> None:
         """Close every socket; what was not sent is dropped."""

@@ -28,6 +28,10 @@ CONNECT_MS = 5_000
 RECONNECT_MS = 50
 RECONNECT_MAX_MS = 2_000
 
+#: What is shorter is copied when it is sent: to be told when its memory is free again takes longer, in a thread of
+#: pyzmq's own that is woken up for each.
+COPIED_BYTES = 256 * 1024
+
 _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 _numbers = itertools.count()
 _OUTBOUND_EVENTS = zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
@@ -78,6 +82,7 @@ def tcp_address(host: str, port: str) -> str:
 
 def _common(socket: "zmq.Socket[bytes]", queue: int, largest_part: int) -> None:
     socket.linger = 0
+    socket.copy_threshold = COPIED_BYTES
     socket.sndhwm = socket.rcvhwm = queue
     socket.setsockopt(zmq.MAXMSGSIZE, largest_part)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
