@@ -37,6 +37,7 @@ from partition_studio.services.models import ModelService
 from partition_studio.services.telemetry import TelemetryService
 from partition_studio.store.database import Database
 from partition_studio.store.tables import ProfileRow
+from partition_studio.telemetry.figures import times_of_stages
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
@@ -160,9 +161,7 @@ class ProfileService:
     def predictions(self, deployment_id: str) -> list[StagePredictionOut]:
         """Compare predicted with measured stage times. Raises NotFoundError, ConflictError for one that has ended."""
         spec = self._deployments.live(deployment_id).spec
-        measured = {
-            (live.device, stage.stage): stage.compute_s for live in self._telemetry.live() for stage in live.stages
-        }
+        measured = times_of_stages(self._telemetry.live(), spec.id, spec.epoch)
         digest = network_digest(spec.partition.whole)
         out = []
         for stage, instance in ((each, at) for each in spec.graph.stages for at in each.instances):

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
 from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
-from partition_studio.errors import BadInputError
+from partition_studio.errors import BadInputError, StudioError
 from partition_studio.graph.classes import probability_outputs, top_classes
 from partition_studio.graph.frames import random_frame, read_frame
 from partition_studio.schemas import ClassScoreOut, ProblemOut, RunMessage, RunOut
@@ -20,6 +20,7 @@ from partition_studio.services.telemetry import TelemetryService
 from partition_studio.sizes import size_text
 from partition_studio.store.database import Database
 from partition_studio.store.tables import RunRow
+from partition_studio.telemetry.figures import times_of_stages
 from partition_studio.telemetry.live import LiveHub
 
 #: Different random frames that a run of them goes round.
@@ -205,15 +206,18 @@ class RunService:
 
     def _tell_speeds(self, run: Run) -> None:
         """Tell the source of frames how long the replicas take, where it cannot see that itself."""
-        if run.front_door.wants_measurements:
-            run.front_door.measured(
-                {
-                    stage.stage: stage.compute_s
-                    for live in self._telemetry.live()
-                    for stage in live.stages
-                    if stage.compute_s is not None
-                }
-            )
+        if not run.front_door.wants_measurements:
+            return
+        try:
+            spec = self._deployments.live(run.deployment_id).spec
+        except StudioError:
+            # It ends.
+            return
+        times = times_of_stages(self._telemetry.live(), spec.id, spec.epoch)
+        instances = (instance for stage in spec.graph.stages for instance in stage.instances)
+        run.front_door.measured(
+            {at.name: times[at.device, at.name] for at in instances if (at.device, at.name) in times}
+        )
 
     def _keep(self, run: Run, out: RunOut) -> None:
         """Write down the figures of a run as they are now."""
