@@ -7,7 +7,7 @@ from partition_studio.deployment.spec import Given, SettledCodecs
 from partition_studio.deployment.ways import WayName
 from partition_studio.partition.codecs import Settled
 from partition_studio.partition.stages import Cut, Stage, StageGraph
-from partition_studio.schemas import CutOut, StageOut
+from partition_studio.schemas import BoundsOut, CutOut, StageOut
 
 
 def stages_out(graph: StageGraph, prepared: Mapping[str, Prepared]) -> list[StageOut]:
@@ -45,12 +45,14 @@ def cuts_out(
 
 def decided(cuts: Sequence[CutOut]) -> Settled:
     """Return the codecs with which a deployment was brought up, as far as they were written down."""
-    return {
-        (f"{cut.producer}->{cut.consumer}", tensor): LinkCodec(name, *cut.bounds.get(tensor, ()))
-        for cut in cuts
-        for tensor, name in cut.codecs.items()
-        if name != "auto"
-    }
+    found = {}
+    for cut in cuts:
+        for tensor, name in cut.codecs.items():
+            if name != "auto":
+                bounds = cut.bounds.get(tensor)
+                codec = LinkCodec(name) if bounds is None else LinkCodec(name, bounds.low, bounds.high)
+                found[f"{cut.producer}->{cut.consumer}", tensor] = codec
+    return found
 
 
 def _cut_out(graph: StageGraph, cut: Cut, settled: SettledCodecs, way: Callable[[str, str], WayName] | None) -> CutOut:
@@ -66,7 +68,7 @@ def _cut_out(graph: StageGraph, cut: Cut, settled: SettledCodecs, way: Callable[
         size_bytes=graph.cut_bytes(cut),
         codecs={t: settled.codecs[cut.id, t].name for t in cut.tensors if (cut.id, t) in settled.codecs},
         bounds={
-            t: (codec.low, codec.high)
+            t: BoundsOut(low=codec.low, high=codec.high)
             for t in cut.tensors
             if (codec := settled.codecs.get((cut.id, t))) is not None and codec.name.startswith("clip")
         },

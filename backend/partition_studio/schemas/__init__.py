@@ -97,6 +97,7 @@ from partition_studio.schemas.models import (
 from partition_studio.schemas.plans import (
     AutodiceIn,
     AutodiceOut,
+    BoundsOut,
     CutCodecsOut,
     CutListIn,
     CutOut,
@@ -140,6 +141,7 @@ __all__ = [
     "AutodiceIn",
     "AutodiceOut",
     "BlockOut",
+    "BoundsOut",
     "CalibrationIn",
     "CalibrationPointOut",
     "CheckIn",

@@ -121,6 +121,13 @@ class StageOut(Schema):
     """Of a deployment: how many frames it takes in one go at most."""
 
 
+class BoundsOut(Schema):
+    """Between which values a codec clips; without an upper bound it is the largest value of the frame."""
+
+    low: float
+    high: float | None
+
+
 class CutOut(Schema):
     """The tensors that pass from one stage to another. `source` and `sink` are the studio's ends."""
 
@@ -132,8 +139,8 @@ class CutOut(Schema):
     size_bytes: int
     codecs: dict[str, str] = Field(default={})
     """Codec of each tensor that does not travel as it is; `auto` where that is not settled yet."""
-    bounds: dict[str, tuple[float, float | None]] = Field(default={})
-    """Lower and upper bound of each tensor that a settled codec clips; no upper one: the largest value of the frame."""
+    bounds: dict[str, BoundsOut] = Field(default={})
+    """Of each tensor that a settled codec clips."""
     wire_bytes: int | None = None
     """Bytes of one frame on the link, by the codecs, as measured on a test frame; None: not known."""
     why: list[str] = Field(default=[])

@@ -1129,6 +1129,16 @@ export interface components {
             source: "samples" | "files" | "random";
         };
         /**
+         * BoundsOut
+         * @description Between which values a codec clips; without an upper bound it is the largest value of the frame.
+         */
+        BoundsOut: {
+            /** High */
+            high: number | null;
+            /** Low */
+            low: number;
+        };
+        /**
          * CalibrationIn
          * @description Calibrate the power model by running the device at some levels.
          *
@@ -1306,14 +1316,11 @@ export interface components {
         CutOut: {
             /**
              * Bounds
-             * @description Lower and upper bound of each tensor that a settled codec clips; no upper one: the largest value of the frame.
+             * @description Of each tensor that a settled codec clips.
              * @default {}
              */
             bounds: {
-                [key: string]: [
-                    number,
-                    number | null
-                ];
+                [key: string]: components["schemas"]["BoundsOut"];
             };
             /**
              * Codecs
