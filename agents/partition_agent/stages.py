@@ -76,7 +76,9 @@ class Stage:
         try:
             self.run(zeros)
             if self.spec.max_batch > 1 and self._takes_batches():
-                self.batch = best_batch(lambda frames: self._warm(zeros, frames), self.spec.max_batch, check)
+                self.batch = best_batch(
+                    lambda frames: self._warm(zeros, frames), self.spec.max_batch, check, self._note_batch
+                )
         except RuntimeError as error:
             raise StageError(
                 "stage_not_loaded", self.spec.name, f"the stage {self.spec.name!r} does not run: {error}"
@@ -140,7 +142,15 @@ class Stage:
         return outputs
 
     def _warm(self, zeros: Tensors, frames: int) -> None:
+        # What is made of them in between is not known here, but the next larger batch is tried only after this one.
+        tensors = (*self.spec.inputs, *self.spec.outputs)
+        needed = frames * sum(byte_size(spec) for spec in tensors)
+        if frames > 1 and needed + (anonymous_bytes() or 0) > memory_limit_bytes():
+            raise RuntimeError(f"their tensors alone take {needed / 1e6:.0f} MB, for which there is no room")
         self.run_batch([zeros] * frames)
+
+    def _note_batch(self, frames: int, reason: str) -> None:
+        self.notes.append(f"the stage {self.spec.name!r} does not compute {frames} frames in one go: {reason}")
 
     def _takes_batches(self) -> bool:
         """Return whether the first extent of every tensor is free; where not, say that it takes one at a time."""

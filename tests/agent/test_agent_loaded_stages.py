@@ -138,6 +138,42 @@ def test_a_sub_model_of_fixed_shapes_takes_one_frame_at_a_time_and_says_so(store
     assert loaded.notes == ("the stage 's' takes one frame at a time: the first extent of its tensors is fixed",)
 
 
+def only_one() -> bytes:
+    """A network that says that it takes any number of frames, and fails for more than one."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 4)) for name in "xy")
+    table = numpy_helper.from_array(np.ones(2, np.float32), "table")
+    nodes = [
+        helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+        helper.make_node("Gather", ["table", "n"], ["factor"]),
+        helper.make_node("Mul", ["x", "factor"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "g", [x], [y], [table])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def test_a_batch_for_which_there_is_no_memory_is_told_and_smaller_ones_do() -> None:
+    told: list[tuple[int, str]] = []
+
+    def two_at_most(frames: int) -> None:
+        time.sleep(0.01)
+        # 256 TiB: more than any process can address.
+        np.empty(1 << 48 if frames > 2 else 1, np.uint8)
+
+    assert best_batch(two_at_most, 32, no_check, lambda frames, reason: told.append((frames, reason))) == 2
+    ((frames, reason),) = told
+    assert frames == 4
+    assert "Unable to allocate" in reason
+
+
+def test_a_stage_that_fails_for_several_frames_is_ready_for_one_at_a_time_and_says_so(store: Store) -> None:
+    digest, path = store.put(only_one())
+    loaded = load_stages(store.models, (spec_of(path, digest, max_batch=8),), 1, lambda stage, step: None, no_check)
+    assert loaded.stages["s"].batch == 1
+    (note,) = loaded.notes
+    assert note.startswith("the stage 's' does not compute 2 frames in one go: the stage 's' failed")
+
+
 def test_a_larger_batch_counts_only_where_each_frame_takes_clearly_less(store: Store) -> None:
     tried: list[int] = []
 

@@ -9,16 +9,25 @@ _WORTH = 0.95
 _RUNS = 3
 
 
-def best_batch(run: Callable[[int], None], most: int, check: Callable[[], None]) -> int:
+def best_batch(
+    run: Callable[[int], None],
+    most: int,
+    check: Callable[[], None],
+    failed: Callable[[int, str], None] = lambda frames, reason: None,
+) -> int:
     """Return the batch among 1, 2, 4 ... `most` with the shortest time for a frame.
 
     `run(frames)` computes so many at once. Larger ones are not tried once one brings nothing: each takes memory that
-    the runtime keeps. `check` may raise to give up.
+    the runtime keeps. One that fails is told to `failed`, and is too large. `check` may raise to give up.
     """
     best, best_s = 1, _frame_s(run, 1, check)
     batch = 2
     while batch <= most:
-        frame_s = _frame_s(run, batch, check)
+        try:
+            frame_s = _frame_s(run, batch, check)
+        except (RuntimeError, MemoryError) as error:
+            failed(batch, str(error) or type(error).__name__)
+            break
         if frame_s > best_s * _WORTH:
             break
         best, best_s = batch, frame_s
