@@ -12,7 +12,17 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 import zmq
 
 from partition_agent.protocol import PeerAddress
-from partition_agent.sockets import Admission, KeyPair, ListenerEvents, Outbound, SocketError, open_listener
+from partition_agent.sockets import (
+    Admission,
+    KeyPair,
+    Limits,
+    ListenerEvents,
+    Outbound,
+    SocketError,
+    end_message,
+    open_listener,
+    property_of,
+)
 from partition_agent.tcp_watch import CAN_WATCH, LOOK_EVERY_S, TcpWatch
 from partition_agent.wire import WireError
 
@@ -40,13 +50,6 @@ _RETRY_MAX_S = 2.0
 
 #: So many connections to the listener beyond a few for each peer may stand; then the oldest strangers are cut.
 _SPARE_CONNECTIONS = 64
-
-
-class Limits:
-    """What a socket may hold: messages each way, bytes of a part, parts of a message, bytes that are not whole yet."""
-
-    def __init__(self, queue: int, part_bytes: int, parts: int, unread_bytes: int) -> None:
-        self.queue, self.part_bytes, self.parts, self.unread_bytes = queue, part_bytes, parts, unread_bytes
 
 
 class Connections:
@@ -227,13 +230,13 @@ class Connections:
     def _sender(self, parts: Parts) -> str:
         """Return the device that sent a message to the listener, and note where it can be answered."""
         identity = bytes(parts[0].buffer)
-        descriptor = _property(parts[0], zmq.SRCFD)
+        descriptor = property_of(parts[0], zmq.SRCFD)
         self._watch.moved(descriptor)
         if self._keys is None:
             device: Optional[str] = identity.decode("utf-8", "replace")
             device = device if device in self._names else None
         else:
-            device = self._admission.allowed.get(_property(parts[0], "User-Id"))
+            device = self._admission.allowed.get(property_of(parts[0], "User-Id"))
         if device is None:
             # It was admitted once: another key is in its place now.
             raise WireError("unknown_peer")
@@ -365,34 +368,27 @@ class Connections:
 
     def _send(self, socket: "zmq.Socket[bytes]", device: str, parts: Parts) -> bool:
         # Whether there is room is decided with the first part; small ones are copied all the same.
-        last = len(parts) - 1
-        place = 0
+        last, place = len(parts) - 1, 0
         try:
             for place, part in enumerate(parts):
                 socket.send(part, _NOBLOCK if place == last else _NOBLOCK_MORE, copy=isinstance(part, bytes))
             return True
-        except zmq.ZMQError as error:
-            if error.errno == zmq.EHOSTUNREACH:
+        except Exception as error:
+            code = error.errno if isinstance(error, zmq.ZMQError) else None
+            if code is None:  # no memory, or no thread for what is not copied
+                logger.exception("part_not_sent", extra={"peer": device})
+            elif code == zmq.EHOSTUNREACH:
                 self._identities.pop(device, None)
             elif socket is self._listener:
                 self._drop("peer_blocked")
             # Else our own connection has just broken, and we are about to be told.
-            return place > 0 and self._end_message(socket, device)
-        except Exception:  # no memory, or no thread for what is not copied
-            logger.exception("part_not_sent", extra={"peer": device})
-            return place > 0 and self._end_message(socket, device)
+            if place:
+                end_message(socket)
+            # Who gets the header of a frame without the rest says that it is lost; what was refused is taken back.
+            return code != zmq.EAGAIN and place > (socket is self._listener)
         finally:
             if self._has_more(socket):
                 self._unread.add(socket)
-
-    def _end_message(self, socket: "zmq.Socket[bytes]", device: str) -> bool:
-        """End a message of which parts are missing: who gets it reports it lost. Else the next one would be part of it."""
-        try:
-            socket.send(b"", _NOBLOCK)
-            return True
-        except zmq.ZMQError:
-            self._drop("peer_blocked")
-            return False
 
     def close(self) -> None:
         """Close every socket; what was not sent is dropped."""
@@ -401,11 +397,3 @@ class Connections:
         if self._listener_events is not None:
             self._listener_events.close()
         self._context.destroy(linger=0)
-
-
-def _property(part: Any, name: Any) -> Any:
-    """Return what ZeroMQ says of the connection that a part came over, or None."""
-    try:
-        return part.get(name)
-    except zmq.ZMQError:
-        return None

@@ -15,11 +15,11 @@ from functools import partial
 from typing import Callable, Deque, Dict, List, Mapping, Optional, Sequence
 
 from partition_agent.coding import CodingThread
-from partition_agent.connections import Connections, Limits
+from partition_agent.connections import Connections
 from partition_agent.drops import Drops
 from partition_agent.link_state import LinkHandler, LinkState, LinkTotals, Outgoing
 from partition_agent.protocol import MAX_HEADER_BYTES, STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress
-from partition_agent.sockets import SocketError
+from partition_agent.sockets import Limits, SocketError
 from partition_agent.traffic import Traffic
 from partition_agent.wire import Tensors, pack_frame
 
@@ -211,7 +211,12 @@ class DataPlane:
         if self._closed:
             self._sends.clear()
         for _ in range(len(self._sends)):
-            self._sends.popleft()()
+            send = self._sends.popleft()
+            try:
+                send()
+            except Exception:
+                # It may be anybody's: who happens to be here has his own to do.
+                logger.exception("not_sent", extra={"deployment": self._deployment, "epoch": self._epoch})
 
     def _wake(self) -> None:
         with self._waking:

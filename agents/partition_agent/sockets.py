@@ -1,7 +1,8 @@
 """The sockets of one deployment: who may come in, and the connections out. Encrypted, unless somebody measures."""
 
 import itertools
-from typing import Any, Dict, List, Optional, Tuple
+from contextlib import suppress
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import zmq
 from zmq.utils import z85
@@ -36,6 +37,15 @@ _ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 _numbers = itertools.count()
 _OUTBOUND_EVENTS = zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 _LISTENER_EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+
+
+class Limits(NamedTuple):
+    """What a socket may hold: messages each way, bytes of a part, parts of a message, bytes that are not whole yet."""
+
+    queue: int
+    part_bytes: int
+    parts: int
+    unread_bytes: int
 
 
 class SocketError(Exception):
@@ -73,6 +83,20 @@ class Admission:
             # A temporary refusal: a peer that is admitted a moment later comes in by trying again.
             reply = [version, number, b"400", b"not admitted", b"", b""]
         self.socket.send_multipart(reply)
+
+
+def end_message(socket: "zmq.Socket[bytes]") -> None:
+    """End a message of which parts are missing: else the next one would be part of it."""
+    with suppress(zmq.ZMQError):
+        socket.send(b"", zmq.NOBLOCK)
+
+
+def property_of(part: Any, name: Any) -> Any:
+    """Return what ZeroMQ says of the connection that a part came over, or None."""
+    try:
+        return part.get(name)
+    except zmq.ZMQError:
+        return None
 
 
 def tcp_address(host: str, port: str) -> str:

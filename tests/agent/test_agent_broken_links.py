@@ -1,6 +1,9 @@
 """Connections that break under way: each frame is delivered once or reported lost, and then it goes on."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -161,3 +164,35 @@ def test_a_connection_back_that_opens_late_takes_no_credit_away(rig: Rig) -> Non
     finally:
         door.close()
         proxy.close()
+
+
+NO_THREAD = """
+import resource, threading
+import numpy as np
+from tests.agent.planes import End, introduce, link
+SHAPE = (1, 1 << 18)
+with End("one", link(SHAPE)) as one, End("two", link(SHAPE)) as two:
+    introduce(one, two)
+    one.lose(0, "so that both ends are ready")
+    assert two.begin() == (0, None, "so that both ends are ready")
+    threading.stack_size(256 << 20)
+    held = 4096 * int(open("/proc/self/statm").read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (held + (64 << 20), -1))
+    one.send(1, np.zeros(SHAPE, np.float32))
+    frame, tensors, reason = two.begin()
+    assert (frame, tensors) == (1, None), (frame, reason)
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    for number in (2, 3):
+        one.send(number, np.full(SHAPE, number, np.float32))
+        frame, tensors, reason = two.begin()
+        assert frame == number and tensors is not None and (tensors["x"] == number).all(), (frame, reason)
+    assert two.plane.dropped() == {"wrong_length": 1}, two.plane.dropped()
+"""
+
+
+def test_a_message_that_breaks_off_for_want_of_a_thread_takes_nothing_of_the_next_one_with_it() -> None:
+    """What is sent without a copy needs one of the library's own, which begins with the first such part."""
+    ended = subprocess.run(
+        [sys.executable, "-c", NO_THREAD], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.curdir}
+    )
+    assert ended.returncode == 0, ended.stderr
