@@ -35,7 +35,7 @@ def saved_plan(studio: RunningStudio) -> Plan:
 
 
 def cut_labels(page: Page) -> Locator:
-    return page.locator("[data-testid^='edge-label-']")
+    return page.get_by_test_id("edge-label-conv2-relu2")
 
 
 def choose_codec(page: Page, codec: str) -> None:
@@ -79,6 +79,9 @@ def test_a_plan_with_a_codec_runs_and_gives_results(browser: Browser, demo: Runn
     shoot(page, "32-codec-runs")
     deployed = demo.services.deployments.all()[0]
     assert any("fp16+lz4" in cut.codecs.values() for cut in deployed.cuts)
+    expect(page.get_by_test_id("deploy")).to_have_text("Deploy again")
+    choose_codec(page, "lz4")
+    expect(page.get_by_test_id("deploy")).to_have_text("Deploy 1 change")
     assert errors == []
 
 
@@ -99,4 +102,29 @@ def test_layers_shared_by_two_devices_are_seen_deployed_and_give_results_in_orde
     deploy_and_run(page)
     expect(page.get_by_test_id("result-class-0")).to_be_visible(timeout=PATIENCE_MS)
     shoot(page, "34-replicas-run")
+    assert errors == []
+
+
+def test_what_comes_from_the_studio_gets_a_codec_by_the_keyboard_with_bounds_of_its_own(
+    browser: Browser, demo: RunningStudio
+) -> None:
+    _, page, errors = open_page(browser, demo, color_scheme="dark")
+    page.get_by_test_id("layer-relu1").click()
+    page.keyboard.press("c")
+    expect(page.get_by_text("Nothing of this layer travels to another device")).to_have_count(1)
+    page.get_by_test_id("layer-conv1").click()
+    page.keyboard.press("c")
+    expect(page.get_by_test_id("link-dialog")).to_be_visible()
+    page.get_by_test_id("codec-clip8+rle").check()
+    page.get_by_test_id("clip-low").fill("2")
+    page.get_by_test_id("clip-high").fill("1")
+    expect(page.get_by_test_id("link-apply")).to_be_disabled()
+    page.get_by_test_id("clip-high").fill("6")
+    shoot(page, "35-clip-dark")
+    page.get_by_test_id("link-apply").click()
+    expect(page.get_by_test_id("edge-label-image-conv1")).to_contain_text("clip8+rle")
+    shoot(page, "36-codec-of-the-input-dark")
+    plan = wait_for(lambda: saved_plan(demo) if saved_plan(demo).codecs else None, what="the plan with its codec")
+    (chosen,) = plan.codecs
+    assert (chosen.producer, chosen.consumer, chosen.low, chosen.high) == ("studio", "board-1", 2.0, 6.0)
     assert errors == []

@@ -33,6 +33,7 @@ export const SHORTCUTS: readonly { title: string; keys: readonly (readonly [keys
     keys: [
       ["Arrows", "walk along the graph (with Shift: select on the way)"],
       ["Enter", "details of the layer"],
+      ["C", "how what the layer sends, or gets, travels to another device (or press the label on the edge)"],
       ["/ or Ctrl F", "find; Enter goes to the next"],
       ["F", "fit the network"],
       ["+ −", "zoom; so does the wheel"],

@@ -3,6 +3,9 @@ import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, 
 import { nodesInRect, type Rect } from "@/graph/hit";
 import { at } from "@/graph/network";
 import { between, step } from "@/graph/select";
+import { deviceOf } from "@/plan/content";
+import { placesOfNode } from "@/plan/divisions";
+import { planStore } from "@/plan/store";
 import { cameraMan, fitCamera } from "./camera";
 import { Card } from "./Card";
 import { useScene } from "./context";
@@ -112,6 +115,21 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
     window.addEventListener("pointercancel", end);
   };
 
+  /** How the first tensor travels that leaves the layer's device, or else comes to it. */
+  const openLink = () => {
+    const { content } = planStore.getState();
+    const node = viewStore.getState().cursor ?? [...viewStore.getState().selection][0];
+    if (node === undefined) return;
+    const crosses = (index: number) => {
+      const edge = at(network.edges, index);
+      const [from, to] = [edge.from, edge.to].map((end) => placesOfNode(content, at(network.nodes, end)).map((place) => deviceOf(content, place))) as [string[], string[]];
+      return from.some((maker) => to.some((taker) => maker !== taker));
+    };
+    const link = [...at(network.outgoing, node), ...at(network.incoming, node)].find(crosses);
+    if (link === undefined) viewStore.setState({ announcement: "Nothing of this layer travels to another device" });
+    else viewStore.setState({ link });
+  };
+
   const walk = (direction: "up" | "down" | "left" | "right", adding: boolean) => {
     const { cursor } = viewStore.getState();
     const from = cursor ?? network.nodes.findIndex((node) => node.kind === "layer");
@@ -140,6 +158,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
       select([]);
       viewStore.setState({ detailsOpen: false });
     } else if (event.key === "s" && !command && selection.size > 0) viewStore.setState({ splitting: true });
+    else if (event.key === "c" && !command && selection.size > 0) openLink();
     else if (event.key === "Enter" && selection.size > 0) viewStore.setState({ detailsOpen: true });
     else if (command && event.key === "a") select(network.nodes.filter((node) => node.kind === "layer").map((node) => node.index));
     else if (event.key === "/") onSearch();

@@ -10,7 +10,7 @@ import { DeviceSign } from "@/devices/DeviceSign";
 import { useMark } from "@/devices/marks";
 import { codecLabel } from "@/plan/codecs";
 import { deviceOf } from "@/plan/content";
-import { devicesOfLayer, divisionsOf, placesOfLayer } from "@/plan/divisions";
+import { devicesOfLayer, divisionsOf, placesOfNode } from "@/plan/divisions";
 import { usePlan } from "@/plan/store";
 import { ShardingDetails } from "./ShardingDetails";
 import { cameraMan } from "./camera";
@@ -52,10 +52,10 @@ function Travels({ network, edge: index }: { network: Network; edge: number }) {
   const edge = at(network.edges, index);
   const [from, to] = [at(network.nodes, edge.from), at(network.nodes, edge.to)];
   const crosses = usePlan((content) => {
-    const [makers, takers] = [devicesOfLayer(content, from.name), devicesOfLayer(content, to.name)];
-    return from.kind === "layer" && to.kind === "layer" && takers.some((taker) => makers.some((maker) => maker !== taker));
+    const [makers, takers] = [from, to].map((node) => (node.kind === "layer" ? devicesOfLayer(content, node.name) : ["studio"])) as [readonly string[], readonly string[]];
+    return takers.some((taker) => makers.some((maker) => maker !== taker));
   });
-  const codec = usePlan((content) => codecLabel(content, placesOfLayer(content, from.name), placesOfLayer(content, to.name), edge.tensors));
+  const codec = usePlan((content) => codecLabel(content, placesOfNode(content, from), placesOfNode(content, to), edge.tensors));
   if (!crosses) return <span className="details-bytes">{formatBytes(edge.bytes)}</span>;
   return (
     <button type="button" className="link details-bytes" onClick={() => viewStore.setState({ link: index })} title="Choose how it travels">

@@ -17,7 +17,7 @@ import { onPlansChanged } from "@/live/socket";
 import { estimate } from "@/plan/estimate";
 import { PlanKeeper, useSync } from "@/plan/keeper";
 import { contentOf, sameForm } from "@/plan/content";
-import { countDifferences, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
+import { countDifferences, countSettings, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
 import { redo, replacePlan, undo, usePlan } from "@/plan/store";
 import { useReport } from "@/plan/useReport";
 import { LinkDialog } from "./LinkDialog";
@@ -96,7 +96,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   useEffect(() => {
     viewStore.setState({ deployed });
   }, [deployed]);
-  const changes = useMemo(() => (deployed ? countDifferences(content, deployed) : 0), [content, deployed]);
+  const changes = useMemo(() => (deployed ? countDifferences(content, deployed) + countSettings(content.rest, deployed) : 0), [content, deployed]);
   const empty = local.unplaced === local.total.layers;
   const liveDevices = useMemo(() => (running ? devicesOfPlan(contentOf(running.plan)) : new Set<string>()), [running]);
   useWrong(network, report);

@@ -1,13 +1,13 @@
 /** How the tensors of an edge travel from device to device: its codec, what it saves, and why. */
-import { Button, NumberInput, Radio, SegmentedControl } from "@mantine/core";
+import { Button, Group, NumberInput, Radio, SegmentedControl } from "@mantine/core";
 import { useState } from "react";
 import type { Cut } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatPercent } from "@/app/format";
 import { at, type Network, type NetworkEdge } from "@/graph/network";
-import { CODEC_WORDS, codecEntry, withCodec, type Codec, type CodecScope } from "@/plan/codecs";
+import { clips, CODEC_WORDS, codecEntry, withCodec, type Codec, type CodecScope } from "@/plan/codecs";
 import { deviceOf } from "@/plan/content";
-import { placesOfLayer } from "@/plan/divisions";
+import { placesOfNode } from "@/plan/divisions";
 import { changeRest, planStore, usePlan } from "@/plan/store";
 import { useView, viewStore } from "./view";
 
@@ -23,20 +23,23 @@ export function LinkDialog({ network, cuts }: { network: Network; cuts: readonly
 }
 
 function LinkForm({ network, edge, cuts }: { network: Network; edge: NetworkEdge; cuts: readonly Cut[] }) {
-  const [from, to] = [at(network.nodes, edge.from).name, at(network.nodes, edge.to).name];
+  const [from, to] = [at(network.nodes, edge.from), at(network.nodes, edge.to)];
   const content = usePlan((whole) => whole);
-  const [makers, takers] = [placesOfLayer(content, from), placesOfLayer(content, to)];
+  const [makers, takers] = [placesOfNode(content, from), placesOfNode(content, to)];
   const entry = codecEntry(content, makers, takers, edge.tensors[0] ?? "");
   const [maker, taker] = [makers.length === 1 ? makers[0] : undefined, takers.length === 1 ? takers[0] : undefined];
   const one = maker !== undefined && taker !== undefined;
   const [reach, setReach] = useState<Reach>(one && (entry === null || entry.tensors.length === 0) ? "pair" : "tensor");
   const [codec, setCodec] = useState<Codec>(entry?.codec ?? "none");
   const [change, setChange] = useState<number>(content.rest.max_change * 100);
+  const [low, setLow] = useState<number>(entry?.low ?? 0);
+  const [high, setHigh] = useState<number | null>(entry?.high ?? null);
+  const wrong = clips(codec) && high !== null && high <= low;
   const scope: CodecScope = { producer: maker ?? "*", consumer: taker ?? "*", tensors: reach === "pair" ? [] : [...edge.tensors] };
   const apply = () => {
     const { rest } = planStore.getState().content;
     const where = reach === "pair" ? `${maker} → ${taker}` : edge.tensors.join(", ");
-    changeRest({ ...withCodec(rest, scope, codec), ...(codec === "auto" ? { max_change: change / 100 } : {}) }, `${where}: ${codec}`);
+    changeRest({ ...withCodec(rest, scope, codec, { low, high }), ...(codec === "auto" ? { max_change: change / 100 } : {}) }, `${where}: ${codec}`);
     close();
   };
   return (
@@ -83,6 +86,21 @@ function LinkForm({ network, edge, cuts }: { network: Network; edge: NetworkEdge
             ))}
           </div>
         </Radio.Group>
+        {clips(codec) && (
+          <Group grow align="flex-start">
+            <NumberInput size="xs" label="Below this counts as nothing" value={low} onChange={(value) => setLow(Number(value) || 0)} step={0.1} data-testid="clip-low" />
+            <NumberInput
+              size="xs"
+              label="Above this is cut off"
+              placeholder="the largest of each frame"
+              value={high ?? ""}
+              onChange={(value) => setHigh(value === "" ? null : Number(value))}
+              error={wrong ? "It must be above the lower bound." : undefined}
+              step={0.5}
+              data-testid="clip-high"
+            />
+          </Group>
+        )}
         {codec === "auto" && (
           <NumberInput
             size="xs"
@@ -101,7 +119,7 @@ function LinkForm({ network, edge, cuts }: { network: Network; edge: NetworkEdge
           <Button size="xs" variant="default" onClick={close}>
             Cancel
           </Button>
-          <Button size="xs" type="submit" data-testid="link-apply">
+          <Button size="xs" type="submit" disabled={wrong} data-testid="link-apply">
             Use it
           </Button>
         </footer>

@@ -3,7 +3,7 @@ import { at } from "@/graph/network";
 import { formatBytes } from "@/app/format";
 import { markClass, useMark } from "@/devices/marks";
 import { codecLabel } from "@/plan/codecs";
-import { devicesOfLayer, divisionsOf, placesOfLayer } from "@/plan/divisions";
+import { devicesOfLayer, divisionsOf, placesOfNode } from "@/plan/divisions";
 import { crossings } from "@/plan/estimate";
 import { usePlan } from "@/plan/store";
 import { useScene } from "./context";
@@ -31,11 +31,13 @@ export function Route({ index }: { index: number }) {
         return i < index && size === edge.bytes && devicesOfLayer(content, at(network.nodes, taker).name).join(", ") === sinks;
       }),
   );
-  const codec = usePlan((content) => (inside ? codecLabel(content, placesOfLayer(content, from.name), placesOfLayer(content, to.name), edge.tensors) : ""));
-  if (bytes === 0) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
+  const codec = usePlan((content) => codecLabel(content, placesOfNode(content, from), placesOfNode(content, to), edge.tensors));
+  // What comes from the studio or goes back there crosses a link, too; it is drawn as thin as what stays on a device.
+  const ends = usePlan((content) => !inside && [from, to].every((node) => node.kind !== "layer" || devicesOfLayer(content, node.name).length > 0));
+  if (bytes === 0 && !ends) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
   const width = Math.min(5, 1.2 + Math.log10(Math.max(bytes, 1)) * 0.36);
   // What passes between parts is estimated here; the studio's report, which the device cards show, is exact.
-  const text = `${divided ? "≈ " : ""}${formatBytes(Math.round(bytes))}${codec === "" ? "" : ` · ${codec}`}`;
+  const text = `${divided ? "≈ " : ""}${formatBytes(Math.round(ends ? edge.bytes : bytes))}${codec === "" ? "" : ` · ${codec}`}`;
   // At the press, before the canvas takes it for the beginning of a selection.
   const choose = (event: React.PointerEvent) => {
     if (event.button !== 0) return;
@@ -43,19 +45,29 @@ export function Route({ index }: { index: number }) {
     viewStore.setState({ link: index });
   };
   const half = (text.length * DIGIT_WIDTH + 12) / 2;
+  const shown = (
+    <g className={codec === "" ? "edge-label" : "edge-label has-codec"} transform={`translate(${label[0]} ${label[1]})`} onPointerDown={choose} data-testid={`edge-label-${from.name}-${to.name}`}>
+      <rect x={-half} y={-7.5} width={half * 2} height={15} rx={7.5} />
+      <text textAnchor="middle" y={3.6}>
+        {text}
+      </text>
+    </g>
+  );
+  if (ends) {
+    return (
+      <g className="edge-studio">
+        <title>{`${edge.tensors.join(", ")} (${text} per frame), from or to the studio. Press the label to choose how it travels.`}</title>
+        <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />
+        {shown}
+      </g>
+    );
+  }
   return (
     <g className={`edge-cut ${markClass(mark, true)}`}>
       <title>{`${sources} → ${sinks}: ${edge.tensors.join(", ")} (${text} per frame). Press the label to choose how it travels.`}</title>
       <path className="edge-halo" d={path} strokeWidth={width + 4} />
       <path className="edge-line" d={path} strokeWidth={width} markerEnd="url(#ps-arrow-cut)" />
-      {first && (
-        <g className={codec === "" ? "edge-label" : "edge-label has-codec"} transform={`translate(${label[0]} ${label[1]})`} onPointerDown={choose} data-testid={`edge-label-${from.name}-${to.name}`}>
-          <rect x={-half} y={-7.5} width={half * 2} height={15} rx={7.5} />
-          <text textAnchor="middle" y={3.6}>
-            {text}
-          </text>
-        </g>
-      )}
+      {first && shown}
     </g>
   );
 }

@@ -40,6 +40,11 @@ describe("choosing a codec", () => {
     expect(codecOf({ rest: changed }, ["a"], ["b"], "t")).toBe("fp16");
     expect(codecOf({ rest: changed }, ["a"], ["b"], "u")).toBe("lz4");
   });
+  it("that clips keeps its bounds, and no other does", () => {
+    const bounds = { low: 0.5, high: 6 };
+    expect(withCodec(rest([]).rest, scope, "clip4+rle", bounds).codecs[0]).toMatchObject(bounds);
+    expect(withCodec(rest([]).rest, scope, "int8", bounds).codecs[0]).toMatchObject({ low: 0, high: null });
+  });
   it("offers each codec once", () => {
     expect(new Set(CODEC_WORDS.map(({ codec }) => codec)).size).toBe(CODEC_WORDS.length);
   });

@@ -49,6 +49,9 @@ export function codecLabel(content: Pick<Content, "rest">, from: readonly string
   return [...new Set(tensors.map((tensor) => codecOf(content, from, to, tensor)))].filter((codec) => codec !== "none").join(", ");
 }
 
+/** Whether a codec has bounds that a person may set. */
+export const clips = (codec: Codec): boolean => codec.startsWith("clip");
+
 /** Which tensors are meant: some from one place to another, or all between the two (`tensors` empty). */
 export type CodecScope = Pick<CodecChoice, "producer" | "consumer" | "tensors">;
 
@@ -56,10 +59,10 @@ const speaksOf = (entry: CodecChoice, { producer, consumer, tensors }: CodecScop
   entry.producer === producer && entry.consumer === consumer && (tensors.length === 0 || (entry.tensors.length > 0 && entry.tensors.every((tensor) => tensors.includes(tensor))));
 
 /** The plan's rest with another codec there; what was said of the same tensors before goes. */
-export function withCodec(rest: Rest, scope: CodecScope, codec: Codec): Rest {
+export function withCodec(rest: Rest, scope: CodecScope, codec: Codec, bounds: Pick<CodecChoice, "low" | "high"> = { low: 0, high: null }): Rest {
   const kept = rest.codecs.filter((entry) => !speaksOf(entry, scope));
   const others = kept.some((entry) => entry.codec !== "none");
   // An entry that says "as it is" is needed only where another one would speak otherwise.
-  const entry: CodecChoice = { ...scope, tensors: [...scope.tensors], codec, low: 0, high: null };
+  const entry: CodecChoice = { ...scope, tensors: [...scope.tensors], codec, ...(clips(codec) ? bounds : { low: 0, high: null }) };
   return { ...rest, codecs: codec === "none" && !others ? kept : [...kept, entry] };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countDifferences, devicesOfLayer, devicesOfPlan, divisionsOf, wholeLayer, whereabouts } from "./divisions";
+import { countDifferences, countSettings, devicesOfLayer, devicesOfPlan, divisionsOf, wholeLayer, whereabouts } from "./divisions";
 import { byFilters, byRows, content } from "./samples";
 import { describeDivision, describeTakenAway } from "./words";
 
@@ -67,5 +67,15 @@ describe("in words", () => {
   });
   it("what went is named, with where its layers are now", () => {
     expect(describeTakenAway([byRows(["a", "b", "c"], ["p", "q"])], "pi1")).toBe("1 division (rows) taken away: a, b and 1 more are whole again, on pi1. Undo brings it back.");
+  });
+});
+
+describe("settings of a plan", () => {
+  it("that change how it runs are counted, names and notes are not", () => {
+    const { rest } = content({});
+    const codec = { producer: "*", consumer: "*", tensors: [], codec: "lz4" as const, low: 0, high: null };
+    expect(countSettings(rest, { ...rest, name: "other", notes: "n" } as typeof rest)).toBe(0);
+    expect(countSettings(rest, { ...rest, codecs: [codec], micro_batch: 4 })).toBe(2);
+    expect(countSettings(rest, { ...rest, replicas: { pair: { places: ["a", "b"] } } })).toBe(1);
   });
 });

@@ -1,6 +1,6 @@
 /** Divided layers: which devices hold which shares of a layer. Part i of `conv1` is `conv1#0`, `conv1#1`, ... */
 import type { Sharding } from "@/api/types";
-import { deviceOf, placesOf, type Content } from "./content";
+import { deviceOf, placesOf, sameValue, type Content, type Rest } from "./content";
 
 /** What is left whole when a layer has been divided, possibly again and again. */
 export interface Part {
@@ -119,6 +119,9 @@ export function placesOfLayer(content: Content, layer: string): readonly string[
   return place === undefined ? [] : placesOf(content, place);
 }
 
+/** The same of any node of the graph: inputs and outputs are the studio's. */
+export const placesOfNode = (content: Content, { kind, name }: { kind: string; name: string }): readonly string[] => (kind === "layer" ? placesOfLayer(content, name) : ["studio"]);
+
 /** The devices of a layer, each once; none when it is unplaced. */
 export function devicesOfLayer(content: Content, layer: string): readonly string[] {
   return [...new Set(placesOfLayer(content, layer).map((place) => deviceOf(content, place)))];
@@ -142,6 +145,12 @@ export function whereabouts({ placement, shards }: Pick<Content, "placement" | "
   const division = divisionsOf(shards).get(layer);
   return division ? division.shardings.flatMap((index) => shards[index] ?? []).map(spelled).join(" ") : (placement[layer] ?? "");
 }
+
+/** What of a plan besides its layers changes how it runs. */
+const SETTINGS = ["resources", "replicas", "codecs", "max_change", "micro_batch"] as const satisfies readonly (keyof Rest)[];
+
+/** How many of these settings differ. */
+export const countSettings = (a: Pick<Rest, (typeof SETTINGS)[number]>, b: Pick<Rest, (typeof SETTINGS)[number]>): number => SETTINGS.filter((name) => !sameValue(a[name], b[name])).length;
 
 /** How many layers are placed or divided otherwise. */
 export function countDifferences(a: Pick<Content, "placement" | "shards">, b: Pick<Content, "placement" | "shards">): number {

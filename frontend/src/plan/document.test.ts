@@ -17,6 +17,11 @@ describe("a plan document", () => {
     expect(JSON.parse(text)).toMatchObject({ version: 2, network: { ...network, simplified: false, dims: {} } });
     expect(readPlan(text, model)).toEqual({ content: whole });
   });
+  it("may leave out most of a codec", () => {
+    const reading = readPlan(plan({ version: 2, codecs: [{ codec: "lz4" }] }), model);
+    expect("content" in reading && reading.content.rest.codecs).toEqual([{ codec: "lz4", producer: "*", consumer: "*", tensors: [], low: 0, high: null }]);
+    expect(readPlan(plan({ version: 2, codecs: ["lz4"] }), model)).toHaveProperty("problem");
+  });
   it("may leave out what has a default", () => {
     const short = { strategy: "spatial", layers: ["a"], devices: ["p", "q"], rows: [1, 1] };
     expect(readPlan(plan({ version: 2, placement: {}, shards: [short] }), model)).toEqual({ content: content({}, [byRows(["a"], ["p", "q"])]) });

@@ -1,5 +1,5 @@
 /** Reading a plan document from a file. Versions 1 and 2 are read; version 1 knew neither shards nor blocks. */
-import type { Plan, Sharding } from "@/api/types";
+import type { CodecChoice, Plan, Sharding } from "@/api/types";
 import { contentOf, EMPTY_REST, networkRef, sameForm, type Content, type PlannedModel } from "./content";
 
 export type PlanReading = { content: Content } | { problem: string; nextStep: string };
@@ -37,6 +37,17 @@ function readShardings(value: unknown): Sharding[] | null {
   return entries.every((entry) => entry !== null) ? entries : null;
 }
 
+/** Every entry with all its fields; the studio checks them when it is asked about the plan. */
+function readCodecs(value: unknown): CodecChoice[] | null {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) return null;
+  const entries = value.map((item) => {
+    const entry = record(item);
+    return entry && typeof entry["codec"] === "string" ? ({ producer: "*", consumer: "*", tensors: [], low: 0, high: null, ...entry } as CodecChoice) : null;
+  });
+  return entries.every((entry) => entry !== null) ? entries : null;
+}
+
 const form = ({ simplified, dims }: { simplified: boolean; dims: Record<string, number> }): string => {
   const sizes = Object.entries(dims).map(([name, size]) => `${name} = ${size}`);
   return (simplified ? "its simplified form" : "its form as in the file") + (sizes.length > 0 ? ` with ${sizes.join(", ")}` : "");
@@ -68,5 +79,7 @@ export function readPlan(text: string, model: PlannedModel & { layers: readonly 
   }
   const shards = readShardings(body["shards"]);
   if (!shards) return refuse("One of the plan's shards is no division of layers over devices.", "Correct `shards` in the file: each has a strategy, layers and devices.");
-  return { content: contentOf({ ...EMPTY_REST, ...body, version: 2, network: networkRef(model), placement: placement as Record<string, string>, shards } as Plan) };
+  const codecs = readCodecs(body["codecs"]);
+  if (!codecs) return refuse("One of the plan's codecs is none.", "Correct `codecs` in the file: each entry names a codec.");
+  return { content: contentOf({ ...EMPTY_REST, ...body, codecs, version: 2, network: networkRef(model), placement: placement as Record<string, string>, shards } as Plan) };
 }
