@@ -20,8 +20,13 @@ HELD = 8
 #: A replica whose speed is not known yet gets at most so many frames.
 _UNKNOWN = 2
 
-#: Weight of the newest measurement.
+#: Weight of the newest measurement, and how many times longer than what is known it may count at most: now and then
+#: something else keeps a device, or us.
 _NEWEST = 0.25
+_MOST_TIMES = 4.0
+
+#: Of so many measurements at first the shortest counts, and no replica is passed over for being slow.
+_SURE = 3
 
 #: The same where a replica may have waited for its frame: what is longer than known tells little.
 _LONGER, _SHORTER = 0.05, 0.5
@@ -41,6 +46,7 @@ class _Replica:
         self.dealt = 0
         self.outstanding: Deque[float] = deque()
         self.service_s: Optional[float] = None
+        self.samples = 0
         self.free_s = -math.inf
         #: Results of it that wait for frames before them; with too many it was made to stop: its time tells nothing.
         self.held = 0
@@ -153,11 +159,12 @@ class Dealer:
 
     def _measure(self, replica: _Replica, sample_s: float) -> None:
         known_s = replica.service_s
-        if known_s is None:
-            replica.service_s = sample_s
+        replica.samples += 1
+        if known_s is None or (replica.samples <= _SURE and self._is_fed):
+            replica.service_s = sample_s if known_s is None else min(known_s, sample_s)
             return
         weight = _NEWEST if self._is_fed else _LONGER if sample_s > known_s else _SHORTER
-        replica.service_s = known_s + weight * (sample_s - known_s)
+        replica.service_s = known_s + weight * (min(sample_s, _MOST_TIMES * known_s) - known_s)
 
     def left(self, index: int) -> None:
         """A result of it went on, in order."""
@@ -174,6 +181,7 @@ class Dealer:
         self._has_heard = False
         for replica in self._replicas:
             replica.service_s = None
+            replica.samples = 0
 
     def reset(self) -> None:
         """Forget what is under way."""
@@ -203,6 +211,6 @@ class Dealer:
             return False
         replica = self._replicas[index]
         known = [self._service_s(other, now_s) for other in others if self._replicas[other].service_s is not None]
-        if replica.service_s is None:
+        if replica.samples < _SURE:
             return bool(known) and len(replica.outstanding) >= _UNKNOWN
         return any(finish_s > HELD * service_s for service_s in known)

@@ -208,6 +208,17 @@ def test_a_replica_that_can_take_a_frame_gets_one() -> None:
     assert dealt == [WINDOW + 1, WINDOW + 1]
 
 
+@pytest.mark.parametrize("at", [0, 1, 2, 5])
+def test_one_frame_that_takes_long_by_chance_does_not_keep_a_replica_from_its_share(at: int) -> None:
+    times = itertools.chain([0.1] * at, [20.0], itertools.repeat(0.1))
+    line = Line([steady(0.1), lambda _now_s: next(times)])
+    line.run(20.0 + 0.1 * at)
+    before = [worker.frames for worker in line.workers]
+    line.run(30.0)
+    first, second = (worker.frames - then for worker, then in zip(line.workers, before, strict=True))
+    assert second >= 0.5 * first
+
+
 def failing(line: Line, number: int, loses: Loses = lambda _now_s: True) -> Line:
     line.workers[number].loses = loses
     return line

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from partition_agent.dealer import Dealer
 from partition_agent.gate import OVERTAKEN, End, Gate
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, TensorSpec
 
@@ -235,13 +236,19 @@ def test_what_the_door_sees_itself_counts_for_more_than_what_it_is_told() -> Non
     assert dealer.speeds == [None, None]
 
 
+def measured(dealer: Dealer, index: int, service_s: float) -> None:
+    """Let a replica deliver three frames, the last one at `service_s`."""
+    for number in (-2, -1, 0):
+        dealer.deal(index, number * service_s)
+        dealer.settled(index, number * service_s, (number + 1) * service_s, is_lost=False)
+        dealer.left(index)
+
+
 def test_a_slow_replica_gets_frames_while_the_fast_one_is_not_there() -> None:
     links, *_ = pair()
     dealer = of(links, (2,)).dealers[0]
     for index, service_s in enumerate((1.0, 30.0)):
-        dealer.deal(index, 0.0)
-        dealer.settled(index, 0.0, service_s, is_lost=False)
-        dealer.left(index)
+        measured(dealer, index, service_s)
     assert dealer.choose([0, 1], 40.0) == 0
     dealer.deal(0, 40.0)
     assert dealer.choose([1], 40.1) is None
@@ -253,9 +260,7 @@ def test_a_slow_replica_gets_frames_when_the_fast_one_stands_still() -> None:
     links, *_ = pair()
     dealer = of(links, (2,)).dealers[0]
     for index, service_s in enumerate((1.0, 30.0)):
-        dealer.deal(index, 0.0)
-        dealer.settled(index, 0.0, service_s, is_lost=False)
-        dealer.left(index)
+        measured(dealer, index, service_s)
     dealer.deal(0, 40.0)
     assert dealer.choose([1], 41.0) is None
     assert dealer.choose([1], 45.0) == 1
