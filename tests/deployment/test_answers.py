@@ -90,7 +90,7 @@ def test_a_share_is_found_by_deployment_epoch_and_stages() -> None:
 
 def test_two_devices_never_have_the_same_key() -> None:
     other = zmq.curve_keypair()[0].decode()
-    require_own_keys({"pi": prepared(), "jetson": prepared(public_key=other)})
-    require_own_keys({"pi": prepared(public_key=""), "jetson": prepared(public_key="")})
+    require_own_keys({"pi": KEY, "jetson": other})
+    require_own_keys({"pi": "", "jetson": ""})
     with pytest.raises(DeploymentError, match="pi and jetson"):
-        require_own_keys({"pi": prepared(), "x": prepared(public_key=other), "jetson": prepared()})
+        require_own_keys({"pi": KEY, "x": other, "jetson": KEY})

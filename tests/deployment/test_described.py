@@ -1,8 +1,9 @@
 """What is written down of a deployment is enough to take it up again."""
 
 from partition_agent.protocol import LinkCodec
-from partition_studio.deployment.described import cuts_out, decided
+from partition_studio.deployment.described import as_carried, cuts_out, decided
 from partition_studio.deployment.spec import Given
+from partition_studio.partition.carry import Carried, CodecEffect
 from partition_studio.partition.partition import partition
 from partition_studio.schemas import CutOut
 from tests.core.networks import load, plan_for, relu_chain
@@ -28,3 +29,21 @@ def test_what_an_earlier_studio_wrote_without_bounds_is_read() -> None:
     document = {**cut.model_dump(mode="json"), "codecs": {cut.tensors[0]: "clip8+rle"}}
     del document["bounds"]
     assert list(decided([CutOut.model_validate(document)]).values()) == [LinkCodec("clip8+rle")]
+
+
+def test_bytes_on_the_link_and_what_codecs_change_are_told_as_the_proof_saw_them() -> None:
+    network = load(relu_chain(2))
+    graph = partition(network, plan_for(network, {"l0": "a", "l1": "b"})).graph
+    between = next(cut for cut in graph.cuts if cut.tensors != tuple(network.inputs) and cut.consumer != "sink")
+    (tensor,) = between.tensors
+    settled = Given({(between.id, tensor): LinkCodec("int8")})
+    size = graph.cut_bytes(between)
+    effect = CodecEffect(0.1, 0.004, 1, 1, {(between.id, tensor): Carried("int8", size, 33)})
+    carried, notes = as_carried(graph, settled, effect)
+    told = {(cut.producer, cut.consumer): cut.wire_bytes for cut in cuts_out(graph, carried)}
+    assert told[between.producer, between.consumer] == 33
+    assert set(told.values()) == {33, None}
+    assert carried.codecs == settled.codecs
+    assert ["4.0e-03" in note for note in notes] == [True]
+    assert as_carried(graph, settled, None) == (settled, ())
+    assert as_carried(graph, settled, CodecEffect(0.0, 0.0, 1, 1, effect.carried))[1] == ()

@@ -54,12 +54,12 @@ def find_held(
     raise DeviceLostError(f"{share.device} no longer runs its part of the deployment", device=share.device)
 
 
-def require_own_keys(sockets: Mapping[str, Prepared] | Mapping[str, DeploymentInfo]) -> None:
+def require_own_keys(keys: Mapping[str, str]) -> None:
     """Check that no two devices have the same key: one could be taken for the other. Raises DeploymentError."""
     owners: dict[str, str] = {}
-    for device, socket in sockets.items():
-        owner = owners.setdefault(socket.public_key, device)
-        if socket.public_key and owner != device:
+    for device, key in keys.items():
+        owner = owners.setdefault(key, device)
+        if key and owner != device:
             raise DeploymentError(
                 f"{owner} and {device} say that they have the same key", device=device, next_step=_NEXT_STEP
             )

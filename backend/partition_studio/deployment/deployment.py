@@ -19,8 +19,9 @@ from partition_studio.deployment.errors import (
     DeviceLostError,
 )
 from partition_studio.deployment.front_door import FrontDoor
-from partition_studio.deployment.rollout import MAX_PARALLEL_DEVICES, DeploymentSpec, Rollout
+from partition_studio.deployment.rollout import MAX_PARALLEL_DEVICES, Rollout
 from partition_studio.deployment.run import Run, Tensors
+from partition_studio.deployment.spec import DeploymentSpec
 from partition_studio.errors import StudioError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.session.session import DeviceSession

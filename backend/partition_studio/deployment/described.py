@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from partition_agent.protocol import STUDIO_PEER, LinkCodec, Prepared
 from partition_studio.deployment.spec import Given, SettledCodecs
 from partition_studio.deployment.ways import WayName
+from partition_studio.partition.carry import CodecEffect
 from partition_studio.partition.codecs import Settled
 from partition_studio.partition.stages import Cut, Stage, StageGraph
 from partition_studio.schemas import BoundsOut, CutOut, StageOut
@@ -41,6 +42,25 @@ def cuts_out(
     `way` tells it of a producer's device and a consumer's. Of replicas, one whose frames go through the studio counts.
     """
     return [_cut_out(graph, cut, settled or Given(), way) for cut in graph.cuts]
+
+
+def as_carried(
+    graph: StageGraph, settled: SettledCodecs, effect: CodecEffect | None
+) -> tuple[SettledCodecs, tuple[str, ...]]:
+    """Return the codecs with the bytes of a frame on each cut as the proof saw them, and what a person should know."""
+    if effect is None:
+        return settled, ()
+    wire_bytes = dict(settled.wire_bytes)
+    for cut in graph.cuts:
+        carried = [effect.carried.get((cut.id, tensor)) for tensor in cut.tensors]
+        if any(carried):
+            plain = graph.cut_bytes(cut) - sum(each.size_bytes for each in carried if each is not None)
+            wire_bytes[cut.id] = plain + sum(each.wire_bytes for each in carried if each is not None)
+    notes = () if effect.max_rel == 0 else (_CHANGED.format(effect.max_rel),)
+    return Given(settled.codecs, settled.why, wire_bytes), notes
+
+
+_CHANGED = "The codecs changed the outputs by up to {:.1e} of their largest value, on the frame that it was tried with."
 
 
 def decided(cuts: Sequence[CutOut]) -> Settled:

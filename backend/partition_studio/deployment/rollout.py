@@ -26,13 +26,12 @@ from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import LOOPBACK
 from partition_studio.deployment.answers import clean_prepared, find_held, require_own_keys
 from partition_studio.deployment.board import Board
-from partition_studio.deployment.described import cuts_out, stages_out
+from partition_studio.deployment.described import as_carried, cuts_out, stages_out
 from partition_studio.deployment.errors import LOADING_NEXT_STEPS
 from partition_studio.deployment.front_door import FrontDoor
 from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
 from partition_studio.deployment.probe import try_all_devices
-from partition_studio.deployment.spec import DeploymentSpec as DeploymentSpec
-from partition_studio.deployment.spec import Given, SettledCodecs
+from partition_studio.deployment.spec import DeploymentSpec, Given, SettledCodecs
 from partition_studio.deployment.ways import DataSocket, Everywhere, Ways
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import AgentFaultError, OperationCancelledError
@@ -139,7 +138,6 @@ class Rollout:
             ways = self._find_ways()
             ways.survey(self._everywhere(pool), f"ways-{self.spec.id}")
             prepared = self._on_devices(pool, lambda share: self._prepare(share, ways.bind_host(share.device)))
-            require_own_keys(prepared)
             self._board.describe(stages=stages_out(self.spec.graph, prepared))
             self._board.note(f"{device}: {note}" for device, answer in prepared.items() for note in answer.notes)
             sockets = {
@@ -156,7 +154,6 @@ class Rollout:
         self._tell(self._free_batches(self._cut()))
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
             held = self._on_devices(pool, self._find_share)
-            require_own_keys(held)
             self._find_ways().survey(self._everywhere(pool), f"ways-{self.spec.id}")
             # Where the agents' sockets are bound was found out by an earlier studio.
             sockets = {
@@ -200,8 +197,7 @@ class Rollout:
 
     def _find_share(self, share: DeviceShare) -> DeploymentInfo:
         self._board.step(share.device, "connect", "looking for its agent")
-        info = self._sessions[share.device].reattach(self.spec.holder)
-        there = () if info is None else info.deployments
+        there = info.deployments if (info := self._sessions[share.device].reattach(self.spec.holder)) else ()
         return find_held(there, share, self.spec.id, self.spec.epoch, plaintext=self.spec.plaintext)
 
     def _on_devices(
@@ -253,9 +249,12 @@ class Rollout:
     def _settle_and_prove(self, parts: Mapping[str, SubModel]) -> tuple[Mapping[str, SubModel], Verification]:
         """Decide how tensors travel and how frames are computed together; return what is sent, and its proof."""
         self._settled = self.spec.settled(self._halted.is_set, self._tell_of_proof)
-        self._board.describe(cuts=cuts_out(self.spec.graph, self._settled))
         freed = self._free_batches(parts)
-        return freed, self._prove(freed)
+        proof = self._prove(freed)
+        self._settled, notes = as_carried(self.spec.graph, self._settled, proof.codec_effect)
+        self._board.describe(cuts=cuts_out(self.spec.graph, self._settled))
+        self._board.note(notes)
+        return freed, proof
 
     def _free_batches(self, parts: Mapping[str, SubModel]) -> Mapping[str, SubModel]:
         freed = free_batches(self.spec.partition, parts, self.spec.plan.micro_batch, self._check_halted)
@@ -355,6 +354,7 @@ class Rollout:
         manifest, ways = self.manifest, self._ways
         if ways is None:
             raise AssertionError("found before")
+        require_own_keys({device: socket.public_key for device, socket in sockets.items()})
         for device in sockets:
             self._board.step(device, "verify", "looking for a way to the other devices")
         ways.settle(self._everywhere(pool), sockets)
