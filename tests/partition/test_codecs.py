@@ -134,6 +134,7 @@ def test_auto_is_as_it_is_until_it_was_chosen() -> None:
         (CodecChoice(codec="lz4", tensors=["gone"]), "codec_tensor", "warning", "'gone'"),
         (CodecChoice(producer="b", consumer="a", codec="lz4"), "codec_unused", "warning", "from 'b' to 'a'"),
         (CodecChoice(codec="clip4+rle", low=1, high=1), "codec_bounds", "error", "1 ... 1"),
+        (CodecChoice(codec="lz4", low=1.0), "codec_bounds", "warning", "(lz4)"),
         (CodecChoice(codec="int8"), "lossy_codec", "warning", "int8"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -154,6 +154,7 @@ def _wait(client: StudioClient, run: RunOut) -> RunOut:
     except KeyboardInterrupt:
         run = client.post(f"/api/runs/{run.id}/stop", RunOut)
     if run.state == "failed":
+        complaints.print(f"{run.delivered} frames were delivered, {run.lost} lost")
         _raise(run.problem, f"the run {run.id} failed")
     return run
 

@@ -123,7 +123,7 @@ def print_report(report: PlanReportOut) -> None:
     if not report.devices:
         return
     table(
-        ("device", "layers", "MACs", "parameters", "weights", "activations", "in", "out"),
+        ("device", "layers", "MACs", "parameters", "weights", "activations", "memory", "in", "out"),
         (
             (
                 cost.device,
@@ -132,13 +132,15 @@ def print_report(report: PlanReportOut) -> None:
                 count_text(cost.parameters),
                 bytes_text(cost.weight_bytes),
                 bytes_text(cost.activation_bytes),
+                bytes_text(cost.bound_bytes),
                 bytes_text(cost.received_bytes),
                 bytes_text(cost.sent_bytes),
             )
             for cost in report.devices
         ),
-        right=("layers", "MACs", "parameters", "weights", "activations", "in", "out"),
+        right=("layers", "MACs", "parameters", "weights", "activations", "memory", "in", "out"),
     )
+    say("memory: the most that the agent takes, with its runtime, loading, and frames that wait (--json has the parts)")
     say("")
     _print_cuts(report)
 

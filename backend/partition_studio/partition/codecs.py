@@ -104,6 +104,9 @@ def _entry_problems(
     if choice.high is not None and choice.high <= choice.low:
         message = f"{where} clips to {choice.low:g} ... {choice.high:g}: the upper bound must be above the lower one."
         yield Problem("codec_bounds", "error", message, next_step="Give a `high` above `low`, or leave it out.")
+    if not choice.codec.startswith(("clip", "auto")) and (choice.low, choice.high) != (0.0, None):
+        message = f"{where} has bounds, and only codecs that clip have any."
+        yield Problem("codec_bounds", "warning", message, next_step="Leave `low` and `high` out, or choose clip*.")
     unknown = [place for place in (choice.producer, choice.consumer) if place not in known]
     for place in unknown:
         message = f"{where} names {place!r}, which is no device, resource or replica group of the plan."
