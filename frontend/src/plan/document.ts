@@ -1,5 +1,6 @@
 /** Reading a plan document from a file. Versions 1 and 2 are read; version 1 knew neither shards nor blocks. */
 import type { CodecChoice, Plan, Sharding } from "@/api/types";
+import { CODEC_WORDS } from "./codecs";
 import { contentOf, EMPTY_REST, networkRef, sameForm, type Content, type PlannedModel } from "./content";
 
 export type PlanReading = { content: Content } | { problem: string; nextStep: string };
@@ -43,7 +44,8 @@ function readCodecs(value: unknown): CodecChoice[] | null {
   if (!Array.isArray(value)) return null;
   const entries = value.map((item) => {
     const entry = record(item);
-    return entry && typeof entry["codec"] === "string" ? ({ producer: "*", consumer: "*", tensors: [], low: 0, high: null, ...entry } as CodecChoice) : null;
+    const codec = CODEC_WORDS.find((words) => words.codec === entry?.["codec"])?.codec;
+    return entry && codec ? { producer: "*", consumer: "*", tensors: [], low: 0, high: null, ...(entry as Partial<CodecChoice>), codec } : null;
   });
   return entries.every((entry) => entry !== null) ? entries : null;
 }
