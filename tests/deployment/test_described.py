@@ -1,7 +1,7 @@
 """What is written down of a deployment is enough to take it up again."""
 
 from partition_agent.protocol import LinkCodec
-from partition_studio.deployment.described import as_carried, cuts_out, decided
+from partition_studio.deployment.described import as_carried, cuts_out, decided, kept_notes
 from partition_studio.deployment.spec import Given
 from partition_studio.partition.carry import Carried, CodecEffect
 from partition_studio.partition.partition import partition
@@ -47,3 +47,12 @@ def test_bytes_on_the_link_and_what_codecs_change_are_told_as_the_proof_saw_them
     assert ["4.0e-03" in note for note in notes] == [True]
     assert as_carried(graph, settled, None) == (settled, ())
     assert as_carried(graph, settled, CodecEffect(0.0, 0.0, 1, 1, effect.carried))[1] == ()
+
+
+def test_what_devices_said_is_kept_for_the_next_studio_and_ways_are_found_anew() -> None:
+    said = "pi: the stage 'gpu-0' runs on the CPU: CUDAExecutionProvider is not in the device's ONNX Runtime"
+    ways = (
+        "Frames from pi to jetson go through the studio, which is slower: pi cannot reach 10.0.0.2:40001 ...",
+        "Frames between the studio and pi go through its SSH connection, which is slower: ...",
+    )
+    assert kept_notes((ways[0], said, ways[1])) == (said,)

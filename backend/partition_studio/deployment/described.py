@@ -1,10 +1,10 @@
 """What a person sees of a deployment's stages and cuts. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from partition_agent.protocol import STUDIO_PEER, LinkCodec, Prepared
 from partition_studio.deployment.spec import Given, SettledCodecs
-from partition_studio.deployment.ways import WayName
+from partition_studio.deployment.ways import WayName, is_way_note
 from partition_studio.partition.carry import CodecEffect
 from partition_studio.partition.codecs import Settled
 from partition_studio.partition.stages import Cut, Stage, StageGraph
@@ -42,6 +42,11 @@ def cuts_out(
     `way` tells it of a producer's device and a consumer's. Of replicas, one whose frames go through the studio counts.
     """
     return [_cut_out(graph, cut, settled or Given(), way) for cut in graph.cuts]
+
+
+def kept_notes(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return what an earlier studio noted of a deployment and is so still: what devices said when they loaded it."""
+    return tuple(note for note in notes if not is_way_note(note))
 
 
 def as_carried(

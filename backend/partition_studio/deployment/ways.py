@@ -365,9 +365,17 @@ def _sentence(pair: Pair, obstacle: Obstacle) -> str:
     return f"{who} cannot reach {obstacle.address} of {pair.listener} ({obstacle.reason})"
 
 
+def is_way_note(note: str) -> bool:
+    """Say whether a note tells of a way; those are found anew with every studio."""
+    return note.startswith(_FRAMES)
+
+
+_FRAMES = "Frames "
+
+
 def _note(pair: Pair, obstacle: Obstacle) -> str:
     if pair.caller == STUDIO_PEER:
-        way = f"Frames between the studio and {pair.listener} go through its SSH connection, which is slower"
+        way = f"{_FRAMES}between the studio and {pair.listener} go through its SSH connection, which is slower"
     else:
-        way = f"Frames from {pair.caller} to {pair.listener} go through the studio, which is slower"
+        way = f"{_FRAMES}from {pair.caller} to {pair.listener} go through the studio, which is slower"
     return f"{way}: {_sentence(pair, obstacle)}"

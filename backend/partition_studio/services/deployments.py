@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from partition_agent.protocol import End
 from partition_studio.deployment.deployment import Deployment
-from partition_studio.deployment.described import decided
+from partition_studio.deployment.described import decided, kept_notes
 from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
 from partition_studio.deployment.run import Tensors
 from partition_studio.deployment.spec import DeploymentSpec, SettledCodecs
@@ -261,6 +261,9 @@ class DeploymentService:
             # Agents on this machine ended with the studio that started them.
             return False
         deployment = Deployment(spec, sessions, replaces=None, on_change=self._changed, created_at=row.created_at)
+        # What devices said when they loaded it, such as that a stage runs on the CPU instead, is so still.
+        deployment.board.describe(stages=out.stages)
+        deployment.board.note(kept_notes(out.notes))
         self._live[deployment.id] = deployment
         deployment.resume()
         return True
