@@ -29,6 +29,12 @@ def test_what_an_agent_says_of_its_stages_stays_as_it_is() -> None:
     assert clean_prepared(said, SHARE, plaintext=False) == said
 
 
+def test_a_note_that_names_its_device_does_not_name_it_twice() -> None:
+    said = prepared(notes=("pi: the stage 'a' runs on the CPU", "the stage 'b' is loaded the plain way"))
+    notes = clean_prepared(said, SHARE, plaintext=False).notes
+    assert notes == ("the stage 'a' runs on the CPU", "the stage 'b' is loaded the plain way")
+
+
 def test_notes_providers_and_batches_are_bounded_and_of_its_own_stages() -> None:
     said = prepared(
         notes=tuple(f"\x1b[31mevil {number}\x07\u202e" + "A" * 10_000 for number in range(100_000)),

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from partition_agent.protocol import STUDIO_PEER, LinkSpec
-from partition_studio.cli.deployment_show import stalled_sentences
+from partition_studio.cli.deployment_show import newest_named, stalled_sentences
 from partition_studio.deployment.ways import Pair, pairs_of
 from partition_studio.fleet.session.agent_client import Patience
 from partition_studio.partition.plan import Plan
@@ -110,3 +110,12 @@ def test_what_makes_progress_is_waited_for_and_what_does_not_is_given_up() -> No
     future.set_exception(ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
         patience.wait(future, 0.01)
+
+
+def test_a_deployment_that_failed_is_found_by_its_models_name_and_as_the_latest() -> None:
+    old = deployment().model_copy(update={"state": "failed"})
+    new = old.model_copy(update={"id": "e", "created_at": old.created_at + timedelta(seconds=1)})
+    other = new.model_copy(update={"id": "f", "model_id": "n", "model_name": "n"})
+    assert newest_named([old, new, other], "m") == new
+    assert newest_named([new, old], "latest") == new
+    assert newest_named([old, new], "x") is None

@@ -51,14 +51,23 @@ def show(
 
 
 def _find(client: StudioClient, word: str) -> DeploymentOut:
-    """Return an active deployment by any of its names, or one that has ended by its id."""
+    """Return an active deployment by any of its names, or else the newest of those that have ended."""
     try:
         return find_deployment(client, word)
     except NotFoundError as error:
+        ended = newest_named(client.get("/api/deployments", list[DeploymentOut]), word)
+        if ended is not None:
+            return ended
         try:
             return client.get(f"/api/deployments/{word}", DeploymentOut)
         except NotFoundError:
             raise error from None
+
+
+def newest_named(deployments: list[DeploymentOut], word: str) -> DeploymentOut | None:
+    """Return the newest deployment of a model with this name or id, or the newest of all for `latest`."""
+    named = (d for d in deployments if word in (d.model_id, d.model_name, "latest"))
+    return max(named, key=lambda d: d.created_at, default=None)
 
 
 def _stalled(client: StudioClient, deployment: DeploymentOut) -> list[str]:

@@ -38,7 +38,10 @@ def clean_prepared(answer: Result, share: DeviceShare, *, plaintext: bool) -> Pr
             if name in most
         },
         batches={name: min(max(batch, 1), most[name]) for name, batch in answer.batches.items() if name in most},
-        notes=tuple(clean_text(note, limit=MAX_NOTE) for note in answer.notes[:MAX_NOTES]),
+        # Whose notes they are is said where they are shown.
+        notes=tuple(
+            clean_text(note, limit=MAX_NOTE).removeprefix(f"{share.device}: ") for note in answer.notes[:MAX_NOTES]
+        ),
     )
 
 
