@@ -20,11 +20,12 @@ from typing import IO, TYPE_CHECKING, Any, Callable, Deque, Dict, Optional, Tupl
 import msgspec
 
 from partition_agent.control import ControlServer
+from partition_agent.data_plane.reach import reach
 from partition_agent.installed import Providers, agent_version, onnxruntime_version
 from partition_agent.late import Late
 from partition_agent.lease import Lease, Visitor
 from partition_agent.load.maker import LoadMaker
-from partition_agent.model_store import delete_everything_made, delete_models, model_digests
+from partition_agent.loading.model_store import delete_everything_made, delete_models, model_digests
 from partition_agent.protocol import (
     PROTOCOL_VERSION,
     AgentInfo,
@@ -50,7 +51,6 @@ from partition_agent.protocol import (
     Result,
     Telemetry,
 )
-from partition_agent.reach import reach
 from partition_agent.refusal import RefusedError
 from partition_agent.system import boot_id, memory_limit_bytes, process_start_ticks, usable_cores
 from partition_agent.telemetry import Sampler, Totals

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from partition_agent.codecs import CodecError, missing_codecs
-from partition_agent.pipeline import check_manifest
+from partition_agent.data_plane.sockets import SocketError
+from partition_agent.pipeline.pipeline import check_manifest
+from partition_agent.pipeline.runner import Runner
 from partition_agent.protocol import (
     Connect,
     DeploymentInfo,
@@ -19,8 +21,6 @@ from partition_agent.protocol import (
     StageSample,
 )
 from partition_agent.refusal import RefusedError as RefusedError
-from partition_agent.runner import Runner
-from partition_agent.sockets import SocketError
 from partition_agent.stages import (
     CancelledError,
     StageError,

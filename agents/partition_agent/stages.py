@@ -9,22 +9,22 @@ import numpy as np
 
 from partition_agent.codecs import CodecError, byte_size, dtype_of
 from partition_agent.cores import bound_to, missing_cores
+from partition_agent.data_plane.wire import Tensors
 from partition_agent.loading.ahead import MemoryRanOutError, NotOptimisedError, Optimised, forget, optimised_model
 from partition_agent.loading.batches import best_batch
 from partition_agent.loading.growth import Growth, StageMemory, stage_memory
 from partition_agent.loading.growth import give_back_memory as give_back_memory
+from partition_agent.loading.model_file import ModelFileError, ModelMemory, read_model_memory
+from partition_agent.loading.model_store import delete_models as delete_models
+from partition_agent.loading.model_store import model_digests as model_digests
+from partition_agent.loading.model_store import model_path as model_path
+from partition_agent.loading.model_store import verified_model as verified_model
 from partition_agent.loading.session import CPU, Opened, open_on_processor, open_session, wants_processor_first
-from partition_agent.model_file import ModelFileError, ModelMemory, read_model_memory
-from partition_agent.model_store import delete_models as delete_models
-from partition_agent.model_store import model_digests as model_digests
-from partition_agent.model_store import model_path as model_path
-from partition_agent.model_store import verified_model as verified_model
+from partition_agent.loading.stage_errors import CancelledError as CancelledError
+from partition_agent.loading.stage_errors import StageError as StageError
+from partition_agent.loading.stage_errors import first_line, is_out_of_memory, out_of_memory
 from partition_agent.protocol import StageSpec, TensorSpec
-from partition_agent.stage_errors import CancelledError as CancelledError
-from partition_agent.stage_errors import StageError as StageError
-from partition_agent.stage_errors import first_line, is_out_of_memory, out_of_memory
 from partition_agent.system import ROOT, anonymous_bytes, mapped_bytes, memory_limit_bytes
-from partition_agent.wire import Tensors
 
 logger = logging.getLogger(__name__)
 

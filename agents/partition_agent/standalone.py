@@ -24,13 +24,13 @@ import numpy as np
 
 from partition_agent import log
 from partition_agent.codecs import CodecError, byte_size, dtype_of, encode, missing_codecs
+from partition_agent.data_plane.sockets import SocketError
+from partition_agent.data_plane.wire import Tensors
 from partition_agent.deployments import Deployments, RefusedError
 from partition_agent.protocol import Connect, Event, Fault, LinkSpec, PeerAddress, Prepare, TensorSpec
-from partition_agent.sockets import SocketError
 from partition_agent.standalone_door import Door
 from partition_agent.standalone_stream import Message, Stream, StreamError, own_stream
 from partition_agent.system import memory_limit_bytes, process_memory, usable_cores
-from partition_agent.wire import Tensors
 
 #: The starter says that it is there every few seconds.
 PATIENCE_S = 30.0

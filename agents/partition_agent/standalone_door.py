@@ -10,10 +10,10 @@ import time
 from collections import deque
 from typing import Callable, Deque, List, Optional, Sequence, Tuple
 
-from partition_agent.gate import Claim, End, Gate
-from partition_agent.links import DataPlane
+from partition_agent.data_plane.links import DataPlane
+from partition_agent.data_plane.wire import Tensors
+from partition_agent.gate.gate import Claim, End, Gate
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress
-from partition_agent.wire import Tensors
 
 #: `(frame, latency_s, outputs, lost)`: outputs by name, or None and why the frame was lost.
 OnEnd = Callable[[int, float, Optional[Tensors], str], None]

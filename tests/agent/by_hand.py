@@ -10,7 +10,7 @@ import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
 from tests.agent.rig import DEADLINE_S, AgentProcess
 
-from partition_agent.links import DataPlane
+from partition_agent.data_plane.links import DataPlane
 from partition_agent.protocol import (
     STUDIO_PEER,
     Connect,

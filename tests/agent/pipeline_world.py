@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 from hypothesis import strategies as st
 
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost, check_manifest
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost, check_manifest
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec, TensorSpec
 
 

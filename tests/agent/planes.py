@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from tests.agent.rig import DEADLINE_S
 
-from partition_agent.link_state import LinkTotals
-from partition_agent.links import DataPlane
+from partition_agent.data_plane.link_state import LinkTotals
+from partition_agent.data_plane.links import DataPlane
 from partition_agent.protocol import FrameRoute, LinkCodec, LinkSpec, PeerAddress, TensorSpec
 
 Array = npt.NDArray[np.generic]

@@ -12,7 +12,9 @@ from tests.agent.by_hand import Studio, inputs, model, spec
 from tests.agent.pipeline_world import tensor
 from tests.agent.rig import wait_until
 
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Run, Send, SendLost, check_manifest
+from partition_agent.data_plane.wire import Tensors
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Run, Send, SendLost, check_manifest
+from partition_agent.pipeline.runner import Runner
 from partition_agent.protocol import (
     SINK,
     SOURCE,
@@ -26,9 +28,7 @@ from partition_agent.protocol import (
     StageSpec,
     TensorSpec,
 )
-from partition_agent.runner import Runner
 from partition_agent.stages import Stage
-from partition_agent.wire import Tensors
 
 ROUTE = FrameRoute()
 

@@ -15,7 +15,8 @@ from tests.agent.planes import LINK, Array, Consumption, End, Floats, arrays, in
 from tests.agent.rig import DEADLINE_S, wait_until
 from tests.agent.slow_link import SlowLink
 
-from partition_agent.coding import CodingThread
+from partition_agent.data_plane.coding import CodingThread
+from partition_agent.data_plane.wire import carried_by, pack, pack_frame
 from partition_agent.protocol import (
     MAGIC,
     CreditMessage,
@@ -26,7 +27,6 @@ from partition_agent.protocol import (
     PeerAddress,
     TensorHeader,
 )
-from partition_agent.wire import carried_by, pack, pack_frame
 
 SHAPE = (1, 8, 16, 16)
 
@@ -165,7 +165,7 @@ SHORT_OF_MEMORY = """
 import resource
 import numpy as np
 from partition_agent.protocol import FrameRoute, LinkCodec, LinkSpec, TensorSpec
-from partition_agent.wire import carried_by, pack_frame
+from partition_agent.data_plane.wire import carried_by, pack_frame
 spec = LinkSpec("l", "a", "b", "one", "two", (TensorSpec("x", "float32", (1 << 23,)),), 2, (LinkCodec("zstd"),))
 carried, small = carried_by(spec), {"x": np.zeros(1000, np.float32)}
 array = np.random.default_rng(1).random(1 << 23, np.float32)

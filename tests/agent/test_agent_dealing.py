@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partition_agent.dealer import HELD
-from partition_agent.gate import End, Gate
+from partition_agent.gate.dealer import HELD
+from partition_agent.gate.gate import End, Gate
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, LinkSpec, TensorSpec
 
 X = (TensorSpec("x", "float32", (1,)),)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partition_agent.dealer import Dealer
-from partition_agent.gate import OVERTAKEN, End, Gate
+from partition_agent.gate.dealer import Dealer
+from partition_agent.gate.gate import OVERTAKEN, End, Gate
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, TensorSpec
 
 X = (TensorSpec("x", "float32", (1,)),)

@@ -25,6 +25,7 @@ from tests.agent.rig import (
 )
 from zmq.utils.monitor import recv_monitor_message
 
+from partition_agent.data_plane.wire import pack
 from partition_agent.protocol import (
     MAGIC,
     CreditMessage,
@@ -36,7 +37,6 @@ from partition_agent.protocol import (
     PeerAddress,
     TensorHeader,
 )
-from partition_agent.wire import pack
 from partition_studio.deployment.front_door import FrontDoor
 
 NETWORK = chain("one", "two")

@@ -9,8 +9,8 @@ import pytest
 from tests.agent.planes import Consumption, End, arrays, introduce, link
 from tests.agent.rig import AgentProcess, Rig, assert_same, chain, frames, oracle, run_all
 
+from partition_agent.data_plane.sockets import tcp_address
 from partition_agent.protocol import PeerAddress, Prepare
-from partition_agent.sockets import tcp_address
 
 
 class Rig6(Rig):

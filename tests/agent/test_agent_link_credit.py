@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partition_agent.link_state import ASK_EVERY_S, ASK_MAX_S, LinkState
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
+from partition_agent.data_plane.link_state import ASK_EVERY_S, ASK_MAX_S, LinkState
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec, TensorSpec
 
 X, A, B = (TensorSpec(name, "float32", (1,)) for name in "xab")

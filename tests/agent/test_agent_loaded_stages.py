@@ -13,7 +13,7 @@ from tests.agent.stores import Store, dense, flip, frames, spec_of
 
 from partition_agent.loading.ahead import Optimised, optimised_model
 from partition_agent.loading.batches import best_batch
-from partition_agent.model_store import delete_models, no_check
+from partition_agent.loading.model_store import delete_models, no_check
 from partition_agent.stages import Stage, load_stages
 
 

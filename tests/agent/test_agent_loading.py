@@ -17,9 +17,10 @@ from tests.agent.stores import Store, dense, flip, frames, spec_of
 from tests.agent.sysfs import tree
 
 from partition_agent.loading.ahead import MemoryRanOutError, NotOptimisedError, Optimised, forget, optimised_model
+from partition_agent.loading.model_store import delete_models, no_check, optimised_folder
+from partition_agent.loading.protobuf import ModelFileError
 from partition_agent.loading.references import write_references
-from partition_agent.model_store import delete_models, no_check, optimised_folder
-from partition_agent.protobuf import ModelFileError
+from partition_agent.loading.stage_errors import CancelledError, StageError
 from partition_agent.protocol import (
     SINK,
     SOURCE,
@@ -32,7 +33,6 @@ from partition_agent.protocol import (
     StageSpec,
     TensorSpec,
 )
-from partition_agent.stage_errors import CancelledError, StageError
 from partition_agent.stages import AHEAD_FROM_BYTES, Stage, check_room, load_stages
 from partition_studio.graph.examples import build_example
 

@@ -8,7 +8,7 @@ import pytest
 from tests.agent.sysfs import tree
 
 from partition_agent import system
-from partition_agent.model_file import ModelFileError, read_model_memory
+from partition_agent.loading.model_file import ModelFileError, read_model_memory
 
 
 def test_the_memory_limit_is_the_least_of_the_machine_and_every_cgroup_around(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import zmq
 from tests.agent.planes import LINK, Array, Consumption, End, arrays, introduce, link
 from tests.agent.rig import DEADLINE_S, wait_until
 
+from partition_agent.data_plane.wire import pack
 from partition_agent.protocol import CreditMessage, LinkCodec, PeerAddress
-from partition_agent.wire import pack
 
 #: 0.8 MB: the cut of a ResNet-50.
 SHAPE = (1, 256, 28, 28)

@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.agent.pipeline_world import Graph, World, graphs, leads_over, spec, tensor
 
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, SendLost, check_manifest
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Refuse, Run, SendLost, check_manifest
 from partition_agent.protocol import SINK, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec
 
 ROUTE = FrameRoute()

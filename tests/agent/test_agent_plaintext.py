@@ -10,8 +10,8 @@ from tests.agent.planes import LINK, Consumption, End, arrays, introduce, link
 from tests.agent.rig import wait_until
 from tests.agent.slow_link import SlowLink
 
+from partition_agent.data_plane.wire import pack
 from partition_agent.protocol import FrameMessage, FrameRoute, OpenMessage, TensorHeader
-from partition_agent.wire import pack
 
 SHAPE = (1, 4, 8, 8)
 SPEC = link(SHAPE)

@@ -10,9 +10,9 @@ import pytest
 import zmq
 from tests.agent.rig import AgentProcess
 
+from partition_agent.data_plane.reach import MAX_PEERS, unreachable_peers
+from partition_agent.data_plane.sockets import KeyPair, open_listener
 from partition_agent.protocol import Failed, PeerAddress, Reach, Reached
-from partition_agent.reach import MAX_PEERS, unreachable_peers
-from partition_agent.sockets import KeyPair, open_listener
 
 LOOPBACKS = ("127.0.0.1", "::1")
 

@@ -8,7 +8,7 @@ from tests.agent.by_hand import Studio, deploy, inputs, model, spec
 from tests.agent.pipeline_world import tensor
 from tests.agent.rig import AgentProcess
 
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost, check_manifest
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send, SendLost, check_manifest
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, FrameRoute, LinkSpec, StageSpec
 
 

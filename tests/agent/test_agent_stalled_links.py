@@ -13,7 +13,7 @@ from tests.agent.planes import Array, Consumption, End, arrays, introduce, link
 from tests.agent.rig import DEADLINE_S, AgentProcess, Rig, assert_same, chain, frames, oracle, run_all, wait_until
 from tests.agent.slow_link import SlowLink
 
-from partition_agent.tcp_watch import SILENCE_S
+from partition_agent.data_plane.tcp_watch import SILENCE_S
 
 #: 0.8 MB: the cut of a ResNet-50.
 SHAPE = (1, 256, 28, 28)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.agent.rig import wait_until
 
-from partition_agent.tcp_watch import (
+from partition_agent.data_plane.tcp_watch import (
     ANSWER_S,
     LOOK_CLOSER_S,
     LOOK_EVERY_S,

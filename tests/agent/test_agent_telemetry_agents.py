@@ -11,7 +11,7 @@ from tests.agent.rig import AgentProcess, Rig, chain, wait_until
 from tests.agent.test_agent_power_plug import SHELLY, Server, port_of
 
 from partition_agent.loading.growth import StageMemory, stage_memory
-from partition_agent.model_file import ModelMemory
+from partition_agent.loading.model_file import ModelMemory
 from partition_agent.protocol import (
     AgentInfo,
     Configure,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from partition_agent.gate import Gate
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Run, Send, SendLost, check_manifest
+from partition_agent.data_plane.wire import Tensors
+from partition_agent.gate.gate import Gate
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Run, Send, SendLost, check_manifest
 from partition_agent.protocol import SOURCE, STUDIO_PEER, FrameRoute, LinkSpec
-from partition_agent.wire import Tensors
 from partition_studio.deployment.manifest import Manifest
 
 #: Seconds that an instance takes for one frame.

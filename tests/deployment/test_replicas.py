@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from partition_agent.dealer import HELD
-from partition_agent.gate import Gate, leads_over
+from partition_agent.gate.dealer import HELD
+from partition_agent.gate.gate import Gate, leads_over
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, LinkCodec, LinkSpec
 from partition_studio.deployment.manifest import Manifest, build_manifest
 from partition_studio.graph.network import Network

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Type, TypeVar
 
 import zmq
 
+from partition_agent.data_plane.sockets import Admission, KeyPair, Outbound, SocketError, open_listener
 from partition_agent.link_probing.rate import MAX_CHUNK_BYTES, MAX_CHUNKS, SILENCE_S, ProbeError, RateMeter
 from partition_agent.link_probing.talk import (
     MAX_BUDGET_S,
@@ -43,7 +44,6 @@ from partition_agent.protocol import (
     PeerAddress,
 )
 from partition_agent.refusal import RefusedError
-from partition_agent.sockets import Admission, KeyPair, Outbound, SocketError, open_listener
 
 logger = logging.getLogger(__name__)
 

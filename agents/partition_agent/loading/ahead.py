@@ -11,12 +11,12 @@ import threading
 from pathlib import Path
 from typing import Callable, Dict, NamedTuple, Optional
 
+from partition_agent.loading.model_store import delete_folder, file_digest, optimised_folder
 from partition_agent.loading.optimise import REFERRING, REFUSED, SOURCE
 from partition_agent.loading.options import OPTIMISED, OPTIMISED_WEIGHTS
+from partition_agent.loading.protobuf import ModelFileError
 from partition_agent.loading.sharing import is_shared_name, share
-from partition_agent.model_store import delete_folder, file_digest, optimised_folder
-from partition_agent.protobuf import ModelFileError
-from partition_agent.stage_errors import is_out_of_memory
+from partition_agent.loading.stage_errors import is_out_of_memory
 from partition_agent.system import processor_identity
 
 logger = logging.getLogger(__name__)

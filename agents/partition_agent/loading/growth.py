@@ -5,7 +5,7 @@ import gc
 import threading
 from typing import NamedTuple, Optional
 
-from partition_agent.model_file import ModelMemory
+from partition_agent.loading.model_file import ModelMemory
 from partition_agent.system import anonymous_bytes
 
 

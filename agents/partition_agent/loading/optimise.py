@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from partition_agent.loading.options import saving_options
+from partition_agent.loading.protobuf import ModelFileError
 from partition_agent.loading.references import write_references
-from partition_agent.protobuf import ModelFileError
-from partition_agent.stage_errors import first_line
+from partition_agent.loading.stage_errors import first_line
 
 #: The sub-model, and the same with its weights left there.
 SOURCE, REFERRING = "source.onnx", "referring.onnx"

@@ -8,7 +8,7 @@ import mmap
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional
 
-from partition_agent.protobuf import Field, ModelFileError, Part, Walker, mapped
+from partition_agent.loading.protobuf import Field, ModelFileError, Part, Walker, mapped
 
 #: Smaller tensors stay in the model: shapes, scales and the like, which the runtime wants to see at once.
 MIN_BYTES = 1024

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from partition_agent.loading.options import session_options
-from partition_agent.stage_errors import first_line
+from partition_agent.loading.stage_errors import first_line
 
 CPU = "CPUExecutionProvider"
 

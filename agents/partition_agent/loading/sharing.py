@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from partition_agent.loading.options import OPTIMISED
+from partition_agent.loading.protobuf import Field, ModelFileError, Walker, mapped
 from partition_agent.loading.references import (
     ExternalTensor,
     Rewriter,
@@ -21,7 +22,6 @@ from partition_agent.loading.references import (
     external_tensors,
     without_place,
 )
-from partition_agent.protobuf import Field, ModelFileError, Walker, mapped
 
 #: Smaller weights are not worth a mapping into another file.
 MIN_SHARED_BYTES = 64 * 1024

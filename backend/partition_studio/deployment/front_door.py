@@ -1,7 +1,7 @@
 """The studio as source and sink of a running pipeline: frames go in, and each comes back once or is reported lost.
 
-What may go in, which way it takes and what has come of it is `partition_agent.gate`'s to decide; here are its sockets,
-its clock, its threads, and the callers.
+What may go in, which way it takes and what has come of it is `partition_agent.gate.gate`'s to decide; here are its
+sockets, its clock, its threads, and the callers.
 """
 
 import threading
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from partition_agent.dealer import Dealer
-from partition_agent.gate import Claim, Dealt, End, Gate
-from partition_agent.links import DataPlane
+from partition_agent.data_plane.links import DataPlane
+from partition_agent.data_plane.sockets import SocketError
+from partition_agent.data_plane.wire import FRAME_LIMIT
+from partition_agent.gate.dealer import Dealer
+from partition_agent.gate.gate import Claim, Dealt, End, Gate
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress, TensorSpec
-from partition_agent.sockets import SocketError
-from partition_agent.wire import FRAME_LIMIT
 from partition_studio.errors import DeploymentError, FrameInputError
 
 #: How often who waits for room looks again by itself: a replica that was too slow a moment ago may do by now.

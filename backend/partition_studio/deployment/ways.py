@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
+from partition_agent.data_plane.reach import unreachable_peers
+from partition_agent.data_plane.sockets import KeyPair
 from partition_agent.protocol import (
     STUDIO_PEER,
     CancelJob,
@@ -23,8 +25,6 @@ from partition_agent.protocol import (
     Request,
     Result,
 )
-from partition_agent.reach import unreachable_peers
-from partition_agent.sockets import KeyPair
 from partition_studio.deployment.addresses import LOOPBACK, HasAddresses, data_hosts, seen_from, zone
 from partition_studio.deployment.relay import Relay, Relays
 from partition_studio.errors import DeploymentError, DeviceError

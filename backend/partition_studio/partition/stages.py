@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
-from partition_agent.dealer import HELD
+from partition_agent.gate.dealer import HELD
 from partition_studio.errors import NotFoundError, PlanError
 from partition_studio.graph.dtypes import TRAVELLING
 from partition_studio.graph.network import Layer, Network, TensorType

@@ -4,8 +4,8 @@ from typing import Tuple, Union
 
 import msgspec
 
+from partition_agent.data_plane.wire import Tensors
 from partition_agent.protocol import FrameRoute
-from partition_agent.wire import Tensors
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -12,9 +12,9 @@ its links until the frame has left, so what waits for order is bounded by them.
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from partition_agent.dealer import Dealer
+from partition_agent.data_plane.wire import Tensors
+from partition_agent.gate.dealer import Dealer
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec
-from partition_agent.wire import Tensors
 
 OVERTAKEN = "it went missing between two devices"
 

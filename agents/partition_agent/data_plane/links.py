@@ -14,14 +14,14 @@ from collections import deque
 from functools import partial
 from typing import Callable, Deque, Dict, List, Mapping, Optional, Sequence
 
-from partition_agent.coding import CodingThread
-from partition_agent.connections import Connections
-from partition_agent.drops import Drops
-from partition_agent.link_state import LinkHandler, LinkState, LinkTotals, Outgoing
+from partition_agent.data_plane.coding import CodingThread
+from partition_agent.data_plane.connections import Connections
+from partition_agent.data_plane.drops import Drops
+from partition_agent.data_plane.link_state import LinkHandler, LinkState, LinkTotals, Outgoing
+from partition_agent.data_plane.sockets import Limits, SocketError
+from partition_agent.data_plane.traffic import Traffic
+from partition_agent.data_plane.wire import Tensors, pack_frame
 from partition_agent.protocol import MAX_HEADER_BYTES, STUDIO_PEER, FrameRoute, LinkSpec, PeerAddress
-from partition_agent.sockets import Limits, SocketError
-from partition_agent.traffic import Traffic
-from partition_agent.wire import Tensors, pack_frame
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
+from partition_agent.data_plane.tcp_watch import CAN_WATCH
 from partition_agent.protocol import PeerAddress
-from partition_agent.tcp_watch import CAN_WATCH
 
 #: A connection on which nothing passes is probed by the kernel after so long, so often, and then taken for broken.
 KEEPALIVE_IDLE_S = 15

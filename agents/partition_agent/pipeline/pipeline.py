@@ -12,16 +12,16 @@ how many may be (`limit`).
 
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from partition_agent.instructions import Grant as Grant
-from partition_agent.instructions import Instruction as Instruction
-from partition_agent.instructions import Refuse as Refuse
-from partition_agent.instructions import Run as Run
-from partition_agent.instructions import Send as Send
-from partition_agent.instructions import SendLost as SendLost
-from partition_agent.manifest_check import check_manifest as check_manifest
+from partition_agent.data_plane.wire import FRAME_LIMIT, Tensors
+from partition_agent.pipeline.instructions import Grant as Grant
+from partition_agent.pipeline.instructions import Instruction as Instruction
+from partition_agent.pipeline.instructions import Refuse as Refuse
+from partition_agent.pipeline.instructions import Run as Run
+from partition_agent.pipeline.instructions import Send as Send
+from partition_agent.pipeline.instructions import SendLost as SendLost
+from partition_agent.pipeline.manifest_check import check_manifest as check_manifest
+from partition_agent.pipeline.stage_order import InLink, OutLink, Slot, StageOrder, StageTotals
 from partition_agent.protocol import FrameRoute, LinkSpec, StageSpec
-from partition_agent.stage_order import InLink, OutLink, Slot, StageOrder, StageTotals
-from partition_agent.wire import FRAME_LIMIT, Tensors
 
 
 class _Lane:

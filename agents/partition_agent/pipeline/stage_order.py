@@ -12,8 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Deque, Dict, List, NamedTuple, Optional, Tuple
 
+from partition_agent.data_plane.wire import Tensors
 from partition_agent.protocol import FrameRoute, LinkSpec, StageSpec
-from partition_agent.wire import Tensors
 
 #: Ways are looked up for every frame, and made by peers: no more are kept.
 _KEPT_WAYS = 1024

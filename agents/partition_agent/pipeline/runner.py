@@ -6,11 +6,11 @@ import time
 from queue import SimpleQueue
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from partition_agent.links import DataPlane
-from partition_agent.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
+from partition_agent.data_plane.links import DataPlane
+from partition_agent.data_plane.wire import Tensors
+from partition_agent.pipeline.pipeline import Grant, Instruction, Pipeline, Refuse, Run, Send
 from partition_agent.protocol import STUDIO_PEER, Connect, Fault, FrameRoute, LinkSample, Prepare, StageSample
 from partition_agent.stages import Stage
-from partition_agent.wire import Tensors
 
 logger = logging.getLogger(__name__)
 

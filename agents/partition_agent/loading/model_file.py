@@ -6,9 +6,9 @@ Only names, types and shapes of the protobuf are looked at; weights are skipped 
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
-from partition_agent.protobuf import ModelFileError as ModelFileError
-from partition_agent.protobuf import Part as _Part
-from partition_agent.protobuf import Walker, mapped
+from partition_agent.loading.protobuf import ModelFileError as ModelFileError
+from partition_agent.loading.protobuf import Part as _Part
+from partition_agent.loading.protobuf import Walker, mapped
 
 #: Bits of an element, by ONNX's number of its type.
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16}

@@ -11,8 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
 import zmq
 
-from partition_agent.protocol import PeerAddress
-from partition_agent.sockets import (
+from partition_agent.data_plane.sockets import (
     Admission,
     KeyPair,
     Limits,
@@ -23,8 +22,9 @@ from partition_agent.sockets import (
     open_listener,
     property_of,
 )
-from partition_agent.tcp_watch import CAN_WATCH, LOOK_EVERY_S, TcpWatch
-from partition_agent.wire import WireError
+from partition_agent.data_plane.tcp_watch import CAN_WATCH, LOOK_EVERY_S, TcpWatch
+from partition_agent.data_plane.wire import WireError
+from partition_agent.protocol import PeerAddress
 
 logger = logging.getLogger(__name__)
 

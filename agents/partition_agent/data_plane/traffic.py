@@ -13,10 +13,11 @@ from collections import deque
 from functools import partial
 from typing import Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
-from partition_agent.coding import CodingThread
-from partition_agent.connections import Connections, Parts
-from partition_agent.drops import Drops
-from partition_agent.link_state import LinkHandler, LinkState, Outgoing
+from partition_agent.data_plane.coding import CodingThread
+from partition_agent.data_plane.connections import Connections, Parts
+from partition_agent.data_plane.drops import Drops
+from partition_agent.data_plane.link_state import LinkHandler, LinkState, Outgoing
+from partition_agent.data_plane.wire import FRAME_LIMIT, WireError, check_route, pack, unpack, unpack_tensors
 from partition_agent.protocol import (
     STUDIO_PEER,
     CreditMessage,
@@ -26,7 +27,6 @@ from partition_agent.protocol import (
     LostMessage,
     OpenMessage,
 )
-from partition_agent.wire import FRAME_LIMIT, WireError, check_route, pack, unpack, unpack_tensors
 
 #: Why a peer is told that frames are lost which may have been on a connection that broke.
 BROKEN = "the connection between two devices broke"

@@ -3,8 +3,8 @@
 from collections import deque
 from typing import Any, Deque, List, NamedTuple, Optional, Protocol, Tuple
 
+from partition_agent.data_plane.wire import Tensors, carried_by
 from partition_agent.protocol import STUDIO_PEER, FrameRoute, LinkSpec
-from partition_agent.wire import Tensors, carried_by
 
 #: A producer without credit asks for it after so long, until it hears something: what is lost on the way must not stop
 #: it for good. It asks ever more rarely, so that it does not fill a slow link with questions.

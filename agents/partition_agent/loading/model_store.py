@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Callable, Iterable, Set
 
+from partition_agent.loading.stage_errors import StageError
 from partition_agent.protocol import StageSpec
-from partition_agent.stage_errors import StageError
 
 logger = logging.getLogger(__name__)
 
