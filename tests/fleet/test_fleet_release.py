@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from partition_agent.protocol import PROTOCOL_VERSION
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import (
     ConnectionLostError,
@@ -46,14 +47,14 @@ data_dir = sys.argv[sys.argv.index("--data-dir") + 1]
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 with open("/proc/self/stat") as file:
     ticks = int(file.read().rpartition(")")[2].split()[19])
-state = {"protocol_version": 2, "pid": os.getpid(), "pid_start_ticks": ticks, "token": "t", "control_port": 1,
+state = {"protocol_version": PROTOCOL, "pid": os.getpid(), "pid_start_ticks": ticks, "token": "t", "control_port": 1,
          "incarnation": "%s"}
 with open(os.path.join(data_dir, "new"), "w") as file:
     json.dump(state, file)
 os.replace(os.path.join(data_dir, "new"), os.path.join(data_dir, "agent.json"))
 while True:
     time.sleep(60)
-"""
+""".replace("PROTOCOL", str(PROTOCOL_VERSION))
 CRASHING = "print('no runtime here'); raise SystemExit(3)"
 HANGING = "import time; print('still thinking', flush=True); time.sleep(600)"
 

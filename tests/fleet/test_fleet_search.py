@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import cast
 
-from partition_agent.protocol import AgentInfo, AgentState, End, Request, Result
+from partition_agent.protocol import PROTOCOL_VERSION, AgentInfo, AgentState, End, Request, Result
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.address import LocalAddress
 from partition_studio.fleet.errors import ConnectionLostError
@@ -52,7 +52,12 @@ class Device(DeviceSoftware):
         self.looked.set()
         assert self.left.wait(DEADLINE_S)
         return AgentState(
-            protocol_version=2, pid=1, pid_start_ticks=1, control_port=1, token="t", incarnation=self._incarnation
+            protocol_version=PROTOCOL_VERSION,
+            pid=1,
+            pid_start_ticks=1,
+            control_port=1,
+            token="t",
+            incarnation=self._incarnation,
         )
 
 
