@@ -117,6 +117,10 @@ class LinkSpec(msgspec.Struct, frozen=True):
     codecs: Tuple[LinkCodec, ...] = ()
     routes: Tuple[Tuple[int, int], ...] = ()
 
+    def carries(self, replicas: Tuple[int, ...]) -> bool:
+        """Return whether a frame passes here that was dealt to these replicas, one of each group."""
+        return all(group < len(replicas) and replicas[group] == index for group, index in self.routes)
+
 
 class PeerAddress(msgspec.Struct, frozen=True):
     """Where a peer's data socket listens, and its CURVE public key (Z85). The studio listens nowhere: port 0."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from partition_agent.gate.dealer import HELD
-from partition_agent.gate.gate import Gate, leads_over
+from partition_agent.gate.gate import Gate
 from partition_agent.protocol import SINK, SOURCE, STUDIO_PEER, LinkCodec, LinkSpec
 from partition_studio.deployment.manifest import Manifest, build_manifest
 from partition_studio.graph.network import Network
@@ -123,7 +123,7 @@ def test_every_route_that_the_door_deals_leads_to_each_stage_once() -> None:
     for frame in range(4):
         dealt = gate.deal(frame, 0.0)
         assert dealt is not None
-        passed = [link for link in manifest.links if leads_over(dealt.route, link)]
+        passed = [link for link in manifest.links if link.carries(dealt.route.replicas)]
         fed = {manifest.stage_of.get(link.consumer, SINK) for link in passed}
         assert fed == {"g-0", "a-0", "h-0", "b-0", SINK}
         assert len(passed) == 5

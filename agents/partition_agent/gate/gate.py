@@ -121,9 +121,9 @@ class Gate:
             self._last_there[group][replica] = frame
         self._last = frame
         self._submitted += 1
-        missing = [name for name, sink in self._sinks.items() if leads_over(route, sink.spec)]
+        missing = [name for name, sink in self._sinks.items() if sink.spec.carries(route.replicas)]
         self._pending[frame] = _Frame(frame, route, missing, now_s)
-        sources = [source for source in self._sources.values() if leads_over(route, source.spec)]
+        sources = [source for source in self._sources.values() if source.spec.carries(route.replicas)]
         for source in sources:
             source.fired += 1
         return Dealt(route, tuple(source.spec for source in sources))
@@ -268,11 +268,6 @@ class Gate:
     def dealers(self) -> Sequence[Dealer]:
         """What is known of each group of replicas."""
         return self._dealers
-
-
-def leads_over(route: FrameRoute, link: LinkSpec) -> bool:
-    """Return whether a frame passes a link."""
-    return all(route.replicas[group] == replica for group, replica in link.routes)
 
 
 def _ends_in(group: int, link: LinkSpec) -> bool:

@@ -19,11 +19,6 @@ from partition_agent.protocol import FrameRoute, LinkSpec, StageSpec
 _KEPT_WAYS = 1024
 
 
-def leads_over(replicas: Tuple[int, ...], spec: LinkSpec) -> bool:
-    """Return whether a frame that is dealt to these replicas, one of each group, passes a link."""
-    return all(group < len(replicas) and replicas[group] == index for group, index in spec.routes)
-
-
 @dataclass
 class StageTotals:
     """Running totals of one stage."""
@@ -270,8 +265,8 @@ class StageOrder:
         return way if way is not None and link in way.inputs else None
 
     def _find_way(self, replicas: Tuple[int, ...]) -> Optional[Way]:
-        inputs = tuple(link for link in self._inputs if leads_over(replicas, link.spec))
+        inputs = tuple(link for link in self._inputs if link.spec.carries(replicas))
         if len(inputs) != len(self._sets):
             # `check_manifest` sees to it that no two links of a set have the same route: one of each is there, or none.
             return None
-        return Way(inputs, tuple(link for link in self._outputs if leads_over(replicas, link.spec)))
+        return Way(inputs, tuple(link for link in self._outputs if link.spec.carries(replicas)))
