@@ -116,6 +116,20 @@ def test_a_dropbear_is_checked_and_stays_connected(tmp_path: Path) -> None:
             connection.close()
 
 
+@pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+def test_asking_for_sftp_leaves_the_next_command_its_channel(tmp_path: Path) -> None:
+    # Dropbear 2022.83 closes the next channel now and then where one is closed while its program still runs.
+    with DropbearServer(tmp_path / "dropbear") as server:
+        connection = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), PATIENCE)
+        try:
+            for round_ in range(60):
+                assert connection.offers_sftp() is not None
+                said = connection.run(["echo", str(round_)], timeout_s=20).stdout
+                assert said == f"{round_}\n".encode()
+        finally:
+            connection.close()
+
+
 def test_a_32_bit_system_below_a_64_bit_kernel_is_32_bit(look: Look, tmp_path: Path) -> None:
     script = 'case "$1" in LONG_BIT) echo 32;; *) echo "glibc 2.36";; esac'
     check = look(tools(tmp_path / "bin", getconf=script, uname='case "$1" in -s) echo Linux;; *) echo aarch64;; esac'))
