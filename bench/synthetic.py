@@ -56,6 +56,15 @@ def skip_chain(nodes: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def relu_chain(nodes: int, floats: int) -> onnx.ModelProto:
+    """Return a chain that computes next to nothing and hands so many floats on."""
+    names = ["x", *(f"t{index}" for index in range(nodes - 1)), "y"]
+    body = [helper.make_node("Relu", [names[i]], [names[i + 1]], name=f"relu{i}") for i in range(nodes)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, floats]) for name in ("x", "y")]
+    graph = helper.make_graph(body, "relu-chain", ends[:1], ends[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def write_external(path: Path, out: Path) -> None:
     """Write a network again with its weights in a file beside it."""
     out.parent.mkdir(parents=True, exist_ok=True)

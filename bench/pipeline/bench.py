@@ -9,16 +9,14 @@ from pathlib import Path
 from statistics import median
 
 from bench.pipeline.harness.alone import AloneWorker
+from bench.pipeline.harness.carry import CarryCost, measure_carry
 from bench.pipeline.harness.cuts import Cuts, find_cuts
-from bench.pipeline.harness.deployment import Cut
 from bench.pipeline.harness.devices import Devices, DeviceSpec
+from bench.pipeline.harness.plans import span_of
 from bench.synthetic import mobilenet_v2, vgg16
 from partition_studio.graph.examples import build_example
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
-from partition_studio.partition.extract import submodel
-from partition_studio.partition.partition import partition
-from partition_studio.partition.plan import NetworkRef, Plan
 
 #: How long a candidate for a stage is run, and how often.
 _MEASURE_S, _MEASURE_TIMES = 0.4, 3
@@ -58,6 +56,11 @@ class Bench:
         """The core that stages are measured on to find the cuts."""
         return self.cpus[0]
 
+    @cached_property
+    def carry(self) -> CarryCost:
+        """What a device of one core spends on a message at one end; measured once."""
+        return measure_carry(self.folder / f"carry-{next(self._numbers)}", (self.cpu(0), self.cpu(1)), self.seconds / 2)
+
     def devices(self, specs: list[DeviceSpec]) -> Devices:
         """Start devices. Raises NoQuotaError."""
         return Devices(specs, self.folder / f"devices-{next(self._numbers)}")
@@ -68,7 +71,7 @@ class Bench:
 
     def time_of(self, network: Network, begin: int, end: int) -> float:
         """Return the seconds that the layers from `begin` up to `end` take as one stage, on one core alone."""
-        with self.written(_span(network, begin, end)) as path, AloneWorker(path, (self.ruler,)) as worker:
+        with self.written(span_of(network, begin, end)) as path, AloneWorker(path, (self.ruler,)) as worker:
             seconds, times = (_QUICK_MEASURE_S, _QUICK_MEASURE_TIMES) if self.quick else (_MEASURE_S, _MEASURE_TIMES)
             return median(worker.run(seconds).median_s for _ in range(times))
 
@@ -78,6 +81,7 @@ class Bench:
             network,
             speeds,
             lambda begin, end: self.time_of(network, begin, end),
+            self.carry,
             pieces=5 if self.quick else 10,
             rounds=2 if self.quick else 7,
         )
@@ -91,30 +95,3 @@ class Bench:
             yield path
         finally:
             path.unlink()
-
-
-def chain_plan(network: Network, ends: tuple[int, ...], devices: list[str]) -> Plan:
-    """Return the plan that gives each device one run of layers."""
-    bounds = [0, *ends, len(network.layers)]
-    placement = {
-        layer.name: device
-        for device, (begin, end) in zip(devices, itertools.pairwise(bounds), strict=True)
-        for layer in network.layers[begin:end]
-    }
-    return Plan(network=NetworkRef.of(network), placement=placement)
-
-
-def whole_on(network: Network, device: str) -> Cut:
-    """Return the cut that is none: everything on one device."""
-    return Cut.of(network, chain_plan(network, (), [device]))
-
-
-def _span(network: Network, begin: int, end: int) -> bytes:
-    """Return the sub-model of some layers."""
-    names = ["before"] * begin + ["span"] * (end - begin) + ["after"] * (len(network.layers) - end)
-    placement = {layer.name: name for layer, name in zip(network.layers, names, strict=True)}
-    graph = partition(network, Plan(network=NetworkRef.of(network), placement=placement)).graph
-    stages = [stage for stage in graph.stages if stage.device == "span"]
-    if len(stages) != 1:
-        raise ValueError(f"layers {begin} to {end} are {len(stages)} stages, not one")
-    return submodel(network, stages[0], graph).data

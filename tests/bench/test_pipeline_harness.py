@@ -12,13 +12,14 @@ import numpy as np
 import onnxruntime
 import pytest
 from bench.cgroups import NoQuotaError, QuotaGroup, why_not
-from bench.pipeline.bench import Bench, chain_plan
+from bench.pipeline.bench import Bench
 from bench.pipeline.cases import overload
 from bench.pipeline.cases.tiles import largest_share, tile_plan
 from bench.pipeline.figures import Bar
 from bench.pipeline.harness.deployment import Cut, Deployed, Wiring
 from bench.pipeline.harness.devices import Devices, DeviceSpec
 from bench.pipeline.harness.frames import throughput
+from bench.pipeline.harness.plans import chain_plan
 from bench.pipeline.peers import peer
 from bench.pipeline.peers.raw import RawFeed
 from bench.shaped import ShapedLink

@@ -5,12 +5,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from bench.pipeline.bench import Bench, chain_plan, whole_on
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome
 from bench.pipeline.harness.deployment import Cut, Deploy, Deployed
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import latency
 from bench.pipeline.harness.loopback import loopback_bytes_per_s
+from bench.pipeline.harness.plans import chain_plan, whole_on
 
 NAME = "latency"
 SHARE, EXTRA_S = 1.05, 0.002

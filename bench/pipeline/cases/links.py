@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from bench.pipeline.auto_codec import AutoChoice, auto_codec
-from bench.pipeline.bench import Bench, chain_plan
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome
 from bench.pipeline.harness.alone import AloneWorker, random_inputs, session_of
 from bench.pipeline.harness.deployment import Cut, Deployed, Wiring
 from bench.pipeline.harness.devices import Devices, DeviceSpec
 from bench.pipeline.harness.frames import Flow, throughput
+from bench.pipeline.harness.plans import chain_plan
 from partition_agent.codecs import CODECS, encode
 from partition_agent.protocol import LinkCodec
 from partition_studio.partition.plan import Plan

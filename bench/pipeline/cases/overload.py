@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from bench.cgroups import why_not
-from bench.pipeline.bench import Bench, chain_plan
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome, Skipped, slope
 from bench.pipeline.harness.deployment import Cut, Deployed
 from bench.pipeline.harness.devices import Devices, DeviceSpec
 from bench.pipeline.harness.frames import throughput
+from bench.pipeline.harness.plans import chain_plan
 from bench.pipeline.harness.usage import pss_bytes
 from partition_studio.partition.check import check_plan
 from partition_studio.partition.plan import Plan

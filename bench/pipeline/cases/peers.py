@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from statistics import median
 
-from bench.pipeline.bench import Bench, chain_plan
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome, Skipped
 from bench.pipeline.harness.deployment import Cut, Deployed, Wiring
 from bench.pipeline.harness.devices import Devices, DeviceSpec
 from bench.pipeline.harness.frames import throughput
+from bench.pipeline.harness.plans import chain_plan
 from bench.pipeline.peers.peer import PeerFlow
 from bench.pipeline.peers.peer import throughput as peer_throughput
 from bench.pipeline.peers.raw import RawFeed

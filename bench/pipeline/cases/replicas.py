@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 
-from bench.pipeline.bench import Bench, whole_on
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome
 from bench.pipeline.harness.deployment import Cut, Deploy, Deployed
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import Flow, throughput
+from bench.pipeline.harness.plans import whole_on
 from partition_studio.partition.plan import NetworkRef, Plan, ReplicaGroup
 
 NAME = "replicas"

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from bench.pipeline.bench import Bench, chain_plan
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome
 from bench.pipeline.harness.alone import AloneWorker
 from bench.pipeline.harness.deployment import Cut
 from bench.pipeline.harness.frames import LostFramesError
+from bench.pipeline.harness.plans import chain_plan
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import DeploymentOut, DeviceIn
 from partition_studio.services import Services

@@ -5,11 +5,12 @@ from contextlib import ExitStack
 from functools import partial
 
 from bench.cgroups import why_not
-from bench.pipeline.bench import Bench, whole_on
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar, Outcome, Skipped
 from bench.pipeline.harness.deployment import Cut, Deploy, Deployed
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import latency
+from bench.pipeline.harness.plans import whole_on
 from partition_studio.graph.network import Network
 from partition_studio.partition.plan import NetworkRef, Plan, SpatialSharding
 

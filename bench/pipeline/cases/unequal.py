@@ -27,9 +27,13 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     chain = run_chain(bench, bench.network("resnet-50"), specs)
     bar = chain_bar(NAME, "ResNet-50, devices of 1, 0.5 and 0.25 core", chain, LIMIT)
     # A stage alone that takes s on a device of speed v does v / sum(v) of the work of all where the balance is perfect.
-    perfect = sum(spec.speed for spec in specs) / sum(chain.cuts.seconds)
-    balance = 1 / chain.cuts.bottleneck_s / perfect
+    cuts = chain.cuts
+    perfect = sum(spec.speed for spec in specs) / sum(cuts.seconds)
+    slowest_s = max(s / speed for s, speed in zip(cuts.seconds, cuts.speeds, strict=True))
     order = ", ".join(spec.name for spec in chain.devices)
+    allowed = 1 / slowest_s / perfect
     yield replace(
-        bar, notes=(*bar.notes, f"in the order {order}; the cuts allow {balance:.2f} of the sum of the speeds")
+        bar,
+        facts={**bar.facts, "of the sum of the speeds": tuple(r.pipeline.per_s / perfect for r in chain.rounds)},
+        notes=(*bar.notes, f"in the order {order}; the cuts allow {allowed:.2f} of the sum of the speeds"),
     )

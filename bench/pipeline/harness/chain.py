@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from bench.pipeline.bench import Bench, chain_plan, whole_on
+from bench.pipeline.bench import Bench
 from bench.pipeline.figures import Bar
 from bench.pipeline.harness.alone import Alone, AloneWorker
 from bench.pipeline.harness.cuts import Cuts
 from bench.pipeline.harness.deployment import PLAIN, Cut, Deploy, Deployed, Wiring
 from bench.pipeline.harness.devices import DeviceSpec
 from bench.pipeline.harness.frames import Flow, throughput
+from bench.pipeline.harness.plans import chain_plan, whole_on
 from partition_studio.graph.network import Network
 
 

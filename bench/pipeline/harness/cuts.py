@@ -1,5 +1,8 @@
 """Where to cut a network into stages of given speeds, by time measured.
 
+A stage takes its layers' time and that of what it carries: what comes in and goes out is received, decrypted, encrypted
+and sent by the same cores. On a weak device that is a good part of the work.
+
 Candidates are the places in the order of layers where exactly one tensor passes. Pieces between a few of them are
 measured alone; dynamic programming over the candidates finds the cuts with the shortest slowest stage (chains-to-chains
 partitioning: Bokhari, Partitioning problems in parallel, pipelined, and distributed computing, 1988, section III);
@@ -17,22 +20,28 @@ from partition_studio.graph.network import Network
 #: Seconds of the layers from one candidate (or the beginning) to another (or the end), in one stage.
 Measure = Callable[[int, int], float]
 
+#: Seconds that a device of speed 1 spends on so many bytes that come in, or go out, with one frame.
+Carry = Callable[[int], float]
+
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
     """Where each stage ends (layer numbers, without the last), the speed of each one's device, and what they take.
 
-    `seconds` are of a device of speed 1; `bottleneck_s` is of the slowest stage on its own device.
+    `seconds` are of a device of speed 1, computing; `carry_s` what it takes besides for the bytes. `bottleneck_s` is of
+    the slowest stage on its own device, both together.
     """
 
     ends: tuple[int, ...]
     speeds: tuple[float, ...]
     seconds: tuple[float, ...]
+    carry_s: tuple[float, ...]
 
     @property
     def bottleneck_s(self) -> float:
         """What the slowest stage takes on its device."""
-        return max(s / speed for s, speed in zip(self.seconds, self.speeds, strict=True))
+        both = zip(self.seconds, self.carry_s, self.speeds, strict=True)
+        return max((compute_s + carry_s) / speed for compute_s, carry_s, speed in both)
 
 
 def one_tensor_places(network: Network) -> list[int]:
@@ -53,11 +62,23 @@ def one_tensor_places(network: Network) -> list[int]:
     return places
 
 
-def best_chain(costs: Sequence[float], speeds: Sequence[float]) -> tuple[int, ...]:
+def passing_bytes(network: Network, place: int) -> int:
+    """Return the bytes of a frame that pass before a layer (its number), or out of the network behind the last."""
+    if place == len(network.layers):
+        return sum(tensor.size_bytes for tensor in network.outputs.values())
+    before, behind = network.layers[:place], network.layers[place:]
+    made = {*network.inputs, *(tensor for layer in before for tensor in layer.outputs)}
+    read = {tensor for layer in behind for tensor in layer.inputs} | set(network.outputs)
+    return sum(network.tensors[tensor].size_bytes for tensor in made & read)
+
+
+def best_chain(costs: Sequence[float], speeds: Sequence[float], edges: Sequence[float] = ()) -> tuple[int, ...]:
     """Return where to end each part but the last so that the slowest part is fastest.
 
-    `costs` are of the pieces in order, `speeds` of the devices in order; every part has at least one piece.
+    `costs` are of the pieces in order, `speeds` of the devices in order; every part has at least one piece, and takes
+    what the `edges` before its first and behind its last piece cost as well (nothing, where left out).
     """
+    edges = edges or [0.0] * (len(costs) + 1)
     total = np.concatenate([[0.0], np.cumsum(costs)])
     pieces, parts = len(costs), len(speeds)
     best = np.full((parts + 1, pieces + 1), np.inf)
@@ -66,7 +87,8 @@ def best_chain(costs: Sequence[float], speeds: Sequence[float]) -> tuple[int, ..
     for part in range(1, parts + 1):
         for end in range(part, pieces + 1):
             for begin in range(part - 1, end):
-                slowest = max(best[part - 1, begin], (total[end] - total[begin]) / speeds[part - 1])
+                own = (total[end] - total[begin] + edges[begin] + edges[end]) / speeds[part - 1]
+                slowest = max(best[part - 1, begin], own)
                 if slowest < best[part, end]:
                     best[part, end], choice[part, end] = slowest, begin
     ends, end = [], pieces
@@ -77,13 +99,14 @@ def best_chain(costs: Sequence[float], speeds: Sequence[float]) -> tuple[int, ..
 
 
 def find_cuts(
-    network: Network, speeds: Sequence[float], measure: Measure, *, pieces: int = 10, rounds: int = 6
+    network: Network, speeds: Sequence[float], measure: Measure, carry: Carry, *, pieces: int = 10, rounds: int = 6
 ) -> Cuts:
     """Return the best cuts found, each device taking one stage, in the best order of their speeds.
 
     `measure(begin, end)` runs the layers from `begin` up to `end` as one stage on a device of speed 1.
     """
     places = [0, *one_tensor_places(network), len(network.layers)]
+    edges = [carry(passing_bytes(network, place)) for place in places]
     weights = [
         sum(layer.macs + 4.0 * layer.activation_bytes for layer in network.layers[begin:end])
         for begin, end in itertools.pairwise(places)
@@ -103,13 +126,14 @@ def find_cuts(
     found: list[Cuts] = []
     for _ in range(rounds):
         order, bounds = min(
-            ((order, best_chain(costs, order)) for order in sorted(set(itertools.permutations(speeds)))),
-            key=lambda option: _slowest(costs, option[1], option[0]),
+            ((order, best_chain(costs, order, edges)) for order in sorted(set(itertools.permutations(speeds)))),
+            key=lambda option: _slowest(costs, option[1], option[0], edges),
         )
         spans = list(itertools.pairwise([0, *bounds, len(costs)]))
         new = any(span not in known for span in spans)
         seconds = tuple(measured(begin, end) for begin, end in spans)
-        found.append(Cuts(tuple(places[b] for b in bounds), order, seconds))
+        carried = tuple(edges[begin] + edges[end] for begin, end in spans)
+        found.append(Cuts(tuple(places[b] for b in bounds), order, seconds, carried))
         if not new:
             break
         for (begin, end), second in zip(spans, seconds, strict=True):
@@ -124,6 +148,6 @@ def _scale(costs: list[float], begin: int, end: int, seconds: float) -> None:
         costs[piece] = costs[piece] * seconds / reckoned if reckoned > 0 else seconds / (end - begin)
 
 
-def _slowest(costs: Sequence[float], bounds: Sequence[int], speeds: Sequence[float]) -> float:
-    spans = itertools.pairwise([0, *bounds, len(costs)])
-    return max(sum(costs[begin:end]) / speed for (begin, end), speed in zip(spans, speeds, strict=True))
+def _slowest(costs: Sequence[float], bounds: Sequence[int], speeds: Sequence[float], edges: Sequence[float]) -> float:
+    spans = zip(itertools.pairwise([0, *bounds, len(costs)]), speeds, strict=True)
+    return max((sum(costs[begin:end]) + edges[begin] + edges[end]) / speed for (begin, end), speed in spans)
