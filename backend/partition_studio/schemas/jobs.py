@@ -5,7 +5,7 @@ from typing import Literal
 
 from partition_studio.schemas.base import ProblemOut, Schema
 
-JobKind = Literal["profile", "links", "calibration", "codecs"]
+JobKind = Literal["profile", "links", "calibration", "codecs", "search"]
 
 JobUnit = Literal["steps", "bytes", "seconds"]
 

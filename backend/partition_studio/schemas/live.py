@@ -10,6 +10,7 @@ from partition_studio.schemas.deployments import DeploymentOut, RunOut
 from partition_studio.schemas.devices import DeviceOut, PowerMethod, PowerScope, ThermalOut
 from partition_studio.schemas.energy import EnergyOut, PowerOut
 from partition_studio.schemas.jobs import JobOut
+from partition_studio.schemas.planner import SearchMessage
 
 
 class StageLiveOut(Schema):
@@ -167,7 +168,8 @@ LiveMessage = Annotated[
     | PlansMessage
     | JobMessage
     | LinksMessage
-    | ProfilesMessage,
+    | ProfilesMessage
+    | SearchMessage,
     Field(discriminator="type"),
 ]
 

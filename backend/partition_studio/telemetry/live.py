@@ -21,6 +21,7 @@ from partition_studio.schemas import (
     PlansMessage,
     ProfilesMessage,
     RunMessage,
+    SearchMessage,
 )
 
 #: At most this many batches a second go to one browser.
@@ -50,6 +51,8 @@ def message_key(message: LiveMessage) -> tuple[str, str]:
             return ("links", "")
         case ProfilesMessage(device=device):
             return ("profiles", device)
+        case SearchMessage(job=job_id):
+            return ("search", job_id)
 
 
 class Subscription:

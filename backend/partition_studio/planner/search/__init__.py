@@ -1,0 +1,1 @@
+"""Searches: from what is wanted to the best plan, with its proof."""
