@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -28,6 +29,9 @@ from partition_studio.planner.profile import (
 from tests.core.networks import make_model, value, weight
 
 MIB = 2**20
+
+CARRY = CarrySpeed(1e-4, 1e-9)
+POWER = DevicePower(2.0, 3.0)
 
 
 def profile_for(
@@ -83,8 +87,8 @@ def device_for(
     fused: Iterable[Sequence[str]] = (),
     cores: float = 1.0,
     memory_bytes: int | None = None,
-    carry: CarrySpeed = CarrySpeed(1e-4, 1e-9),
-    power: DevicePower | None = DevicePower(2.0, 3.0),
+    carry: CarrySpeed = CARRY,
+    power: DevicePower | None = POWER,
     session_s: float = 1e-4,
 ) -> DeviceFigures:
     """Return the figures of a device on which each layer takes its `seconds`."""
@@ -119,7 +123,7 @@ def world(
     links: LinkTable | None = None,
     memory_bytes: Mapping[str, int] = {},
     power: Mapping[str, DevicePower | None] = {},
-    carry: CarrySpeed = CarrySpeed(1e-4, 1e-9),
+    carry: CarrySpeed = CARRY,
 ) -> Figures:
     """Return figures of devices that are so many times as fast as one on which each layer takes its `seconds`."""
     base = layer_seconds(network) if seconds is None else seconds
@@ -131,7 +135,7 @@ def world(
             {layer: taken / speed for layer, taken in base.items()},
             fused=fused,
             memory_bytes=memory_bytes.get(name),
-            power=power.get(name, DevicePower(2.0, 3.0)),
+            power=power.get(name, POWER),
             carry=carry,
         )
         for name, speed in speeds.items()
@@ -171,7 +175,7 @@ def random_world(network: Network, devices: int, seed: int, *, with_limits: bool
 def conv_chain(channels: Sequence[int] = (3, 8, 8, 16, 16), size: int = 16) -> onnx.ModelProto:
     """`x -> c0 -> r0 -> c1 -> r1 ... -> y`: convolutions, each with its Relu."""
     nodes, weights, last = [], [], "x"
-    for index, (read, made) in enumerate(zip(channels, channels[1:], strict=False)):
+    for index, (read, made) in enumerate(pairwise(channels)):
         weights.append(_random_weight(f"w{index}", (made, read, 3, 3), index))
         ended = "y" if index == len(channels) - 2 else f"t{index}"
         nodes.append(helper.make_node("Conv", [last, f"w{index}"], [f"s{index}"], name=f"c{index}", pads=[1] * 4))
