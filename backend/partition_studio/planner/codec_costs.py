@@ -12,15 +12,7 @@ from types import MappingProxyType
 
 from partition_agent.protocol import LinkCodec
 from partition_studio.partition.codecs import OnCut
-
-
-@dataclass(frozen=True, slots=True)
-class CodecSpeed:
-    """Bytes of a tensor, as it is in memory, that a device encodes and decodes in a second on one core."""
-
-    encode_bytes_per_s: float
-    decode_bytes_per_s: float
-
+from partition_studio.planner.speeds import CodecSpeed as CodecSpeed
 
 #: Where a device's codecs were not measured: about a quarter of what one core of a server did with tensors of 0.1 to
 #: 1 MB (`bench/codecs.py`), as a weak board's.

@@ -7,25 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from partition_agent.protocol import STUDIO_PEER
-from partition_studio.planner.profile import CodecSpeed, Profile
+from partition_studio.planner.profile import Profile
+from partition_studio.planner.speeds import CarrySpeed as CarrySpeed
+from partition_studio.planner.speeds import CodecSpeed as CodecSpeed
 
 #: The two directions between a source and a target peer.
 Way = tuple[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class CarrySpeed:
-    """Processor seconds that a device spends on one message at its end of a link, and on each of its bytes.
-
-    Receiving or sending, encryption included; codecs apart.
-    """
-
-    message_s: float
-    byte_s: float
-
-    def seconds(self, size_bytes: float) -> float:
-        """Return the processor seconds of one message of that size."""
-        return self.message_s + self.byte_s * size_bytes
+_FREE = CarrySpeed(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +87,7 @@ class Figures:
 
     devices: Mapping[str, DeviceFigures]
     links: LinkTable
-    studio: CarrySpeed = CarrySpeed(0.0, 0.0)
+    studio: CarrySpeed = _FREE
 
     def carry_of(self, peer: str) -> CarrySpeed:
         """Return what messages cost a device, or the studio."""

@@ -9,7 +9,8 @@ from functools import cached_property
 import msgspec
 
 from partition_studio.graph.network import Network
-from partition_studio.planner.codec_costs import CodecSpeed as CodecSpeed
+from partition_studio.planner.speeds import CarrySpeed as CarrySpeed
+from partition_studio.planner.speeds import CodecSpeed as CodecSpeed
 
 #: Version of the document; older ones are measured anew.
 FORMAT = 1
@@ -65,7 +66,7 @@ class Profile(msgspec.Struct, frozen=True, dict=True):
     `run_s` is a whole run, sustained (the sum of the pieces where the network was measured in several); `session_s`
     what a run of an almost empty model takes, and is part of `run_s`. `kernels` add up to `run_s` less `session_s`.
     `peak_bytes` and `load_peak_bytes` are of the process that measured, the runtime included. `codecs` has those that
-    the device can use and that were measured: none in older profiles.
+    the device can use and that were measured: none in older profiles, and then no `carry` either.
     """
 
     key: ProfileKey
@@ -87,6 +88,7 @@ class Profile(msgspec.Struct, frozen=True, dict=True):
     duration_s: float
     format: int = FORMAT
     codecs: Mapping[str, CodecSpeed] = {}
+    carry: CarrySpeed | None = None
 
     @property
     def layers_s(self) -> float:
@@ -141,4 +143,8 @@ def _is_bounded(profile: Profile) -> bool:
         if codec.encode_bytes_per_s <= 0 or codec.decode_bytes_per_s <= 0:
             return False
         figures += [codec.encode_bytes_per_s, codec.decode_bytes_per_s]
+    if profile.carry is not None:
+        if min(profile.carry.message_s, profile.carry.byte_s) < 0:
+            return False
+        figures += [profile.carry.message_s, profile.carry.byte_s]
     return all(math.isfinite(figure) and abs(figure) <= _MAX_FIGURE for figure in figures)
