@@ -219,4 +219,4 @@ def branch_net(branches: int = 3, channels: int = 4, size: int = 8) -> onnx.Mode
 
 def _random_weight(name: str, shape: tuple[int, ...], seed: int) -> onnx.TensorProto:
     array = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-    return weight(name, array / np.sqrt(np.prod(shape[1:])))
+    return weight(name, (array / np.sqrt(np.prod(shape[1:]))).astype(np.float32))
