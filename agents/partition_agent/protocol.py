@@ -440,6 +440,16 @@ class CodecFigures(msgspec.Struct, frozen=True):
     decode_bytes_per_s: float
 
 
+class CarryFigures(msgspec.Struct, frozen=True):
+    """Processor seconds that the device spends on one message at its end of a link, and on each of its bytes.
+
+    Encryption included, codecs apart; over all threads that have to do with it.
+    """
+
+    message_s: float
+    byte_s: float
+
+
 class PowerOfRun(msgspec.Struct, frozen=True):
     """Mean power while the whole sub-model ran, and while nothing did, from one source."""
 
@@ -478,6 +488,7 @@ class Profiled(msgspec.Struct, frozen=True, tag="profiled"):
     throttled: Tuple[str, ...]
     warnings: Tuple[str, ...] = ()
     codecs: Tuple[CodecFigures, ...] = ()
+    carry: Optional[CarryFigures] = None
 
 
 class Loaded(msgspec.Struct, frozen=True, tag="loaded"):

@@ -138,6 +138,9 @@ def test_every_layer_is_measured_alone_and_in_exactly_one_kernel(agent: AgentPro
     assert all(1e5 < speed < 1e14 for f in answer.codecs for speed in (f.encode_bytes_per_s, f.decode_bytes_per_s))
     # What only hands bytes on is faster than what reads them all.
     assert speeds["none"].encode_bytes_per_s > 3 * speeds["zstd"].encode_bytes_per_s
+    assert answer.carry is not None
+    assert 0 < answer.carry.message_s < 1
+    assert 0 < answer.carry.byte_s < 1e-5
     assert left_over(agent) == []
 
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from partition_agent.protocol import CodecFigures, LayerTime, PowerOfRun, Profiled
+from partition_agent.protocol import CarryFigures, CodecFigures, LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.profiling.merge import merge
 from partition_studio.fleet.profiling.model import Piece, build_piece, largest_bytes, piece_ranges, pieces, safe_bytes
@@ -18,7 +18,7 @@ from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES
 from partition_studio.partition.runtimes import RuntimeTooOldError, limits_of
-from partition_studio.planner.profile import CodecSpeed, profile_of_json, profile_to_json
+from partition_studio.planner.profile import CarrySpeed, CodecSpeed, profile_of_json, profile_to_json
 
 MIB = 2**20
 
@@ -254,11 +254,57 @@ def test_a_codecs_speed_is_the_median_of_the_pieces_and_nonsense_is_not_known(tm
     assert profile_of_json(json.loads(json.dumps(profile_to_json(profile)))) == profile
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        CarryFigures(-1e-4, 1e-9),
+        CarryFigures(1e-4, -1e-9),
+        CarryFigures(NAN, 1e-9),
+        CarryFigures(1e-4, HUGE),
+        CarryFigures(HUGE, 1e-9),
+        CarryFigures(0.0, 0.0),
+        None,
+    ],
+)
+def test_what_carrying_costs_is_the_median_of_the_pieces_and_nonsense_is_not_known(
+    tmp_path: Path, nonsense: CarryFigures | None
+) -> None:
+    network = chain(tmp_path)
+
+    def carry(*said: CarryFigures | None) -> CarrySpeed | None:
+        parts = [
+            (
+                Piece(at, at + 3, b"", (), ()),
+                msgspec.structs.replace(profiled(names_of(network, at, at + 3), 2.0), carry=carried),
+            )
+            for at, carried in zip((0, 3, 6, 9), said, strict=True)
+        ]
+        profile = merge(network, "board", parts, 9.0)
+        assert profile_of_json(json.loads(json.dumps(profile_to_json(profile)))) == profile
+        return profile.carry
+
+    told = [CarryFigures(1e-4, 3e-9), CarryFigures(3e-4, 1e-9), CarryFigures(2e-4, 2e-9)]
+    assert carry(*told, nonsense) == CarrySpeed(2e-4, 2e-9)
+    assert carry(*[nonsense] * 4) is None
+
+
+def test_a_stored_profile_whose_messages_cost_less_than_nothing_is_none(tmp_path: Path) -> None:
+    network = chain(tmp_path, layers=1)
+    document = profile_to_json(merge(network, "board", [(Piece(0, 1, b"", (), ()), profiled(("fc0",), 1.0))], 9.0))
+    told = {"message_s": 0.0, "byte_s": 1e-9}
+    kept = profile_of_json({**document, "carry": told})
+    assert kept is not None
+    assert kept.carry == CarrySpeed(0.0, 1e-9)
+    assert profile_of_json({**document, "carry": {**told, "message_s": -1.0}}) is None
+    assert profile_of_json({**document, "carry": {**told, "byte_s": -1.0}}) is None
+
+
 def test_a_profile_of_an_older_agent_has_no_codecs_and_is_read(tmp_path: Path) -> None:
     network = chain(tmp_path, layers=1)
     profile = merge(network, "board", [(Piece(0, 1, b"", (), ()), profiled(("fc0",), 1.0))], 9.0)
     document = profile_to_json(profile)
     assert document.pop("codecs") == {}
+    assert document.pop("carry") is None
     assert profile_of_json(document) == profile
     assert profile_of_json({**document, "codecs": {"rle": {"encode_bytes_per_s": 0, "decode_bytes_per_s": 1}}}) is None
 

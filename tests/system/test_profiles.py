@@ -35,7 +35,7 @@ def begin(desk: Desk, model: ModelSummaryOut, device: str = "board", **options: 
 
 
 def store_profile_of_an_older_agent(desk: Desk, model: ModelSummaryOut) -> None:
-    """It is of the same conditions, and lacks the codecs."""
+    """It is of the same conditions, and lacks the codecs and what carrying costs."""
     runtime = onnxruntime.__version__
     profile = Profile(
         key=ProfileKey(model.digest, "board", runtime, 1, "CPUExecutionProvider"),
@@ -125,6 +125,8 @@ def test_a_profile_is_measured_once_kept_and_used_to_predict_a_deployment(desk: 
     assert (shown.energy.method, shown.energy.scope) == ("estimated", "model")
     assert sum(kernel.energy_j or 0.0 for kernel in shown.kernels) <= shown.energy.gross_j
     assert [speed.codec for speed in shown.codecs] == list(CODECS)
+    assert shown.carry is not None
+    assert shown.carry.message_s + shown.carry.byte_s > 0
     assert left_on_device(desk.studio) == []
 
     again = ended(desk, begin(desk, model))

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from partition_agent.codecs import dtype_of
+from partition_agent.profiling.carry_speed import carry_speed
 from partition_agent.profiling.codec_speeds import codec_speeds
 from partition_agent.profiling.kernels import fused_times, layer_times, sum_of_medians
 from partition_agent.profiling.measure import (
@@ -27,7 +28,7 @@ from partition_agent.profiling.measure import (
     traced,
     warm_up,
 )
-from partition_agent.protocol import CodecFigures, LayerTime, TensorSpec, WeightFill
+from partition_agent.protocol import CarryFigures, CodecFigures, LayerTime, TensorSpec, WeightFill
 from partition_agent.system import process_memory
 
 MODEL, WEIGHTS = "model.onnx", "weights.bin"
@@ -40,6 +41,9 @@ _WARM_UP, _WHOLE, _KERNELS, _LAYERS = 0.1, 0.3, 0.2, 0.2
 
 #: Codecs are measured beside that, for such a share of the budget and no longer than that.
 _CODECS, _MOST_CODECS_S = 0.1, 1.0
+
+#: And with them what messages between devices cost.
+_CARRY, _MOST_CARRY_S = 0.03, 0.3
 
 #: A kernel's share of the time is never stretched or squeezed more than this.
 _CLOSE_TO_EMPTY = 0.3
@@ -93,6 +97,7 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     provider: str
     onnxruntime_version: str
     codecs: Tuple[CodecFigures, ...]
+    carry: Optional[CarryFigures]
 
 
 Told = Union[Step, Refused, Outcome]
@@ -175,6 +180,7 @@ class _Measuring:
             provider,
             str(onnxruntime.__version__),
             codec_speeds(min(order.budget_s * _CODECS, _MOST_CODECS_S)),
+            carry_speed(min(order.budget_s * _CARRY, _MOST_CARRY_S)),
         )
 
     def _next(self) -> None:

@@ -144,6 +144,7 @@ class Profiler:
             throttled=throttled,
             warnings=warnings,
             codecs=outcome.codecs,
+            carry=outcome.carry,
         )
 
     def _check_room(self, request: Profile) -> None:

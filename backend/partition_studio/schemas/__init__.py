@@ -140,6 +140,7 @@ from partition_studio.schemas.plans import (
     TensorCodecOut,
 )
 from partition_studio.schemas.profiles import (
+    CarrySpeedOut,
     CodecSpeedOut,
     KernelProfileOut,
     LayerProfileOut,
@@ -167,6 +168,7 @@ __all__ = [
     "BoundsOut",
     "CalibrationIn",
     "CalibrationPointOut",
+    "CarrySpeedOut",
     "CheckIn",
     "ClassScoreOut",
     "CodecSpeedOut",

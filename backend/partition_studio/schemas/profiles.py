@@ -51,6 +51,16 @@ class CodecSpeedOut(Schema):
     decode_bytes_per_s: float
 
 
+class CarrySpeedOut(Schema):
+    """Processor seconds that a device spends on one message at its end of a link, and on each of its bytes.
+
+    Encryption included, codecs apart.
+    """
+
+    message_s: float
+    byte_s: float
+
+
 class ProfileEnergyOut(Schema):
     """Energy of one run of the whole network, and where the figure comes from."""
 
@@ -101,6 +111,8 @@ class ProfileOut(ProfileSummaryOut):
     kernels: list[KernelProfileOut]
     codecs: list[CodecSpeedOut]
     """Of every codec that the device can use; empty in profiles of older studios."""
+    carry: CarrySpeedOut | None
+    """None in profiles of older studios."""
 
 
 class StagePredictionOut(Schema):

@@ -19,6 +19,7 @@ from partition_studio.partition.stages import Instance, Stage
 from partition_studio.planner.profile import Profile, network_digest, profile_of_json, profile_to_json
 from partition_studio.planner.stage_time import predict_stage_s
 from partition_studio.schemas import (
+    CarrySpeedOut,
     CodecSpeedOut,
     JobOut,
     KernelProfileOut,
@@ -107,7 +108,7 @@ class ProfileService:
         profile = None if row is None else profile_of_json(row.document)
         if row is None or profile is None:
             raise ProfileNotFoundError(f"There is no profile {profile_id}", profile=profile_id)
-        share_j = _energy_per_s(profile)
+        share_j, carry = _energy_per_s(profile), profile.carry
         return ProfileOut(
             **dict(self._summary(row, profile)),
             layers=[
@@ -140,6 +141,7 @@ class ProfileService:
                 )
                 for codec, speed in profile.codecs.items()
             ],
+            carry=None if carry is None else CarrySpeedOut(message_s=carry.message_s, byte_s=carry.byte_s),
         )
 
     def forget(self, device: str) -> None:
@@ -251,8 +253,8 @@ class ProfileService:
             )
             row = session.scalars(query).first()
             kept = None if row is None else profile_of_json(row.document)
-            # What an older agent measured lacks the codecs, which today's tells.
-            return kept is not None and bool(kept.codecs)
+            # What an older agent measured lacks the codecs, or what carrying costs, which today's tells.
+            return kept is not None and bool(kept.codecs) and kept.carry is not None
 
     def _keep(self, profile: Profile, model_id: str) -> None:
         """Keep a profile in place of the one of the same key."""

@@ -10,7 +10,7 @@ from typing import get_args
 import msgspec
 
 from partition_agent.codecs import CODECS
-from partition_agent.protocol import CodecFigures, LayerTime, PowerOfRun, Profiled
+from partition_agent.protocol import CarryFigures, CodecFigures, LayerTime, PowerOfRun, Profiled
 from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.text import clean_text
 from partition_studio.schemas import PowerMethod, PowerScope
@@ -20,6 +20,10 @@ MAX_SECONDS = 1e6
 MAX_COUNT = 2**53
 MAX_POWER_W = 1e6
 MAX_BYTES_PER_S = 1e15
+
+#: A device on which a message takes longer, or a byte, is none that could carry anything.
+MAX_MESSAGE_S = 60.0
+MAX_BYTE_S = 1e-3
 MAX_WARNINGS = 50
 
 _MAX_WARNING = 300
@@ -53,6 +57,7 @@ def clean_profiled(device: str, profiled: Profiled) -> Profiled:
         throttled=tuple(name for name in _THROTTLED if name in profiled.throttled),
         warnings=tuple(clean_text(text, limit=_MAX_WARNING) for text in profiled.warnings[:MAX_WARNINGS]),
         codecs=_codecs(profiled.codecs),
+        carry=None if profiled.carry is None else _carry(profiled.carry),
     )
 
 
@@ -74,6 +79,12 @@ def _codecs(measured: Iterable[CodecFigures]) -> tuple[CodecFigures, ...]:
         and all(0 < speed <= MAX_BYTES_PER_S for speed in (figures.encode_bytes_per_s, figures.decode_bytes_per_s))
     }
     return tuple(found.values())
+
+
+def _carry(carry: CarryFigures) -> CarryFigures | None:
+    """Return what messages cost, or None where that cannot be: neither is negative, and nothing passes for nothing."""
+    is_bounded = 0 <= carry.message_s <= MAX_MESSAGE_S and 0 <= carry.byte_s <= MAX_BYTE_S
+    return carry if is_bounded and carry.message_s + carry.byte_s > 0 else None
 
 
 def _power(power: PowerOfRun) -> PowerOfRun | None:

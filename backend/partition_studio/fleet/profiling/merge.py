@@ -11,6 +11,7 @@ from partition_studio.fleet.profiling.model import Piece
 from partition_studio.fleet.profiling.noise import noise_warning
 from partition_studio.graph.network import Network
 from partition_studio.planner.profile import (
+    CarrySpeed,
     CodecSpeed,
     KernelFigures,
     LayerFigures,
@@ -71,6 +72,7 @@ def merge(network: Network, device: str, parts: Sequence[tuple[Piece, Profiled]]
         pieces=len(parts),
         duration_s=duration_s,
         codecs=_codecs(measured),
+        carry=_carry(measured),
     )
 
 
@@ -127,6 +129,14 @@ def _codecs(measured: Sequence[Profiled]) -> dict[str, CodecSpeed]:
         )
         for codec, found in speeds.items()
     }
+
+
+def _carry(measured: Sequence[Profiled]) -> CarrySpeed | None:
+    """Return what messages cost: the median of what was measured beside the pieces, None where that is nothing."""
+    found = [profiled.carry for profiled in measured if profiled.carry is not None]
+    if not found:
+        return None
+    return CarrySpeed(median(carry.message_s for carry in found), median(carry.byte_s for carry in found))
 
 
 def _power(parts: Sequence[tuple[PowerOfRun | None, float]]) -> PowerFigures | None:
