@@ -14,21 +14,16 @@ from partition_studio.errors import PlanError
 from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.codecs import codec_names, codec_problems
+from partition_studio.partition.device_memory import device_memory, link_ends, plan_window, stage_needs
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
-from partition_studio.partition.memory import (
-    LinkNeed,
-    MemoryBound,
-    link_bytes,
-    memory_bound,
-    stage_need,
-)
+from partition_studio.partition.memory import MemoryBound
 from partition_studio.partition.memory import peak_activation_bytes as peak_activation_bytes
 from partition_studio.partition.missing_layer import named_shard_error
 from partition_studio.partition.partition import Division, Partition, divide, place
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.problem import Problem as Problem
-from partition_studio.partition.replicas import replica_problems, ways_of
+from partition_studio.partition.replicas import replica_problems
 from partition_studio.partition.resources import providers_of
 from partition_studio.partition.stages import Cut, CutTypeError, Stage, StageGraph
 from partition_studio.sizes import size_text
@@ -328,27 +323,8 @@ def _cut_cost(graph: StageGraph, plan: Plan, cut: Cut) -> CutCost:
         consumer_device=graph.device_of(cut.consumer),
         tensors=cut.tensors,
         size_bytes=graph.cut_bytes(cut),
-        window=_window(graph, plan, cut),
+        window=plan_window(graph, plan.micro_batch, cut),
         codecs=codec_names(graph, plan, cut),
-    )
-
-
-def _window(graph: StageGraph, plan: Plan, cut: Cut) -> int:
-    """Return the most frames that may wait on a cut; which stages take several at once is measured later."""
-    batches = dict.fromkeys((stage.name for stage in graph.stages), plan.micro_batch) if plan.micro_batch > 1 else None
-    return graph.window(cut, batches)
-
-
-def _link_need(graph: StageGraph, plan: Plan, cut: Cut, *, from_here: bool, to_here: bool) -> LinkNeed:
-    """Return what a link of a cut takes of the device where it begins, ends, or does both."""
-    coded = () if from_here and to_here else tuple(codec_names(graph, plan, cut))
-    sizes = [graph.tensors[tensor].size_bytes for tensor in coded]
-    return LinkNeed(
-        frame_bytes=graph.cut_bytes(cut),
-        window=_window(graph, plan, cut),
-        coded_bytes=sum(sizes),
-        largest_bytes=max(sizes, default=0),
-        batch=plan.micro_batch if from_here else 1,
     )
 
 
@@ -356,28 +332,10 @@ def _device_cost(network: Network, graph: StageGraph, device: str, plan: Plan) -
     stages = graph.on(device)
     layers = [network.layer(name) for stage in stages for name in stage.layers]
     shared = {name for layer in layers for name in layer.weights}
-    # Replicas may be parts of one device: each of them holds the stage.
-    needs = [
-        stage_need(network, stage) for stage in stages for instance in stage.instances if instance.device == device
-    ]
+    needs = stage_needs(network, graph, device)
     weight_bytes = sum(need.weight_bytes for need in needs)
     peak_bytes = max(need.live_bytes for need in needs)
-    # Of each cut the links that end or begin here: among replicas there are several, and a frame passes one of them.
-    ends = [
-        (cut, way.producer and way.producer.device, way.consumer and way.consumer.device)
-        for cut in graph.cuts
-        for way in ways_of(graph, cut)
-    ]
-    incoming = [
-        _link_need(graph, plan, cut, from_here=source == device, to_here=True)
-        for cut, source, to in ends
-        if to == device
-    ]
-    outgoing = [
-        _link_need(graph, plan, cut, from_here=True, to_here=False)
-        for cut, source, to in ends
-        if source == device != to
-    ]
+    ends = link_ends(graph)
     arriving = dict.fromkeys(cut for cut, source, to in ends if to == device != source)
     leaving = dict.fromkeys(cut for cut, source, to in ends if source == device != to)
     waiting = sum(graph.cut_bytes(cut) * graph.window(cut) for cut, _, to in ends if to == device)
@@ -393,5 +351,5 @@ def _device_cost(network: Network, graph: StageGraph, device: str, plan: Plan) -
         received_bytes=sum(graph.cut_bytes(cut) for cut in arriving),
         sent_bytes=sum(graph.cut_bytes(cut) for cut in leaving),
         least_memory_bytes=least,
-        bound=memory_bound(needs, link_bytes(incoming), link_bytes(outgoing), plan.micro_batch),
+        bound=device_memory(graph, plan, device, needs),
     )

@@ -71,25 +71,29 @@ def predict_stage_s(
         if len(inside) == len(kernel.layers):
             measured_s += kernel.median_s
         elif inside:
-            cut_s += _part_s(profile, kernel, inside)
+            cut_s += part_s(profile, kernel, inside)
     shards_s, unknown = _made_s(profile, network, made, sources)
     cut_s += shards_s
     layout_s = _layout_s(profile, network, stage)
     seconds = measured_s + cut_s + layout_s + profile.session_s
+    warnings = stage_warnings(unknown, cut_s + layout_s, seconds)
+    return StageTime(seconds, measured_s, cut_s, layout_s, profile.session_s, warnings)
+
+
+def stage_warnings(unknown: Sequence[str], reckoned_s: float, seconds: float) -> tuple[str, ...]:
+    """Return what to say of a stage with layers that were not profiled, and of which so much was not measured."""
     warnings = []
-    if unknown:
-        warnings.append(
-            f"{unknown[0]} and {len(unknown) - 1} more layers were not profiled"
-            if len(unknown) > 1
-            else f"{unknown[0]} was not profiled"
-        )
-    if cut_s + layout_s > _UNSURE * seconds:
-        share = (cut_s + layout_s) / seconds
+    if len(unknown) > 1:
+        warnings.append(f"{unknown[0]} and {len(unknown) - 1} more layers were not profiled")
+    elif unknown:
+        warnings.append(f"{unknown[0]} was not profiled")
+    if reckoned_s > _UNSURE * seconds:
+        share = reckoned_s / seconds
         warnings.append(f"{share:.0%} of it is reckoned: the stage's borders cut what the runtime runs as one")
-    return StageTime(seconds, measured_s, cut_s, layout_s, profile.session_s, tuple(warnings))
+    return tuple(warnings)
 
 
-def _part_s(profile: Profile, kernel: KernelFigures, inside: Sequence[str]) -> float:
+def part_s(profile: Profile, kernel: KernelFigures, inside: Sequence[str]) -> float:
     """Return what some of a kernel's layers take."""
     alone = profile.alone_s
     heaviest = max(kernel.layers, key=lambda name: alone.get(name, 0.0))
@@ -152,17 +156,17 @@ def _layout_s(profile: Profile, network: Network, stage: Mapping[str, None]) -> 
             continue
         for tensor in layer.inputs:
             maker = network.producers.get(tensor)
-            if maker is not None and maker.name not in stage and _has_layout(network, maker, layer, tensor):
+            if maker is not None and maker.name not in stage and has_layout(network, maker, layer, tensor):
                 entering.add(tensor)
         for tensor in layer.outputs:
             readers = [r for r in network.consumers[tensor] if r.name not in stage]
-            if any(_has_layout(network, layer, reader, tensor) for reader in readers):
+            if any(has_layout(network, layer, reader, tensor) for reader in readers):
                 leaving.add(tensor)
     moved = sum(network.tensors[tensor].size_bytes for tensor in [*entering, *leaving])
     return LAYOUT_PASSES * moved / elementwise_bytes_per_s(profile, network) if moved else 0.0
 
 
-def _has_layout(network: Network, maker: Layer, reader: Layer, tensor: str) -> bool:
+def has_layout(network: Network, maker: Layer, reader: Layer, tensor: str) -> bool:
     """Return whether a tensor passes from maker to reader in the runtime's own layout when both are in one stage."""
     shape = network.tensors[tensor].shape
     return len(shape) == 4 and maker.op_type in _LAID_OUT and reader.op_type in _LAID_OUT
