@@ -611,6 +611,26 @@ export interface paths {
         patch: operations["change_model_api_models__model_id__patch"];
         trace?: never;
     };
+    "/api/models/{model_id}/fronts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Front
+         * @description Begin to look for the Pareto front of throughput, largest energy and largest memory per device.
+         */
+        post: operations["start_front_api_models__model_id__fronts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{model_id}/plans": {
         parameters: {
             query?: never;
@@ -815,6 +835,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{model_id}/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Predict Plan
+         * @description Predict a plan's throughput, latency, energy and memory, from what was measured of devices and links.
+         */
+        post: operations["predict_plan_api_models__model_id__predictions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/{model_id}/samples/{sample}": {
         parameters: {
             query?: never;
@@ -827,6 +867,46 @@ export interface paths {
          * @description Get one of the images that come with a network.
          */
         get: operations["show_sample_api_models__model_id__samples__sample__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Search
+         * @description Begin to look for the best plan; cancelling the job stops it and keeps the best so far.
+         */
+        post: operations["start_search_api_models__model_id__searches_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/searches/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Search
+         * @description Tell what a search has found so far: the best plan and its proof, the points of a front, what is in the way.
+         */
+        get: operations["show_search_api_models__model_id__searches__job_id__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1013,6 +1093,42 @@ export interface components {
             exposes: string;
         };
         /**
+         * AnswerOut
+         * @description The best plan so far, and its proof. `value` and `bound` are in the objective's unit: frames/s, s, J, bytes.
+         */
+        AnswerOut: {
+            /**
+             * Bound
+             * @description What no plan of the searched space beats.
+             */
+            bound: number;
+            /**
+             * Gap
+             * @description How much better than this one a plan could be at most, as a share.
+             */
+            gap: number;
+            /** Method */
+            method: string;
+            /** Notes */
+            notes: string[];
+            /**
+             * Objective
+             * @enum {string}
+             */
+            objective: "throughput" | "latency" | "max_energy" | "total_energy" | "max_memory";
+            plan: components["schemas"]["Plan"];
+            prediction: components["schemas"]["PredictionOut"];
+            /** Proved */
+            proved: boolean;
+            /**
+             * Space
+             * @description Which plans were searched.
+             */
+            space: string;
+            /** Value */
+            value: number;
+        };
+        /**
          * AutodiceIn
          * @description AutoDiCE's files, as text.
          */
@@ -1051,6 +1167,37 @@ export interface components {
             horizontal: string | null;
             /** Mapping */
             mapping: string;
+        };
+        /**
+         * BarOut
+         * @description A stretch of the Gantt chart: what a resource did with a frame.
+         */
+        BarOut: {
+            /** Begin S */
+            begin_s: number;
+            /** End S */
+            end_s: number;
+            /** Frame */
+            frame: number;
+            /** Resource */
+            resource: string;
+            /** What */
+            what: string;
+        };
+        /**
+         * BaselineOut
+         * @description What there is to compare with: the best single device, or the whole network on every device at once.
+         */
+        BaselineOut: {
+            /** Name */
+            name: string;
+            /**
+             * Notes
+             * @default []
+             */
+            notes: string[];
+            plan: components["schemas"]["Plan"];
+            prediction: components["schemas"]["PredictionOut"];
         };
         /**
          * BlockOut
@@ -1185,6 +1332,18 @@ export interface components {
             source: string;
             /** Utilisation */
             utilisation: number;
+        };
+        /**
+         * CarrySpeedOut
+         * @description Processor seconds that a device spends on one message at its end of a link, and on each of its bytes.
+         *
+         *     Encryption included, codecs apart.
+         */
+        CarrySpeedOut: {
+            /** Byte S */
+            byte_s: number;
+            /** Message S */
+            message_s: number;
         };
         /**
          * CheckIn
@@ -1810,6 +1969,47 @@ export interface components {
             state: "unknown" | "ready" | "limited" | "cannot" | "unreachable";
         };
         /**
+         * DevicePredictionOut
+         * @description What a plan asks of one device, for each frame at full throughput.
+         */
+        DevicePredictionOut: {
+            /** Active J */
+            active_j: number | null;
+            /** Busy S */
+            busy_s: number;
+            /**
+             * Carry S
+             * @description Receiving, sending, encryption.
+             */
+            carry_s: number;
+            /** Coding S */
+            coding_s: number;
+            /** Compute S */
+            compute_s: number;
+            /** Device */
+            device: string;
+            /**
+             * Energy J
+             * @description All that it takes between two frames; None where its power is not known.
+             */
+            energy_j: number | null;
+            /**
+             * Estimated
+             * @description Of what nothing was measured: `compute`, `carry`, `codecs`, `power`.
+             */
+            estimated: string[];
+            /** Memory Bytes */
+            memory_bytes: number;
+            /** Memory Limit Bytes */
+            memory_limit_bytes: number | null;
+            /** Received Bytes */
+            received_bytes: number;
+            /** Sent Bytes */
+            sent_bytes: number;
+            /** Utilisation */
+            utilisation: number;
+        };
+        /**
          * DeviceProgressOut
          * @description How far one device has come with a deployment.
          */
@@ -1996,6 +2196,27 @@ export interface components {
             outputs: {
                 [key: string]: number[];
             };
+        };
+        /**
+         * GanttOut
+         * @description A plan's first frames, simulated. `fill_s` is until the first result, `drain_s` after the last frame went in.
+         */
+        GanttOut: {
+            /** Bars */
+            bars: components["schemas"]["BarOut"][];
+            /** Drain S */
+            drain_s: number;
+            /** Fill S */
+            fill_s: number;
+            /**
+             * Queues
+             * @description The most frames that ever waited on each link, by cut.
+             */
+            queues: {
+                [key: string]: number;
+            };
+            /** Throughput Per S */
+            throughput_per_s: number;
         };
         /**
          * HistoryOut
@@ -2209,7 +2430,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "profile" | "links" | "calibration" | "codecs";
+            kind: "profile" | "links" | "calibration" | "codecs" | "search";
             /** Model Id */
             model_id: string | null;
             problem: components["schemas"]["ProblemOut"] | null;
@@ -2328,6 +2549,69 @@ export interface components {
             spread_s: number;
             /** Weight Bytes */
             weight_bytes: number;
+        };
+        /**
+         * LimitsIn
+         * @description What a plan must keep; what is left out is not limited.
+         */
+        LimitsIn: {
+            /**
+             * Codecs
+             * @default [
+             *       "none"
+             *     ]
+             */
+            codecs: string[];
+            /**
+             * Excluded
+             * @default []
+             */
+            excluded: string[];
+            /**
+             * Input On
+             * @description The network's inputs reach this device alone.
+             */
+            input_on?: string | null;
+            /**
+             * Max Change
+             * @default 0
+             */
+            max_change: number;
+            /** Max Devices */
+            max_devices?: number | null;
+            /**
+             * Max Energy J
+             * @description Joules per frame of each device.
+             */
+            max_energy_j?: number | null;
+            /** Max Latency S */
+            max_latency_s?: number | null;
+            /** Max Total Energy J */
+            max_total_energy_j?: number | null;
+            /**
+             * Memory Bytes
+             * @default {}
+             */
+            memory_bytes: {
+                [key: string]: number;
+            };
+            /** Min Throughput Per S */
+            min_throughput_per_s?: number | null;
+            /**
+             * Pins
+             * @description Layers that must lie on a device.
+             * @default {}
+             */
+            pins: {
+                [key: string]: string;
+            };
+            /**
+             * Strategies
+             * @default [
+             *       "layers"
+             *     ]
+             */
+            strategies: ("layers" | "replicas" | "spatial" | "spatial_independent" | "output_channels" | "input_channels")[];
         };
         /**
          * LinkFailureOut
@@ -2468,7 +2752,7 @@ export interface components {
          */
         LiveEnvelope: {
             /** Message */
-            message: components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"] | components["schemas"]["JobMessage"] | components["schemas"]["LinksMessage"] | components["schemas"]["ProfilesMessage"];
+            message: components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"] | components["schemas"]["JobMessage"] | components["schemas"]["LinksMessage"] | components["schemas"]["ProfilesMessage"] | components["schemas"]["SearchMessage"];
             /** Sequence */
             sequence: number;
         };
@@ -2791,6 +3075,38 @@ export interface components {
             simplified: boolean;
         };
         /**
+         * NextMoveOut
+         * @description The one change of a plan that brings most.
+         */
+        NextMoveOut: {
+            /**
+             * Gain
+             * @description Throughput with it, over that without.
+             */
+            gain: number;
+            plan: components["schemas"]["Plan"];
+            /** Text */
+            text: string;
+            /** Throughput Per S */
+            throughput_per_s: number;
+        };
+        /**
+         * ObstacleOut
+         * @description A limit that stands in the way of any plan.
+         */
+        ObstacleOut: {
+            /** Allowed */
+            allowed: number | null;
+            /** Limit */
+            limit: string;
+            /** Needed */
+            needed: number | null;
+            /** Subject */
+            subject: string;
+            /** Text */
+            text: string;
+        };
+        /**
          * OutputChannelSharding
          * @description Each device holds a slice of the filters (layer output partitioning, LOP); joined by Concat on channels.
          */
@@ -2823,6 +3139,40 @@ export interface components {
              * @enum {string}
              */
             unit: "share" | "size";
+        };
+        /**
+         * ParetoIn
+         * @description Look for the plans among which none is better in throughput, largest energy and largest memory per device.
+         */
+        ParetoIn: {
+            /** Devices */
+            devices?: string[] | null;
+            /**
+             * @default {
+             *       "codecs": [
+             *         "none"
+             *       ],
+             *       "excluded": [],
+             *       "max_change": 0,
+             *       "memory_bytes": {},
+             *       "pins": {},
+             *       "strategies": [
+             *         "layers"
+             *       ]
+             *     }
+             */
+            limits: components["schemas"]["LimitsIn"];
+            /**
+             * Most
+             * @description At most so many points.
+             * @default 40
+             */
+            most: number;
+            /**
+             * Seconds
+             * @default 60
+             */
+            seconds: number;
         };
         /**
          * PartOut
@@ -2996,6 +3346,54 @@ export interface components {
             plan: components["schemas"]["Plan"];
             /** Revision */
             revision?: number | null;
+        };
+        /**
+         * PlannedLinkOut
+         * @description What a plan sends over one direction between two peers, for each frame.
+         */
+        PlannedLinkOut: {
+            /** Busy S */
+            busy_s: number;
+            /** Estimated */
+            estimated: boolean;
+            /** Source */
+            source: string;
+            /** Target */
+            target: string;
+            /** Utilisation */
+            utilisation: number;
+            /** Wire Bytes */
+            wire_bytes: number;
+        };
+        /**
+         * PlannedStageOut
+         * @description One stage in one place.
+         */
+        PlannedStageOut: {
+            /**
+             * Begin S
+             * @description When it begins and ends with a frame that is alone in the pipeline.
+             */
+            begin_s: number;
+            /** Device */
+            device: string;
+            /** End S */
+            end_s: number;
+            /** Seconds */
+            seconds: number;
+            /** Stage */
+            stage: string;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * PlanPredictionOut
+         * @description A prediction, with what was asked for besides.
+         */
+        PlanPredictionOut: {
+            gantt: components["schemas"]["GanttOut"] | null;
+            next_move: components["schemas"]["NextMoveOut"] | null;
+            prediction: components["schemas"]["PredictionOut"];
         };
         /**
          * PlanProblemOut
@@ -3172,6 +3570,60 @@ export interface components {
             usable: boolean;
         };
         /**
+         * PredictIn
+         * @description Predict a plan. `gantt` frames are simulated; `next_move`: also look for the change that brings most.
+         */
+        PredictIn: {
+            /**
+             * Gantt
+             * @default 0
+             */
+            gantt: number;
+            /**
+             * Next Move
+             * @default false
+             */
+            next_move: boolean;
+            plan: components["schemas"]["Plan"];
+        };
+        /**
+         * PredictionOut
+         * @description What is predicted of a plan.
+         */
+        PredictionOut: {
+            bottleneck: components["schemas"]["ResourceOut"];
+            /** Devices */
+            devices: components["schemas"]["DevicePredictionOut"][];
+            /**
+             * Estimated
+             * @description Whether any figure was estimated: devices that were not profiled, links that were not measured.
+             */
+            estimated: boolean;
+            /** Latency S */
+            latency_s: number;
+            /** Links */
+            links: components["schemas"]["PlannedLinkOut"][];
+            /** Max Energy J */
+            max_energy_j: number | null;
+            /** Max Memory Bytes */
+            max_memory_bytes: number;
+            /** Period S */
+            period_s: number;
+            /**
+             * Resources
+             * @description The busiest first.
+             */
+            resources: components["schemas"]["ResourceOut"][];
+            /** Stages */
+            stages: components["schemas"]["PlannedStageOut"][];
+            /** Throughput Per S */
+            throughput_per_s: number;
+            /** Total Energy J */
+            total_energy_j: number | null;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
          * PreprocessingOut
          * @description How an image becomes an input: `(pixel * scale - mean) / std`, per channel.
          */
@@ -3282,6 +3734,8 @@ export interface components {
          * @description One profile.
          */
         ProfileOut: {
+            /** @description None in profiles of older studios. */
+            carry: components["schemas"]["CarrySpeedOut"] | null;
             /**
              * Codecs
              * @description Of every codec that the device can use; empty in profiles of older studios.
@@ -3463,6 +3917,41 @@ export interface components {
             why: string;
         };
         /**
+         * QuestionIn
+         * @description Look for the best plan. `devices`: those that may be used, all registered ones where left out.
+         */
+        QuestionIn: {
+            /** Devices */
+            devices?: string[] | null;
+            /**
+             * @default {
+             *       "codecs": [
+             *         "none"
+             *       ],
+             *       "excluded": [],
+             *       "max_change": 0,
+             *       "memory_bytes": {},
+             *       "pins": {},
+             *       "strategies": [
+             *         "layers"
+             *       ]
+             *     }
+             */
+            limits: components["schemas"]["LimitsIn"];
+            /**
+             * Objective
+             * @default throughput
+             * @enum {string}
+             */
+            objective: "throughput" | "latency" | "max_energy" | "total_energy" | "max_memory";
+            /**
+             * Seconds
+             * @description The longest that the search may take; what is best by then counts.
+             * @default 60
+             */
+            seconds: number;
+        };
+        /**
          * ReasonOut
          * @description Something that the verdict rests on.
          */
@@ -3545,6 +4034,29 @@ export interface components {
              * @enum {string}
              */
             provider: "cpu" | "xnnpack" | "acl" | "openvino" | "cuda" | "tensorrt" | "";
+        };
+        /**
+         * ResourceOut
+         * @description Something that works on one frame at a time, and for how long.
+         */
+        ResourceOut: {
+            /** Busy S */
+            busy_s: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "cores" | "lane" | "link" | "interface";
+            /**
+             * Name
+             * @description The device; of a lane `device/lane`; of a link `source->target`; of an interface `device in` or `device out`.
+             */
+            name: string;
+            /**
+             * Utilisation
+             * @description Share of the time between two frames, 0 to 1.
+             */
+            utilisation: number;
         };
         /**
          * RunMessage
@@ -3639,6 +4151,54 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
+        };
+        /**
+         * SearchMessage
+         * @description A search has found something better, or a point; ask for it (`GET /api/models/{id}/searches/{job}`).
+         */
+        SearchMessage: {
+            /** Bound */
+            bound: number | null;
+            /**
+             * Found
+             * @description Answers or points until now.
+             */
+            found: number;
+            /** Job */
+            job: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "search";
+            /** Value */
+            value: number | null;
+        };
+        /**
+         * SearchOut
+         * @description A search, as far as it is. `answer` is the best so far; `front` the points so far of a Pareto search.
+         *
+         *     `obstacles` say why there is no plan. The job tells whether it goes on.
+         */
+        SearchOut: {
+            answer: components["schemas"]["AnswerOut"] | null;
+            /** Baselines */
+            baselines: components["schemas"]["BaselineOut"][];
+            /** Elapsed S */
+            elapsed_s: number;
+            /** Front */
+            front: components["schemas"]["AnswerOut"][];
+            /** Job */
+            job: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "best" | "pareto";
+            /** Model Id */
+            model_id: string;
+            /** Obstacles */
+            obstacles: components["schemas"]["ObstacleOut"][];
         };
         /**
          * ShardIn
@@ -5020,6 +5580,41 @@ export interface operations {
             };
         };
     };
+    start_front_api_models__model_id__fronts_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ParetoIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     list_plans_api_models__model_id__plans_get: {
         parameters: {
             query?: never;
@@ -5398,6 +5993,41 @@ export interface operations {
             };
         };
     };
+    predict_plan_api_models__model_id__predictions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PredictIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanPredictionOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_sample_api_models__model_id__samples__sample__get: {
         parameters: {
             query?: never;
@@ -5416,6 +6046,73 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    start_search_api_models__model_id__searches_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuestionIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_search_api_models__model_id__searches__job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchOut"];
+                };
             };
             /** @description Validation Error */
             422: {
