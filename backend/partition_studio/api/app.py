@@ -9,7 +9,19 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 
 import partition_studio
-from partition_studio.api import deployments, devices, jobs, links, live, models, plans, power, problems, profiles
+from partition_studio.api import (
+    deployments,
+    devices,
+    jobs,
+    links,
+    live,
+    models,
+    planner,
+    plans,
+    power,
+    problems,
+    profiles,
+)
 from partition_studio.api.auth import SESSION_S, Gate, Sessions, cookie_name
 from partition_studio.api.deps import ServicesDep
 from partition_studio.api.openapi import describe
@@ -51,7 +63,7 @@ def make_routes() -> FastAPI:
         default_response_class=JSONResponse,
     )
     problems.install(app)
-    for module in (models, plans, devices, power, profiles, links, jobs, deployments, live):
+    for module in (models, plans, planner, devices, power, profiles, links, jobs, deployments, live):
         app.include_router(module.router, prefix="/api")
 
     @app.get("/api/studio", tags=["studio"])

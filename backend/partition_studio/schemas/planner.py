@@ -209,6 +209,7 @@ class BaselineOut(Schema):
     name: str
     plan: Plan
     prediction: PredictionOut
+    notes: list[str] = []
 
 
 class SearchOut(Schema):

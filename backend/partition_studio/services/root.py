@@ -11,9 +11,11 @@ from partition_studio.services.codecs import CodecService
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.device_sessions import Callbacks, DeviceSessions
 from partition_studio.services.devices import DeviceService
+from partition_studio.services.figures import FigureService
 from partition_studio.services.jobs import JobService
 from partition_studio.services.links import LinkService
 from partition_studio.services.models import ModelService
+from partition_studio.services.planner import PlannerService
 from partition_studio.services.plans import PlanService
 from partition_studio.services.power import PowerService
 from partition_studio.services.profiles import ProfileService
@@ -67,6 +69,8 @@ class Services:
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
         self.codecs = CodecService(self.models, self.devices, self.profiles, self.links, self.jobs)
         self.deployments.settle = self.codecs.settle
+        figures = FigureService(self.models, self.devices, self.profiles, self.links)
+        self.planner = PlannerService(self.hub, self.models, self.devices, figures, self.codecs, self.jobs)
         self.plans = PlanService(self._database, self.hub, self.models, self.devices, self.codecs)
         self.runs.note_interrupted()
         self.deployments.resume_running()

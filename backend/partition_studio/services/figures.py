@@ -1,0 +1,239 @@
+"""What is known of devices and links, as the planner takes it: measured where it was, else estimated and said so."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from partition_agent.protocol import STUDIO_PEER
+from partition_studio.errors import NotFoundError
+from partition_studio.graph.network import Network
+from partition_studio.planner.estimate import (
+    LOOPBACK,
+    STUDIO_CARRY,
+    Roofline,
+    estimate_profile,
+    estimated_carry,
+    scaled,
+    typical_roofline,
+)
+from partition_studio.planner.figures import (
+    CarrySpeed,
+    DeviceFigures,
+    DevicePower,
+    Figures,
+    LinkFigures,
+    LinkTable,
+    Way,
+)
+from partition_studio.planner.profile import Profile, network_digest
+from partition_studio.planner.speeds import CodecSpeed
+from partition_studio.schemas import DeviceOut, LinkProfileOut, ProfileSummaryOut
+from partition_studio.services.calibration import WHOLE_DEVICE
+from partition_studio.services.devices import DeviceNotFoundError, DeviceService
+from partition_studio.services.links import LinkService
+from partition_studio.services.models import ModelService
+from partition_studio.services.profiles import ProfileService
+
+#: Rooflines that were drawn from profiles of other networks are remembered.
+KEPT = 64
+
+
+@dataclass(frozen=True)
+class Known:
+    """Figures, and what the person should know of them."""
+
+    figures: Figures
+    warnings: tuple[str, ...]
+
+
+class FigureService:
+    """Gathers figures. Every call may block; thread-safe."""
+
+    def __init__(
+        self, models: ModelService, devices: DeviceService, profiles: ProfileService, links: LinkService
+    ) -> None:
+        self._models = models
+        self._devices = devices
+        self._profiles = profiles
+        self._links = links
+        self._rooflines: OrderedDict[tuple[object, ...], Roofline] = OrderedDict()
+
+    def of(self, model_id: str, names: Sequence[str]) -> Known:
+        """Return what is known of a model on some devices, and of the links between them and the studio.
+
+        Raises DeviceNotFoundError, ModelNotFoundError.
+        """
+        network = self._models.network(model_id)
+        known = {device.name: device for device in self._devices.all()}
+        warnings: list[str] = []
+        devices = {}
+        for name in names:
+            if name not in known:
+                raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
+            devices[name] = self._device(known[name], model_id, network, warnings)
+        links = _links([known[name] for name in names], self._links.all().links)
+        return Known(Figures(devices, links, STUDIO_CARRY), tuple(warnings))
+
+    # --- one device --------------------------------------------------------------------------------------------------
+
+    def _device(self, device: DeviceOut, model_id: str, network: Network, warnings: list[str]) -> DeviceFigures:
+        name = device.name
+        cores = 1.0 if device.check is None else device.check.usable_cores or 1.0
+        # As its agent decides.
+        threads = self._devices.threads(name) or max(int(cores), 1)
+        found = self._profiles.best(name, network, threads)
+        stale = None if found is None else _stale(found, device, threads)
+        estimated = []
+        if found is None or stale is not None:
+            warnings.append(self._why_estimated(device, model_id, network, stale))
+            profile = estimate_profile(network, name, self._roofline(device, model_id, network, threads), threads)
+            estimated.append("compute")
+        else:
+            profile = found
+        newest = found or self._profiles.newest(name)
+        carry = None if newest is None else newest.carry
+        if carry is None:
+            carry = self._carry(device, found, network, threads)
+            estimated.append("carry")
+        codecs: Mapping[str, CodecSpeed] = {} if newest is None else newest.codecs
+        if not codecs:
+            estimated.append("codecs")
+        power, is_measured = _power(device, newest, cores)
+        if power is not None and not is_measured:
+            estimated.append("power")
+        memory_bytes = None if device.check is None else device.check.memory_bytes or None
+        return DeviceFigures(
+            name=name,
+            cores=cores,
+            threads=threads,
+            memory_bytes=memory_bytes,
+            profile=profile,
+            carry=carry,
+            codecs=codecs,
+            power=power,
+            estimated=tuple(estimated),
+        )
+
+    def _why_estimated(self, device: DeviceOut, model_id: str, network: Network, stale: str | None) -> str:
+        name = device.name
+        again = f"profile {name} again (`partition-studio device profile`)"
+        if stale is not None:
+            return f"{name}: its profile {stale}; it is not used: times are estimated until you {again}"
+        others = [one for one in self._profiles.all(device=name, model_id=model_id)]
+        if any(one.network_digest != network_digest(network) for one in others):
+            return f"{name}: its profile is of another form of this network; times are estimated until you {again}"
+        if self._profiles.newest(name) is None:
+            drawn = "from what boards of its kind do"
+        else:
+            drawn = "from its profiles of other networks"
+        return (
+            f"{name}: this network was not profiled there; its times are estimated {drawn}. Profile it first "
+            f"(`partition-studio device profile {name} --model {model_id}`) for a plan that you can trust"
+        )
+
+    def _roofline(self, device: DeviceOut, model_id: str, network: Network, threads: int) -> Roofline:
+        """Return a device's roofline: by its newest profiles, of the same model first, else a typical one."""
+        check = device.check
+        typical = typical_roofline("" if check is None else check.architecture, None if check is None else check.model)
+        if check is not None and check.usable_cores:
+            typical = typical.with_cores(check.usable_cores)
+        profiles = self._profiles.all(device=device.name)
+        for one in sorted(profiles, key=lambda profile: profile.model_id != model_id):
+            found = self._scaled(typical, one, network)
+            if found is not None:
+                return found
+        return typical
+
+    def _scaled(self, typical: Roofline, summary: ProfileSummaryOut, network: Network) -> Roofline | None:
+        """Return a roofline as high as a profile tells; None where its network is not there any more."""
+        key = (summary.id, summary.measured_at, typical)
+        if key in self._rooflines:
+            return self._rooflines[key]
+        try:
+            # Of another form of the same network, this form does as much.
+            whole = network if network.digest[:12] == summary.model_id else self._models.network(summary.model_id)
+        except NotFoundError:
+            return None
+        found = scaled(typical, whole, summary.threads, summary.kernels_s, summary.run_s)
+        self._rooflines[key] = found
+        while len(self._rooflines) > KEPT:
+            self._rooflines.popitem(last=False)
+        return found
+
+    def _carry(self, device: DeviceOut, profile: Profile | None, network: Network, threads: int) -> CarrySpeed:
+        return estimated_carry(self._roofline(device, network.digest[:12], network, threads))
+
+
+def _stale(profile: Profile, device: DeviceOut, threads: int) -> str | None:
+    """Say why a profile does not hold for a device as it is now; None where it does."""
+    if profile.key.threads != threads:
+        return f"was measured with {profile.key.threads} threads, and stages there compute with {threads}"
+    runtime = None if device.check is None else device.check.onnxruntime
+    if runtime is not None and profile.key.runtime and profile.key.runtime != runtime:
+        return f"was measured with ONNX Runtime {profile.key.runtime}, and it has {runtime} now"
+    return None
+
+
+def _power(device: DeviceOut, profile: Profile | None, cores: float) -> tuple[DevicePower | None, bool]:
+    """Return a device's power, and whether it was measured: by its power model, else by a profile's energy."""
+    model = device.power.model
+    if model is not None:
+        return DevicePower(model.idle_w, (model.busy_w - model.idle_w) / cores), model.source == "calibrated"
+    power = None if profile is None else profile.power
+    if profile is None or power is None or power.net_j is None or power.scope not in WHOLE_DEVICE or profile.run_s <= 0:
+        return None, False
+    busy_cores = min(float(profile.key.threads), cores)
+    idle_w = max(power.gross_j - power.net_j, 0.0) / profile.run_s
+    active_w = max(power.net_j, 0.0) / profile.run_s / busy_cores
+    return DevicePower(idle_w, active_w), power.method != "estimated"
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+def _links(devices: Sequence[DeviceOut], measured: Sequence[LinkProfileOut]) -> LinkTable:
+    """Return the links between some devices and the studio.
+
+    A device elsewhere has one interface, as fast as the fastest of its links was; processes on the studio's machine
+    reach each other without any.
+    """
+    names = {STUDIO_PEER, *(device.name for device in devices)}
+    near = {STUDIO_PEER, *(device.name for device in devices if device.kind == "local")}
+    links: dict[Way, LinkFigures] = {
+        (one, other): LOOPBACK for one in near for other in near if one != other and len(near) > 1
+    }
+    least: dict[Way, float] = {}
+    for link in measured:
+        way = (link.source, link.target)
+        if not names.issuperset(way) or link.bytes_per_s <= 0:
+            continue
+        if link.method == "traffic" and link.rtt_s is None:
+            # Seen in frames that passed: it is at least as fast.
+            least[way] = link.bytes_per_s
+            continue
+        links[way] = LinkFigures(link.bytes_per_s, (link.rtt_min_s or link.rtt_s or 0.0) / 2)
+    default = LinkTable({}).default
+    for way, bytes_per_s in least.items():
+        known = links.get(way, default)
+        if bytes_per_s > known.bytes_per_s:
+            links[way] = LinkFigures(bytes_per_s, known.latency_s, known.estimated)
+    return LinkTable(links, _interfaces(links, near))
+
+
+def _interfaces(links: Mapping[Way, LinkFigures], near: set[str]) -> dict[str, float]:
+    """Return the bytes per second, each way, of the interfaces that several measured links share."""
+    rates: dict[str, list[float]] = {}
+    shared: set[str] = set()
+    for (source, target), link in links.items():
+        if link.estimated:
+            continue
+        for end in (source, target):
+            rates.setdefault(end, []).append(link.bytes_per_s)
+    for end in rates:
+        into = sum(target == end for _, target in links)
+        out = sum(source == end for source, _ in links)
+        if max(into, out) > 1:
+            shared.add(end)
+    # What runs beside the studio shares no interface; nor does the studio where some do.
+    apart = near if len(near) > 1 else set()
+    return {end: max(rates[end]) for end in sorted(shared) if end not in apart}
