@@ -1,22 +1,30 @@
 """A question as numbers: units of layers, devices, what each costs each. All searches work on this, and none on ONNX.
 
-A *unit* is a run of layers that no search takes apart: what the runtimes of all devices run as one kernel. Units are in
-topological order. An *assignment* gives each unit a device: an array of `len(units)` integers.
+A *unit* is a connected group of layers that no search takes apart: what the runtimes of all devices run as one kernel,
+as far as all of it lies in one stage wherever the others lie. Units are in topological order. An *assignment* gives
+each unit a device: an array of `len(units)` integers.
 
 What an assignment costs, as `evaluate` reckons it (and `predict` for the same plan, within 1 %):
 
 - Its *stages* are those that `partition.stages.build_stages` makes.
 - A stage on d takes `session_s[d]`, the `compute_s[d, u]` of its units, and `layout_byte_s[d]` for each byte of tensors
-  in the runtime's own layout (`Tensor.is_laid_out`) that enter or leave it.
+  in the runtime's own layout (`Tensor.is_laid_out`) that enter or leave it. Where a kernel had to be torn into several
+  units, those without its heaviest layer take more in a stage without that (`Torn`).
+- Its processor time is that times `min(threads, cores)`.
 - A tensor made on one peer and read on others is sent once for each *stage* that reads it elsewhere. All tensors from
   one stage to another make one message: `message_s` and `byte_s` of processor time at both ends, bytes / bandwidth on
   the link. The studio (index -1) makes the network's inputs and reads its outputs.
-- Resources, period and latency are those of `planner.flow`; energy of a device per frame is
-  `idle_w * period + active_w * busy processor seconds`; memory is `partition.memory.memory_bound`.
+- Resources, period and latency are those of `planner.flow` and `planner.throughput` (the studio has no cores there, but
+  an interface); energy of a device per frame is `idle_w * period + active_w * busy processor seconds`, and nothing for
+  one that gets nothing; memory is `partition.memory.memory_bound`.
+
+What `detail` adds (torn kernels, shared weights, which activations live together) only adds costs: a search that
+leaves it out reckons with too little at most, so its bound holds, and `evaluate` has the last word.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +42,9 @@ STUDIO = -1
 class Tensor:
     """An activation that passes from one unit to others. `producer` STUDIO: an input of the network.
 
-    `consumers` are units, in order; `is_output`: the studio reads it.
+    `consumers` are units, in order; `is_output`: the studio reads it. `is_laid_out`: all consumers take it in the
+    runtime's own layout; where only some do, those are `laid_out_for`. One that does not `travel` (its type cannot
+    leave a stage) must have all its consumers in its own stage.
     """
 
     name: str
@@ -43,6 +53,58 @@ class Tensor:
     consumers: tuple[int, ...]
     is_output: bool
     is_laid_out: bool
+    laid_out_for: tuple[int, ...] = ()
+    travels: bool = True
+
+    @property
+    def in_layout(self) -> tuple[int, ...]:
+        """The consumers that take it in the runtime's own layout."""
+        return self.consumers if self.is_laid_out else self.laid_out_for
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """A kernel of one device that lies in several units: in a stage without `head`, `unit` takes `extra_s` more."""
+
+    device: int
+    head: int
+    unit: int
+    extra_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWeight:
+    """A weight that several units read; it is in none of `weight_bytes`, and once in each stage with any of them."""
+
+    size_bytes: int
+    is_matrix: bool
+    units: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One layer, for what is alive at once: its unit, and the activations that it reads and makes, by number."""
+
+    unit: int
+    reads: tuple[int, ...]
+    makes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What only `evaluate` needs; see the module.
+
+    `steps` has all layers in topological order, `activation_bytes` the size of each activation, `output_activations`
+    those that the studio reads; without steps the `live_bytes` of a stage's units stand for it. `packing_bytes` (U,)
+    is the most that there is of each unit's matrices while they are packed; without it, twice what they are.
+    """
+
+    torn: tuple[Torn, ...] = ()
+    shared: tuple[SharedWeight, ...] = ()
+    steps: tuple[Step, ...] = ()
+    activation_bytes: tuple[int, ...] = ()
+    output_activations: frozenset[int] = frozenset()
+    packing_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +113,7 @@ class Problem:
 
     Attributes:
         units: the layers of each unit.
-        devices: names, in the order of the question.
+        devices: names, in the order of the question; those that it leaves out are not among them.
         compute_s: (D, U) seconds by the clock.
         session_s, layout_byte_s, cores, threads: (D,).
         message_s, byte_s: (D + 1,) processor seconds.
@@ -59,11 +121,12 @@ class Problem:
         link_bytes_per_s, link_latency_s: (D + 1, D + 1) from row to column; the diagonal is unused.
         interface_bytes_per_s: (D + 1,) infinite where none is shared.
         weight_bytes, matrix_bytes, live_bytes, layers: (U,) of each unit, for memory; `live_bytes` is the largest set
-            of activations that is alive at once in the whole network while the unit runs.
+            of activations that is alive at once when the unit alone is a stage: never more than in a larger one.
         memory_bytes: (D,) the limit; a very large number where there is none.
         idle_w, active_w: (D,) NaN where not known.
-        allowed: (D, U) whether a unit may lie on a device: pins, exclusions, privacy.
+        allowed: (D, U) whether a unit may lie on a device: pins, privacy.
         objective, limits: of the question.
+        detail: what only `evaluate` needs.
     """
 
     units: tuple[tuple[str, ...], ...]
@@ -89,6 +152,28 @@ class Problem:
     allowed: NDArray[np.bool_]
     objective: Objective
     limits: Limits
+    detail: Detail = field(default=Detail())
+
+    @cached_property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """The tensors that each unit reads from outside it, by number."""
+        found: list[list[int]] = [[] for _ in self.units]
+        for number, tensor in enumerate(self.tensors):
+            for unit in tensor.consumers:
+                found[unit].append(number)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def cpu_per_s(self) -> Floats:
+        """(D,) processor seconds in a second of computing."""
+        return np.minimum(self.threads, self.cores)
+
+    @property
+    def needs_power(self) -> bool:
+        """Whether the question speaks of energy."""
+        limits = self.limits
+        asked = limits.max_energy_j is not None or limits.max_total_energy_j is not None
+        return asked or self.objective in ("max_energy", "total_energy")
 
 
 @dataclass(frozen=True, slots=True)
