@@ -30,7 +30,7 @@ at a time is encoded, and one decoded: there its tensors are held both ways, and
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from partition_studio.graph.network import Network
+from partition_studio.graph.network import Layer, Network
 from partition_studio.partition.stages import Stage
 
 MIB = 2**20
@@ -140,7 +140,7 @@ def stage_need(network: Network, stage: Stage) -> StageNeed:
     layers = [network.layer(name) for name in stage.layers]
     sizes = {name: network.weight_sizes[name] for layer in layers for name in layer.weights}
     # A matrix that several layers read is packed once.
-    names = dict.fromkeys(name for layer in layers if layer.op_type in _MATRIX_KINDS for name in layer.weights)
+    names = dict.fromkeys(name for layer in layers for name in matrix_weights(layer))
     packed = packing = 0
     for name in names:
         packing = max(packing, packed + 2 * sizes[name])
@@ -152,6 +152,11 @@ def stage_need(network: Network, stage: Stage) -> StageNeed:
         live_bytes=peak_activation_bytes(network, stage),
         layers=len(layers),
     )
+
+
+def matrix_weights(layer: Layer) -> tuple[str, ...]:
+    """Return the weights of a layer that the runtime packs as matrices."""
+    return layer.weights if layer.op_type in _MATRIX_KINDS else ()
 
 
 def peak_activation_bytes(network: Network, stage: Stage) -> int:
