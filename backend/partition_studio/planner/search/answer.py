@@ -6,6 +6,9 @@ from partition_studio.partition.plan import Plan
 from partition_studio.planner.prediction import Prediction
 from partition_studio.planner.search.question import Objective
 
+#: Gaps below this are the rounding of solvers.
+TOLERANCE = 1e-4
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -27,7 +30,7 @@ class Answer:
 
     @property
     def gap(self) -> float:
-        """How much better than this plan a plan could be at most, as a share of the bound; 0: none."""
+        """How much better than this plan a plan could be at most, as a share: of its value, or of its cost; 0: none."""
         if self.bound == self.value:
             return 0.0
         better = self.bound / self.value - 1 if self.objective == "throughput" else 1 - self.bound / self.value
@@ -39,5 +42,26 @@ class Answer:
         return self.gap <= TOLERANCE
 
 
-#: Gaps below this are the rounding of solvers.
-TOLERANCE = 1e-4
+def value_of(prediction: Prediction, objective: Objective) -> float | None:
+    """Return the figure of a prediction that an objective speaks of, in its unit; None where it is not known."""
+    match objective:
+        case "throughput":
+            return prediction.throughput_per_s
+        case "latency":
+            return prediction.latency_s
+        case "max_energy":
+            return prediction.max_energy_j
+        case "total_energy":
+            return prediction.total_energy_j
+        case "max_memory":
+            return float(prediction.max_memory_bytes)
+
+
+def cost_of(objective: Objective, value: float) -> float:
+    """Return what is to be as small as can be: of throughput the seconds between two frames; of others the value.
+
+    It is its own inverse: the value that belongs to a cost is `cost_of(objective, cost)`.
+    """
+    if objective != "throughput":
+        return value
+    return 1 / value if value > 0 else float("inf")
