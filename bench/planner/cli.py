@@ -1,0 +1,87 @@
+"""The command line of the planner's benchmark."""
+
+import argparse
+import os
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from bench.pipeline.report import machine
+from bench.planner.bench import Bench, Table
+from bench.planner.cases import nsga2, reality, scale, search
+from bench.planner.report import lines_of, write_json
+from bench.planner.worlds import ARCHITECTURES
+
+Case = Callable[[Bench], Iterable[Table]]
+
+CASES: dict[str, Case] = {module.NAME: module.measure for module in (search, nsga2, scale, reality)}
+
+_QUICK_NETWORKS, _QUICK_DEVICES, _QUICK_SECONDS, _QUICK_PLANS = ("squeezenet",), (2, 4), 3.0, 2
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.planner",
+        description="The planner against other ways to find a plan, its bounds, and what is measured.",
+    )
+    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES), help="only these cases")
+    parser.add_argument("--networks", nargs="+", choices=ARCHITECTURES, help="only these architectures")
+    parser.add_argument("--devices", nargs="+", type=int, default=[2, 4, 8, 16], help="numbers of devices")
+    parser.add_argument("--seconds", type=float, default=20.0, help="what one search may take")
+    parser.add_argument("--plans", type=int, default=12, help="how many plans are run (case reality)")
+    parser.add_argument(
+        "--boards",
+        type=Path,
+        metavar="FILE",
+        help="devices to run on: a list of devices as the API takes them, in JSON",
+    )
+    parser.add_argument("--quick", action="store_true", help="little of everything, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
+    return parser.parse_args(argv)
+
+
+def bench_of(options: argparse.Namespace, folder: Path) -> Bench:
+    """Return the settings that a command line gives."""
+    quick: bool = options.quick
+    return Bench(
+        folder=folder,
+        quick=quick,
+        seconds=_QUICK_SECONDS if quick else options.seconds,
+        networks=options.networks or (_QUICK_NETWORKS if quick else ARCHITECTURES),
+        devices=_QUICK_DEVICES if quick else options.devices,
+        boards=options.boards,
+        plans=_QUICK_PLANS if quick else options.plans,
+    )
+
+
+def run_cases(bench: Bench, names: Sequence[str]) -> list[Table]:
+    """Run cases and print each table as it is known; one that fails is told of, and the others go on."""
+    tables: list[Table] = []
+    for name in names:
+        print(f"== {name}: {(CASES[name].__doc__ or '').splitlines()[0]}\n", flush=True)
+        begin_s = time.monotonic()
+        try:
+            for table in CASES[name](bench):
+                tables.append(table)
+                print("\n".join(lines_of(table)), flush=True)
+                print(f"   load average {os.getloadavg()[0]:.1f}\n", flush=True)
+        except Exception as error:  # a task boundary: the other cases are worth as much
+            traceback.print_exc()
+            tables.append(Table(name, f"{name} failed: {error}", ()))
+        print(f"{name} took {time.monotonic() - begin_s:.0f} s\n", flush=True)
+    return tables
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print, write."""
+    options = arguments(argv)
+    with tempfile.TemporaryDirectory(prefix="planner-bench-") as folder:
+        bench = bench_of(options, Path(folder))
+        print(f"{machine()}\n")
+        tables = run_cases(bench, options.case)
+    if options.json is not None:
+        settings = {"cases": options.case, "seconds": bench.seconds, "quick": bench.quick}
+        write_json(options.json, tables, settings)
