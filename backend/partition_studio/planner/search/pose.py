@@ -95,11 +95,11 @@ def _settled(question: Question, devices: tuple[str, ...]) -> dict[str, str]:
         raise ContradictionError(
             "No device is left to place the layers on.", next_step="Name a device, or exclude fewer."
         )
-    for layer, device in limits.pins.items():
-        if layer not in network.layers_by_name:
-            message = f"The pinned layer {layer!r} is not in the network.{_suggest(layer, network.layers_by_name)}"
-            raise ContradictionError(message, next_step="Pin a layer of this network.", layer=layer)
-        _require_usable(question, devices, device, f"the layer {layer!r} is pinned to")
+    for pinned, device in limits.pins.items():
+        if pinned not in network.layers_by_name:
+            message = f"The pinned layer {pinned!r} is not in the network.{_suggest(pinned, network.layers_by_name)}"
+            raise ContradictionError(message, next_step="Pin a layer of this network.", layer=pinned)
+        _require_usable(question, devices, device, f"the layer {pinned!r} is pinned to")
     settled = dict(limits.pins)
     if limits.input_on is not None:
         _require_usable(question, devices, limits.input_on, "the network's inputs must stay on")
