@@ -12,13 +12,13 @@ points that anyone found, the worst with a tenth on top; 1 would be a point that
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.planner.bench import Bench, Cell, Table, within
 from bench.planner.nsga2 import explore
+from bench.planner.volume import Point, hypervolume, undominated
 from bench.planner.worlds import question_of
 from partition_studio.planner.search.answer import Answer
 from partition_studio.planner.search.evaluate import evaluate
@@ -35,8 +35,6 @@ _DEVICES = (2, 4, 8)
 _POINTS, _LONGER = 30, 5
 
 _MARGIN = 0.1
-
-Point = tuple[float, float, float]
 
 
 @dataclass
@@ -55,7 +53,7 @@ class History:
         front: list[Point] = []
         volumes = []
         for at_s, points in self.found:
-            front = _undominated([*front, *points])
+            front = undominated([*front, *points])
             volumes.append((at_s, hypervolume((np.array(front) - best) / (worst - best))))
         return volumes
 
@@ -67,7 +65,7 @@ def measure(bench: Bench) -> Iterator[Table]:
         if rows:
             yield Table(
                 NAME,
-                f"{name}: hypervolume; ours for at most {bench.seconds:g} s, NSGA-II {_LONGER} times as long as ours took",
+                f"{name}: hypervolume; ours took at most {bench.seconds:g} s, NSGA-II {_LONGER} times what ours took",
                 rows,
                 ("NSGA-II to ours s: when it had the hypervolume that ours ended with; -: never",),
             )
@@ -88,7 +86,7 @@ def _row(bench: Bench, name: str, devices: int) -> dict[str, Cell]:
     return {
         "devices": devices,
         "units": len(problem.units),
-        "our points": len(_undominated(ours.points)),
+        "our points": len(undominated(ours.points)),
         "ours s": took_s,
         "ours": _last(our_volumes, took_s),
         "NSGA-II then": _last(their_volumes, took_s),
@@ -118,40 +116,9 @@ def _point(costs: Costs) -> Point:
     return costs.period_s, max(costs.energy_j), float(max(costs.memory_bytes))
 
 
-def _undominated(points: Sequence[Point]) -> list[Point]:
-    kept: list[Point] = []
-    # Sorted, so that none is dominated by a later one.
-    for point in sorted(set(points)):
-        if not any(all(a <= b for a, b in zip(other, point, strict=True)) for other in kept):
-            kept.append(point)
-    return kept
-
-
 def _last(volumes: Sequence[tuple[float, float]], until_s: float) -> float:
     return max((volume for at_s, volume in volumes if at_s <= until_s), default=0.0)
 
 
 def _reached(volumes: Sequence[tuple[float, float]], wanted: float) -> float | None:
     return next((at_s for at_s, volume in volumes if volume >= wanted * (1 - 1e-9)), None)
-
-
-def hypervolume(points: NDArray[np.float64]) -> float:
-    """Return the volume below (1, 1, 1) that points in three dimensions dominate, each smaller the better.
-
-    Swept along the third coordinate: between two of its values the area that the first two dominate stays the same.
-    """
-    inside = points[(points < 1).all(axis=1)]
-    inside = inside[inside[:, 2].argsort(kind="stable")]
-    levels = [*inside[:, 2], 1.0]
-    layers = enumerate(pairwise(levels))
-    return float(sum(_area(inside[: place + 1, :2]) * (above - below) for place, (below, above) in layers))
-
-
-def _area(points: NDArray[np.float64]) -> float:
-    """Return the area below (1, 1) that points dominate."""
-    area, lowest = 0.0, 1.0
-    for x, y in points[np.lexsort((points[:, 1], points[:, 0]))]:
-        if y < lowest:
-            area += (1 - x) * (lowest - y)
-            lowest = float(y)
-    return float(area)
