@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,7 +76,7 @@ def test_it_agrees_after_each_of_many_moves(example: Network) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(model=cnn_models(), devices=st.integers(1, 4), seed=st.integers(0, 2**16))
-def test_it_agrees_on_any_network(model: TensorProto, devices: int, seed: int) -> None:
+def test_it_agrees_on_any_network(model: onnx.ModelProto, devices: int, seed: int) -> None:
     network = load(model)
     figures = random_world(network, devices, seed)
     quick = QuickPredictor(network, figures)

@@ -7,7 +7,7 @@ from partition_studio.partition.codecs import codec_names
 from partition_studio.partition.memory import LinkNeed, MemoryBound, StageNeed, link_bytes, memory_bound, stage_need
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.replicas import ways_of
-from partition_studio.partition.stages import Cut, StageGraph
+from partition_studio.partition.stages import Cut, Instance, StageGraph
 
 
 def stage_needs(network: Network, graph: StageGraph, device: str) -> list[StageNeed]:
@@ -33,11 +33,11 @@ def link_ends(graph: StageGraph) -> list[tuple[Cut, str | None, str | None]]:
 
     Among replicas a cut has several links, and a frame passes one of them.
     """
-    return [
-        (cut, way.producer and way.producer.device, way.consumer and way.consumer.device)
-        for cut in graph.cuts
-        for way in ways_of(graph, cut)
-    ]
+    return [(cut, _device(way.producer), _device(way.consumer)) for cut in graph.cuts for way in ways_of(graph, cut)]
+
+
+def _device(instance: Instance | None) -> str | None:
+    return None if instance is None else instance.device
 
 
 def device_memory(graph: StageGraph, plan: Plan, device: str, needs: Sequence[StageNeed]) -> MemoryBound:

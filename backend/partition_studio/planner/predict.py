@@ -169,7 +169,7 @@ def _shares(graph: StageGraph, times: Mapping[str, PlacedTime]) -> dict[tuple[in
             replica = replica_of(graph, stage.name, instance)
             if replica is not None:
                 spent[replica] = spent.get(replica, 0.0) + times[instance.name].seconds
-    shares = {}
+    shares: dict[tuple[int, int], float] = {}
     for group in {group for group, _ in spent}:
         members = [replica for replica in spent if replica[0] == group]
         # One that takes no time at all would get everything, and two of them would divide by it.
