@@ -4,9 +4,10 @@ import { at, type NetworkNode } from "@/graph/network";
 import { formatShape } from "@/app/format";
 import { markClass, useMark, useMarks } from "@/devices/marks";
 import { deviceOf } from "@/plan/content";
-import { divisionsOf, whereabouts, type Division } from "@/plan/divisions";
-import { usePlan } from "@/plan/store";
+import { devicesOfLayer, divisionsOf, whereabouts, type Division } from "@/plan/divisions";
+import { useShownPlan } from "@/plan/preview";
 import { badgeOf, describeDivision } from "@/plan/words";
+import { blamesDevice } from "@/planner/blame";
 import { useScene } from "./context";
 import { useView, type Measure } from "./view";
 
@@ -39,10 +40,10 @@ export function shorten(name: string, most = 26): string {
 function LayerCard({ node }: { node: NetworkNode }) {
   const { most } = useScene();
   const { index, name } = node;
-  const division = usePlan(({ shards }) => divisionsOf(shards).get(name));
-  const place = usePlan(({ placement }) => placement[name]);
-  const placed = usePlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
-  const group = usePlan(({ rest }) => (place === undefined ? undefined : rest.replicas[place]));
+  const division = useShownPlan(({ shards }) => divisionsOf(shards).get(name));
+  const place = useShownPlan(({ placement }) => placement[name]);
+  const placed = useShownPlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
+  const group = useShownPlan(({ rest }) => (place === undefined ? undefined : rest.replicas[place]));
   const shared = useMemo(() => group?.places.map((one, i) => ({ name: `${one} ${i}`, place: one, share: 1 / group.places.length })), [group]);
   const device = division || group ? undefined : placed;
   const mark = useMark(device);
@@ -51,10 +52,12 @@ function LayerCard({ node }: { node: NetworkNode }) {
   const hit = useView((view) => view.hits.has(index));
   const measure = useView((view) => view.measure);
   const wrong = useView((view) => (view.refused?.layer === name ? view.refused.message : view.wrong.get(name)));
-  const where = usePlan((content) => whereabouts(content, name));
+  const devices = useShownPlan((content) => devicesOfLayer(content, name).join("\n"));
+  const blamed = useView((view) => blamesDevice(view.blame, devices.split("\n")));
+  const where = useShownPlan((content) => whereabouts(content, name));
   const changed = useView((view) => view.deployed !== null && whereabouts(view.deployed, name) !== where);
   const share = most[measure] > 0 ? Math.sqrt(measured(node, measure) / most[measure]) : 0;
-  const classes = ["card", markClass(mark, device !== undefined), (division ?? group) && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong"];
+  const classes = ["card", markClass(mark, device !== undefined), (division ?? group) && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong", blamed && "is-blamed"];
   const told = division ? describeDivision(division) : group ? `frames shared by ${group.places.join(", ")}` : device === undefined ? "on no device" : `on ${device}${place === device ? "" : ` (${place})`}`;
   return (
     <div
@@ -83,7 +86,7 @@ function LayerCard({ node }: { node: NetworkNode }) {
 /** The parts of a divided layer or its replicas, stacked, each as high as its share; signs where they are few enough. */
 function Segments({ parts }: Pick<Division, "parts">) {
   const marks = useMarks();
-  const rest = usePlan((content) => content.rest);
+  const rest = useShownPlan((content) => content.rest);
   return (
     <span className="card-segments" data-testid="segments">
       {parts.map(({ name, place, share }) => {

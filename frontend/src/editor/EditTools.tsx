@@ -1,9 +1,15 @@
 /** Undo, redo, a first placement; and whether the plan is saved. */
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
-import { IconArrowBackUp, IconArrowForwardUp, IconStack2 } from "@tabler/icons-react";
+import { IconArrowBackUp, IconArrowForwardUp, IconStack2, IconWand } from "@tabler/icons-react";
 import { redo, undo, useHistory, useLabel } from "@/plan/store";
 
-export function EditTools({ spread, canSpread }: { spread: () => void; canSpread: boolean }) {
+interface EditToolsProps {
+  spread: () => void;
+  suggest: () => void;
+  canSpread: boolean;
+}
+
+export function EditTools({ spread, suggest, canSpread }: EditToolsProps) {
   const label = useLabel();
   const past = useHistory().pastStates.length;
   const next = useHistory().futureStates.at(-1);
@@ -22,6 +28,9 @@ export function EditTools({ spread, canSpread }: { spread: () => void; canSpread
       </Tooltip>
       <Button size="compact-sm" variant="default" leftSection={<IconStack2 size={14} />} disabled={!canSpread} onClick={spread} data-testid="spread" title="Contiguous runs of layers, balanced by work, one for each ready device">
         Spread evenly
+      </Button>
+      <Button size="compact-sm" variant="default" leftSection={<IconWand size={14} />} disabled={!canSpread} onClick={suggest} data-testid="suggest" title="Have the best plan searched for, within limits; see what limits this one">
+        Suggest…
       </Button>
     </div>
   );

@@ -1,7 +1,7 @@
 /** The editor with its network and devices at hand. */
 import { Button, Menu } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { call, client } from "@/api/client";
 import type { Device, Model, Plan, PlanProblem, PlanReport } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
@@ -19,7 +19,11 @@ import { PlanKeeper, useSync } from "@/plan/keeper";
 import { contentOf, sameForm } from "@/plan/content";
 import { countDifferences, countSettings, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
 import { redo, replacePlan, undo, usePlan } from "@/plan/store";
+import { usePreviewLabel } from "@/plan/preview";
 import { useReport } from "@/plan/useReport";
+import { PlanFigures } from "@/planner/PlanFigures";
+import { closePlanner, openPlanner, resetPlanner, usePlanner } from "@/planner/store";
+import { usePrediction } from "@/planner/usePrediction";
 import { LinkDialog } from "./LinkDialog";
 import { RunDock } from "@/runs/RunDock";
 import { Canvas } from "./Canvas";
@@ -42,6 +46,8 @@ import { useDeploy } from "./useDeploy";
 import { useLayout } from "./useLayout";
 import { flash, MEASURES, resetView, select, useView, viewStore, type Measure } from "./view";
 
+const PlannerPanel = lazy(() => import("@/planner/PlannerPanel"));
+
 const LANES_WIDTH = 320;
 const HEADER_HEIGHT = 48;
 
@@ -54,6 +60,7 @@ function useKeeper(model: Model): PlanKeeper {
   const [keeper] = useState(() => new PlanKeeper(model));
   useEffect(() => {
     resetView();
+    resetPlanner(model.id);
     keeper.open();
     const off = onPlansChanged((id) => {
       if (id === model.id || id === "*") void keeper.heard();
@@ -78,6 +85,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const local = useMemo(() => estimate(network, content), [network, content]);
   const fleet = devices.map(({ name, state }) => `${name} ${state}`).join("\n");
   const { report, current, problem: reportProblem } = useReport(model, content, fleet);
+  const planner = usePlanner(({ open, tab }) => (open ? tab : null));
+  const predicted = usePrediction(model, content, fleet, local.unplaced === 0 && devices.length > 0, planner === "plan");
   const deployments = useDeployments(model.id);
   const { running, active } = deployments;
   const run = useRun(running);
@@ -133,7 +142,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   return (
     <>
       <Header title={model.name} subtitle={`${plural(model.layer_count, "layer")} · ${formatMacs(model.macs)} · ${formatCount(model.parameters)} params`}>
-        <EditTools spread={spread} canSpread={devices.length > 0} />
+        <EditTools spread={spread} suggest={() => (planner === null ? openPlanner("best") : closePlanner())} canSpread={devices.length > 0} />
         <SearchBox network={network} input={searchInput} leave={() => document.querySelector<HTMLElement>(".canvas")?.focus()} />
         <FormSwitch model={model} />
         <span className="header-space" />
@@ -149,7 +158,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           open={deploy.open}
         />
       </Header>
-      <main className="editor">
+      <main className={planner === null ? "editor" : "editor has-planner"}>
         <div className="stage">
           <div className="canvas-host" ref={canvasRef}>
             {scene && width > 0 && sync !== "loading" ? (
@@ -165,6 +174,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             ) : (
               <p className="loading center">Laying out {plural(model.layer_count, "layer")}…</p>
             )}
+            <PreviewNote />
             <CanvasTools />
             <SelectedDetails model={model} network={network} />
             <SelectionBar model={model} network={network} devices={devices} />
@@ -190,6 +200,11 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           </div>
           {running && <RunDock key={running.id} model={model} deployment={running} run={run} />}
         </div>
+        {planner !== null && (
+          <Suspense fallback={<aside className="planner" aria-label="Planner" />}>
+            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unplaced={local.unplaced} />
+          </Suspense>
+        )}
         <Lanes
           devices={devices}
           marks={marks}
@@ -204,6 +219,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           spread={spread}
           showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
+          figures={local.unplaced === 0 ? <PlanFigures predicted={predicted} /> : null}
         />
       </main>
       <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />
@@ -217,6 +233,17 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         </Menu.Dropdown>
       </Menu>
     </>
+  );
+}
+
+/** Says that the canvas shows another plan than the one under the hand. */
+function PreviewNote() {
+  const label = usePreviewLabel();
+  if (label === null) return null;
+  return (
+    <p className="preview-note" data-testid="preview-note">
+      Looking at: {label}
+    </p>
   );
 }
 

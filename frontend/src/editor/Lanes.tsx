@@ -1,7 +1,7 @@
 /** The devices beside the canvas, with the plan's totals above and its problems below. */
 import { Button, Menu, Modal } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconPlus, IconStack2 } from "@tabler/icons-react";
-import { useMemo, useState } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import type { Device, PlanProblem, PlanReport } from "@/api/types";
 import { formatBytes, plural } from "@/app/format";
 import { useDeviceDialogs } from "@/devices/actions";
@@ -31,6 +31,8 @@ interface LanesProps {
   /** Takes over the plan of what runs; null where nothing runs, or its layers are not those shown. */
   showRunning: (() => void) | null;
   showProblem: (problem: PlanProblem) => void;
+  /** What is predicted of the plan. */
+  figures: ReactNode;
 }
 
 /** The studio's figures where it has answered, those of the page meanwhile. */
@@ -138,6 +140,7 @@ export function Lanes(props: LanesProps) {
           </section>
         ))}
       </div>
+      {props.figures}
       <Problems report={report} nothing={nothing} show={props.showProblem} />
       {dialogs}
       <Modal opened={adding} onClose={() => setAdding(false)} title="Add a device" centered>

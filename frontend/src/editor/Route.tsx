@@ -5,9 +5,10 @@ import { markClass, useMark } from "@/devices/marks";
 import { codecLabel } from "@/plan/codecs";
 import { devicesOfLayer, divisionsOf, placesOfNode } from "@/plan/divisions";
 import { crossings } from "@/plan/estimate";
-import { usePlan } from "@/plan/store";
+import { useShownPlan } from "@/plan/preview";
+import { blamesEdge } from "@/planner/blame";
 import { useScene } from "./context";
-import { viewStore } from "./view";
+import { useView, viewStore } from "./view";
 
 const DIGIT_WIDTH = 6.3;
 
@@ -18,22 +19,26 @@ export function Route({ index }: { index: number }) {
   const from = at(network.nodes, edge.from);
   const to = at(network.nodes, edge.to);
   const inside = from.kind === "layer" && to.kind === "layer";
-  const sources = usePlan((content) => devicesOfLayer(content, from.name).join(", "));
-  const sinks = usePlan((content) => devicesOfLayer(content, to.name).join(", "));
-  const bytes = usePlan((content) => (inside ? crossings(content, from.name, to.name, edge.bytes).reduce((sum, crossing) => sum + crossing.bytes, 0) : 0));
-  const divided = usePlan(({ shards }) => divisionsOf(shards).has(from.name) || divisionsOf(shards).has(to.name));
-  const mark = useMark(usePlan((content) => devicesOfLayer(content, from.name)[0]));
+  const sources = useShownPlan((content) => devicesOfLayer(content, from.name).join(", "));
+  const sinks = useShownPlan((content) => devicesOfLayer(content, to.name).join(", "));
+  const bytes = useShownPlan((content) => (inside ? crossings(content, from.name, to.name, edge.bytes).reduce((sum, crossing) => sum + crossing.bytes, 0) : 0));
+  const divided = useShownPlan(({ shards }) => divisionsOf(shards).has(from.name) || divisionsOf(shards).has(to.name));
+  const mark = useMark(useShownPlan((content) => devicesOfLayer(content, from.name)[0]));
   // A tensor that several layers of one device take crosses once: only the first of its edges tells the bytes.
-  const first = usePlan(
+  const first = useShownPlan(
     (content) =>
       !at(network.outgoing, edge.from).some((other) => {
         const { index: i, to: taker, bytes: size } = at(network.edges, other);
         return i < index && size === edge.bytes && devicesOfLayer(content, at(network.nodes, taker).name).join(", ") === sinks;
       }),
   );
-  const codec = usePlan((content) => codecLabel(content, placesOfNode(content, from), placesOfNode(content, to), edge.tensors));
+  const codec = useShownPlan((content) => codecLabel(content, placesOfNode(content, from), placesOfNode(content, to), edge.tensors));
+  const blamed = useView((view) => {
+    const [makers, takers] = [from.kind === "layer" ? sources : "studio", to.kind === "layer" ? sinks : "studio"].map((names) => names.split(", ")) as [string[], string[]];
+    return blamesEdge(view.blame, makers, takers);
+  });
   // What comes from the studio or goes back there crosses a link, too; it is drawn as thin as what stays on a device.
-  const ends = usePlan((content) => !inside && [from, to].every((node) => node.kind !== "layer" || devicesOfLayer(content, node.name).length > 0));
+  const ends = useShownPlan((content) => !inside && [from, to].every((node) => node.kind !== "layer" || devicesOfLayer(content, node.name).length > 0));
   if (bytes === 0 && !ends) return <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />;
   const width = Math.min(5, 1.2 + Math.log10(Math.max(bytes, 1)) * 0.36);
   // What passes between parts is estimated here; the studio's report, which the device cards show, is exact.
@@ -55,7 +60,7 @@ export function Route({ index }: { index: number }) {
   );
   if (ends) {
     return (
-      <g className="edge-studio">
+      <g className={blamed ? "edge-studio is-blamed" : "edge-studio"}>
         <title>{`${edge.tensors.join(", ")} (${text} per frame), from or to the studio. Press the label to choose how it travels.`}</title>
         <path className={`edge edge-${kind}`} d={path} markerEnd="url(#ps-arrow)" />
         {shown}
@@ -63,7 +68,7 @@ export function Route({ index }: { index: number }) {
     );
   }
   return (
-    <g className={`edge-cut ${markClass(mark, true)}`}>
+    <g className={`edge-cut ${markClass(mark, true)}${blamed ? " is-blamed" : ""}`}>
       <title>{`${sources} → ${sinks}: ${edge.tensors.join(", ")} (${text} per frame). Press the label to choose how it travels.`}</title>
       <path className="edge-halo" d={path} strokeWidth={width + 4} />
       <path className="edge-line" d={path} strokeWidth={width} markerEnd="url(#ps-arrow-cut)" />

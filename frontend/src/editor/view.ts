@@ -3,6 +3,7 @@ import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import type { Network } from "@/graph/network";
 import type { Content } from "@/plan/content";
+import type { Blame } from "@/planner/blame";
 
 export const MEASURES = ["macs", "parameters", "activation"] as const;
 export type Measure = (typeof MEASURES)[number];
@@ -32,6 +33,8 @@ interface ViewState {
   flash: { device: string; text: string; id: number } | null;
   /** For screen readers. */
   announcement: string;
+  /** What limits the plan, marked while it is looked at. */
+  blame: Blame | null;
   /** The running deployment's plan, to mark what changed since. */
   deployed: Pick<Content, "placement" | "shards"> | null;
 }
@@ -50,6 +53,7 @@ const initial: ViewState = {
   dropTarget: null,
   flash: null,
   announcement: "",
+  blame: null,
   deployed: null,
 };
 

@@ -15,6 +15,16 @@ export function onPlansChanged(listener: (modelId: string) => void): () => void 
   return () => planListeners.delete(listener);
 }
 
+const measuredListeners = new Set<() => void>();
+
+/** Be told when devices or links were measured: predictions rest on it. */
+export function onMeasured(listener: () => void): () => void {
+  measuredListeners.add(listener);
+  return () => measuredListeners.delete(listener);
+}
+
+const tellMeasured = (): void => measuredListeners.forEach((listener) => listener());
+
 function receive(message: LiveMessage): void {
   switch (message.type) {
     case "device_live":
@@ -44,13 +54,20 @@ function receive(message: LiveMessage): void {
       rememberJob(message.job);
       // What a calibration found is part of its device.
       if (message.job.kind === "calibration" && !isGoing(message.job)) void queryClient.invalidateQueries({ queryKey: ["devices"] });
+      if (message.job.kind === "search" && !isGoing(message.job)) void queryClient.invalidateQueries({ queryKey: ["search", message.job.id] });
       return;
     case "links":
       void queryClient.invalidateQueries({ queryKey: ["links"] });
+      tellMeasured();
       return;
     case "profiles":
       void queryClient.invalidateQueries({ queryKey: ["profiles"] });
       void queryClient.invalidateQueries({ queryKey: ["predictions"] });
+      tellMeasured();
+      return;
+    case "search":
+      // Points may come faster than they are asked for: what is on its way will do.
+      void queryClient.invalidateQueries({ queryKey: ["search", message.job] }, { cancelRefetch: false });
       return;
     case "plans":
       planListeners.forEach((listener) => listener(message.model_id));
@@ -59,8 +76,9 @@ function receive(message: LiveMessage): void {
 
 /** Fetch everything that may have changed unheard. */
 function catchUp(): void {
-  for (const key of ["studio", "models", "model", "examples", "devices", "deployments", "jobs", "links", "profiles", "history"]) void queryClient.invalidateQueries({ queryKey: [key] });
+  for (const key of ["studio", "models", "model", "examples", "devices", "deployments", "jobs", "links", "profiles", "history", "search"]) void queryClient.invalidateQueries({ queryKey: [key] });
   planListeners.forEach((listener) => listener("*"));
+  tellMeasured();
   call(client.GET("/api/live")).then(
     (snapshot) => snapshot.devices.forEach((live) => recordLive(live)),
     () => undefined,

@@ -1,0 +1,30 @@
+/** Another plan, shown on the canvas for as long as it is looked at; the plan under the hand stays as it is. */
+import { useStore } from "zustand";
+import { createStore } from "zustand/vanilla";
+import type { Content } from "./content";
+import { planStore } from "./store";
+
+interface Preview {
+  /** Null: the plan under the hand is shown. */
+  content: Content | null;
+  /** Says which it is. */
+  label: string;
+}
+
+const NOTHING: Preview = { content: null, label: "" };
+
+export const previewStore = createStore<Preview>()(() => NOTHING);
+
+export const showPreview = (content: Content, label: string): void => previewStore.setState({ content, label });
+
+export function endPreview(): void {
+  if (previewStore.getState().content !== null) previewStore.setState(NOTHING);
+}
+
+export const usePreviewLabel = (): string | null => useStore(previewStore, ({ content, label }) => (content === null ? null : label));
+
+/** What the canvas shows: the plan that is looked at, or else the one under the hand. */
+export function useShownPlan<T>(select: (content: Content) => T): T {
+  const looked = useStore(previewStore, ({ content }) => content);
+  return useStore(planStore, ({ content }) => select(looked ?? content));
+}

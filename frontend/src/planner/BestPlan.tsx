@@ -1,0 +1,130 @@
+/** Suggest: ask for the best plan; what is found fills the graph as one step that can be undone. */
+import { Button } from "@mantine/core";
+import { IconWand } from "@tabler/icons-react";
+import { useEffect } from "react";
+import type { Device, Model } from "@/api/types";
+import { plural } from "@/app/format";
+import { ProblemCard } from "@/app/ProblemCard";
+import { flash } from "@/editor/view";
+import type { Network } from "@/graph/network";
+import { sameContent } from "@/plan/content";
+import { endPreview, showPreview } from "@/plan/preview";
+import { planStore, replacePlan, usePlan } from "@/plan/store";
+import { takenOver } from "./applied";
+import { ProfileFirst } from "./ProfileFirst";
+import { ObjectiveField, QuestionFields, SecondsField } from "./QuestionFields";
+import { chosenDevices } from "./question";
+import { Proof, SearchState } from "./SearchState";
+import { plannerStore, usePlanner } from "./store";
+import type { Answer, Baseline } from "./types";
+import { endedSearch, useAsking, type Searching } from "./useSearch";
+import { baselineTitle, changeWords, formatValue } from "./words";
+
+/** Open a plan of the planner's: one step that can be undone. */
+export function openAnswer({ plan, prediction }: Pick<Answer, "plan" | "prediction">, what: string): void {
+  endPreview();
+  const figures = formatValue("throughput", prediction.throughput_per_s);
+  const { layers } = replacePlan(takenOver(planStore.getState().content, plan), `${what}: ${figures}`);
+  flash("", layers === 0 ? `${what}: the plan is already so` : `${what}: ${plural(layers, "layer")} changed, ${figures} predicted`);
+}
+
+/** When the search that was started here has ended, its answer fills the graph, unless the plan was edited meanwhile. */
+function useFilling(model: Model, { job, going }: Searching): void {
+  const filling = usePlanner((state) => state.filling);
+  const ended = job !== null && !going && filling?.job === job.id ? job.id : null;
+  useEffect(() => {
+    if (ended === null) return;
+    let left = false;
+    endedSearch(model.id, ended).then(
+      ({ answer }) => {
+        const { filling: still } = plannerStore.getState();
+        if (left || still?.job !== ended) return;
+        plannerStore.setState({ filling: null });
+        if (answer && sameContent(planStore.getState().content, still.content)) openAnswer(answer, "Suggested plan");
+      },
+      () => plannerStore.setState({ filling: null }),
+    );
+    return () => {
+      left = true;
+    };
+  }, [model.id, ended]);
+}
+
+interface BestPlanProps {
+  model: Model;
+  network: Network;
+  devices: readonly Device[];
+  searching: Searching;
+}
+
+export function BestPlan({ model, network, devices, searching }: BestPlanProps) {
+  const form = usePlanner((state) => state.form);
+  const { sending, refused, ask } = useAsking(model, "best");
+  useFilling(model, searching);
+  useEffect(() => endPreview, []);
+  const { going, search } = searching;
+  const answer = search?.answer ?? null;
+  const names = devices.map(({ name }) => name);
+  return (
+    <div className="planner-tab">
+      <form
+        className="planner-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          ask(form, names);
+        }}
+      >
+        <ObjectiveField />
+        <QuestionFields devices={devices} network={network} />
+        <footer className="planner-start">
+          <SecondsField />
+          <Button size="xs" type="submit" leftSection={<IconWand size={14} />} loading={sending} disabled={going || chosenDevices(form, names).length === 0} data-testid="search-start">
+            Find the best plan
+          </Button>
+        </footer>
+      </form>
+      <div className="planner-result" aria-live="polite">
+        {refused && <ProblemCard problem={refused} />}
+        {!refused && <SearchState searching={searching} found={null} />}
+        {answer && <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going} />}
+      </div>
+    </div>
+  );
+}
+
+function Found({ model, answer, baselines, going }: { model: Model; answer: Answer; baselines: readonly Baseline[]; going: boolean }) {
+  const open = usePlan((content) => sameContent(takenOver(content, answer.plan), content));
+  const look = () => showPreview(takenOver(planStore.getState().content, answer.plan), going ? "Best so far" : "Suggested plan");
+  return (
+    <section className="found" data-testid="found" aria-label="What was found">
+      <Proof answer={answer} going={going} />
+      <div className="planner-buttons">
+        <Button size="compact-xs" variant={open || going ? "default" : "filled"} disabled={open} onPointerEnter={look} onPointerLeave={endPreview} onFocus={look} onBlur={endPreview} onClick={() => openAnswer(answer, "Suggested plan")} data-testid="use-answer">
+          {open ? "The graph shows it" : going ? "Use what is best so far" : "Fill the graph with it"}
+        </Button>
+      </div>
+      {baselines.length > 0 && (
+        <dl className="planner-baselines" data-testid="baselines">
+          {baselines.map(({ name, prediction }) => (
+            <div key={name}>
+              <dt>{baselineTitle(name)}</dt>
+              <dd>
+                {formatValue("throughput", prediction.throughput_per_s)}
+                <small>{changeWords(prediction.throughput_per_s, answer.prediction.throughput_per_s) ?? "as many"} with this plan</small>
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {answer.prediction.estimated && <ProfileFirst model={model} prediction={answer.prediction} />}
+      <ul className="planner-notes">
+        <li>
+          Searched: {answer.space} ({answer.method}).
+        </li>
+        {answer.notes.map((note) => (
+          <li key={note}>{note}</li>
+        ))}
+      </ul>
+    </section>
+  );
+}

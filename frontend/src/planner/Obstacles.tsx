@@ -1,0 +1,23 @@
+/** Why there is no plan: each limit that stands in the way, and by how much. */
+import { IconBarrierBlock } from "@tabler/icons-react";
+import type { Obstacle } from "./types";
+import { obstacleFigures } from "./words";
+
+export function Obstacles({ obstacles }: { obstacles: readonly Obstacle[] }) {
+  return (
+    <section className="obstacles" role="alert" data-testid="obstacles">
+      <h3>
+        <IconBarrierBlock size={16} aria-hidden /> No plan keeps all limits
+      </h3>
+      <ul>
+        {obstacles.map((obstacle) => (
+          <li key={`${obstacle.limit} ${obstacle.subject}`}>
+            {obstacle.text}
+            {obstacleFigures(obstacle) !== null && <small>{obstacleFigures(obstacle)}</small>}
+          </li>
+        ))}
+      </ul>
+      <p>Loosen one of them above, or let the plan use more devices. Your plan is as it was.</p>
+    </section>
+  );
+}

@@ -1,0 +1,24 @@
+/** Below the devices: what is predicted of the plan, in one line, and the way to why. */
+import { formatDuration } from "@/app/format";
+import { openPlanner } from "./store";
+import type { Predicted } from "./usePrediction";
+import { changeWords, formatValue, resourceWords } from "./words";
+
+export function PlanFigures({ predicted: { prediction, before, current } }: { predicted: Predicted }) {
+  if (!prediction) return null;
+  const { throughput_per_s: throughput, latency_s: latency, bottleneck, estimated } = prediction;
+  const change = before === null ? null : changeWords(before.throughput_per_s, throughput);
+  return (
+    <section className={current ? "plan-figures" : "plan-figures is-dim"} data-testid="plan-figures" aria-label="Prediction of the plan">
+      <p>
+        <b>{formatValue("throughput", throughput)}</b>
+        {current && change !== null && <i className={throughput > (before?.throughput_per_s ?? 0) ? "is-better" : "is-worse"}>{change}</i>}
+        <span>{formatDuration(latency)} a frame</span>
+        {estimated && <span className="tag">estimated</span>}
+      </p>
+      <button type="button" className="link" onClick={() => openPlanner("plan")} data-testid="why">
+        limited by {resourceWords(bottleneck)}
+      </button>
+    </section>
+  );
+}

@@ -1,0 +1,160 @@
+/** Trade-offs: the plans of which none is better in everything, as a chart that fills while they are found. */
+import { Button, SegmentedControl } from "@mantine/core";
+import { IconChartDots3 } from "@tabler/icons-react";
+import { useEffect, useState } from "react";
+import type { Device, Model } from "@/api/types";
+import { formatBytes, plural } from "@/app/format";
+import { ProblemCard } from "@/app/ProblemCard";
+import type { Network } from "@/graph/network";
+import { endPreview, showPreview } from "@/plan/preview";
+import { planStore } from "@/plan/store";
+import { joulesOr } from "@/power/words";
+import { takenOver } from "./applied";
+import { openAnswer } from "./BestPlan";
+import { figuresOf, pointsOf, plotFront, usableAxis, type Axis, type FrontPoint } from "./front";
+import { ChartLegend, ParetoChart } from "./ParetoChart";
+import { QuestionFields, SecondsField } from "./QuestionFields";
+import { chosenDevices, limitCount } from "./question";
+import { SearchState } from "./SearchState";
+import { usePlanner } from "./store";
+import type { Prediction, Search } from "./types";
+import { useAsking, type Searching } from "./useSearch";
+import { capitalised, formatValue } from "./words";
+
+interface TradeOffsProps {
+  model: Model;
+  network: Network;
+  devices: readonly Device[];
+  searching: Searching;
+  /** Of the open plan, which is always in the chart. */
+  current: Prediction | null;
+}
+
+export function TradeOffs({ model, network, devices, searching, current }: TradeOffsProps) {
+  const form = usePlanner((state) => state.form);
+  const { sending, refused, ask } = useAsking(model, "front");
+  const { going, search } = searching;
+  const names = devices.map(({ name }) => name);
+  const limits = limitCount(form, names);
+  const found = search?.front.length ?? 0;
+  return (
+    <div className="planner-tab">
+      <form
+        className="planner-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          ask(form, names);
+        }}
+      >
+        <p className="planner-what">Plans of which none has more frames per second, less energy on the device that takes most, and less memory on the one that needs most, all at once.</p>
+        <details className="planner-fold">
+          <summary>
+            Devices, limits, strategies{limits > 0 && `: ${plural(limits, "limit")}`}
+          </summary>
+          <QuestionFields devices={devices} network={network} />
+        </details>
+        <footer className="planner-start">
+          <SecondsField />
+          <Button size="xs" type="submit" leftSection={<IconChartDots3 size={14} />} loading={sending} disabled={going || chosenDevices(form, names).length === 0} data-testid="front-start">
+            Find the trade-offs
+          </Button>
+        </footer>
+      </form>
+      {refused && <ProblemCard problem={refused} />}
+      {!refused && <SearchState searching={searching} found={found === 0 ? null : plural(found, "plan")} />}
+      {search && (found > 0 || search.baselines.length > 0) && <Front search={search} current={current} />}
+    </div>
+  );
+}
+
+/** Opens the plan of a point; the one that is open has nothing to open. */
+function openPoint({ plan, title, kind, throughput }: FrontPoint, search: Search): void {
+  if (plan === null) return;
+  const source = [...search.front, ...search.baselines].find((one) => one.plan === plan);
+  if (source) openAnswer(source, kind === "front" ? `Trade-off at ${formatValue("throughput", throughput)}` : capitalised(title));
+}
+
+function Front({ search, current }: { search: Search; current: Prediction | null }) {
+  const [asked, setAsked] = useState<Axis>("energy");
+  const [looked, setLooked] = useState<string | null>(null);
+  const points = pointsOf(search, current);
+  const axis = usableAxis(asked, points);
+  const point = points.find(({ id }) => id === looked) ?? null;
+  const { missing } = plotFront(points, axis, 1, 1);
+  useEffect(() => endPreview, []);
+  const look = (next: FrontPoint | null) => {
+    setLooked(next?.id ?? null);
+    if (next?.plan) showPreview(takenOver(planStore.getState().content, next.plan), capitalised(next.title));
+    else endPreview();
+  };
+  return (
+    <figure className="front" data-testid="front">
+      <SegmentedControl
+        size="xs"
+        aria-label="Upwards"
+        value={axis}
+        onChange={(value) => setAsked(value === "memory" ? "memory" : "energy")}
+        data={[
+          { value: "energy", label: "Energy upwards", disabled: usableAxis("energy", points) !== "energy" },
+          { value: "memory", label: "Memory upwards" },
+        ]}
+        data-testid="front-axis"
+      />
+      <ParetoChart points={points} axis={axis} look={look} open={(one) => openPoint(one, search)} />
+      <p className="front-readout" data-testid="front-readout">
+        {point ? (
+          <>
+            <b>{capitalised(point.title)}</b> {figuresOf(point)}
+            {point.estimated && <span className="tag">estimated</span>}
+          </>
+        ) : (
+          "Rest on a point to see its plan on the graph; press it to open the plan. Undo brings yours back."
+        )}
+      </p>
+      <ChartLegend points={points} axis={axis} />
+      {axis !== asked && <p className="hint">The power of no device is known: memory goes upwards instead of energy.</p>}
+      {axis === asked && missing > 0 && <p className="hint">{plural(missing, "plan")} not shown: a power is not known.</p>}
+      <details className="planner-fold">
+        <summary>As a table</summary>
+        <FrontTable points={points} open={(one) => openPoint(one, search)} />
+      </details>
+    </figure>
+  );
+}
+
+function FrontTable({ points, open }: { points: readonly FrontPoint[]; open: (point: FrontPoint) => void }) {
+  return (
+    <div className="table-scroll">
+      <table className="plain-table" data-testid="front-table">
+        <thead>
+          <tr>
+            {["Plan", "Frames/s", "Energy", "Memory", "Devices"].map((title) => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {points.map((point) => (
+            <tr key={point.id}>
+              <th scope="row">
+                {point.plan === null ? (
+                  capitalised(point.title)
+                ) : (
+                  <button type="button" className="link" onClick={() => open(point)}>
+                    {capitalised(point.title)}
+                  </button>
+                )}
+              </th>
+              <td>{formatValue("throughput", point.throughput).replace(" frames/s", "")}</td>
+              <td>{joulesOr(point.energy)}</td>
+              <td>{formatBytes(point.memory)}</td>
+              <td>{point.devices}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

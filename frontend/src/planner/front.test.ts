@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import { figuresOf, labelOf, neighbour, plotFront, pointsOf, usableAxis } from "./front";
+import { plotGantt } from "./gantt";
+import { predictionSample, reaching, searchSample } from "./samples";
+import { radiusOf, scaleOf } from "./scale";
+
+const plain = (text: string) => text.replaceAll("\u202f", " ");
+const points = pointsOf(searchSample, { ...predictionSample, throughput_per_s: 150 });
+
+describe("a scale", () => {
+  it("holds every value, with ticks within it", () => {
+    for (const values of [[3, 9], [100, 101], [1e-8, 4e-8], [0], [], [5], [2e9, 9e9]]) {
+      const { low, high, ticks, place } = scaleOf(values, 300);
+      expect(high).toBeGreaterThan(low);
+      for (const value of values) {
+        expect(place(value)).toBeGreaterThanOrEqual(0);
+        expect(place(value)).toBeLessThanOrEqual(300);
+      }
+      expect(ticks.length).toBeLessThan(9);
+      for (const tick of ticks) expect(tick >= low - 1e-12 && tick <= high).toBe(true);
+    }
+  });
+  it("begins at zero only where values are near it", () => {
+    expect(scaleOf([10, 100], 1).low).toBe(0);
+    expect(scaleOf([90, 100], 1).low).toBeGreaterThan(80);
+  });
+  it("tells a value by the area of a point", () => {
+    expect([radiusOf(0, 0, 10), radiusOf(10, 0, 10), radiusOf(5, 5, 5)]).toEqual([4, 10, 4]);
+  });
+});
+
+describe("points of the front", () => {
+  it("are the open plan, both baselines, and the front by throughput", () => {
+    expect(points.map(({ kind, title }) => `${kind}: ${title}`)).toEqual([
+      "current: the open plan", "baseline: best single device", "baseline: replicated on all", "front: point 1", "front: point 2",
+    ]);
+    expect(points.at(-1)?.throughput).toBe(200);
+  });
+  it("keep what they are while others come", () => {
+    const more = pointsOf({ ...searchSample, front: [...searchSample.front, reaching(120, 0.06, 70e6)] }, null);
+    const ids = new Set(more.map(({ id }) => id));
+    expect(points.filter(({ kind }) => kind === "front").every(({ id }) => ids.has(id))).toBe(true);
+  });
+  it("lie to the right for more frames, and further up for more energy", () => {
+    const { marks, missing } = plotFront(points, "energy", 300, 200);
+    const [slow, fast] = marks.filter(({ point }) => point.kind === "front");
+    expect(missing).toBe(0);
+    expect(fast && slow && fast.x > slow.x && fast.y < slow.y && fast.radius > slow.radius).toBe(true);
+    for (const { x, y } of marks) expect(x >= 0 && x <= 300 && y >= 0 && y <= 200).toBe(true);
+  });
+  it("without a known power are left out of energy, and memory is shown where no power is known at all", () => {
+    const unknown = pointsOf({ front: [reaching(10, null, 5e6)], baselines: [] }, null);
+    expect(usableAxis("energy", unknown)).toBe("memory");
+    const mixed = [...points, ...unknown];
+    expect(usableAxis("energy", mixed)).toBe("energy");
+    expect(plotFront(mixed, "energy", 300, 200).missing).toBe(1);
+    expect(plotFront(mixed, "memory", 300, 200).missing).toBe(0);
+  });
+  it("are told in full to who cannot see them", () => {
+    const [current, , , point] = points;
+    if (!current || !point) throw new Error("no points");
+    expect(plain(labelOf(point))).toBe("Point 1: 100 frames/s, 20.0 ms for one frame, at most 50.0 mJ a device, at most 60.0 MB a device, 1 device. Enter opens its plan");
+    expect(labelOf(current)).not.toContain("Enter");
+    expect(figuresOf({ ...point, energy: null })).toContain("energy not known");
+  });
+  it("are walked by arrow keys, to both ends and no further", () => {
+    const { marks } = plotFront(points, "energy", 300, 200);
+    const order = [...marks].sort((a, b) => a.x - b.x).map(({ point }) => point.id);
+    const walked = [order[0] ?? ""];
+    for (let next = neighbour(marks, walked[0] ?? "", "ArrowRight"); next; next = neighbour(marks, next.point.id, "ArrowRight")) walked.push(next.point.id);
+    expect(walked).toEqual(order);
+    expect(neighbour(marks, order.at(-1) ?? "", "Home")?.point.id).toBe(order[0]);
+    expect(neighbour(marks, order[0] ?? "", "End")?.point.id).toBe(order.at(-1));
+    expect(neighbour(marks, order[0] ?? "", "a")).toBeNull();
+    const upwards = [...marks].sort((a, b) => b.y - a.y);
+    expect(neighbour(marks, upwards[0]?.point.id ?? "", "ArrowUp")?.y).toBeLessThanOrEqual(upwards[0]?.y ?? 0);
+  });
+});
+
+describe("the first frames", () => {
+  it("are rows of resources in the order in which a frame meets them, as long as the chart is wide", () => {
+    const bar = (resource: string, frame: number, begin_s: number, end_s: number) => ({ resource, what: "stage", frame, begin_s, end_s });
+    const { rows, seconds } = plotGantt({ bars: [bar("b", 0, 0.2, 0.4), bar("a", 1, 0.2, 0.3), bar("a", 0, 0, 0.2)] }, 400);
+    expect(rows.map(({ resource, bars }) => [resource, bars.map(({ x, width }) => [Math.round(x), Math.round(width)])])).toEqual([
+      ["a", [[0, 200], [200, 100]]],
+      ["b", [[200, 200]]],
+    ]);
+    expect(seconds).toBe(0.4);
+  });
+  it("of nothing are nothing", () => {
+    expect(plotGantt({ bars: [] }, 400)).toEqual({ rows: [], seconds: 0 });
+  });
+});

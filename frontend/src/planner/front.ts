@@ -1,0 +1,116 @@
+/** The points of a Pareto chart, where they lie, and what they are in words. Pure. */
+import type { Plan } from "@/api/types";
+import { formatBytes, formatDuration, plural } from "@/app/format";
+import { formatJoules } from "@/power/words";
+import { radiusOf, scaleOf, type Scale } from "./scale";
+import type { Prediction, Search } from "./types";
+import { baselineTitle, formatValue } from "./words";
+
+export type PointKind = "front" | "baseline" | "current";
+export type Axis = "energy" | "memory";
+
+export const AXIS_WORDS: Record<Axis, string> = { energy: "Largest energy of a device, per frame", memory: "Largest memory of a device" };
+
+export interface FrontPoint {
+  id: string;
+  kind: PointKind;
+  title: string;
+  /** The plan to open; null for the one that is open. */
+  plan: Plan | null;
+  throughput: number;
+  /** Joules per frame of the device that takes most; null where a power is not known. */
+  energy: number | null;
+  memory: number;
+  latency: number;
+  devices: number;
+  estimated: boolean;
+}
+
+function pointOf(kind: PointKind, title: string, plan: Plan | null, prediction: Prediction): FrontPoint {
+  const { throughput_per_s: throughput, max_energy_j: energy, max_memory_bytes: memory, latency_s: latency, estimated } = prediction;
+  // A point stays the same while others come: what it is, is what it reaches.
+  const id = [kind, kind === "front" ? [throughput, energy, memory].join(" ") : title].join(" ");
+  return { id, kind, title, plan, throughput, energy, memory, latency, estimated, devices: prediction.devices.length };
+}
+
+/** Baselines and the open plan first, then the front from the fewest frames to the most. */
+export function pointsOf(search: Pick<Search, "front" | "baselines">, current: Prediction | null): FrontPoint[] {
+  const baselines = search.baselines.map(({ name, plan, prediction }) => pointOf("baseline", baselineTitle(name), plan, prediction));
+  const front = search.front.map(({ plan, prediction }) => pointOf("front", "", plan, prediction));
+  const sorted = [...new Map(front.map((point) => [point.id, point])).values()].sort((a, b) => a.throughput - b.throughput || a.memory - b.memory);
+  const named = sorted.map((point, i) => ({ ...point, title: `point ${i + 1}` }));
+  return [...(current ? [pointOf("current", "the open plan", null, current)] : []), ...baselines, ...named];
+}
+
+const valueOn = (axis: Axis, { energy, memory }: FrontPoint): number | null => (axis === "energy" ? energy : memory);
+
+/** Energy, unless no point knows it. */
+export const usableAxis = (asked: Axis, points: readonly FrontPoint[]): Axis => (asked === "energy" && points.length > 0 && points.every(({ energy }) => energy === null) ? "memory" : asked);
+
+export interface Mark {
+  point: FrontPoint;
+  x: number;
+  /** From the top. */
+  y: number;
+  radius: number;
+}
+
+export interface FrontPlot {
+  x: Scale;
+  y: Scale;
+  marks: readonly Mark[];
+  /** Points that have no figure on this axis. */
+  missing: number;
+}
+
+/** Where points lie: throughput to the right, `axis` upwards, the other figure as their size. */
+export function plotFront(points: readonly FrontPoint[], axis: Axis, width: number, height: number): FrontPlot {
+  const shown = points.filter((point) => valueOn(axis, point) !== null);
+  const x = scaleOf(shown.map(({ throughput }) => throughput), width);
+  const y = scaleOf(shown.map((point) => valueOn(axis, point) ?? 0), height, 4);
+  const sizes = shown.map((point) => valueOn(otherAxis(axis), point)).filter((value) => value !== null);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const marks = shown.map((point) => ({
+    point,
+    x: x.place(point.throughput),
+    y: height - y.place(valueOn(axis, point) ?? 0),
+    radius: radiusOf(valueOn(otherAxis(axis), point) ?? least, least, most),
+  }));
+  return { x, y, marks, missing: points.length - shown.length };
+}
+
+export const otherAxis = (axis: Axis): Axis => (axis === "energy" ? "memory" : "energy");
+
+export const formatOn = (axis: Axis, value: number): string => (axis === "energy" ? formatJoules(value) : formatBytes(Math.round(value)));
+
+/** All figures of a point, for the line under the chart. */
+export function figuresOf({ throughput, energy, memory, latency, devices }: FrontPoint): string {
+  const parts = [
+    formatValue("throughput", throughput),
+    `${formatDuration(latency)} for one frame`,
+    energy === null ? "energy not known" : `at most ${formatJoules(energy)} a device`,
+    `at most ${formatBytes(memory)} a device`,
+    plural(devices, "device"),
+  ];
+  return parts.join(" · ");
+}
+
+/** For screen readers. */
+export function labelOf(point: FrontPoint): string {
+  const what = point.title.charAt(0).toUpperCase() + point.title.slice(1);
+  const opens = point.plan === null ? "" : ". Enter opens its plan";
+  return `${what}: ${figuresOf(point).replaceAll(" · ", ", ")}${point.estimated ? ", estimated" : ""}${opens}`;
+}
+
+/** The point to which an arrow key leads: the next one by throughput, or up and down by the other figure. */
+export function neighbour(marks: readonly Mark[], from: string, key: string): Mark | null {
+  const along = key === "ArrowLeft" || key === "ArrowRight" ? "x" : key === "ArrowUp" || key === "ArrowDown" ? "y" : null;
+  const order = along === null ? [...marks] : [...marks].sort((a, b) => (along === "x" ? a.x - b.x || b.y - a.y : b.y - a.y || a.x - b.x));
+  if (key === "Home") return leftmost(marks);
+  if (key === "End") return [...marks].sort((a, b) => b.x - a.x)[0] ?? null;
+  if (along === null) return null;
+  const place = order.findIndex(({ point }) => point.id === from);
+  return order[place + (key === "ArrowRight" || key === "ArrowUp" ? 1 : -1)] ?? null;
+}
+
+const leftmost = (marks: readonly Mark[]): Mark | null => [...marks].sort((a, b) => a.x - b.x)[0] ?? null;

@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { EMPTY_REST } from "@/plan/content";
+import { content } from "@/plan/samples";
+import { takenOver } from "./applied";
+import { blameOf, blamesDevice, blamesEdge } from "./blame";
+import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, questionOf, typedNumber, withoutPins } from "./question";
+import { deviceSample, planSample, predictionSample } from "./samples";
+import { known } from "./usePrediction";
+import { capitalised, changeWords, estimatedDevices, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
+
+const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
+
+describe("a question", () => {
+  it("asks for whole layers, uncompressed, without limits where nothing was typed", () => {
+    expect(questionOf(FIRST_FORM, ["a", "b"])).toEqual({
+      devices: ["a", "b"],
+      objective: "throughput",
+      seconds: 60,
+      limits: {
+        min_throughput_per_s: null, max_latency_s: null, max_energy_j: null, max_total_energy_j: null, memory_bytes: {}, pins: {}, excluded: [],
+        max_devices: null, input_on: null, strategies: ["layers"], codecs: ["none"], max_change: 0,
+      },
+    });
+    expect(limitCount(FIRST_FORM, ["a"])).toBe(0);
+  });
+  it("turns megabytes, milliseconds and per cent into bytes, seconds and shares", () => {
+    const form = { ...FIRST_FORM, memoryMb: { a: 256.5, b: null }, maxLatencyMs: 40, maxChangePercent: 2 };
+    const limits = limitsOf(form, ["a", "b"]);
+    expect([limits.memory_bytes, limits.max_latency_s, limits.max_change]).toEqual([{ a: 256_500_000 }, 0.04, 0.02]);
+    expect(limits.codecs).toContain("int8+zstd");
+    expect(limits.codecs).not.toContain("auto");
+  });
+  it("allows only codecs without loss where answers may not change", () => {
+    expect(limitsOf({ ...FIRST_FORM, codecs: true }, []).codecs).toEqual(["none", "lz4", "zstd", "rle"]);
+  });
+  it("leaves out devices, and what was typed about them", () => {
+    const form = { ...FIRST_FORM, without: ["b"], memoryMb: { a: 10, b: 20 } };
+    expect(chosenDevices(form, ["a", "b", "c"])).toEqual(["a", "c"]);
+    expect(limitsOf(form, ["a", "b", "c"]).memory_bytes).toEqual({ a: 10_000_000 });
+    expect(paretoOf(form, ["a", "b", "c"]).devices).toEqual(["a", "c"]);
+  });
+  it("takes for no limit what is no number above zero", () => {
+    expect(["", "abc", 0, -3, "12.5", 7].map(typedNumber)).toEqual([null, null, null, null, 12.5, 7]);
+  });
+});
+
+describe("pins", () => {
+  it("hold layers where they are; what lies on no one device cannot be held", () => {
+    const plan = content({ conv1: "a", conv2: "part", conv3: "group" });
+    const named = { ...plan, rest: { ...EMPTY_REST, resources: { part: { device: "b" } }, replicas: { group: { places: ["a", "b"] } } } } as unknown as typeof plan;
+    expect(pinsOf(named, ["conv1", "conv2", "conv3", "gone"])).toEqual({ pins: { conv1: "a", conv2: "b" }, skipped: ["conv3", "gone"] });
+  });
+  it("are listed and taken away by device", () => {
+    const pins = { x: "a", y: "b", z: "a" };
+    expect(pinGroups(pins)).toEqual([["a", ["x", "z"]], ["b", ["y"]]]);
+    expect(withoutPins(pins, "a")).toEqual({ y: "b" });
+  });
+});
+
+describe("words", () => {
+  it("tell figures in the unit of what is to be best", () => {
+    const values = [formatValue("throughput", 212.4), formatValue("latency", 0.0047), formatValue("max_energy", 0.067), formatValue("max_memory", 91_300_000)];
+    expect(values.map(plain)).toEqual(["212 frames/s", "4.70 ms", "67.0 mJ per frame", "91.3 MB"]);
+  });
+  it("tell how good an answer is", () => {
+    expect(gapWords({ proved: true, gap: 0.00001 })).toBe("proved optimal");
+    expect(plain(gapWords({ proved: false, gap: 0.03 }))).toBe("at most 3 % better is possible");
+    expect(gapWords({ proved: false, gap: Infinity })).toBe("not known how much better is possible");
+  });
+  it("name every kind of resource", () => {
+    const resources = [
+      { kind: "cores", name: "board-1" }, { kind: "lane", name: "board-1/gpu" }, { kind: "link", name: "board-1->board-2" },
+      { kind: "interface", name: "my board in" }, { kind: "interface", name: "board-1 out" },
+    ] as const;
+    expect(resources.map(resourceWords)).toEqual(["the processor of board-1", "the stages of board-1 on gpu", "the link board-1 → board-2", "what my board receives", "what board-1 sends"]);
+    expect(resources.map(resourceLabel)).toEqual(["board-1 processor", "board-1 gpu", "board-1 → board-2", "my board in", "board-1 out"]);
+    expect(capitalised("the link")).toBe("The link");
+  });
+  it("tell by how much a limit is missed, in its unit", () => {
+    const told = [
+      obstacleFigures({ limit: "memory", allowed: 200e6, needed: 310e6 }),
+      obstacleFigures({ limit: "min_throughput", allowed: 500, needed: 212 }),
+      obstacleFigures({ limit: "max_latency", allowed: 0.01, needed: null }),
+      obstacleFigures({ limit: "pins", allowed: null, needed: null }),
+    ];
+    expect(told.map(plain)).toEqual(["allowed 200 MB, at least 310 MB needed", "asked for 500 frames/s, at most 212 frames/s possible", "allowed 10.0 ms", null]);
+  });
+  it("compare with what was before, and keep silent where nothing changed", () => {
+    expect([changeWords(100, 112), changeWords(100, 97), changeWords(100, 100.001), changeWords(null, 3), changeWords(0, 3)].map(plain)).toEqual(["+12 %", "−3 %", null, null, null]);
+  });
+  it("list devices of which something was not measured", () => {
+    const devices = [deviceSample, { ...deviceSample, device: "b", estimated: ["compute", "power"] }];
+    expect(estimatedDevices({ devices })).toEqual([{ device: "b", what: ["compute", "power"] }]);
+  });
+});
+
+describe("what limits a plan", () => {
+  it("is marked on the layers of a device, or on the edges of a link", () => {
+    const cores = blameOf({ kind: "cores", name: "a" });
+    expect([blamesDevice(cores, ["a"]), blamesDevice(cores, ["b"]), blamesEdge(cores, ["a"], ["b"])]).toEqual([true, false, false]);
+    const link = blameOf({ kind: "link", name: "a->b" });
+    expect([blamesEdge(link, ["a"], ["b"]), blamesEdge(link, ["b"], ["a"]), blamesDevice(link, ["a"])]).toEqual([true, false, false]);
+    expect(blamesDevice(blameOf({ kind: "lane", name: "a/gpu" }), ["a"])).toBe(true);
+  });
+  it("of an interface is all that comes in, or goes out, but nothing that stays", () => {
+    const inwards = blameOf({ kind: "interface", name: "a in" });
+    expect([blamesEdge(inwards, ["studio"], ["a"]), blamesEdge(inwards, ["a"], ["a"]), blamesEdge(inwards, ["a"], ["b"])]).toEqual([true, false, false]);
+    const outwards = blameOf({ kind: "interface", name: "a out" });
+    expect([blamesEdge(outwards, ["a"], ["b"]), blamesEdge(outwards, ["b"], ["a"])]).toEqual([true, false]);
+    expect(blamesEdge(null, ["a"], ["b"])).toBe(false);
+  });
+});
+
+describe("a plan that the planner made", () => {
+  it("keeps the person's name, notes and blocks", () => {
+    const mine = { ...content({ conv1: "a" }), rest: { ...EMPTY_REST, name: "Mine", notes: "why", blocks: { front: ["conv1"] }, micro_batch: 4 } };
+    const taken = takenOver(mine, { ...planSample({ conv1: "b" }), name: "searched", codecs: [{ producer: "*", consumer: "*", tensors: [], codec: "lz4", low: 0, high: null }] });
+    expect([taken.placement, taken.rest.name, taken.rest.notes, taken.rest.blocks]).toEqual([{ conv1: "b" }, "Mine", "why", { front: ["conv1"] }]);
+    expect([taken.rest.codecs.length, taken.rest.micro_batch]).toEqual([1, 1]);
+  });
+});
+
+describe("a prediction", () => {
+  const first = content({ conv1: "a" });
+  const second = content({ conv1: "b" });
+  const answer = (throughput: number) => ({ prediction: { ...predictionSample, throughput_per_s: throughput }, gantt: null, next_move: null });
+  const nothing = { prediction: null, before: null, more: null, content: null, problem: null };
+  it("stands beside the one from before the edit, through every later answer about the same plan", () => {
+    const one = known(nothing, first, answer(100), false);
+    const two = known(one, second, answer(120), false);
+    const three = known(two, second, answer(120), true);
+    expect([one.before, two.before?.throughput_per_s, three.before?.throughput_per_s]).toEqual([null, 100, 100]);
+  });
+  it("drops the frames and the next change of the plan before the edit", () => {
+    const one = known(nothing, first, answer(100), true);
+    expect(one.more).not.toBeNull();
+    expect(known(one, second, answer(120), false).more).toBeNull();
+    expect(known(one, first, answer(100), false).more).toBe(one.more);
+  });
+});

@@ -1,0 +1,89 @@
+/** Searches of the opened model: starting, following and stopping them. */
+import { useQueries, queryOptions } from "@tanstack/react-query";
+import { useState } from "react";
+import { asProblem, call, client, type Problem } from "@/api/client";
+import { isGoing, queryClient, rememberJob } from "@/api/queries";
+import type { Job, Model, ProblemBody } from "@/api/types";
+import { cancelJob, useJobs } from "@/jobs/useJobs";
+import { planStore } from "@/plan/store";
+import { paretoOf, questionOf, type QuestionForm } from "./question";
+import { plannerStore, usePlanner } from "./store";
+import type { Search } from "./types";
+
+/** Messages say when there is something new; now and then it is asked for anyway. */
+const ASK_EVERY_MS = 2000;
+/** Searches of earlier visits that are looked at. */
+const LOOKED_AT = 6;
+
+export const searchQuery = (model: string, job: string) =>
+  queryOptions({
+    queryKey: ["search", job],
+    staleTime: 0,
+    queryFn: (): Promise<Search> => call(client.GET("/api/models/{model_id}/searches/{job_id}", { params: { path: { model_id: model, job_id: job } } })),
+  });
+
+/** The search as it is when it has ended. */
+export const endedSearch = (model: string, job: string): Promise<Search> => queryClient.fetchQuery(searchQuery(model, job));
+
+export interface Searching {
+  job: Job | null;
+  going: boolean;
+  search: Search | null;
+  /** Why it could not be started, or why it failed. */
+  problem: Problem | ProblemBody | null;
+  stop: () => void;
+}
+
+/** The newest search for the best plan, and the newest for the front; those of other windows and earlier visits, too. */
+export function useSearches(model: Model): Record<"best" | "front", Searching> {
+  const mine = useJobs().filter(({ kind, model_id }) => kind === "search" && model_id === model.id).slice(0, LOOKED_AT);
+  const asked = usePlanner((state) => state.jobs);
+  const results = useQueries({
+    // One that waits for its turn has found nothing that could be asked for.
+    queries: mine.map((job) => ({ ...searchQuery(model.id, job.id), enabled: job.state !== "waiting", refetchInterval: isGoing(job) ? ASK_EVERY_MS : (false as const) })),
+  });
+  const find = (kind: Search["kind"], preferred: string | null): Searching => {
+    const place = preferred === null ? mine.findIndex((_, i) => results[i]?.data?.kind === kind) : mine.findIndex(({ id }) => id === preferred);
+    const job = mine[place] ?? null;
+    return {
+      job,
+      going: job !== null && isGoing(job),
+      search: results[place]?.data ?? null,
+      problem: job?.state === "failed" ? job.problem : null,
+      stop: () => {
+        if (job) cancelJob(job.id);
+      },
+    };
+  };
+  return { best: find("best", asked.best), front: find("pareto", asked.front) };
+}
+
+export interface Asking {
+  sending: boolean;
+  /** Why the studio did not take the question. */
+  refused: Problem | null;
+  ask: (form: QuestionForm, devices: readonly string[]) => void;
+}
+
+/** Starting a search. What the best one finds fills the graph, unless the plan was edited meanwhile. */
+export function useAsking(model: Model, kind: "best" | "front"): Asking {
+  const [sending, setSending] = useState(false);
+  const [refused, setRefused] = useState<Problem | null>(null);
+  const ask = (form: QuestionForm, devices: readonly string[]) => {
+    const params = { path: { model_id: model.id } };
+    const request = kind === "best" ? call(client.POST("/api/models/{model_id}/searches", { params, body: questionOf(form, devices) })) : call(client.POST("/api/models/{model_id}/fronts", { params, body: paretoOf(form, devices) }));
+    const { content } = planStore.getState();
+    setSending(true);
+    setRefused(null);
+    request
+      .then(
+        (job) => {
+          rememberJob(job);
+          plannerStore.setState(({ jobs, filling }) => ({ jobs: { ...jobs, [kind]: job.id }, filling: kind === "best" ? { job: job.id, content } : filling }));
+        },
+        (error: unknown) => setRefused(asProblem(error)),
+      )
+      .finally(() => setSending(false));
+  };
+  return { sending, refused, ask };
+}

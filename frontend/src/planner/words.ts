@@ -1,0 +1,161 @@
+/** The planner's findings in plain words. Pure. */
+import { formatBytes, formatDuration, formatFps, formatPercent } from "@/app/format";
+import { formatJoules } from "@/power/words";
+import type { Answer, Objective, Obstacle, PlannerStrategy, Prediction, Resource } from "./types";
+
+export const OBJECTIVES: readonly (readonly [objective: Objective, title: string])[] = [
+  ["throughput", "Most frames per second"],
+  ["latency", "Shortest time of one frame"],
+  ["max_energy", "Least energy on the device that takes most"],
+  ["total_energy", "Least energy of all devices together"],
+  ["max_memory", "Least memory on the device that needs most"],
+];
+
+export const STRATEGY_WORDS: readonly (readonly [strategy: PlannerStrategy, title: string, what: string])[] = [
+  ["replicas", "Replicas", "Several devices share the frames of a run of layers."],
+  ["spatial", "Rows and columns of maps", "Devices compute bands or tiles of a layer, with all its weights. Exact."],
+  ["output_channels", "Filters", "Each device holds some of a layer's filters. Exact."],
+  ["input_channels", "Input channels", "Each device takes some input channels; partial sums are added. Exact."],
+  ["spatial_independent", "Independent tiles (approximate)", "Tiles exchange nothing; answers change a little at their borders."],
+];
+
+/** A figure in the unit of what is to be best. */
+export function formatValue(objective: Objective, value: number): string {
+  switch (objective) {
+    case "throughput":
+      return `${formatFps(value)} frames/s`;
+    case "latency":
+      return formatDuration(value);
+    case "max_energy":
+    case "total_energy":
+      return `${formatJoules(value)} per frame`;
+    case "max_memory":
+      return formatBytes(Math.round(value));
+  }
+}
+
+/** How good the answer is, as far as it is known: "proved optimal", "at most 3 % better is possible". */
+export function gapWords({ proved, gap }: Pick<Answer, "proved" | "gap">): string {
+  if (proved) return "proved optimal";
+  return Number.isFinite(gap) ? `at most ${formatPercent(gap)} better is possible` : "not known how much better is possible";
+}
+
+/** What a resource is and whose, as part of a sentence: "the processor of board-1". */
+export function resourceWords({ kind, name }: Pick<Resource, "kind" | "name">): string {
+  switch (kind) {
+    case "cores":
+      return `the processor of ${name}`;
+    case "lane": {
+      const { device, lane } = laneOf(name);
+      return lane === "" || lane === device ? `the stages of ${device}` : `the stages of ${device} on ${lane}`;
+    }
+    case "link": {
+      const { source, target } = endsOf(name);
+      return `the link ${source} → ${target}`;
+    }
+    case "interface": {
+      const { device, inwards } = interfaceOf(name);
+      return `what ${device} ${inwards ? "receives" : "sends"}`;
+    }
+  }
+}
+
+/** The same, short, for a bar: "board-1 processor". */
+export function resourceLabel({ kind, name }: Pick<Resource, "kind" | "name">): string {
+  switch (kind) {
+    case "cores":
+      return `${name} processor`;
+    case "lane": {
+      const { device, lane } = laneOf(name);
+      return `${device} ${lane === "" || lane === device ? "stages" : lane}`;
+    }
+    case "link": {
+      const { source, target } = endsOf(name);
+      return `${source} → ${target}`;
+    }
+    case "interface": {
+      const { device, inwards } = interfaceOf(name);
+      return `${device} ${inwards ? "in" : "out"}`;
+    }
+  }
+}
+
+/** Names of lanes are `device/lane`; a device's name holds no slash, a lane's may. */
+export function laneOf(name: string): { device: string; lane: string } {
+  const slash = name.indexOf("/");
+  return slash < 0 ? { device: name, lane: "" } : { device: name.slice(0, slash), lane: name.slice(slash + 1) };
+}
+
+export function endsOf(name: string): { source: string; target: string } {
+  const arrow = name.indexOf("->");
+  return arrow < 0 ? { source: name, target: "" } : { source: name.slice(0, arrow), target: name.slice(arrow + 2) };
+}
+
+export function interfaceOf(name: string): { device: string; inwards: boolean } {
+  const space = name.lastIndexOf(" ");
+  return { device: space < 0 ? name : name.slice(0, space), inwards: name.slice(space + 1) === "in" };
+}
+
+/** For the beginning of a sentence. */
+export const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+type Unit = "throughput" | "seconds" | "joules" | "bytes" | "count";
+
+/** In which unit a limit is told; the studio's names of limits say it. */
+function unitOf(limit: string): Unit | null {
+  if (limit.includes("throughput")) return "throughput";
+  if (limit.includes("latency")) return "seconds";
+  if (limit.includes("energy")) return "joules";
+  if (limit.includes("memory")) return "bytes";
+  return limit.includes("devices") ? "count" : null;
+}
+
+function inUnit(value: number, unit: Unit): string {
+  switch (unit) {
+    case "throughput":
+      return formatValue("throughput", value);
+    case "seconds":
+      return formatDuration(value);
+    case "joules":
+      return formatJoules(value);
+    case "bytes":
+      return formatBytes(Math.round(value));
+    case "count":
+      return String(Math.round(value));
+  }
+}
+
+/** By how much a limit is missed: "allowed 200 MB, at least 310 MB needed"; null where lifting it alone does not help. */
+export function obstacleFigures({ limit, allowed, needed }: Pick<Obstacle, "limit" | "allowed" | "needed">): string | null {
+  const unit = unitOf(limit);
+  if (unit === null || allowed === null) return null;
+  const asked = inUnit(allowed, unit);
+  if (needed === null) return unit === "throughput" ? `asked for ${asked}` : `allowed ${asked}`;
+  const told = inUnit(needed, unit);
+  if (unit === "throughput") return `asked for ${asked}, at most ${told} possible`;
+  return `allowed ${asked}, at least ${told} needed`;
+}
+
+/** The devices whose costs were estimated, with of what nothing was measured. */
+export function estimatedDevices({ devices }: Pick<Prediction, "devices">): { device: string; what: readonly string[] }[] {
+  return devices.filter(({ estimated }) => estimated.length > 0).map(({ device, estimated }) => ({ device, what: estimated }));
+}
+
+const MEASURED_BY: Record<string, string> = { compute: "compute times", carry: "what carrying tensors costs", codecs: "codecs", power: "power" };
+
+export const estimateWords = (what: readonly string[]): string => what.map((one) => MEASURED_BY[one] ?? one).join(", ");
+
+/** A figure compared with what it was: "+12 %", "−3 %"; null where nothing changed that is worth telling. */
+export function changeWords(before: number | null, after: number | null): string | null {
+  if (before === null || after === null || before <= 0) return null;
+  const share = after / before - 1;
+  if (Math.abs(share) < 0.0005) return null;
+  return `${share > 0 ? "+" : "−"}${formatPercent(Math.abs(share))}`;
+}
+
+export const BASELINE_WORDS: readonly (readonly [has: RegExp, title: string])[] = [
+  [/single/iu, "best single device"],
+  [/replica/iu, "replicated on all"],
+];
+
+export const baselineTitle = (name: string): string => BASELINE_WORDS.find(([has]) => has.test(name))?.[1] ?? name.replaceAll("_", " ");
