@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partition_studio.cli import plan_codec, plan_import, plan_shard
+from partition_studio.cli import plan_auto, plan_codec, plan_import, plan_pareto, plan_predict, plan_shard
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, count_text, print_json, say, table
 from partition_studio.cli.plan_files import (
     DimOption,
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelArgument", "PlanArgument", "app", "print_report"]
 
-app = typer.Typer(help="Plans: show, check, spread, divide, codecs, import, export.", no_args_is_help=True)
+app = typer.Typer(help="Plans: search, predict, check, divide, codecs, import, export.", no_args_is_help=True)
+app.command("auto")(plan_auto.auto)
+app.command("pareto")(plan_pareto.pareto)
+app.command("predict")(plan_predict.predict)
 app.command("shard")(plan_shard.shard)
 app.command("codec")(plan_codec.codec)
 app.add_typer(plan_codec.app, name="codecs")

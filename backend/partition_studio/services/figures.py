@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.errors import NotFoundError
@@ -65,18 +66,26 @@ class FigureService:
         """
         network = self._models.network(model_id)
         known = {device.name: device for device in self._devices.all()}
-        warnings: list[str] = []
+        warnings: dict[str, list[str]] = {}
         devices = {}
         for name in names:
             if name not in known:
                 raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
             devices[name] = self._device(known[name], model_id, network, warnings)
         links = _links([known[name] for name in names], self._links.all().links)
-        return Known(Figures(devices, links, STUDIO_CARRY), tuple(warnings))
+        told = [f"{', '.join(of)}: {why}" for why, of in warnings.items()]
+        if any(links.of(one, other).estimated for one, other in permutations([STUDIO_PEER, *names], 2)):
+            told.append(
+                "not every link was measured: the bandwidth of those is estimated (`partition-studio device links` "
+                "measures them)"
+            )
+        return Known(Figures(devices, links, STUDIO_CARRY), tuple(told))
 
     # --- one device --------------------------------------------------------------------------------------------------
 
-    def _device(self, device: DeviceOut, model_id: str, network: Network, warnings: list[str]) -> DeviceFigures:
+    def _device(
+        self, device: DeviceOut, model_id: str, network: Network, warnings: dict[str, list[str]]
+    ) -> DeviceFigures:
         name = device.name
         cores = 1.0 if device.check is None else device.check.usable_cores or 1.0
         # As its agent decides.
@@ -85,7 +94,7 @@ class FigureService:
         stale = None if found is None else _stale(found, device, threads)
         estimated = []
         if found is None or stale is not None:
-            warnings.append(self._why_estimated(device, model_id, network, stale))
+            warnings.setdefault(self._why_estimated(name, model_id, network, stale), []).append(name)
             profile = estimate_profile(network, name, self._roofline(device, model_id, network, threads), threads)
             estimated.append("compute")
         else:
@@ -114,21 +123,17 @@ class FigureService:
             estimated=tuple(estimated),
         )
 
-    def _why_estimated(self, device: DeviceOut, model_id: str, network: Network, stale: str | None) -> str:
-        name = device.name
-        again = f"profile {name} again (`partition-studio device profile`)"
+    def _why_estimated(self, name: str, model_id: str, network: Network, stale: str | None) -> str:
+        again = f"times are estimated until it is profiled again (`device profile ... --model {model_id}`)"
         if stale is not None:
-            return f"{name}: its profile {stale}; it is not used: times are estimated until you {again}"
-        others = [one for one in self._profiles.all(device=name, model_id=model_id)]
+            return f"the profile {stale}, so it is not used; {again}"
+        others = self._profiles.all(device=name, model_id=model_id)
         if any(one.network_digest != network_digest(network) for one in others):
-            return f"{name}: its profile is of another form of this network; times are estimated until you {again}"
-        if self._profiles.newest(name) is None:
-            drawn = "from what boards of its kind do"
-        else:
-            drawn = "from its profiles of other networks"
+            return f"the profile is of another form of this network, so it is not used; {again}"
+        drawn = "by what such boards do" if self._profiles.newest(name) is None else "by profiles of other networks"
         return (
-            f"{name}: this network was not profiled there; its times are estimated {drawn}. Profile it first "
-            f"(`partition-studio device profile {name} --model {model_id}`) for a plan that you can trust"
+            f"this network was not profiled there, and its times are estimated {drawn}; profile it first "
+            f"(`device profile ... --model {model_id}`) for a plan that can be trusted"
         )
 
     def _roofline(self, device: DeviceOut, model_id: str, network: Network, threads: int) -> Roofline:
@@ -167,10 +172,10 @@ class FigureService:
 def _stale(profile: Profile, device: DeviceOut, threads: int) -> str | None:
     """Say why a profile does not hold for a device as it is now; None where it does."""
     if profile.key.threads != threads:
-        return f"was measured with {profile.key.threads} threads, and stages there compute with {threads}"
+        return f"was made with {profile.key.threads} threads, and stages there compute with {threads}"
     runtime = None if device.check is None else device.check.onnxruntime
     if runtime is not None and profile.key.runtime and profile.key.runtime != runtime:
-        return f"was measured with ONNX Runtime {profile.key.runtime}, and it has {runtime} now"
+        return f"was made with ONNX Runtime {profile.key.runtime}, and {runtime} is used there now"
     return None
 
 
@@ -205,7 +210,7 @@ def _links(devices: Sequence[DeviceOut], measured: Sequence[LinkProfileOut]) -> 
     least: dict[Way, float] = {}
     for link in measured:
         way = (link.source, link.target)
-        if not names.issuperset(way) or link.bytes_per_s <= 0:
+        if not names.issuperset(way):
             continue
         if link.method == "traffic" and link.rtt_s is None:
             # Seen in frames that passed: it is at least as fast.

@@ -17,7 +17,9 @@ from partition_studio.partition.codecs import OnCut, Settled, auto_tensors, sett
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import CodecName, Plan
 from partition_studio.planner.errors import NoPlanError
+from partition_studio.planner.predict import flow_of, predict
 from partition_studio.planner.search.question import Limits, Objective, Question
+from partition_studio.planner.simulate import simulate
 from partition_studio.schemas import (
     AnswerOut,
     BaselineOut,
@@ -40,6 +42,7 @@ from partition_studio.services.devices import DeviceNotFoundError, DeviceService
 from partition_studio.services.figures import FigureService
 from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.models import ModelService
+from partition_studio.sizes import size_text
 from partition_studio.telemetry.live import LiveHub
 
 #: Searches that compute at once: each keeps two cores busy.
@@ -161,10 +164,6 @@ class PlannerService:
 
     def predict(self, model_id: str, request: PredictIn) -> PlanPredictionOut:
         """Predict a plan. Raises InvalidPlanError, DeviceNotFoundError, BadFiguresError."""
-        from partition_studio.planner.next_move import next_move
-        from partition_studio.planner.predict import flow_of, predict
-        from partition_studio.planner.simulate import simulate
-
         network, plan = self._models.network(model_id), request.plan
         # How much memory there is, is the prediction's business: it tells what does not fit.
         _, partition = require_valid(network, plan)
@@ -173,9 +172,13 @@ class PlannerService:
         found = predict(partition, plan, known.figures, codecs, wire_bytes)
         trace = None
         if request.gantt:
-            trace = simulate(flow_of(partition, known.figures, codecs, wire_bytes), request.gantt)
+            trace = simulate(
+                flow_of(partition, known.figures, codecs, wire_bytes, micro_batch=plan.micro_batch), request.gantt
+            )
         move = None
         if request.next_move:
+            from partition_studio.planner.next_move import next_move
+
             others = [device.name for device in self._devices.all() if device.state != "cannot"]
             names = list(dict.fromkeys([*plan.devices(), *others]))
             move = next_move(network, plan, self._figures.of(model_id, names).figures)
@@ -368,6 +371,6 @@ def value_text(objective: Objective, value: float) -> str:
         case "max_energy" | "total_energy":
             return f"{value:.4g} J"
         case "max_memory":
-            return f"{value / 2**20:.4g} MiB"
+            return size_text(value)
         case _ as never:
             assert_never(never)
