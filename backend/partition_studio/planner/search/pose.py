@@ -82,6 +82,7 @@ def pose(question: Question) -> Problem:
             torn=tuple(itertools.chain.from_iterable(torn for _, torn in seconds)),
             shared=tuple(weight for _, weight in shared),
             packing_bytes=tuple(_packing_bytes(unit, {name for name, _ in shared}, network) for unit in layers),
+            divided_s=np.array([_divided_s(device.profile, units) for device in known]).reshape(len(devices), -1),
         ),
     )
     _require_power(problem)
@@ -191,6 +192,25 @@ def _compute_s(profile: Profile, device: int, units: list[tuple[str, ...]]) -> t
         seconds[head] += kernel.median_s
         torn += [Torn(device, head, unit, extra_s) for unit, extra_s in parts.items() if unit != head]
     return seconds, torn
+
+
+def _divided_s(profile: Profile, units: list[tuple[str, ...]]) -> list[float]:
+    """Return what each unit takes at least, in all, where its layers are divided: see `stage_time`.
+
+    Of a kernel, a layer takes its share of it where it is divided; where it is not and another one is, what it took
+    alone, or, if it is the heaviest, all that the kernel took.
+    """
+    unit_of = {layer: unit for unit, layers in enumerate(units) for layer in layers}
+    alone = profile.alone_s
+    seconds = [0.0] * len(units)
+    for kernel in profile.kernels:
+        total = sum(alone.get(name, 0.0) for name in kernel.layers)
+        heaviest = max(kernel.layers, key=lambda name: alone.get(name, 0.0))
+        for name in kernel.layers:
+            if total > 0 and name in unit_of:
+                share_s = kernel.median_s * alone.get(name, 0.0) / total
+                seconds[unit_of[name]] += share_s if name == heaviest else min(share_s, alone.get(name, 0.0))
+    return seconds
 
 
 def _alone(network: Network, unit: tuple[str, ...]) -> Stage:

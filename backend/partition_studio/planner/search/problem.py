@@ -18,7 +18,7 @@ What an assignment costs, as `evaluate` reckons it (and `predict` for the same p
   an interface); energy of a device per frame is `idle_w * period + active_w * busy processor seconds`, and nothing for
   one that gets nothing; memory is `partition.memory.memory_bound`.
 
-What `detail` adds (torn kernels, shared weights, which activations live together) only adds costs: a search that
+What `detail` adds to that (torn kernels, shared weights, which activations live together) only adds costs: a search that
 leaves it out reckons with too little at most, so its bound holds, and `evaluate` has the last word.
 """
 
@@ -90,13 +90,14 @@ class Step:
     makes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Detail:
-    """What only `evaluate` needs; see the module.
+    """What only `evaluate` and `bounds` need; see the module.
 
     `steps` has all layers in topological order, `activation_bytes` the size of each activation, `output_activations`
     those that the studio reads; without steps the `live_bytes` of a stage's units stand for it. `packing_bytes` (U,)
     is the most that there is of each unit's matrices while they are packed; without it, twice what they are.
+    `divided_s` (D, U) is what a unit takes at least in all where its layers are divided in any way (for `bounds`).
     """
 
     torn: tuple[Torn, ...] = ()
@@ -105,6 +106,7 @@ class Detail:
     activation_bytes: tuple[int, ...] = ()
     output_activations: frozenset[int] = frozenset()
     packing_bytes: tuple[int, ...] = ()
+    divided_s: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
