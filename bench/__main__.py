@@ -2,6 +2,7 @@
 
 from bench import codecs, profile, sampling, split, upload
 from bench.pipeline import cli as pipeline
+from bench.planner import cli as planner
 
 if __name__ == "__main__":
     pipeline.main([])
@@ -9,4 +10,5 @@ if __name__ == "__main__":
     codecs.main([])
     sampling.main([])
     profile.main([])
+    planner.main([])
     upload.main([])

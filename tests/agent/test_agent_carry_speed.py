@@ -17,6 +17,13 @@ def test_both_the_message_and_its_bytes_cost_something_and_no_thread_is_left() -
     assert not [thread.name for thread in threading.enumerate() if "what carrying costs" in thread.name]
 
 
+def test_on_half_a_core_that_shows_as_a_whole_one_a_message_takes_twice_as_long() -> None:
+    whole, half = carry_speed(0.1), carry_speed(0.1, share=0.5)
+    assert whole is not None
+    assert half is not None
+    assert half.message_s + 1e6 * half.byte_s > 1.3 * (whole.message_s + 1e6 * whole.byte_s)
+
+
 def test_the_line_goes_through_both_sizes() -> None:
     carry = through(1e-4 + 2e-9 * SMALL_BYTES, 1e-4 + 2e-9 * LARGE_BYTES)
     assert carry.message_s == pytest.approx(1e-4)

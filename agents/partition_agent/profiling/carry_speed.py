@@ -82,8 +82,11 @@ class _End:
                 raise _SilentError(link)
 
 
-def carry_speed(seconds_s: float) -> Optional[CarryFigures]:
-    """Measure it for about `seconds_s`; None where no messages pass."""
+def carry_speed(seconds_s: float, share: float = 1.0) -> Optional[CarryFigures]:
+    """Measure it for about `seconds_s`; None where no messages pass.
+
+    `share` is what this process gets of the cores that the device shows: the seconds are of one that is shown.
+    """
     links = {
         size: LinkSpec(name, "a", "b", "one", "two", (TensorSpec("x", "uint8", (size,)),))
         for size, name in _LINKS.items()
@@ -103,7 +106,7 @@ def carry_speed(seconds_s: float) -> Optional[CarryFigures]:
     except (SocketError, _SilentError) as error:
         logger.warning("carrying_not_measured", extra={"reason": str(error)})
         return None
-    return through(small_s, large_s)
+    return through(small_s / share, large_s / share)
 
 
 def through(small_s: float, large_s: float) -> CarryFigures:

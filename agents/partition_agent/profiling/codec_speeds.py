@@ -2,7 +2,7 @@
 
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Callable, List, Tuple
+from typing import TYPE_CHECKING, Callable, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -22,7 +22,14 @@ _WHOLE_CORE = 0.9
 _LEAST_RUNS = 3
 
 
-def codec_speeds(seconds_s: float) -> Tuple[CodecFigures, ...]:
+class CodecSpeeds(NamedTuple):
+    """What was measured, and the share of a core that the process got meanwhile (1 but for quotas)."""
+
+    figures: Tuple[CodecFigures, ...]
+    share: float
+
+
+def codec_speeds(seconds_s: float) -> CodecSpeeds:
     """Measure every codec that can be used here, for about `seconds_s` in all.
 
     What counts is the processor's time, multiplied with the share of a core that the process got over the whole of it:
@@ -35,10 +42,11 @@ def codec_speeds(seconds_s: float) -> Tuple[CodecFigures, ...]:
     measured = [(name, *_seconds(name, array, seconds_s / len(names) / 2)) for name in names]
     got = (time.thread_time() - begin_cpu_s) / max(time.perf_counter() - begin_s, 1e-9)
     share = got if got < _WHOLE_CORE else 1.0
-    return tuple(
+    figures = tuple(
         CodecFigures(name, share * array.nbytes / encode_s, share * array.nbytes / decode_s)
         for name, encode_s, decode_s in measured
     )
+    return CodecSpeeds(figures, share)
 
 
 def activations() -> "np.ndarray[Any, Any]":
