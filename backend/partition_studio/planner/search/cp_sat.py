@@ -1,0 +1,184 @@
+"""The best of all placements, with a proof: CP-SAT over a relaxed model, and `evaluate` over what it finds.
+
+The model (`relaxed`) never says more than a placement costs. So what it proves of all placements holds; and a placement
+that it thinks better than it is gets judged by `evaluate`, is ruled out by name, and the search goes on. It ends when
+the model has nothing left that would be better than the best that was found.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from partition_studio.planner.search.evaluate import evaluate, keeps
+from partition_studio.planner.search.found import Found
+from partition_studio.planner.search.problem import Costs, Integers, Problem
+from partition_studio.planner.search.relaxed_costs import Goal, Relaxed, least_value
+
+#: A plan counts as better where it is so by this part: below lies the rounding of the model.
+BETTER = 2e-5
+
+#: Longer than this, no part of the search goes without asking whether to stop.
+SLICE_S = 0.2
+
+#: Above this many devices times units the model would take longer to set up than there is time.
+MOST_PLACES = 30_000
+
+Assignment = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """The best placement by a goal's figure, or None where none was found; `bound`: none has less.
+
+    `is_exact`: none is better, but for `BETTER`; without a placement, that none keeps all limits.
+    """
+
+    assignment: Assignment | None
+    costs: Costs | None
+    value: float
+    bound: float
+    is_exact: bool
+
+
+class Search:
+    """One search for the placement that has least of a goal."""
+
+    def __init__(
+        self, problem: Problem, goal: Goal, stop: Callable[[], bool], on_better: Callable[[Least], None]
+    ) -> None:
+        self._problem, self._goal, self._stop, self._on_better = problem, goal, stop, on_better
+        self._best: Assignment | None = None
+        self._costs: Costs | None = None
+        self._value, self._bound = math.inf, least_value(problem, goal)
+        self._judged: dict[Assignment, float] = {}
+        self._fresh: list[Assignment] = []
+
+    def judge(self, assignment: Sequence[int] | Integers) -> None:
+        """Take a placement for the best one, where it keeps all limits and is better."""
+        key = tuple(int(device) for device in assignment)
+        if key in self._judged:
+            return
+        costs = evaluate(self._problem, key)
+        value = self._goal.value(self._problem, costs) if keeps(self._problem, costs, key) else math.inf
+        self._judged[key] = value
+        self._fresh.append(key)
+        if value < self._value:
+            self._best, self._costs, self._value = key, costs, value
+            self._on_better(self._found(is_exact=False))
+
+    def run(self, seconds: float, workers: int) -> Least:
+        """Search for so many seconds at most."""
+        if self._problem.allowed.size > MOST_PLACES or self._stop():
+            return self._found(is_exact=False)
+        relaxed = Relaxed(self._problem, self._goal, self._bound if self._goal.of == "throughput" else 0.0)
+        relaxed.model.minimize(relaxed.target)
+        spent_s = 0.0
+        while spent_s < seconds and not self._stop():
+            self._tighten(relaxed)
+            solver = _solver(min(SLICE_S, seconds - spent_s), workers)
+            status = _Watch(self, relaxed, self._stop).solve(solver)
+            spent_s += max(solver.wall_time, 1e-3)
+            if status == cp_model.MODEL_INVALID:
+                raise AssertionError(relaxed.model.validate())
+            if status == cp_model.INFEASIBLE:
+                self._bound = max(self._bound, self._value * (1 - BETTER))
+                return self._found(is_exact=True)
+            # What the model lacks is no better than the best one but for `BETTER`.
+            known = min(solver.best_objective_bound * relaxed.unit, self._value * (1 - BETTER))
+            self._bound = max(self._bound, known)
+            if self._bound >= self._value * (1 - BETTER):
+                return self._found(is_exact=True)
+        return self._found(is_exact=False)
+
+    def _tighten(self, relaxed: Relaxed) -> None:
+        """Rule out what was judged, and all that is not better than the best."""
+        x, model = relaxed.placed.x, relaxed.model
+        for assignment in self._fresh:
+            if all((device, unit) in x for unit, device in enumerate(assignment)):
+                model.add_bool_or([x[device, unit].negated() for unit, device in enumerate(assignment)])
+        self._fresh.clear()
+        model.clear_hints()
+        if self._best is None:
+            return
+        model.add(relaxed.target <= int(self._value * (1 - BETTER) / relaxed.unit))
+        for (device, unit), variable in x.items():
+            model.add_hint(variable, self._best[unit] == device)
+
+    def _found(self, *, is_exact: bool) -> Least:
+        return Least(self._best, self._costs, self._value, min(self._bound, self._value), is_exact)
+
+
+class _Watch(cp_model.CpSolverSolutionCallback):
+    """Judges what CP-SAT finds while it searches, and stops it when asked to."""
+
+    def __init__(self, search: Search, relaxed: Relaxed, stop: Callable[[], bool]) -> None:
+        super().__init__()
+        self._search, self._relaxed, self._stop = search, relaxed, stop
+
+    def solve(self, solver: cp_model.CpSolver) -> "cp_model.CpSolverStatus":
+        """Solve the model, asking whether to stop whenever there is news."""
+
+        def on_news(_: object) -> None:
+            if self._stop():
+                solver.stop_search()
+
+        solver.best_bound_callback = on_news
+        return solver.solve(self._relaxed.model, self)
+
+    def on_solution_callback(self) -> None:
+        """Judge a solution."""
+        self._search.judge(self._relaxed.placed.assignment_of(self))
+        if self._stop():
+            self.stop_search()
+
+
+def _solver(seconds: float, workers: int) -> cp_model.CpSolver:
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = workers
+    solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.random_seed = 1
+    # Looking for linear constraints inside others, OR-Tools 9.15 loses solutions of those that hold only sometimes.
+    solver.parameters.presolve_inclusion_work_limit = 0
+    return solver
+
+
+def search_general(
+    problem: Problem,
+    start: Integers | None,
+    stop: Callable[[], bool],
+    on_better: Callable[[Found], None],
+    seconds: float,
+    workers: int = 2,
+) -> Found:
+    """Return the best of all assignments, as far as found in so many seconds or until `stop`.
+
+    `start` is an assignment to begin with. `on_better` gets each better one as soon as it is known, from a thread of
+    CP-SAT. With one worker, and where neither time nor `stop` ends it, the same question gets the same answer.
+    """
+    goal = Goal(problem.objective)
+    best = least(problem, goal, start, stop, lambda better: on_better(_found(better)), seconds, workers)
+    return _found(best)
+
+
+def _found(best: Least) -> Found:
+    assignment = None if best.assignment is None else np.array(best.assignment, dtype=np.int64)
+    return Found(assignment, best.costs, best.bound, best.is_exact)
+
+
+def least(
+    problem: Problem,
+    goal: Goal,
+    start: Sequence[int] | Integers | None,
+    stop: Callable[[], bool],
+    on_better: Callable[[Least], None],
+    seconds: float,
+    workers: int = 2,
+) -> Least:
+    """Return the placement with the least of a goal, searching for so many seconds at most."""
+    search = Search(problem, goal, stop, on_better)
+    if start is not None:
+        search.judge(start)
+    return search.run(seconds, workers)

@@ -1,0 +1,181 @@
+"""A problem as a model of CP-SAT whose costs are never above those that `evaluate` reckons: where things lie.
+
+What decides is `x[device, unit]`. All else follows from it, and is bounded from below only: minimising does the rest.
+
+- *stages* of a device: those that hold a joint are counted exactly (see `series`): one for each joint there, less one
+  for each neighbouring pair of joints that are in the same stage. Units that lie between two joints of other devices
+  make one more stage at least.
+- *tensors*: one that is read on a device where it was not made is received there once at least, and sent once for
+  each such device.
+- *messages*: each stage that reads anything receives one from another device or the studio; each stage with a joint
+  sends one, be it to the studio: the first unit behind a joint that lies elsewhere, before or at the next joint, has
+  all that it reads from the joint's stage, or from stages that it feeds.
+"""
+
+from collections.abc import Iterable
+
+from ortools.sat.python import cp_model
+
+from partition_studio.planner.search.problem import STUDIO, Problem, Tensor
+from partition_studio.planner.search.series import Series, series_of, twins_of
+
+#: A variable with what one of it costs, in seconds, bytes or messages.
+Term = tuple[cp_model.IntVar, float]
+Terms = list[Term]
+
+#: A device and a unit, a tensor, a joint.
+Pair = tuple[int, int]
+
+
+class Placed:
+    """The variables of a placement, and the linear sums that costs are made of.
+
+    `x` lacks what is not allowed. `stages`, `received`, `sent` (messages) are sums by device; `entering` and `leaving`
+    are variables by device and tensor: whether it is received there, and how many devices (and the studio) it is sent
+    to from there.
+    """
+
+    def __init__(self, problem: Problem, *, max_devices: int | None) -> None:
+        self.problem = problem
+        self.series: Series = series_of(problem)
+        self.model = cp_model.CpModel()
+        self.devices = range(len(problem.devices))
+        self.x: dict[Pair, cp_model.IntVar] = {}
+        self.used = [self.model.new_bool_var(f"used{d}") for d in self.devices]
+        self._place(max_devices)
+        self._break_symmetry()
+        self.same: dict[Pair, cp_model.IntVar] = {}
+        self.stages: list[Terms] = [self._stages_on(d) for d in self.devices]
+        self.entering: dict[Pair, cp_model.IntVar] = {}
+        self.leaves: dict[Pair, cp_model.IntVar] = {}
+        self.leaving: dict[Pair, cp_model.IntVar] = {}
+        for index, tensor in enumerate(problem.tensors):
+            self._move(index, tensor)
+        self.received: list[Terms] = [self._received_by(d) for d in self.devices]
+        self.sent: list[Terms] = [self._sent_by(d) for d in self.devices]
+
+    def assignment_of(self, value: "cp_model.CpSolverSolutionCallback | cp_model.CpSolver") -> tuple[int, ...]:
+        """Return the device of each unit in a solution."""
+        found = [0] * len(self.problem.units)
+        for (device, unit), variable in self.x.items():
+            if value.value(variable):
+                found[unit] = device
+        return tuple(found)
+
+    def _place(self, max_devices: int | None) -> None:
+        units = range(len(self.problem.units))
+        for unit in units:
+            here = [device for device in self.devices if self.problem.allowed[device, unit]]
+            for device in here:
+                self.x[device, unit] = self.model.new_bool_var(f"x{device},{unit}")
+            self.model.add_exactly_one(self.x[device, unit] for device in here)
+        for device in self.devices:
+            on_it = [self.x[device, unit] for unit in units if (device, unit) in self.x]
+            for variable in on_it:
+                self.model.add_implication(variable, self.used[device])
+            self.model.add_bool_or([*on_it, self.used[device].negated()])
+        if max_devices is not None and max_devices < len(self.used):
+            self.model.add(sum(self.used) <= max_devices)
+
+    def _break_symmetry(self) -> None:
+        """Of devices that may take each other's places, the earlier one gets the earlier first unit."""
+        for group in twins_of(self.problem):
+            for one, other in zip(group, group[1:], strict=False):
+                earlier: list[cp_model.IntVar] = []
+                for unit in range(len(self.problem.units)):
+                    if (other, unit) in self.x:
+                        self.model.add_bool_or([*earlier, self.x[other, unit].negated()])
+                        earlier.append(self.x[one, unit])
+
+    def _stages_on(self, device: int) -> Terms:
+        joints, between = self.series.joints, self.series.between
+        terms: Terms = [(self.x[device, joint], 1) for joint in joints if (device, joint) in self.x]
+        for place in range(1, len(joints)):
+            members = (joints[place - 1], *between[place], joints[place])
+            if all((device, unit) in self.x for unit in members):
+                same = self.same[device, place] = self.model.new_bool_var(f"same{device},{place}")
+                for unit in members:
+                    self.model.add_implication(same, self.x[device, unit])
+                self.model.add_bool_or([same, *(self.x[device, unit].negated() for unit in members)])
+                terms.append((same, -1))
+        for place, units in enumerate(between):
+            inside = [self.x[device, unit] for unit in units if (device, unit) in self.x]
+            if not inside:
+                continue
+            apart = self.model.new_bool_var(f"apart{device},{place}")
+            bounds = [
+                self.x[device, unit] for unit in joints[max(place - 1, 0) : place + 1] if (device, unit) in self.x
+            ]
+            for variable in inside:
+                self.model.add_bool_or([variable.negated(), *bounds, apart])
+            terms.append((apart, 1))
+        return terms
+
+    def _move(self, index: int, tensor: Tensor) -> None:
+        for device in self.devices:
+            readers = [self.x[device, unit] for unit in tensor.consumers if (device, unit) in self.x]
+            if readers:
+                self._enter(index, tensor, device, readers)
+        if tensor.producer == STUDIO:
+            return
+        for device in self.devices:
+            if (device, tensor.producer) in self.x:
+                self._leave(index, tensor, device)
+
+    def _enter(self, index: int, tensor: Tensor, device: int, readers: list[cp_model.IntVar]) -> None:
+        made_here = self.x.get((device, tensor.producer)) if tensor.producer != STUDIO else None
+        enters = self.entering[device, index] = self.model.new_bool_var(f"enter{device},{index}")
+        for reader in readers:
+            self.model.add_bool_or([reader.negated(), enters, *([] if made_here is None else [made_here])])
+
+    def _leave(self, index: int, tensor: Tensor, device: int) -> None:
+        """Set up whether a tensor leaves its stage for other devices, and for how many of them."""
+        made = self.x[device, tensor.producer]
+        others = [
+            self.entering[other, index] for other in self.devices if other != device and (other, index) in self.entering
+        ]
+        if not others:
+            return
+        leaves = self.leaves[device, index] = self.model.new_bool_var(f"leave{device},{index}")
+        for unit in tensor.consumers:
+            here = self.x.get((device, unit))
+            self.model.add_bool_or([made.negated(), leaves, *([] if here is None else [here])])
+        most = min(len(tensor.consumers), len(others))
+        if most == 1:
+            self.leaving[device, index] = leaves
+            return
+        copies = self.leaving[device, index] = self.model.new_int_var(0, most, f"copies{device},{index}")
+        self.model.add(copies >= leaves)
+        # Where it is made here, no other device makes it: all that receive it have it from here.
+        self.model.add(copies >= sum(others) - most * made.negated())
+
+    def _received_by(self, device: int) -> Terms:
+        """Return a lower bound of the messages that a device receives: one for each stage that reads anything."""
+        reading = {unit for tensor in self.problem.tensors for unit in tensor.consumers}
+        idle = [unit for unit in range(len(self.problem.units)) if unit not in reading]
+        return [*self.stages[device], *((self.x[device, unit], -1.0) for unit in idle if (device, unit) in self.x)]
+
+    def _sent_by(self, device: int) -> Terms:
+        """Return a lower bound of the messages that a device sends, those to the studio among them."""
+        joints = self.series.joints
+        terms: Terms = []
+        for place, joint in enumerate(joints[:-1]):
+            if (device, joint) in self.x:
+                terms.append((self.x[device, joint], 1))
+            if (device, place + 1) in self.same:
+                terms.append((self.same[device, place + 1], -1))
+        makers = {tensor.producer for tensor in self.problem.tensors if tensor.is_output} - {STUDIO}
+        # Only the last joint's own result: other results may go with messages that are counted already.
+        if joints and joints[-1] in makers and (device, joints[-1]) in self.x:
+            terms.append((self.x[device, joints[-1]], 1))
+        return terms
+
+
+def sum_of(terms: Iterable[Term], per: float) -> cp_model.LinearExpr:
+    """Return a sum in whole units of `per`, each of its coefficients rounded down."""
+    together: dict[int, tuple[cp_model.IntVar, float]] = {}
+    for variable, cost in terms:
+        _, known = together.get(variable.index, (variable, 0.0))
+        together[variable.index] = (variable, known + cost)
+    pairs = [(variable, int(cost / per // 1)) for variable, cost in together.values()]
+    return cp_model.LinearExpr.weighted_sum([v for v, _ in pairs], [c for _, c in pairs])
