@@ -1,10 +1,11 @@
 """What a search answers: the best plan so far, and how good any plan can be at most."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from partition_studio.partition.plan import Plan
 from partition_studio.planner.prediction import Prediction
-from partition_studio.planner.search.question import Objective
+from partition_studio.planner.search.question import Objective, Strategy
 
 #: Gaps below this are the rounding of solvers.
 TOLERANCE = 1e-4
@@ -65,3 +66,38 @@ def cost_of(objective: Objective, value: float) -> float:
     if objective != "throughput":
         return value
     return 1 / value if value > 0 else float("inf")
+
+
+_DIVISIONS: dict[Strategy, str] = {
+    "spatial": "tiles",
+    "spatial_independent": "independent tiles",
+    "output_channels": "output channels",
+    "input_channels": "input channels",
+}
+
+
+def space_of(strategies: Set[Strategy]) -> str:
+    """Say which plans a question allows: the ones that its bound is about."""
+    more = ["replicas"] if "replicas" in strategies else []
+    divided = [word for strategy, word in _DIVISIONS.items() if strategy in strategies]
+    if divided:
+        more.append(
+            f"layers divided by {' and '.join([', '.join(divided[:-1]), divided[-1]] if divided[1:] else divided)}"
+        )
+    return "any placement" + (f", with {' and '.join(more)}" if more else "")
+
+
+def notes_on(prediction: Prediction, *, is_approximate: bool = False) -> tuple[str, ...]:
+    """Say what a prediction rests on that was not measured, and whether the plan changes the network's outputs."""
+    notes = [
+        f"Of {name!r}, {' and '.join(device.estimated)} is estimated, not measured: profile it first."
+        for name, device in prediction.devices.items()
+        if device.estimated
+    ]
+    links = [f"{source!r} to {target!r}" for (source, target), link in prediction.links.items() if link.estimated]
+    if links:
+        others = f" and {len(links) - 1} more" if len(links) > 1 else ""
+        notes.append(f"The link from {links[0]}{others} was not measured: measure the links first.")
+    if is_approximate:
+        notes.append("The outputs are approximate: tiles do not see their neighbours. `verify` tells by how much.")
+    return tuple(notes)

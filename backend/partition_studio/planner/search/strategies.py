@@ -41,6 +41,11 @@ class Judged:
         """Whether it is an answer at all."""
         return not self.broken and self.cost != float("inf")
 
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the network's outputs change by how it is divided."""
+        return bool(self.partition.division.approximate)
+
 
 class Judge:
     """Judges the plans of one question."""

@@ -19,6 +19,8 @@ Ratios = Mapping[str, float]
 
 NO_RATIOS: Ratios = MappingProxyType({})
 
+AS_IT_IS = "none"
+
 AUTO_NOTE = (
     "Codecs are chosen when the plan is deployed (`auto`), by what they make of real frames: the figures are of "
     "tensors that travel as they are, and can only get better."
@@ -34,14 +36,14 @@ def with_codecs(
 ) -> tuple[Judged, tuple[str, ...]]:
     """Return the plan with codecs, as far as they are allowed and help, and what is to be said of them."""
     limits = judge.question.limits
-    allowed = [name for name in sorted(limits.codecs) if name != "none"]
+    allowed = [name for name in sorted(limits.codecs) if name != AS_IT_IS]
     usable = [name for name in allowed if name in LOSSLESS or limits.max_change > 0]
     if not usable or not any(crosses_devices(judged.partition.graph, cut) for cut in judged.partition.graph.cuts):
         return judged, ()
     known = [name for name in usable if 0 < ratios.get(name, math.inf) < math.inf]
     if known:
         return _chosen(judge, judged, {name: ratios[name] for name in known}, stop), ()
-    if not limits.codecs >= LOSSLESS - {"none"}:
+    if not limits.codecs >= LOSSLESS - {AS_IT_IS}:
         return judged, (UNKNOWN_NOTE.format(names=", ".join(usable)),)
     change = {"codecs": [CodecChoice(codec="auto")], "max_change": limits.max_change}
     automatic = judge.judge(judged.plan.model_copy(update=change))
@@ -49,16 +51,22 @@ def with_codecs(
 
 
 def _chosen(judge: Judge, judged: Judged, ratios: Ratios, stop: Callable[[], bool]) -> Judged:
-    """Give each way between two places the codec that makes the plan best, one after the other."""
-    chosen: dict[tuple[str, str], str] = {}
-    best = judged
-    for way in _ways(judged):
-        for name in ratios:
+    """Begin with the best codec for all ways alike, then change that of single ways as long as that helps."""
+    ways = list(_ways(judged))
+    best, chosen = judged, dict.fromkeys(ways, AS_IT_IS)
+    alike = [dict.fromkeys(ways, name) for name in ratios]
+    single = [{way: name} for way in ways for name in (AS_IT_IS, *ratios)]
+    improved = True
+    while improved:
+        improved = False
+        for change in (*alike, *single):
             if stop():
                 return best
-            tried = _with(judge, judged, {**chosen, way: name}, ratios)
+            codecs = {**chosen, **change}
+            tried = None if codecs == chosen else _with(judge, judged, codecs, ratios)
             if tried is not None and tried.keeps_limits and tried.cost < best.cost * (1 - 1e-9):
-                best, chosen = tried, {**chosen, way: name}
+                best, chosen, improved = tried, codecs, True
+        alike = []
     return best
 
 
@@ -75,13 +83,14 @@ def _ways(judged: Judged) -> dict[tuple[str, str], list[Cut]]:
 
 def _with(judge: Judge, judged: Judged, chosen: Mapping[tuple[str, str], str], ratios: Ratios) -> Judged | None:
     graph, ways = judged.partition.graph, _ways(judged)
+    coded = {way: codec for way, codec in chosen.items() if codec != AS_IT_IS}
     entries = [
         CodecChoice.model_validate({"producer": producer, "consumer": consumer, "codec": codec})
-        for (producer, consumer), codec in chosen.items()
+        for (producer, consumer), codec in coded.items()
     ]
     codecs: dict[OnCut, LinkCodec] = {
         (cut.id, tensor): LinkCodec(codec)
-        for way, codec in chosen.items()
+        for way, codec in coded.items()
         for cut in ways[way]
         for tensor in cut.tensors
     }

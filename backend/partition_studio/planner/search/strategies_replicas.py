@@ -44,7 +44,8 @@ Grouping = tuple[GroupedRun, ...]
 
 def plan_of_groups(judge: Judge, problem: Problem, groups: Grouping) -> Plan:
     """Return the plan of runs on groups of devices."""
-    placement, replicas = {}, {}
+    placement: dict[str, str] = {}
+    replicas: dict[str, ReplicaGroup] = {}
     for run in groups:
         names = [problem.devices[device] for device in run.devices]
         place = names[0]
@@ -101,7 +102,7 @@ def _by_sets(problem: Problem, runs: Runs, stop: Callable[[], bool]) -> list[tup
     nothing[0] = 0.0
     # One layer of the table for each number of runs: by set of devices used, the least period of the units before.
     layers: list[dict[int, Floats]] = [{0: nothing}]
-    results = []
+    results: list[tuple[float, Grouping]] = []
     for number in range(1, min(most, last) + 1):
         layer: dict[int, Floats] = {}
         for used, before in layers[-1].items():

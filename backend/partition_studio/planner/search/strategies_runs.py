@@ -105,9 +105,11 @@ def _add_entering(table: Floats, ends: Sequence[int], tensor: Tensor, readers: S
 def _link_s(problem: Problem, device: int, crossing: _Crossing) -> Floats:
     """Return the seconds that a frame's bytes take over the device's fastest links, or its interface."""
     others = [peer for peer in range(len(problem.devices) + 1) if peer != device]
-    inward = min(problem.interface_bytes_per_s[device], problem.link_bytes_per_s[others, device].sum())
-    outward = min(problem.interface_bytes_per_s[device], problem.link_bytes_per_s[device, others].sum())
-    return np.maximum(crossing.entering / inward, crossing.leaving / outward)
+    shared = float(problem.interface_bytes_per_s[device])
+    inward = min(shared, float(problem.link_bytes_per_s[others, device].sum()))
+    outward = min(shared, float(problem.link_bytes_per_s[device, others].sum()))
+    entering_s: Floats = crossing.entering / inward
+    return np.maximum(entering_s, crossing.leaving / outward)
 
 
 def _memory_bytes(problem: Problem, ends: Sequence[int], crossing: _Crossing) -> Floats:

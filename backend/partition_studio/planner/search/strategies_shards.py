@@ -137,7 +137,7 @@ def _reckoned(
 
 def plan_of_tiling(judge: Judge, problem: Problem, tiling: Tiling) -> Plan | None:
     """Return a tiling's plan; None where the layers cannot be divided so."""
-    placement = {}
+    placement: dict[str, str] = {}
     for index, unit in enumerate(problem.units):
         device = tiling.first if index < tiling.start else tiling.rest
         placement.update((layer, problem.devices[device]) for layer in unit)
