@@ -22,6 +22,7 @@ from partition_studio.planner.flow import Resource
 from partition_studio.planner.predict import flow_of, predict
 from partition_studio.planner.prediction import Prediction
 from partition_studio.planner.profile import CodecSpeed
+from partition_studio.planner.simulate import simulate
 from partition_studio.planner.throughput import predict_flow
 
 from .networks import cnn_models, load, plan_for, random_plan, relu_chain
@@ -118,6 +119,19 @@ def test_a_link_slower_than_the_devices_limits_the_plan() -> None:
     links["a", "b"] = LinkFigures(2000.0, 0.0)
     found = predicted(network, plan, replace(figures, links=LinkTable(links)))
     assert (found.bottleneck, found.period_s) == (Resource("link", "a->b"), 0.5)
+
+
+def test_a_link_whose_window_is_too_short_for_its_latency_is_told() -> None:
+    network = chain()
+    plan = plan_for(network, {"l0": "a", "l1": "b", "l2": "b"})
+    figures = figures_of(devices(network, alike(network, 0.01, "a", "b")))
+    assert predicted(network, plan, figures).warnings == ()
+    links = {**figures.links.links, ("a", "b"): LinkFigures(BYTES_PER_S, 0.5)}
+    far = replace(figures, links=LinkTable(links))
+    [warning] = predicted(network, plan, far).warnings
+    # 11 ms of computing, 14 ms of carrying, 0.5 s there and 2 ms back; two frames in that time.
+    assert warning.startswith("a-0->b-0: at most 3.8 frames/s pass, since no more than 2 are on their way")
+    assert simulate(flow_of(partition(network, plan), far), 60).throughput_per_s == pytest.approx(2 / 0.527, rel=0.001)
 
 
 def test_branches_on_two_devices_run_beside_each_other() -> None:

@@ -1,6 +1,6 @@
 """Sums a flow up: what each device and link has to do for a frame, and what limits the whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from partition_studio.partition.memory import MemoryBound
@@ -8,7 +8,10 @@ from partition_studio.planner.errors import BadFiguresError
 from partition_studio.planner.figures import DeviceFigures, Figures, Way
 from partition_studio.planner.flow import Flow, Resource
 from partition_studio.planner.prediction import DevicePrediction, LinkPrediction, Prediction, StagePrediction
-from partition_studio.planner.throughput import Alone, alone, busy_of
+from partition_studio.planner.throughput import Alone, alone, busy_of, travel_s
+
+#: What the windows of links cost less than this, as a share of the period, is not told.
+_SLACK = 0.01
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ def sum_up(
         warnings=(
             *(f"{name}: {text}" for name, note in notes.items() for text in note),
             *warnings,
+            *_window_warnings(flow, period_s),
         ),
     )
 
@@ -119,3 +123,23 @@ def _links(flow: Flow, period_s: float, busy_s: Mapping[Resource, float]) -> dic
         estimated = flow.links.of(source, target).estimated
         found[source, target] = LinkPrediction(wire_bytes, spent_s, spent_s / period_s, estimated)
     return found
+
+
+def _window_warnings(flow: Flow, period_s: float) -> Iterator[str]:
+    """Say where a link's window lets fewer frames through than everything else does.
+
+    A frame has a place in a window from when its producer begins it until it is there, and the word that the place is
+    free goes back (`window_bound` tells what several links together allow).
+    """
+    seconds = {work.name: work.seconds for work in flow.works}
+    for transfer in flow.transfers:
+        if transfer.source == transfer.target:
+            continue
+        back_s = flow.links.of(transfer.target, transfer.source).latency_s
+        there_s = seconds.get(transfer.producer, 0.0) + travel_s(flow, transfer)
+        least_s = transfer.share * (there_s + back_s) / transfer.window
+        if least_s > period_s * (1 + _SLACK):
+            yield (
+                f"{transfer.cut}: at most {1 / least_s:.3g} frames/s pass, since no more than {transfer.window} are on "
+                f"their way at once, and each takes {there_s + back_s:.3g} s"
+            )
