@@ -1,10 +1,11 @@
 """Time and shared capacity of a simulation: what happens next, and how jobs divide what they need at once.
 
-Jobs are fluid: each goes on at a rate of its own, up to the most that it can use. What there is goes to the oldest
-frame first, as much as it can use, and what is left to the next. This loses no capacity as long as anybody can use it,
-and a frame on its way out is never delayed by one that has just come in: networks of such servers carry any load below
-their capacity (Andrews et al., "Universal-stability results for greedy contention-resolution protocols", FOCS 1996:
-longest in system), which first in, first out at each server would not do.
+Jobs are fluid: each goes on at a rate of its own, up to the most that it can use. Who can use least at once is served
+first, for what can use more makes up for it later; among equals the oldest frame, as much as it can use, and what is
+left goes to the next. This loses no capacity as long as anybody can use it, and a frame on its way out is not delayed
+by one that has just come in: networks of such servers carry any load below their capacity (Andrews et al., "Universal-
+stability results for greedy contention-resolution protocols", FOCS 1996: longest in system), which first in, first out
+at each server would not do.
 """
 
 import heapq
@@ -44,16 +45,18 @@ class Agenda:
 
 
 class _Job:
-    """`age` orders jobs, the oldest first; `left` is of its work, `most` the rate that it can use."""
+    """`left` is of its work, `most` the rate that it can use; `turn` says who comes first."""
 
-    __slots__ = ("act", "age", "left", "most", "pools", "rate")
+    __slots__ = ("act", "left", "most", "pools", "rate", "turn")
 
-    def __init__(self, age: tuple[int, int], left: float, most: float, pools: Sequence[int], act: Act) -> None:
-        self.age, self.left, self.most, self.pools, self.act = age, left, most, pools, act
+    def __init__(
+        self, turn: tuple[float, int, int], left: float, most: float, pools: Sequence[int], act: Act
+    ) -> None:
+        self.turn, self.left, self.most, self.pools, self.act = turn, left, most, pools, act
         self.rate = 0.0
 
     def __lt__(self, other: "_Job") -> bool:
-        return self.age < other.age
+        return self.turn < other.turn
 
 
 class Shared:
@@ -69,10 +72,13 @@ class Shared:
         self._is_dirty = False
 
     def begin(self, frame: int, work: float, most: float, pools: Sequence[int], act: Act) -> None:
-        """Take a job of a frame; `act` is called when it is done."""
+        """Take a job of a frame, which can use a rate of `most`; `act` is called when it is done."""
         self._count += 1
         self._elapse()
-        insort(self._jobs, _Job((frame, self._count), work, most, pools, act))
+        for pool in pools:
+            most = min(most, self._capacity[pool])
+        # Rates that are equal but for rounding shall be equal.
+        insort(self._jobs, _Job((round(most, 9), frame, self._count), work, most, pools, act))
 
     def divide(self) -> None:
         """Give each job its rate, and have the next one end in time."""
