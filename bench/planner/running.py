@@ -35,8 +35,8 @@ class RunError(Exception):
 class Measured:
     """`per_s` between the first and last frame that count; `latency_s` of a frame alone; `memory_bytes` by device.
 
-    Memory is the most that an agent's proportional set size was, as its telemetry tells it once a second while the plan
-    was loaded and ran.
+    Memory is the highest resident size of an agent, which is started for the plan and ended after it. The process that
+    optimises a large stage before it is loaded is not in it.
     """
 
     per_s: float
@@ -150,7 +150,7 @@ class _Memory:
     def _watch(self) -> None:
         while not self._over.wait(_POLL_S):
             for live in self._services.telemetry.live():
-                self.most_bytes[live.device] = max(self.most_bytes.get(live.device, 0), live.memory_bytes or 0)
+                self.most_bytes[live.device] = max(self.most_bytes.get(live.device, 0), live.memory_peak_bytes)
 
 
 def median_and_worst(errors: list[float]) -> tuple[float, float]:
