@@ -9,7 +9,7 @@ from partition_studio.cli.client import StudioClient
 from partition_studio.cli.jobs import follow_job
 from partition_studio.cli.output import complaints
 from partition_studio.cli.plan_files import names, pairs
-from partition_studio.errors import StudioError
+from partition_studio.errors import ConflictError, StudioError
 from partition_studio.schemas import JobOut, LimitsIn, SearchOut
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ MaxTotalEnergyOption = Annotated[float | None, typer.Option(help="Most joules pe
 SecondsOption = Annotated[
     float, typer.Option(help="The longest that the search may take; Ctrl+C stops it and keeps the best.", max=3600)
 ]
+
+#: Codes of searches that did what they could: no plan keeps the limits, or none was found in time.
+_NO_PLAN = frozenset({"no_feasible_plan", "nothing_found_yet"})
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
@@ -153,21 +156,16 @@ def follow_search(client: StudioClient, model_id: str, job: JobOut, *, quiet: bo
 
 def _failure(job: JobOut, *, quiet: bool) -> StudioError:
     """Return the error of a search that failed; what stands in the way of a plan is told one by one."""
-    from partition_studio.planner.errors import NoPlanError
-
     problem = job.problem
     assert problem is not None
-    if problem.code != NoPlanError.code:
-        error = StudioError(problem.message, next_step=problem.next_step, **problem.details)
-        error.code = problem.code
-        return error
-    refused = NoPlanError(problem.message)
-    refused.details = problem.details
+    family = ConflictError if problem.code in _NO_PLAN else StudioError
+    error = family(problem.message, next_step=problem.next_step, **problem.details)
+    error.code = problem.code
     obstacles = problem.details.get("obstacles")
     if not quiet and isinstance(obstacles, list):
         for obstacle in obstacles:
             complaints.print(f"  {obstacle}", markup=False)
-    return refused
+    return error
 
 
 def objective_of(word: str) -> str:

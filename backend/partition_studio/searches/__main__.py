@@ -69,7 +69,7 @@ def _listen(requests: BinaryIO, stopped: threading.Event) -> None:
         os._exit(1)
 
 
-def _search(data: bytes, teller: Teller, stop: Callable[[], bool]) -> None:
+def _search(data: bytes, teller: Teller, is_stopped: Callable[[], bool]) -> None:
     begun_s = time.monotonic()
     # Imported under the limits.
     from partition_studio.errors import StudioError
@@ -92,6 +92,11 @@ def _search(data: bytes, teller: Teller, stop: Callable[[], bool]) -> None:
         teller.tell(baselines_line(baselines(question)))
         # Getting ready counts, but leaves some time in any case.
         seconds = max(task.seconds - (time.monotonic() - begun_s), task.seconds / 2)
+        deadline_s = time.monotonic() + seconds
+
+        def stop() -> bool:
+            return is_stopped() or time.monotonic() > deadline_s
+
         if task.kind == "best":
             best = search(
                 question,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from pydantic import TypeAdapter
@@ -13,12 +13,10 @@ from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.planner.errors import NoPlanError, Obstacle
 from partition_studio.planner.figures import Figures
 from partition_studio.planner.search.answer import Answer
+from partition_studio.planner.search.baselines import Baseline
 from partition_studio.planner.search.question import Limits, Objective, Question
 from partition_studio.schemas import AnswerOut, BaselineOut
 from partition_studio.searches.out import answer_out, baseline_out
-
-if TYPE_CHECKING:
-    from partition_studio.planner.search.baselines import Baseline
 
 BASELINES = TypeAdapter(list[BaselineOut])
 FRONT = TypeAdapter(list[AnswerOut])
@@ -151,7 +149,7 @@ def answer_line(what: Literal["answer", "point"], answer: Answer) -> bytes:
     return _line(what, answer_out(answer).model_dump_json().encode())
 
 
-def baselines_line(found: Sequence["Baseline"]) -> bytes:
+def baselines_line(found: Sequence[Baseline]) -> bytes:
     """Return the line of the baselines."""
     return _line("baselines", BASELINES.dump_json([baseline_out(one) for one in found]))
 

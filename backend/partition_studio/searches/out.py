@@ -1,11 +1,13 @@
 """What the planner found, in the form that people and programs are told."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from partition_studio.planner.flow import Resource
+from partition_studio.planner.next_move import NextMove
 from partition_studio.planner.prediction import Prediction
 from partition_studio.planner.search.answer import Answer
+from partition_studio.planner.search.baselines import Baseline
+from partition_studio.planner.trace import Trace
 from partition_studio.schemas import (
     AnswerOut,
     BarOut,
@@ -18,11 +20,6 @@ from partition_studio.schemas import (
     PredictionOut,
     ResourceOut,
 )
-
-if TYPE_CHECKING:
-    from partition_studio.planner.next_move import NextMove
-    from partition_studio.planner.search.baselines import Baseline
-    from partition_studio.planner.trace import Trace
 
 
 def prediction_out(found: Prediction, warnings: Sequence[str] = ()) -> PredictionOut:
@@ -104,19 +101,19 @@ def answer_out(found: Answer, notes: Sequence[str] = ()) -> AnswerOut:
     )
 
 
-def baseline_out(found: "Baseline") -> BaselineOut:
+def baseline_out(found: Baseline) -> BaselineOut:
     """Describe a baseline."""
     return BaselineOut(
         name=found.name, plan=found.plan, prediction=prediction_out(found.prediction), notes=list(found.notes)
     )
 
 
-def next_move_out(found: "NextMove") -> NextMoveOut:
+def next_move_out(found: NextMove) -> NextMoveOut:
     """Describe the change that brings most."""
     return NextMoveOut(text=found.text, plan=found.plan, throughput_per_s=found.throughput_per_s, gain=found.gain)
 
 
-def gantt_out(trace: "Trace") -> GanttOut:
+def gantt_out(trace: Trace) -> GanttOut:
     """Describe what was simulated."""
     return GanttOut(
         bars=[

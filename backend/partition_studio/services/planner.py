@@ -11,12 +11,12 @@ import msgspec
 
 from partition_studio.errors import BadInputError, NotFoundError, StudioError
 from partition_studio.fleet.errors import OperationCancelledError
-from partition_studio.graph.network import Network
 from partition_studio.partition.check import require_valid
 from partition_studio.partition.codecs import OnCut, Settled, auto_tensors, settled_codecs
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import CodecName, Plan
 from partition_studio.planner.errors import NoPlanError
+from partition_studio.planner.next_move import next_move
 from partition_studio.planner.predict import flow_of, predict
 from partition_studio.planner.search.question import Limits, Objective, Question
 from partition_studio.planner.simulate import simulate
@@ -177,8 +177,6 @@ class PlannerService:
             )
         move = None
         if request.next_move:
-            from partition_studio.planner.next_move import next_move
-
             others = [device.name for device in self._devices.all() if device.state != "cannot"]
             names = list(dict.fromkeys([*plan.devices(), *others]))
             move = next_move(network, plan, self._figures.of(model_id, names).figures)
@@ -242,7 +240,7 @@ class PlannerService:
 
         network = self._models.network(model_id)
         devices, notes = self._usable(names)
-        _check_names(network, limits, {device.name for device in self._devices.all()})
+        _check_names(limits, {device.name for device in self._devices.all()})
         known = self._figures.of(model_id, devices)
         question = Question(network, known.figures, tuple(devices), objective, _limits(limits))
         # What is wrong with the question is told before anything begins.
@@ -317,12 +315,9 @@ def _trouble(device: DeviceOut) -> list[str]:
     return [f"{device.name} {why}: a plan for it cannot be deployed as it is"]
 
 
-def _check_names(network: Network, limits: LimitsIn, registered: set[str]) -> None:
-    """Refuse limits that speak of what is not there. Raises NotFoundError, BadInputError."""
-    for layer in limits.pins:
-        network.layer(layer)
-    spoken_of = [*limits.memory_bytes, *limits.pins.values(), *limits.excluded]
-    for name in spoken_of if limits.input_on is None else [*spoken_of, limits.input_on]:
+def _check_names(limits: LimitsIn, registered: set[str]) -> None:
+    """Refuse limits that speak of what is not there. Raises DeviceNotFoundError, BadInputError."""
+    for name in [*limits.memory_bytes, *limits.excluded]:
         if name not in registered:
             raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
     for codec in limits.codecs:
