@@ -75,10 +75,11 @@ class Search:
             return self._found(is_exact=False)
         relaxed = Relaxed(self._problem, self._goal, self._bound if self._goal.of == "throughput" else 0.0)
         relaxed.model.minimize(relaxed.target)
-        spent_s = 0.0
+        spent_s, seed = 0.0, 1
         while spent_s < seconds and not self._stop():
             self._tighten(relaxed)
-            solver = _solver(min(SLICE_S, seconds - spent_s), workers)
+            solver = _solver(min(SLICE_S, seconds - spent_s), workers, seed)
+            seed += 1
             status = _Watch(self, relaxed, self._stop).solve(solver)
             spent_s += max(solver.wall_time, 1e-3)
             if status == cp_model.MODEL_INVALID:
@@ -135,11 +136,12 @@ class _Watch(cp_model.CpSolverSolutionCallback):
             self.stop_search()
 
 
-def _solver(seconds: float, workers: int) -> cp_model.CpSolver:
+def _solver(seconds: float, workers: int, seed: int) -> cp_model.CpSolver:
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = workers
     solver.parameters.max_time_in_seconds = seconds
-    solver.parameters.random_seed = 1
+    solver.parameters.random_seed = seed
+    solver.parameters.linearization_level = 2
     # Looking for linear constraints inside others, OR-Tools 9.15 loses solutions of those that hold only sometimes.
     solver.parameters.presolve_inclusion_work_limit = 0
     return solver

@@ -13,6 +13,7 @@ What decides is `x[device, unit]`. All else follows from it, and is bounded from
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from ortools.sat.python import cp_model
 
@@ -80,7 +81,7 @@ class Placed:
     def _break_symmetry(self) -> None:
         """Of devices that may take each other's places, the earlier one gets the earlier first unit."""
         for group in twins_of(self.problem):
-            for one, other in zip(group, group[1:], strict=False):
+            for one, other in pairwise(group):
                 earlier: list[cp_model.IntVar] = []
                 for unit in range(len(self.problem.units)):
                     if (other, unit) in self.x:

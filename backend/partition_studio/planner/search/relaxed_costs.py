@@ -17,8 +17,9 @@ from partition_studio.partition.memory import (
     LAYER_BYTES,
     PLAIN_BYTES,
     PLAIN_COPIES,
+    memory_bound,
 )
-from partition_studio.planner.search.evaluate import ROUNDING
+from partition_studio.planner.search.evaluate import ROUNDING, stage_need
 from partition_studio.planner.search.problem import STUDIO, Costs, Problem
 from partition_studio.planner.search.question import Objective
 from partition_studio.planner.search.relaxed import Placed, Terms, sum_of
@@ -173,6 +174,12 @@ class Relaxed:
     def _memory(self) -> list[cp_model.IntVar]:
         return [self._memory_on(device) for device in self.placed.devices]
 
+    @cached_property
+    def _alone_bytes(self) -> list[int]:
+        """The memory of a device for each unit alone: a larger stage never takes less."""
+        units = range(len(self.problem.units))
+        return [memory_bound([stage_need(self.problem, [unit])], 0, 0).bound_bytes for unit in units]
+
     def _memory_on(self, device: int) -> cp_model.IntVar:
         """Return the bytes of a device's agent: of what it holds while it runs, and of what loading takes."""
         model, problem, used = self.model, self.problem, self.placed.used[device]
@@ -188,6 +195,7 @@ class Relaxed:
         for unit in range(len(problem.units)):
             if (device, unit) in self.placed.x:
                 model.add(live >= int(problem.live_bytes[unit]) * self.placed.x[device, unit])
+                model.add(memory >= self._alone_bytes[unit] * self.placed.x[device, unit])
         arenas = sum_of([(variable, ARENA_BYTES * count) for variable, count in stages], 1)
         running = sum_of([*weights, *windows], 1) + arenas + int(ARENA_FACTOR) * live
         model.add(memory >= agent + running)
