@@ -18,8 +18,8 @@ What an assignment costs, as `evaluate` reckons it (and `predict` for the same p
   an interface); energy of a device per frame is `idle_w * period + active_w * busy processor seconds`, and nothing for
   one that gets nothing; memory is `partition.memory.memory_bound`.
 
-What `detail` adds to that (torn kernels, shared weights, which activations live together) only adds costs: a search that
-leaves it out reckons with too little at most, so its bound holds, and `evaluate` has the last word.
+What `detail` adds to that (torn kernels, shared weights, which activations live together) only adds costs: a search
+that leaves it out reckons with too little at most, so its bound holds, and `evaluate` has the last word.
 """
 
 from collections.abc import Sequence

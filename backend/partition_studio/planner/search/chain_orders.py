@@ -1,0 +1,154 @@
+"""The exact search over chains: dynamic programming over sets of devices, then the branches that it leaves open.
+
+`ToGo` has, for each set of devices that were used and the last of them, what the rest of a chain costs at least from
+each row of the tables (see `chain_costs`). Where what it says is exact, the first chain built along it is the best one;
+else `Branches` goes on with every prefix whose bound is below the best chain so far, judged by `evaluate`.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from partition_studio.planner.search.chain_quantities import Kinds, Quantities, Quantity
+from partition_studio.planner.search.problem import Floats, Integers
+
+
+class StoppedError(Exception):
+    """The search was told to stop; raised and caught inside."""
+
+
+class Sets:
+    """Sets of devices as numbers: how many of each kind are used, in mixed radix."""
+
+    def __init__(self, kinds: Kinds, most: int) -> None:
+        self.counts = [len(members) for members in kinds.members]
+        self.strides = [math.prod(count + 1 for count in self.counts[:kind]) for kind in range(len(self.counts))]
+        self.size = math.prod(count + 1 for count in self.counts)
+        self.most = most
+
+    def used(self, number: int, kind: int) -> int:
+        """Return how many devices of a kind are in a set."""
+        return number // self.strides[kind] % (self.counts[kind] + 1)
+
+    def total(self, number: int) -> int:
+        """Return how many devices are in a set."""
+        return sum(self.used(number, kind) for kind in range(len(self.counts)))
+
+    def next(self, number: int) -> Iterator[tuple[int, int]]:
+        """Yield each kind of which one more may be used, and the set with it."""
+        if self.total(number) < self.most:
+            for kind, stride in enumerate(self.strides):
+                if self.used(number, kind) < self.counts[kind]:
+                    yield kind, number + stride
+
+
+class ToGo:
+    """What the rest of a chain costs at least, of one quantity: `of(set, last kind)` by row."""
+
+    def __init__(self, quantities: Quantities, sets: Sets, quantity: Quantity, stop: Callable[[], bool]) -> None:
+        self.quantity = quantity
+        costs, ways = quantities.costs, quantities.ways
+        self._target, self._rows = costs.target, len(costs.begin)
+        kinds = range(len(sets.counts))
+        #: The last place stands for no previous run.
+        self._least = np.full((sets.size, len(sets.counts) + 1, self._rows), math.inf)
+        for number in reversed(range(sets.size)):
+            if stop():
+                raise StoppedError
+            table = self._least[number]
+            if number:
+                table[[kind for kind in kinds if sets.used(number, kind)], costs.last_row] = 0.0
+            if sets.total(number) > sets.most:
+                continue
+            for kind, larger in sets.next(number):
+                behind = self.behind(larger, kind)
+                for group, sources in enumerate(ways.sources[kind]):
+                    last = [s for s in sources if sets.used(number, s)] if number else ([-1] if group == 0 else [])
+                    if last:
+                        least = quantity.join(quantity.cost(group, kind), behind).min(axis=1)
+                        table[last] = np.minimum(table[last], least)
+
+    def behind(self, number: int, kind: int) -> Floats:
+        """Return what comes behind each run, when it is on that kind and all of the set is used then."""
+        return np.asarray(self._least[number, kind][self._target])
+
+    @property
+    def least(self) -> float:
+        """What no chain costs less than."""
+        return float(self._least[0, -1, 0])
+
+
+class Branches:
+    """Goes through all chains that may be better than the best one."""
+
+    def __init__(
+        self, quantities: Quantities, sets: Sets, to_go: list[ToGo], offer: Callable[[Integers], float]
+    ) -> None:
+        self._quantities, self._sets, self._to_go, self._offer = quantities, sets, to_go, offer
+        self.nodes = 0
+
+    def run(self, best: float, most_nodes: float, stop: Callable[[], bool]) -> bool:
+        """Offer chains until none is left that may cost less than `best`; return whether that was reached.
+
+        `offer` returns what the best chain so far costs.
+        """
+        self._best, self._most, self._stop = best, most_nodes, stop
+        try:
+            self._walk(0, None, 0, [0.0] * len(self._to_go), [])
+        except StoppedError:
+            return False
+        return True
+
+    def _walk(self, number: int, last: int | None, row: int, spent: list[float], runs: list[tuple[int, int]]) -> None:
+        self.nodes += 1
+        if self.nodes > self._most or (self.nodes % 64 == 0 and self._stop()):
+            raise StoppedError
+        costs = self._quantities.costs
+        if row == costs.last_row:
+            self._best = min(self._best, self._offer(self._assignment(runs)))
+            return
+        for bound, kind, larger, column in self._choices(number, last, row, spent):
+            if bound >= self._best:
+                return
+            group = self._quantities.ways.group_of(last, kind)
+            now = [
+                float(t.quantity.join(before, t.quantity.cost(group, kind)[row, column]))
+                for t, before in zip(self._to_go, spent, strict=True)
+            ]
+            run = (kind, int(costs.end[row, column]))
+            self._walk(larger, kind, int(costs.target[row, column]), now, [*runs, run])
+
+    def _choices(
+        self, number: int, last: int | None, row: int, spent: list[float]
+    ) -> list[tuple[float, int, int, int]]:
+        """Return the next runs that may lead to something better, best first."""
+        found = []
+        for kind, larger in self._sets.next(number):
+            group = self._quantities.ways.group_of(last, kind)
+            may_be: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | bool = True
+            bounds = np.zeros(0)
+            for place, (to_go, before) in enumerate(zip(self._to_go, spent, strict=True)):
+                quantity = to_go.quantity
+                rest = to_go._least[larger, kind][self._quantities.costs.target[row]]
+                whole = quantity.join(before, quantity.join(quantity.cost(group, kind)[row], rest))
+                if place == 0:
+                    bounds = whole
+                may_be = may_be & (whole < self._best if place == 0 else whole <= quantity.most)
+            found += [(float(bounds[c]), kind, larger, int(c)) for c in np.flatnonzero(may_be)]
+        return sorted(found)
+
+    def _assignment(self, runs: list[tuple[int, int]]) -> Integers:
+        return assignment_of(self._quantities, runs)
+
+
+def assignment_of(quantities: Quantities, runs: list[tuple[int, int]]) -> Integers:
+    """Return the assignment of runs, each a kind and the border where it ends."""
+    members = [list(group) for group in quantities.kinds.members]
+    borders = quantities.costs.borders
+    found = np.zeros(int(borders[-1]), dtype=np.int64)
+    begin = 0
+    for kind, end in runs:
+        found[borders[begin] : borders[end]] = members[kind].pop(0)
+        begin = end
+    return found
