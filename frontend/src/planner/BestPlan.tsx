@@ -1,7 +1,7 @@
 /** Suggest: ask for the best plan; what is found fills the graph as one step that can be undone. */
 import { Button } from "@mantine/core";
 import { IconWand } from "@tabler/icons-react";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import type { Device, Model } from "@/api/types";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
@@ -18,7 +18,7 @@ import { Proof, SearchState } from "./SearchState";
 import { plannerStore, usePlanner } from "./store";
 import type { Answer, Baseline } from "./types";
 import { endedSearch, useAsking, type Searching } from "./useSearch";
-import { baselineTitle, changeWords, formatValue } from "./words";
+import { changeWords, formatValue } from "./words";
 
 /** Open a plan of the planner's: one step that can be undone. */
 export function openAnswer({ plan, prediction }: Pick<Answer, "plan" | "prediction">, what: string): void {
@@ -60,6 +60,7 @@ interface BestPlanProps {
 export function BestPlan({ model, network, devices, searching }: BestPlanProps) {
   const form = usePlanner((state) => state.form);
   const { sending, refused, ask } = useAsking(model, "best");
+  const result = useRef<HTMLDivElement>(null);
   useFilling(model, searching);
   useEffect(() => endPreview, []);
   const { going, search } = searching;
@@ -67,11 +68,17 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
   const names = devices.map(({ name }) => name);
   return (
     <div className="planner-tab">
+      <div className="planner-result" ref={result}>
+        {refused && <ProblemCard problem={refused} />}
+        {!refused && <SearchState searching={searching} found={null} />}
+        {answer && <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going} />}
+      </div>
       <form
         className="planner-form"
         onSubmit={(event) => {
           event.preventDefault();
           ask(form, names);
+          result.current?.scrollIntoView({ block: "start" });
         }}
       >
         <ObjectiveField />
@@ -83,11 +90,6 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
           </Button>
         </footer>
       </form>
-      <div className="planner-result" aria-live="polite">
-        {refused && <ProblemCard problem={refused} />}
-        {!refused && <SearchState searching={searching} found={null} />}
-        {answer && <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going} />}
-      </div>
     </div>
   );
 }
@@ -96,7 +98,7 @@ function Found({ model, answer, baselines, going }: { model: Model; answer: Answ
   const open = usePlan((content) => sameContent(takenOver(content, answer.plan), content));
   const look = () => showPreview(takenOver(planStore.getState().content, answer.plan), going ? "Best so far" : "Suggested plan");
   return (
-    <section className="found" data-testid="found" aria-label="What was found">
+    <section data-testid="found" aria-label="What was found">
       <Proof answer={answer} going={going} />
       <div className="planner-buttons">
         <Button size="compact-xs" variant={open || going ? "default" : "filled"} disabled={open} onPointerEnter={look} onPointerLeave={endPreview} onFocus={look} onBlur={endPreview} onClick={() => openAnswer(answer, "Suggested plan")} data-testid="use-answer">
@@ -107,7 +109,7 @@ function Found({ model, answer, baselines, going }: { model: Model; answer: Answ
         <dl className="planner-baselines" data-testid="baselines">
           {baselines.map(({ name, prediction }) => (
             <div key={name}>
-              <dt>{baselineTitle(name)}</dt>
+              <dt>{name}</dt>
               <dd>
                 {formatValue("throughput", prediction.throughput_per_s)}
                 <small>{changeWords(prediction.throughput_per_s, answer.prediction.throughput_per_s) ?? "as many"} with this plan</small>

@@ -1,5 +1,6 @@
 /** The first frames of a plan: what each resource does when, frame by frame. */
 import { formatDuration, formatFps, plural } from "@/app/format";
+import { shorten } from "@/editor/Card";
 import { plotGantt } from "./gantt";
 import type { Gantt } from "./types";
 
@@ -21,7 +22,7 @@ export function GanttChart({ gantt }: { gantt: Gantt }) {
         {rows.map(({ resource, bars }, i) => (
           <g key={resource} transform={`translate(0 ${i * ROW})`}>
             <text className="gantt-name" x={0} y={12}>
-              {resource.length > 19 ? `${resource.slice(0, 18)}…` : resource}
+              {shorten(resource.replace("->", " → "), 20)}
               <title>{resource}</title>
             </text>
             <line className="gantt-line" x1={NAMES} x2={NAMES + WIDTH} y1={ROW - 0.5} y2={ROW - 0.5} />

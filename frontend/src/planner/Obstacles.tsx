@@ -3,6 +3,12 @@ import { IconBarrierBlock } from "@tabler/icons-react";
 import type { Obstacle } from "./types";
 import { obstacleFigures } from "./words";
 
+/** Where the words tell no figure. */
+function Amounts({ obstacle }: { obstacle: Obstacle }) {
+  const figures = /\d/u.test(obstacle.text.replaceAll(obstacle.subject, "")) ? null : obstacleFigures(obstacle);
+  return figures === null ? null : <small>{figures}</small>;
+}
+
 export function Obstacles({ obstacles }: { obstacles: readonly Obstacle[] }) {
   return (
     <section className="obstacles" role="alert" data-testid="obstacles">
@@ -13,11 +19,11 @@ export function Obstacles({ obstacles }: { obstacles: readonly Obstacle[] }) {
         {obstacles.map((obstacle) => (
           <li key={`${obstacle.limit} ${obstacle.subject}`}>
             {obstacle.text}
-            {obstacleFigures(obstacle) !== null && <small>{obstacleFigures(obstacle)}</small>}
+            <Amounts obstacle={obstacle} />
           </li>
         ))}
       </ul>
-      <p>Loosen one of them above, or let the plan use more devices. Your plan is as it was.</p>
+      <p>Loosen one of them below, or let the plan use more devices. Your plan is as it was.</p>
     </section>
   );
 }

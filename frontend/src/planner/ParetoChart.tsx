@@ -85,7 +85,7 @@ export function ParetoChart({ points, axis, look, open }: ParetoChartProps) {
 function Sign({ kind, radius, title }: { kind: PointKind; radius: number; title: string }) {
   if (kind === "front") return <circle className="point-sign" r={radius} />;
   if (kind === "current") return <path className="point-sign" d={`M0 ${-radius - 2} ${radius + 2} 0 0 ${radius + 2} ${-radius - 2} 0z`} />;
-  return title.startsWith("best") ? <rect className="point-sign" x={-radius * 0.9} y={-radius * 0.9} width={radius * 1.8} height={radius * 1.8} /> : <path className="point-sign" d={`M0 ${-radius - 1} ${radius + 1} ${radius} ${-radius - 1} ${radius}z`} />;
+  return title.includes("single") ? <rect className="point-sign" x={-radius * 0.9} y={-radius * 0.9} width={radius * 1.8} height={radius * 1.8} /> : <path className="point-sign" d={`M0 ${-radius - 1} ${radius + 1} ${radius} ${-radius - 1} ${radius}z`} />;
 }
 
 /** What the shapes are, and what their size tells. */

@@ -14,11 +14,17 @@ export function PlanFigures({ predicted: { prediction, before, current } }: { pr
         <b>{formatValue("throughput", throughput)}</b>
         {current && change !== null && <i className={throughput > (before?.throughput_per_s ?? 0) ? "is-better" : "is-worse"}>{change}</i>}
         <span>{formatDuration(latency)} a frame</span>
-        {estimated && <span className="tag">estimated</span>}
       </p>
-      <button type="button" className="link" onClick={() => openPlanner("plan")} data-testid="why">
-        limited by {resourceWords(bottleneck)}
-      </button>
+      <p>
+        <button type="button" className="link" onClick={() => openPlanner("plan")} data-testid="why">
+          limited by {resourceWords(bottleneck)}
+        </button>
+        {estimated && (
+          <span className="tag" title="Rests on figures that were not measured">
+            est.
+          </span>
+        )}
+      </p>
     </section>
   );
 }

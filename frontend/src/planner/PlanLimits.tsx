@@ -17,7 +17,7 @@ import { GanttChart } from "./GanttChart";
 import { ProfileFirst } from "./ProfileFirst";
 import type { NextMove, Prediction, Resource } from "./types";
 import type { Predicted } from "./usePrediction";
-import { capitalised, changeWords, formatValue, resourceLabel, resourceWords } from "./words";
+import { capitalised, changeWords, formatBusy, formatValue, resourceLabel, resourceWords } from "./words";
 
 const SHOWN_RESOURCES = 7;
 
@@ -41,7 +41,7 @@ export function PlanLimits({ model, predicted, unplaced }: PlanLimitsProps) {
       {problem && <ProblemCard problem={problem} />}
       {!prediction && !problem && <p className="planner-empty">Predicting…</p>}
       {prediction && (
-        <div className={current && !problem ? "" : "is-dim"}>
+        <div className={current ? "" : "is-dim"}>
           <Figures prediction={prediction} before={current ? before : null} />
           <p className="limits-bottleneck" data-testid="bottleneck">
             {capitalised(resourceWords(prediction.bottleneck))} {prediction.bottleneck.name.endsWith("s") ? "are" : "is"} busy all the time: {formatDuration(prediction.bottleneck.busy_s)} for each frame. Nothing else makes the plan slower.
@@ -104,7 +104,7 @@ function Resources({ resources }: { resources: readonly Resource[] }) {
             <span style={{ width: `${Math.min(resource.utilisation, 1) * 100}%` }} />
           </span>
           <span>{formatPercent(resource.utilisation)}</span>
-          <span>{formatDuration(resource.busy_s)}</span>
+          <span>{formatBusy(resource.busy_s)}</span>
         </li>
       ))}
     </ul>
@@ -156,12 +156,15 @@ function Next({ move, current }: { move: NextMove; current: Prediction }) {
   };
   return (
     <section className="next-move" data-testid="next-move" onPointerEnter={look} onPointerLeave={endPreview}>
-      <p>
-        <b>{capitalised(move.text)}</b> would bring {changeWords(current.throughput_per_s, move.throughput_per_s) ?? "little"}: {formatValue("throughput", move.throughput_per_s)}.
-      </p>
-      <Button size="compact-xs" leftSection={<IconArrowBigUpLines size={13} />} onFocus={look} onBlur={endPreview} onClick={apply} data-testid="next-move-apply">
-        Do it
-      </Button>
+      <p>{capitalised(move.text)}.</p>
+      <div>
+        <Button size="compact-xs" leftSection={<IconArrowBigUpLines size={13} />} onFocus={look} onBlur={endPreview} onClick={apply} data-testid="next-move-apply">
+          Do it
+        </Button>
+        <span>
+          <b>{changeWords(current.throughput_per_s, move.throughput_per_s) ?? "as many"}</b>: {formatValue("throughput", move.throughput_per_s)}
+        </span>
+      </div>
     </section>
   );
 }

@@ -10,15 +10,15 @@ import { JobProgress } from "@/jobs/JobProgress";
 import { useJobs } from "@/jobs/useJobs";
 import { jobOf } from "@/jobs/words";
 import type { Prediction } from "./types";
-import { estimatedDevices, estimateWords } from "./words";
+import { estimatedOf, estimateWords } from "./words";
 
 /** What profiling a device tells; power is told elsewhere. */
 const PROFILED = new Set(["compute", "carry", "codecs"]);
 
 export function ProfileFirst({ model, prediction }: { model: Model; prediction: Pick<Prediction, "devices" | "links"> }) {
   const jobs = useJobs();
-  const estimated = estimatedDevices(prediction);
-  const profiled = estimated.filter(({ what }) => what.some((one) => PROFILED.has(one))).map(({ device }) => device);
+  const estimated = estimatedOf(prediction);
+  const profiled = estimated.filter(({ what }) => what.some((one) => PROFILED.has(one))).flatMap(({ devices }) => devices);
   const links = prediction.links.filter((link) => link.estimated).length;
   if (estimated.length === 0 && links === 0) return null;
   const going = [...profiled.flatMap((device) => jobOf(jobs, device, "profile") ?? []), ...jobs.filter(({ kind, state }) => kind === "links" && (state === "running" || state === "waiting"))];
@@ -34,14 +34,7 @@ export function ProfileFirst({ model, prediction }: { model: Model; prediction: 
   return (
     <section className="estimated" data-testid="estimated">
       <p>
-        <span className="tag">estimated</span>{" "}
-        {estimated.length > 0 && (
-          <>
-            Not measured: {estimated.map(({ device, what }) => `${device} (${estimateWords(what)})`).join(", ")}
-            {links > 0 && "; "}
-          </>
-        )}
-        {links > 0 && `${plural(links, "link")} on the way`}. A plan from measured figures is worth more: measure first.
+        <span className="tag">estimated</span> Not measured yet: {[...estimated.map(({ what, devices }) => `${estimateWords(what)} of ${devices.join(", ")}`), ...(links > 0 ? [plural(links, "link")] : [])].join("; ")}. A plan from measured figures is worth more: measure first.
       </p>
       {going.map((job) => (
         <JobProgress key={job.id} job={job} />

@@ -88,11 +88,11 @@ function DeviceFields({ devices }: Pick<FieldsProps, "devices">) {
 
 /** The number fields: what is typed, in the person's unit. */
 const NUMBERS = [
-  ["minThroughput", "At least", " frames/s", "min-throughput"],
+  ["minThroughput", "Throughput, at least", " frames/s", "min-throughput"],
   ["maxLatencyMs", "One frame, at most", " ms", "max-latency"],
-  ["maxEnergyJ", "Energy of a device, at most", " J/frame", "max-energy"],
-  ["maxTotalEnergyJ", "Energy of all, at most", " J/frame", "max-total-energy"],
-  ["maxDevices", "Devices, at most", "", "max-devices"],
+  ["maxEnergyJ", "Each device, at most", " J a frame", "max-energy"],
+  ["maxTotalEnergyJ", "All devices, at most", " J a frame", "max-total-energy"],
+  ["maxDevices", "Number of devices, at most", "", "max-devices"],
 ] as const satisfies readonly (readonly [keyof QuestionForm, string, string, string])[];
 
 function LimitFields({ devices }: Pick<FieldsProps, "devices">) {
@@ -106,7 +106,7 @@ function LimitFields({ devices }: Pick<FieldsProps, "devices">) {
             key={field}
             size="xs"
             label={label}
-            placeholder="no limit"
+            placeholder={suffix === "" ? "no limit" : `no limit,${suffix}`}
             suffix={suffix}
             value={form[field] ?? ""}
             onChange={(value) => changeForm({ [field]: field === "maxDevices" ? wholeNumber(value) : typedNumber(value) })}

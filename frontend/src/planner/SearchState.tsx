@@ -35,7 +35,7 @@ export function SearchState({ searching, found }: { searching: Searching; found:
       {obstacles.length > 0 && <Obstacles obstacles={obstacles} />}
       {problem !== null && obstacles.length === 0 && <ProblemCard problem={problem} />}
       {!going && problem === null && (
-        <p className="search-ended">
+        <p className="search-ended" role="status">
           {job.state === "cancelled" ? "Stopped" : "Searched"}
           {elapsed !== null && ` for ${formatElapsed(elapsed)}`}
           {found !== null && `: ${found}`}
@@ -63,7 +63,7 @@ export function Proof({ answer, going }: { answer: Answer; going: boolean }) {
             <span style={{ width: `${Math.min(Math.max(share, 0), 1) * 100}%` }} />
           </div>
           <p className="proof-bound">
-            {going ? "best so far; " : ""}no plan of {answer.space} {objective === "throughput" ? "exceeds" : "gets below"} {formatValue(objective, bound)}
+            {going ? "Best so far. " : ""}No plan {objective === "throughput" ? "exceeds" : "gets below"} {formatValue(objective, bound)}.
           </p>
         </>
       )}

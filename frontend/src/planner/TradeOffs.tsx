@@ -46,7 +46,9 @@ export function TradeOffs({ model, network, devices, searching, current }: Trade
           ask(form, names);
         }}
       >
-        <p className="planner-what">Plans of which none has more frames per second, less energy on the device that takes most, and less memory on the one that needs most, all at once.</p>
+        {found === 0 && (
+          <p className="planner-what">Plans of which none has more frames per second, less energy on the device that takes most, and less memory on the one that needs most, all at once.</p>
+        )}
         <details className="planner-fold">
           <summary>
             Devices, limits, strategies{limits > 0 && `: ${plural(limits, "limit")}`}

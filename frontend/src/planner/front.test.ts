@@ -32,7 +32,7 @@ describe("a scale", () => {
 describe("points of the front", () => {
   it("are the open plan, both baselines, and the front by throughput", () => {
     expect(points.map(({ kind, title }) => `${kind}: ${title}`)).toEqual([
-      "current: the open plan", "baseline: best single device", "baseline: replicated on all", "front: point 1", "front: point 2",
+      "current: the open plan", "baseline: best single device", "baseline: whole network on every device", "front: point 1", "front: point 2",
     ]);
     expect(points.at(-1)?.throughput).toBe(200);
   });

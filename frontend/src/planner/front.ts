@@ -4,7 +4,7 @@ import { formatBytes, formatDuration, plural } from "@/app/format";
 import { formatJoules } from "@/power/words";
 import { radiusOf, scaleOf, type Scale } from "./scale";
 import type { Prediction, Search } from "./types";
-import { baselineTitle, formatValue } from "./words";
+import { formatValue } from "./words";
 
 export type PointKind = "front" | "baseline" | "current";
 export type Axis = "energy" | "memory";
@@ -35,7 +35,7 @@ function pointOf(kind: PointKind, title: string, plan: Plan | null, prediction: 
 
 /** Baselines and the open plan first, then the front from the fewest frames to the most. */
 export function pointsOf(search: Pick<Search, "front" | "baselines">, current: Prediction | null): FrontPoint[] {
-  const baselines = search.baselines.map(({ name, plan, prediction }) => pointOf("baseline", baselineTitle(name), plan, prediction));
+  const baselines = search.baselines.map(({ name, plan, prediction }) => pointOf("baseline", name, plan, prediction));
   const front = search.front.map(({ plan, prediction }) => pointOf("front", "", plan, prediction));
   const sorted = [...new Map(front.map((point) => [point.id, point])).values()].sort((a, b) => a.throughput - b.throughput || a.memory - b.memory);
   const named = sorted.map((point, i) => ({ ...point, title: `point ${i + 1}` }));

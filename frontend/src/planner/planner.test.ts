@@ -6,7 +6,7 @@ import { blameOf, blamesDevice, blamesEdge } from "./blame";
 import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, questionOf, typedNumber, withoutPins } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
-import { capitalised, changeWords, estimatedDevices, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
+import { capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
 
 const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
 
@@ -89,8 +89,9 @@ describe("words", () => {
     expect([changeWords(100, 112), changeWords(100, 97), changeWords(100, 100.001), changeWords(null, 3), changeWords(0, 3)].map(plain)).toEqual(["+12 %", "−3 %", null, null, null]);
   });
   it("list devices of which something was not measured", () => {
-    const devices = [deviceSample, { ...deviceSample, device: "b", estimated: ["compute", "power"] }];
-    expect(estimatedDevices({ devices })).toEqual([{ device: "b", what: ["compute", "power"] }]);
+    const guessed = { ...deviceSample, estimated: ["compute", "power"] };
+    const devices = [deviceSample, { ...guessed, device: "b" }, { ...deviceSample, device: "c", estimated: ["power"] }, { ...guessed, device: "d" }];
+    expect(estimatedOf({ devices })).toEqual([{ what: ["compute", "power"], devices: ["b", "d"] }, { what: ["power"], devices: ["c"] }]);
   });
 });
 

@@ -29,8 +29,8 @@ export const reaching = (throughput: number, energy: number | null, memory: numb
 export const searchSample: Search = {
   job: "j", model_id: "m", kind: "pareto", answer: null, front: [reaching(200, 0.08, 90e6), reaching(100, 0.05, 60e6)],
   baselines: [
-    { name: "single", plan: planSample({ conv1: "b" }), prediction: { ...predictionSample, throughput_per_s: 80, max_energy_j: 0.1, max_memory_bytes: 140e6 }, notes: [] },
-    { name: "replicated", plan: planSample({ conv1: "r" }), prediction: { ...predictionSample, throughput_per_s: 220, max_energy_j: 0.1, max_memory_bytes: 140e6 }, notes: [] },
+    { name: "best single device", plan: planSample({ conv1: "b" }), prediction: { ...predictionSample, throughput_per_s: 80, max_energy_j: 0.1, max_memory_bytes: 140e6 }, notes: [] },
+    { name: "whole network on every device", plan: planSample({ conv1: "r" }), prediction: { ...predictionSample, throughput_per_s: 220, max_energy_j: 0.1, max_memory_bytes: 140e6 }, notes: [] },
   ],
   obstacles: [], elapsed_s: 1,
 };

@@ -96,6 +96,9 @@ export function interfaceOf(name: string): { device: string; inwards: boolean } 
   return { device: space < 0 ? name : name.slice(0, space), inwards: name.slice(space + 1) === "in" };
 }
 
+/** Time for each frame; what is less than can be told is not nothing. */
+export const formatBusy = (seconds: number): string => (seconds > 0 && seconds < 5e-6 ? `<0.01\u202fms` : formatDuration(seconds));
+
 /** For the beginning of a sentence. */
 export const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -136,12 +139,13 @@ export function obstacleFigures({ limit, allowed, needed }: Pick<Obstacle, "limi
   return `allowed ${asked}, at least ${told} needed`;
 }
 
-/** The devices whose costs were estimated, with of what nothing was measured. */
-export function estimatedDevices({ devices }: Pick<Prediction, "devices">): { device: string; what: readonly string[] }[] {
-  return devices.filter(({ estimated }) => estimated.length > 0).map(({ device, estimated }) => ({ device, what: estimated }));
+/** Of what nothing was measured, and on which devices. */
+export function estimatedOf({ devices }: Pick<Prediction, "devices">): { what: readonly string[]; devices: readonly string[] }[] {
+  const groups = Map.groupBy(devices.filter(({ estimated }) => estimated.length > 0), ({ estimated }) => estimated.join(" "));
+  return [...groups.values()].map((group) => ({ what: group[0]?.estimated ?? [], devices: group.map(({ device }) => device) }));
 }
 
-const MEASURED_BY: Record<string, string> = { compute: "compute times", carry: "what carrying tensors costs", codecs: "codecs", power: "power" };
+const MEASURED_BY: Record<string, string> = { compute: "computing", carry: "sending and receiving", codecs: "codecs", power: "power" };
 
 export const estimateWords = (what: readonly string[]): string => what.map((one) => MEASURED_BY[one] ?? one).join(", ");
 
@@ -152,10 +156,3 @@ export function changeWords(before: number | null, after: number | null): string
   if (Math.abs(share) < 0.0005) return null;
   return `${share > 0 ? "+" : "−"}${formatPercent(Math.abs(share))}`;
 }
-
-export const BASELINE_WORDS: readonly (readonly [has: RegExp, title: string])[] = [
-  [/single/iu, "best single device"],
-  [/replica/iu, "replicated on all"],
-];
-
-export const baselineTitle = (name: string): string => BASELINE_WORDS.find(([has]) => has.test(name))?.[1] ?? name.replaceAll("_", " ");
