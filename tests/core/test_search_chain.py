@@ -1,0 +1,102 @@
+"""The search for contiguous runs finds what trying all of them finds, and says when it cannot be sure."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from partition_studio.planner.search.bounds import lower_bounds
+from partition_studio.planner.search.chain import Found, search_chain
+from partition_studio.planner.search.chain_quantities import cost_of
+from partition_studio.planner.search.evaluate import evaluate, keeps
+from partition_studio.planner.search.problem import Problem
+from tests.core.search_problems import random_problem
+
+INSTANCES = 500
+
+
+def never() -> bool:
+    return False
+
+
+def nothing(found: Found) -> None:
+    """Take no notice."""
+
+
+def chains(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Every assignment in which each device has one run at most."""
+    count = len(problem.units)
+    for used in range(1, min(count, len(problem.devices)) + 1):
+        for order in itertools.permutations(range(len(problem.devices)), used):
+            for cuts in itertools.combinations(range(1, count), used - 1):
+                ends = [*cuts, count]
+                sizes = [end - begin for begin, end in zip([0, *cuts], ends, strict=True)]
+                yield tuple(d for d, size in zip(order, sizes, strict=True) for _ in range(size))
+
+
+def best_of(problem: Problem, assignments: Iterator[Sequence[int]]) -> float:
+    best = math.inf
+    for assignment in assignments:
+        costs = evaluate(problem, assignment)
+        if keeps(problem, costs, assignment):
+            best = min(best, cost_of(problem, costs))
+    return best
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_no_contiguous_runs_are_better_than_those_found(part: int) -> None:
+    infeasible = 0
+    for seed in range(part * INSTANCES // 5, (part + 1) * INSTANCES // 5):
+        problem = random_problem(random.Random(seed))
+        found = search_chain(problem, never, nothing)
+        best = best_of(problem, chains(problem))
+        assert found.is_exact, seed
+        if found.assignment is None:
+            infeasible += 1
+            assert best == math.inf, seed
+            continue
+        assert found.costs is not None
+        assert keeps(problem, found.costs, found.assignment)
+        assert cost_of(problem, found.costs) == pytest.approx(best, rel=1e-6), seed
+        assert found.bound == pytest.approx(best, rel=1e-6)
+    # Limits are drawn so that they bind, and some leave nothing.
+    assert 0 < infeasible < INSTANCES // 10
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_no_placement_is_below_the_bounds(part: int) -> None:
+    for seed in range(part * 100, (part + 1) * 100):
+        problem = random_problem(random.Random(10_000 + seed), most_units=6)
+        bounds = lower_bounds(problem)
+        devices = range(len(problem.devices))
+        best = best_of(problem, itertools.product(devices, repeat=len(problem.units)))
+        assert bounds.cost(problem.objective) <= best * (1 + 1e-9), seed
+        assert bounds.cost(problem.objective) > 0
+
+
+def test_runs_are_told_as_they_get_better() -> None:
+    problem = random_problem(random.Random(3))
+    told: list[float] = []
+    found = search_chain(problem, never, lambda f: told.append(cost_of(problem, f.costs)) if f.costs else None)
+    assert told == sorted(told, reverse=True)
+    assert found.costs is not None
+    assert told[-1] == cost_of(problem, found.costs)
+
+
+def test_a_stopped_search_keeps_what_it_has() -> None:
+    problem = random_problem(random.Random(3))
+    found = search_chain(problem, lambda: True, nothing)
+    assert found.assignment is not None
+    assert not found.is_exact
+    assert found.costs is not None
+    assert found.bound <= cost_of(problem, found.costs)
+
+
+def test_the_same_problem_has_the_same_answer() -> None:
+    one, other = (search_chain(random_problem(random.Random(8)), never, nothing) for _ in range(2))
+    assert one.assignment is not None
+    assert other.assignment is not None
+    assert np.array_equal(one.assignment, other.assignment)
