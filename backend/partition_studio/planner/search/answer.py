@@ -90,7 +90,8 @@ def space_of(strategies: Set[Strategy]) -> str:
 def notes_on(prediction: Prediction, *, is_approximate: bool = False) -> tuple[str, ...]:
     """Say what a prediction rests on that was not measured, and whether the plan changes the network's outputs."""
     notes = [
-        f"Of {name!r}, {' and '.join(device.estimated)} is estimated, not measured: profile it first."
+        f"Of {name!r}, {' and '.join(device.estimated)} {'are' if device.estimated[1:] else 'is'} estimated: "
+        "profile it first."
         for name, device in prediction.devices.items()
         if device.estimated
     ]

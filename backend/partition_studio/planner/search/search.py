@@ -1,0 +1,201 @@
+"""Searches for the best plan: quick answers first, better ones as they are found, and a proof of how good any can be.
+
+First what needs no search (a single device, the whole network everywhere), then contiguous runs, then what strategies
+there may be besides (runs on groups of devices, divided layers), then any placement for the time that is left, and at
+last the codecs of the best plan's cuts. Whatever finds a plan, its prediction decides.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from partition_studio.errors import ConflictError
+from partition_studio.planner.errors import NoPlanError
+from partition_studio.planner.search.answer import Answer, cost_of, notes_on, space_of
+from partition_studio.planner.search.baselines import replicated, whole_on
+from partition_studio.planner.search.bounds import lower_bounds
+from partition_studio.planner.search.chain import search_chain
+from partition_studio.planner.search.cp_sat import search_general
+from partition_studio.planner.search.evaluate import evaluate, keeps
+from partition_studio.planner.search.found import Found
+from partition_studio.planner.search.obstacles import obstacles
+from partition_studio.planner.search.pose import pose
+from partition_studio.planner.search.problem import Integers, Problem, placement_of
+from partition_studio.planner.search.question import Question, Strategy
+from partition_studio.planner.search.strategies import Judge, Judged
+from partition_studio.planner.search.strategies_codecs import NO_RATIOS, Ratios, with_codecs
+from partition_studio.planner.search.strategies_replicas import search_replicas
+from partition_studio.planner.search.strategies_shards import search_shards
+
+Stop = Callable[[], bool]
+OnAnswer = Callable[[Answer], None]
+
+DIVIDING: frozenset[Strategy] = frozenset({"spatial", "spatial_independent", "output_channels", "input_channels"})
+
+#: An answer that is better by less than this is no news.
+_NEWS = 1e-9
+
+#: Share of a plan's cost that stands for the bound where there is none.
+_NOTHING_KNOWN = 1e-6
+
+STOPPED = "The search was stopped, or its time was up, before it could prove more."
+
+
+class NothingFoundError(ConflictError):
+    """The search was stopped before it found any plan."""
+
+    code = "nothing_found_yet"
+    next_step = "Give the search more time, or loosen a limit."
+
+
+def search(
+    question: Question, *, stop: Stop, seconds: float, on_answer: OnAnswer, ratios: Ratios = NO_RATIOS
+) -> Answer:
+    """Return the best plan that was found until `stop`; `on_answer` is told each better one, and the last.
+
+    `seconds` is the most that the search of any placement may take. `ratios`: see `strategies_codecs`. Raises
+    BadFiguresError, ContradictionError, NoPowerError; NoPlanError where no plan keeps all limits, NothingFoundError
+    where it was stopped before that is known.
+    """
+    problem = pose(question)
+    best = _Best(question, problem, on_answer)
+    best.bound(_bound_cost(problem))
+    _offer_whole(best, problem)
+    if not stop():
+        best.method = "contiguous runs of layers"
+        found = search_chain(problem, stop, best.offer_found)
+        best.offer_found(found)
+        best.start = found.assignment
+    strategies = question.limits.strategies
+    if "replicas" in strategies and not stop():
+        best.method = "runs of layers on groups of devices"
+        search_replicas(best.judge, problem, stop, best.offer)
+    if strategies & DIVIDING and not stop():
+        best.method = "divided layers"
+        search_shards(best.judge, problem, best.judged, stop, best.offer)
+    is_complete = best.is_proved or _no_placement_is_better(best, problem)
+    if not (is_complete or stop()):
+        is_complete = _search_general(best, problem, stop, seconds)
+    if best.judged is None:
+        raise no_plan(problem, stop, seconds, is_proved=is_complete)
+    best.settle_codecs(ratios, stop)
+    return best.last(is_complete=is_complete)
+
+
+def _search_general(best: "_Best", problem: Problem, stop: Stop, seconds: float) -> bool:
+    """Look at any placement; return whether it is known that none is better."""
+    best.method = "any placement"
+    found = search_general(problem, best.start, stop, best.offer_found, seconds)
+    best.offer_found(found)
+    if best.limits.strategies <= {"layers"}:
+        best.bound(found.bound)
+    return found.is_exact
+
+
+def _no_placement_is_better(best: "_Best", problem: Problem) -> bool:
+    """Return whether a plan with replicas or divided layers was found that no placement of whole layers can beat."""
+    if best.judged is None or best.limits.strategies <= {"layers"}:
+        return False
+    whole = replace(problem.limits, strategies=frozenset({"layers"}))
+    return lower_bounds(replace(problem, limits=whole)).cost(problem.objective) >= best.judged.cost
+
+
+def no_plan(problem: Problem, stop: Stop, seconds: float, *, is_proved: bool = False) -> ConflictError:
+    """Return what to raise where no plan was found: why there is none, or that it is not known yet."""
+    if stop() and not is_proved:
+        return NothingFoundError("The search was stopped before it found a plan that keeps all limits.")
+    reasons = obstacles(problem, stop, seconds)
+    text = " ".join(reason.text for reason in reasons[:3])
+    return NoPlanError(f"No plan keeps all limits. {text}".rstrip(), tuple(reasons))
+
+
+def _bound_cost(problem: Problem) -> float:
+    """Return what no plan's cost is below."""
+    return lower_bounds(problem).cost(problem.objective)
+
+
+def _offer_whole(best: "_Best", problem: Problem) -> None:
+    """Offer the network whole on the best device that may hold it, and where that is allowed on all of them."""
+    singles = []
+    for device in range(len(problem.devices)):
+        assignment = [device] * len(problem.units)
+        costs = evaluate(problem, assignment)
+        if keeps(problem, costs, assignment):
+            singles.append((cost_of(problem.objective, costs.value(problem.objective)), device))
+    best.method = "a single device"
+    for _, device in sorted(singles)[:1]:
+        best.offer(best.judge.judge(whole_on(best.judge, problem.devices[device])))
+    if len(singles) > 1 and "replicas" in best.limits.strategies:
+        best.method = "the whole network on several devices"
+        best.offer(best.judge.judge(replicated(best.judge, [problem.devices[device] for _, device in sorted(singles)])))
+
+
+class _Best:
+    """The best plan so far. `method`: where the plans that are offered come from."""
+
+    def __init__(self, question: Question, problem: Problem, on_answer: OnAnswer) -> None:
+        self.judge = Judge(question)
+        self.judged: Judged | None = None
+        self.start: Integers | None = None
+        self.method = ""
+        self.limits = question.limits
+        self._question, self._problem, self._on_answer = question, problem, on_answer
+        self._bound_cost = 0.0
+        self._found_by = ""
+        self._codec_notes: tuple[str, ...] = ()
+        self._told: Answer | None = None
+
+    def bound(self, cost: float) -> None:
+        """Take a cost that no plan is below."""
+        self._bound_cost = max(self._bound_cost, cost)
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether no plan is better."""
+        return self.judged is not None and self._answer().is_proved
+
+    def offer(self, judged: Judged | None) -> bool:
+        """Take a plan if it is better than the best one; return whether it is."""
+        if judged is None or not judged.keeps_limits:
+            return False
+        if self.judged is not None and judged.cost >= self.judged.cost * (1 - _NEWS):
+            return False
+        self.judged, self._found_by = judged, self.method
+        self._tell(self._answer())
+        return True
+
+    def offer_found(self, found: Found) -> None:
+        """Take what a search of assignments has found."""
+        if found.assignment is not None:
+            self.offer(self.judge.judge(self.judge.plan_of(placement_of(self._problem, found.assignment))))
+
+    def settle_codecs(self, ratios: Ratios, stop: Stop) -> None:
+        """Choose the codecs of the best plan, as far as they are allowed."""
+        assert self.judged is not None
+        self.judged, self._codec_notes = with_codecs(self.judge, self.judged, ratios, stop)
+
+    def last(self, *, is_complete: bool) -> Answer:
+        """Return the answer, and tell it where it says more than what was told before."""
+        answer = self._answer(() if is_complete or self.is_proved else (STOPPED,))
+        if answer != self._told:
+            self._tell(answer)
+        return answer
+
+    def _tell(self, answer: Answer) -> None:
+        self._told = answer
+        self._on_answer(answer)
+
+    def _answer(self, notes: tuple[str, ...] = ()) -> Answer:
+        judged, objective = self.judged, self._question.objective
+        assert judged is not None
+        # Rounding apart, no plan is below the bound; and one of which nothing is known is no infinite figure.
+        bound = cost_of(objective, min(max(self._bound_cost, judged.cost * _NOTHING_KNOWN), judged.cost))
+        return Answer(
+            plan=judged.plan,
+            prediction=judged.prediction,
+            objective=objective,
+            value=cost_of(objective, judged.cost),
+            bound=bound,
+            space=space_of(self.limits.strategies),
+            method=self._found_by,
+            notes=(*notes_on(judged.prediction, is_approximate=judged.is_approximate), *self._codec_notes, *notes),
+        )
