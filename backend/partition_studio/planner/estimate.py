@@ -34,7 +34,7 @@ _FUSED_AFTER = {
 }
 
 #: No profile says that a device is so many times slower or faster than its kind.
-_MOST_FACTOR = 100.0
+_MOST_FACTOR = 1e4
 
 
 @dataclass(frozen=True, slots=True)

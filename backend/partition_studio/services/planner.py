@@ -18,6 +18,7 @@ from partition_studio.partition.plan import CodecName, Plan
 from partition_studio.planner.errors import NoPlanError
 from partition_studio.planner.next_move import next_move
 from partition_studio.planner.predict import flow_of, predict
+from partition_studio.planner.search.pose import pose
 from partition_studio.planner.search.question import Limits, Objective, Question
 from partition_studio.planner.simulate import simulate
 from partition_studio.schemas import (
@@ -236,8 +237,6 @@ class PlannerService:
     def _question(
         self, model_id: str, names: Sequence[str] | None, objective: Objective, limits: LimitsIn
     ) -> tuple[Question, tuple[str, ...]]:
-        from partition_studio.planner.search.pose import pose
-
         network = self._models.network(model_id)
         devices, notes = self._usable(names)
         _check_names(limits, {device.name for device in self._devices.all()})
