@@ -28,8 +28,8 @@ Stop = Callable[[], bool]
 
 SPACE = "contiguous runs of layers"
 
-#: Below a figure, in a zone: by at least this share.
-_LESS = 1e-9
+#: Below a figure, in a zone: by at least this share, which is more than limits are rounded by.
+_LESS = 1e-8
 
 Direction = Literal["throughput", "max_energy", "max_memory"]
 
