@@ -21,7 +21,7 @@ from partition_studio.planner.search.relaxed_costs import Goal, Relaxed, least_v
 BETTER = 2e-5
 
 #: Longer than this, no part of the search goes without asking whether to stop.
-SLICE_S = 0.2
+SLICE_S = 30.0
 
 #: Above this many devices times units the model would take longer to set up than there is time.
 MOST_PLACES = 30_000
@@ -54,7 +54,6 @@ class Search:
         self._costs: Costs | None = None
         self._value, self._bound = math.inf, least_value(problem, goal)
         self._judged: dict[Assignment, float] = {}
-        self._fresh: list[Assignment] = []
 
     def judge(self, assignment: Sequence[int] | Integers) -> None:
         """Take a placement for the best one, where it keeps all limits and is better."""
@@ -64,20 +63,19 @@ class Search:
         costs = evaluate(self._problem, key)
         value = self._goal.value(self._problem, costs) if keeps(self._problem, costs, key) else math.inf
         self._judged[key] = value
-        self._fresh.append(key)
         if value < self._value:
             self._best, self._costs, self._value = key, costs, value
             self._on_better(self._found(is_exact=False))
 
     def run(self, seconds: float, workers: int) -> Least:
         """Search for so many seconds at most."""
+        if self._bound == math.inf:
+            return self._found(is_exact=True)
         if self._problem.allowed.size > MOST_PLACES or self._stop():
             return self._found(is_exact=False)
-        relaxed = Relaxed(self._problem, self._goal, self._bound if self._goal.of == "throughput" else 0.0)
-        relaxed.model.minimize(relaxed.target)
         spent_s, seed = 0.0, 1
         while spent_s < seconds and not self._stop():
-            self._tighten(relaxed)
+            relaxed = self._model()
             solver = _solver(min(SLICE_S, seconds - spent_s), workers, seed)
             seed += 1
             status = _Watch(self, relaxed, self._stop).solve(solver)
@@ -94,19 +92,19 @@ class Search:
                 return self._found(is_exact=True)
         return self._found(is_exact=False)
 
-    def _tighten(self, relaxed: Relaxed) -> None:
-        """Rule out what was judged, and all that is not better than the best."""
+    def _model(self) -> Relaxed:
+        """Return a model of all that may be better than the best, without what was judged."""
+        least_s = self._bound if self._goal.of == "throughput" else 0.0
+        relaxed = Relaxed(self._problem, self._goal, least_s, self._value * (1 - BETTER))
         x, model = relaxed.placed.x, relaxed.model
-        for assignment in self._fresh:
+        model.minimize(relaxed.target)
+        for assignment in self._judged:
             if all((device, unit) in x for unit, device in enumerate(assignment)):
                 model.add_bool_or([x[device, unit].negated() for unit, device in enumerate(assignment)])
-        self._fresh.clear()
-        model.clear_hints()
-        if self._best is None:
-            return
-        model.add(relaxed.target <= int(self._value * (1 - BETTER) / relaxed.unit))
-        for (device, unit), variable in x.items():
-            model.add_hint(variable, self._best[unit] == device)
+        if self._best is not None:
+            for (device, unit), variable in x.items():
+                model.add_hint(variable, self._best[unit] == device)
+        return relaxed
 
     def _found(self, *, is_exact: bool) -> Least:
         return Least(self._best, self._costs, self._value, min(self._bound, self._value), is_exact)

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from ortools.sat.python import cp_model
 
-from partition_studio.planner.search.problem import STUDIO, Problem, Tensor
+from partition_studio.planner.search.problem import STUDIO, Floats, Problem, Tensor
 from partition_studio.planner.search.series import Series, series_of, twins_of
 
 #: A variable with what one of it costs, in seconds, bytes or messages.
@@ -112,6 +112,33 @@ class Placed:
             terms.append((apart, 1))
         return terms
 
+    def end_runs(self, most_s: Floats) -> None:
+        """Say that a device leaves off before a run of joints becomes longer than `most_s` (of computing, by device).
+
+        Whole numbers say so themselves; a linear program that gives each device a part of every unit does not. From a
+        joint on, one of the next neighbours is not in its stage; and of those before, likewise.
+        """
+        for device in self.devices:
+            seconds = self.problem.compute_s[device]
+            own = [float(seconds[joint]) for joint in self.series.joints]
+            between = [float(seconds[list(units)].sum()) for units in self.series.between]
+            for first, joint in enumerate(self.series.joints):
+                for step in (1, -1):
+                    window = _window(own, between, first, step, float(most_s[device]))
+                    if window is not None and (device, joint) in self.x:
+                        self._end_run(device, joint, window, step)
+
+    def _end_run(self, device: int, joint: int, window: list[int], step: int) -> None:
+        """`window` are places: each stands for the neighbours before it and at it."""
+        joints, terms = self.series.joints, []
+        for place in window:
+            stays = joints[place - 1] if step == 1 else joints[place]
+            if (device, stays) in self.x:
+                terms.append(self.x[device, stays])
+            if (device, place) in self.same:
+                terms.append(-self.same[device, place])
+        self.model.add(sum(terms) >= self.x[device, joint])
+
     def _move(self, index: int, tensor: Tensor) -> None:
         for device in self.devices:
             readers = [self.x[device, unit] for unit in tensor.consumers if (device, unit) in self.x]
@@ -170,6 +197,19 @@ class Placed:
         if joints and joints[-1] in makers and (device, joints[-1]) in self.x:
             terms.append((self.x[device, joints[-1]], 1))
         return terms
+
+
+def _window(own: list[float], between: list[float], first: int, step: int, most_s: float) -> list[int] | None:
+    """Return the places that a run from a joint on, or back, cannot have all; None where it can reach the end."""
+    window: list[int] = []
+    taken_s, place = own[first], first + 1 if step == 1 else first
+    while 1 <= place < len(own):
+        window.append(place)
+        taken_s += between[place] + own[place if step == 1 else place - 1]
+        if taken_s > most_s:
+            return window
+        place += step
+    return None
 
 
 def sum_of(terms: Iterable[Term], per: float) -> cp_model.LinearExpr:

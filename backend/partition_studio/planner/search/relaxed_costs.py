@@ -1,5 +1,6 @@
 """The energy and memory of a relaxed model, what is to be least in it, and its limits."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,6 +20,7 @@ from partition_studio.partition.memory import (
     PLAIN_COPIES,
     memory_bound,
 )
+from partition_studio.planner.search.bounds import lower_bounds
 from partition_studio.planner.search.evaluate import ROUNDING, stage_need
 from partition_studio.planner.search.problem import STUDIO, Costs, Problem
 from partition_studio.planner.search.question import Objective
@@ -70,8 +72,11 @@ class Goal:
 class Relaxed:
     """The model of a problem. `target` times `unit` is never above the goal's figure of the same placement."""
 
-    def __init__(self, problem: Problem, goal: Goal, least_s: float = 0.0) -> None:
-        """`least_s` is a period that no plan comes below, where more is known than the model knows."""
+    def __init__(self, problem: Problem, goal: Goal, least_s: float = 0.0, most: float = math.inf) -> None:
+        """`least_s` is a period that no plan comes below, where more is known than the model knows.
+
+        Of the goal, no more than `most` is of interest.
+        """
         self.problem, self.goal = problem, goal
         self.placed = Placed(problem, max_devices=problem.limits.max_devices)
         least_s = max(least_s, least_period_s(problem))
@@ -81,6 +86,9 @@ class Relaxed:
         self._tick_j = (float(watts.max()) or 1.0) * self.times.tick_s
         self.target, self.unit = self._target()
         self._limit()
+        self._most_period(most if goal.of == "throughput" else math.inf)
+        if most < math.inf:
+            self.model.add(self.target <= int(most / self.unit))
 
     @property
     def model(self) -> cp_model.CpModel:
@@ -142,6 +150,17 @@ class Relaxed:
             if not tensor.travels and tensor.producer != STUDIO:
                 for unit in tensor.consumers:
                     self._keep_together(tensor.producer, unit)
+
+    def _most_period(self, most_s: float) -> None:
+        """Say what follows for a device's stages from the longest period that is of interest."""
+        problem, least = self.problem, self.problem.limits.min_throughput_per_s
+        if least:
+            most_s = min(most_s, (1 + ROUNDING) / least)
+        if most_s == math.inf:
+            return
+        carry_s = 2 * problem.message_s[:-1] if all(problem.reads) else 0.0
+        of_cores_s = (most_s * problem.cores - carry_s) / problem.cpu_per_s
+        self.placed.end_runs(np.minimum(of_cores_s, most_s) - problem.session_s)
 
     def _keep_together(self, one: int, other: int) -> None:
         x = self.placed.x
@@ -247,5 +266,7 @@ class Relaxed:
 
 
 def least_value(problem: Problem, goal: Goal) -> float:
-    """Return a first lower bound of a goal, without any search."""
-    return least_period_s(problem) if goal.of == "throughput" else 0.0
+    """Return a first lower bound of a goal, without any search; infinite where there is no placement."""
+    if goal.of in ("memory", "memory_share"):
+        return 0.0
+    return lower_bounds(problem).cost(goal.of)
