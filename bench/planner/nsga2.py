@@ -6,9 +6,9 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem as Pymoo
 from pymoo.operators.crossover.pntx import TwoPointCrossover
-from pymoo.operators.mutation.rm import ChoiceRandomMutation
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.termination import get_termination
 
@@ -42,13 +42,24 @@ class _Mapping(Pymoo):  # type: ignore[misc]  # pymoo has no types
         out["G"] = np.where(np.isfinite(figures).all(axis=1), over, _WORST)
 
 
+class _AnotherDevice(Mutation):  # type: ignore[misc]  # pymoo has no types
+    """Gives a unit to any device: devices have no order that a step could follow."""
+
+    def _do(
+        self, problem: Pymoo, population: NDArray[np.int64], *_: object, random_state: np.random.Generator, **__: object
+    ) -> NDArray[np.int64]:
+        changed = random_state.random(population.shape) < self.prob_var.get()
+        devices = random_state.integers(0, int(problem.xu[0]) + 1, population.shape)
+        return np.where(changed, devices, population)
+
+
 def explore(problem: Problem, stop: Callable[[], bool]) -> Iterator[Sequence[Costs]]:
     """Yield, generation by generation, the costs of the best that are feasible, until it is stopped."""
     algorithm = NSGA2(
         pop_size=POPULATION,
         sampling=IntegerRandomSampling(),
         crossover=TwoPointCrossover(),
-        mutation=ChoiceRandomMutation(prob_var=1 / len(problem.units)),
+        mutation=_AnotherDevice(prob_var=1 / len(problem.units)),
         eliminate_duplicates=True,
     )
     algorithm.setup(_Mapping(problem), termination=get_termination("n_gen", _GENERATIONS), seed=_SEED)
