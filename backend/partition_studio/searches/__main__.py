@@ -22,6 +22,8 @@ GRACE_S = 10.0
 
 LENGTH = struct.Struct("!Q")
 
+_STDIN = 0
+
 #: Status when there was not enough memory.
 NO_MEMORY = 2
 
@@ -47,11 +49,11 @@ def main() -> None:
     # Whatever a library prints must not get among the lines.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    memory_bytes, size = (LENGTH.unpack(sys.stdin.buffer.read(LENGTH.size))[0] for _ in range(2))
+    memory_bytes, size = (LENGTH.unpack(_read(LENGTH.size))[0] for _ in range(2))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    task = sys.stdin.buffer.read(size)
+    task = _read(size)
     stopped = threading.Event()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, stopped), daemon=True).start()
+    threading.Thread(target=_listen, args=(stopped,), daemon=True).start()
     try:
         _search(task, Teller(out), stopped.is_set)
     except MemoryError:
@@ -61,8 +63,20 @@ def main() -> None:
         sys.exit(1)
 
 
-def _listen(requests: BinaryIO, stopped: threading.Event) -> None:
-    asked = requests.read(1)
+def _read(size: int) -> bytes:
+    """Return so many bytes of standard input, without a buffer: its lock would not outlive the listening thread."""
+    data = b""
+    while len(data) < size:
+        part = os.read(_STDIN, size - len(data))
+        if not part:
+            # The studio ended before it had told the task.
+            sys.exit(1)
+        data += part
+    return data
+
+
+def _listen(stopped: threading.Event) -> None:
+    asked = os.read(_STDIN, 1)
     stopped.set()
     if not asked:
         time.sleep(GRACE_S)
