@@ -60,7 +60,7 @@ function useKeeper(model: Model): PlanKeeper {
   const [keeper] = useState(() => new PlanKeeper(model));
   useEffect(() => {
     resetView();
-    resetPlanner(model.id);
+    resetPlanner(`${model.id} ${model.simplified}`);
     keeper.open();
     const off = onPlansChanged((id) => {
       if (id === model.id || id === "*") void keeper.heard();
@@ -69,7 +69,7 @@ function useKeeper(model: Model): PlanKeeper {
       off();
       keeper.close();
     };
-  }, [keeper, model.id]);
+  }, [keeper, model.id, model.simplified]);
   return keeper;
 }
 

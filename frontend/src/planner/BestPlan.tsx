@@ -13,7 +13,7 @@ import { planStore, replacePlan, usePlan } from "@/plan/store";
 import { takenOver } from "./applied";
 import { ProfileFirst } from "./ProfileFirst";
 import { ObjectiveField, QuestionFields, SecondsField } from "./QuestionFields";
-import { chosenDevices } from "./question";
+import { chosenDevices, plannable } from "./question";
 import { Proof, SearchState } from "./SearchState";
 import { plannerStore, usePlanner } from "./store";
 import type { Answer, Baseline } from "./types";
@@ -29,7 +29,7 @@ export function openAnswer({ plan, prediction }: Pick<Answer, "plan" | "predicti
 }
 
 /** When the search that was started here has ended, its answer fills the graph, unless the plan was edited meanwhile. */
-function useFilling(model: Model, { job, going }: Searching): void {
+export function useFilling(model: Model, { job, going }: Searching): void {
   const filling = usePlanner((state) => state.filling);
   const ended = job !== null && !going && filling?.job === job.id ? job.id : null;
   useEffect(() => {
@@ -61,11 +61,10 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
   const form = usePlanner((state) => state.form);
   const { sending, refused, ask } = useAsking(model, "best");
   const result = useRef<HTMLDivElement>(null);
-  useFilling(model, searching);
   useEffect(() => endPreview, []);
   const { going, search } = searching;
   const answer = search?.answer ?? null;
-  const names = devices.map(({ name }) => name);
+  const names = plannable(devices);
   return (
     <div className="planner-tab">
       <div className="planner-result" ref={result}>

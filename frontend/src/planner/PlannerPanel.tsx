@@ -4,7 +4,7 @@ import { IconX } from "@tabler/icons-react";
 import { useEffect, useRef } from "react";
 import type { Device, Model } from "@/api/types";
 import type { Network } from "@/graph/network";
-import { BestPlan } from "./BestPlan";
+import { BestPlan, useFilling } from "./BestPlan";
 import { PlanLimits } from "./PlanLimits";
 import "./planner.css";
 import { closePlanner, openPlanner, TABS, usePlanner, type Tab } from "./store";
@@ -26,6 +26,7 @@ interface PlannerPanelProps {
 export default function PlannerPanel({ model, network, devices, predicted, unplaced }: PlannerPanelProps) {
   const tab = usePlanner((state) => state.tab);
   const searches = useSearches(model);
+  useFilling(model, searches.best);
   const panel = useRef<HTMLElement>(null);
   useEffect(() => {
     const before = document.activeElement;

@@ -10,7 +10,7 @@ import { useView } from "@/editor/view";
 import { at, type Network } from "@/graph/network";
 import { planStore } from "@/plan/store";
 import { listLayers } from "@/plan/words";
-import { chosenDevices, pinGroups, pinsOf, typedNumber, withoutPins, type QuestionForm } from "./question";
+import { chosenDevices, pinGroups, plannable, pinsOf, typedNumber, withoutPins, type QuestionForm } from "./question";
 import { changeForm, usePlanner } from "./store";
 import { OBJECTIVES, STRATEGY_WORDS } from "./words";
 
@@ -54,11 +54,12 @@ function DeviceFields({ devices }: Pick<FieldsProps, "devices">) {
     <fieldset className="planner-group">
       <legend>Devices that may be used, and their memory at most</legend>
       <ul className="planner-devices">
-        {devices.map(({ name, check }) => (
+        {devices.map(({ name, check, state }) => (
           <li key={name}>
             <Checkbox
               size="xs"
-              checked={!without.includes(name)}
+              checked={!without.includes(name) && state !== "cannot"}
+              disabled={state === "cannot"}
               onChange={() => toggle(name)}
               label={
                 <span className="split-place">
@@ -76,7 +77,7 @@ function DeviceFields({ devices }: Pick<FieldsProps, "devices">) {
               min={0}
               suffix=" MB"
               hideControls
-              disabled={without.includes(name)}
+              disabled={without.includes(name) || state === "cannot"}
               data-testid={`memory-of-${name}`}
             />
           </li>
@@ -122,7 +123,7 @@ function LimitFields({ devices }: Pick<FieldsProps, "devices">) {
           placeholder="any device"
           value={form.inputOn}
           onChange={(value) => changeForm({ inputOn: value })}
-          data={chosenDevices(form, devices.map(({ name }) => name))}
+          data={chosenDevices(form, plannable(devices))}
           clearable
           data-testid="input-on"
         />

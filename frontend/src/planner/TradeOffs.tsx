@@ -14,7 +14,7 @@ import { openAnswer } from "./BestPlan";
 import { figuresOf, pointsOf, plotFront, usableAxis, type Axis, type FrontPoint } from "./front";
 import { ChartLegend, ParetoChart } from "./ParetoChart";
 import { QuestionFields, SecondsField } from "./QuestionFields";
-import { chosenDevices, limitCount } from "./question";
+import { chosenDevices, limitCount, plannable } from "./question";
 import { SearchState } from "./SearchState";
 import { usePlanner } from "./store";
 import type { Prediction, Search } from "./types";
@@ -34,7 +34,7 @@ export function TradeOffs({ model, network, devices, searching, current }: Trade
   const form = usePlanner((state) => state.form);
   const { sending, refused, ask } = useAsking(model, "front");
   const { going, search } = searching;
-  const names = devices.map(({ name }) => name);
+  const names = plannable(devices);
   const limits = limitCount(form, names);
   const found = search?.front.length ?? 0;
   return (
@@ -84,6 +84,11 @@ function Front({ search, current }: { search: Search; current: Prediction | null
   const point = points.find(({ id }) => id === looked) ?? null;
   const { missing } = plotFront(points, axis, 1, 1);
   useEffect(() => endPreview, []);
+  // A point that another one beats goes away under the pointer.
+  const gone = looked !== null && point === null;
+  useEffect(() => {
+    if (gone) endPreview();
+  }, [gone]);
   const look = (next: FrontPoint | null) => {
     setLooked(next?.id ?? null);
     if (next?.plan) showPreview(takenOver(planStore.getState().content, next.plan), capitalised(next.title));

@@ -3,7 +3,7 @@ import { EMPTY_REST } from "@/plan/content";
 import { content } from "@/plan/samples";
 import { takenOver } from "./applied";
 import { blameOf, blamesDevice, blamesEdge } from "./blame";
-import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, questionOf, typedNumber, withoutPins } from "./question";
+import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
 import { capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
@@ -38,6 +38,9 @@ describe("a question", () => {
     expect(chosenDevices(form, ["a", "b", "c"])).toEqual(["a", "c"]);
     expect(limitsOf(form, ["a", "b", "c"]).memory_bytes).toEqual({ a: 10_000_000 });
     expect(paretoOf(form, ["a", "b", "c"]).devices).toEqual(["a", "c"]);
+  });
+  it("offers no device that cannot run the agent", () => {
+    expect(plannable([{ name: "a", state: "ready" }, { name: "b", state: "cannot" }, { name: "c", state: "unreachable" }])).toEqual(["a", "c"]);
   });
   it("takes for no limit what is no number above zero", () => {
     expect(["", "abc", 0, -3, "12.5", 7].map(typedNumber)).toEqual([null, null, null, null, 12.5, 7]);

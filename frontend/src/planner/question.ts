@@ -1,4 +1,5 @@
 /** What a person asks the planner for, as the form holds it and as it travels. Pure. */
+import type { Device } from "@/api/types";
 import { CODEC_WORDS } from "@/plan/codecs";
 import { deviceOf, type Content } from "@/plan/content";
 import type { Limits, Objective, ParetoQuestion, PlannerStrategy, Question } from "./types";
@@ -48,6 +49,9 @@ export const FIRST_FORM: QuestionForm = {
 
 const MB = 1e6;
 const MOST_POINTS = 40;
+
+/** The devices for which there can be plans; those that cannot run the agent are told of, but not offered. */
+export const plannable = (devices: readonly Pick<Device, "name" | "state">[]): string[] => devices.filter(({ state }) => state !== "cannot").map(({ name }) => name);
 
 /** The devices that may be used, in the order in which they are registered. */
 export const chosenDevices = ({ without }: Pick<QuestionForm, "without">, devices: readonly string[]): string[] => devices.filter((name) => !without.includes(name));

@@ -9,7 +9,7 @@ export const TABS = ["plan", "best", "front"] as const;
 export type Tab = (typeof TABS)[number];
 
 interface PlannerState {
-  /** The model that it is about. */
+  /** The model that it is about, and its form. */
   model: string;
   open: boolean;
   tab: Tab;

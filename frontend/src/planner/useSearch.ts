@@ -5,6 +5,7 @@ import { asProblem, call, client, type Problem } from "@/api/client";
 import { isGoing, queryClient, rememberJob } from "@/api/queries";
 import type { Job, Model, ProblemBody } from "@/api/types";
 import { cancelJob, useJobs } from "@/jobs/useJobs";
+import { sameForm } from "@/plan/content";
 import { planStore } from "@/plan/store";
 import { paretoOf, questionOf, type QuestionForm } from "./question";
 import { plannerStore, usePlanner } from "./store";
@@ -34,6 +35,12 @@ export interface Searching {
   stop: () => void;
 }
 
+/** What was found for another form of the model has other layers. */
+function ofForm(search: Search | null, model: Model): Search | null {
+  const plans = search === null ? [] : [search.answer, ...search.front, ...search.baselines].flatMap((found) => found?.plan ?? []);
+  return plans.every(({ network }) => sameForm(network, model)) ? search : null;
+}
+
 /** The newest search for the best plan, and the newest for the front; those of other windows and earlier visits, too. */
 export function useSearches(model: Model): Record<"best" | "front", Searching> {
   const mine = useJobs().filter(({ kind, model_id }) => kind === "search" && model_id === model.id).slice(0, LOOKED_AT);
@@ -48,7 +55,7 @@ export function useSearches(model: Model): Record<"best" | "front", Searching> {
     return {
       job,
       going: job !== null && isGoing(job),
-      search: results[place]?.data ?? null,
+      search: ofForm(results[place]?.data ?? null, model),
       problem: job?.state === "failed" ? job.problem : null,
       stop: () => {
         if (job) cancelJob(job.id);
