@@ -61,7 +61,7 @@ class Search:
         if key in self._judged:
             return
         costs = evaluate(self._problem, key)
-        value = self._goal.value(self._problem, costs) if keeps(self._problem, costs, key) else math.inf
+        value = self._goal.value(costs, key) if keeps(self._problem, costs, key) else math.inf
         self._judged[key] = value
         if value < self._value:
             self._best, self._costs, self._value = key, costs, value

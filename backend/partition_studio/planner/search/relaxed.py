@@ -130,14 +130,15 @@ class Placed:
 
     def _end_run(self, device: int, joint: int, window: list[int], step: int) -> None:
         """`window` are places: each stands for the neighbours before it and at it."""
-        joints, terms = self.series.joints, []
+        joints = self.series.joints
+        terms: Terms = []
         for place in window:
             stays = joints[place - 1] if step == 1 else joints[place]
             if (device, stays) in self.x:
-                terms.append(self.x[device, stays])
+                terms.append((self.x[device, stays], 1))
             if (device, place) in self.same:
-                terms.append(-self.same[device, place])
-        self.model.add(sum(terms) >= self.x[device, joint])
+                terms.append((self.same[device, place], -1))
+        self.model.add(sum_of(terms, 1) >= self.x[device, joint])
 
     def _move(self, index: int, tensor: Tensor) -> None:
         for device in self.devices:

@@ -1,7 +1,8 @@
 """The energy and memory of a relaxed model, what is to be least in it, and its limits."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -46,27 +47,29 @@ LEAST_WINDOW = 2
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be least: the objective's figure, the memory of one `device`, or of memory the part of its limit.
+    """What is to be least: an objective's figure (of throughput the period), or what a limit speaks of.
 
-    `memory_share` is the largest part of its limit that any device takes.
+    "memory": the bytes of one `device`; "memory_share": the largest part of its `limits_bytes` that any device takes;
+    "devices": how many get something.
     """
 
-    of: Objective | Literal["memory", "memory_share"]
+    of: Objective | Literal["memory", "memory_share", "devices"]
     device: int = 0
+    limits_bytes: tuple[int, ...] = ()
 
-    def value(self, problem: Problem, costs: Costs) -> float:
-        """Return the figure that is to be least; of throughput it is the period."""
+    def value(self, costs: Costs, assignment: Sequence[int]) -> float:
+        """Return the figure that is to be least."""
         match self.of:
             case "throughput":
                 return costs.period_s
             case "memory":
                 return float(costs.memory_bytes[self.device])
             case "memory_share":
-                return max(
-                    m / limit for m, limit in zip(costs.memory_bytes, problem.memory_bytes.tolist(), strict=True)
-                )
-            case _:
-                return costs.value(self.of)
+                return max(m / limit for m, limit in zip(costs.memory_bytes, self.limits_bytes, strict=True))
+            case "devices":
+                return float(len(set(assignment)))
+            case "latency" | "max_energy" | "total_energy" | "max_memory":
+                return float(costs.value(self.of))
 
 
 class Relaxed:
@@ -120,11 +123,15 @@ class Relaxed:
                 return self._memory[self.goal.device], 1.0
             case "memory_share":
                 return self._memory_share(), 1 / SHARE
+            case "devices":
+                count = model.new_int_var(1, len(self.placed.used), "devices")
+                model.add(count >= sum(self.placed.used))
+                return count, 1.0
 
     def _memory_share(self) -> cp_model.IntVar:
         share = self.model.new_int_var(0, 2**26, "memory_share")
         for device, memory in enumerate(self._memory):
-            limit = int(self.problem.memory_bytes[device])
+            limit = self.goal.limits_bytes[device]
             if limit < MOST_BYTES:
                 pages = self.model.new_int_var(0, MOST_BYTES // PAGE_BYTES, f"pages{device}")
                 self.model.add(memory <= PAGE_BYTES * pages + PAGE_BYTES - 1)
@@ -142,10 +149,9 @@ class Relaxed:
                 model.add(energy <= int(limits.max_energy_j * more / self._tick_j))
         if limits.max_total_energy_j is not None:
             model.add(sum(self._energy) <= int(limits.max_total_energy_j * more / self._tick_j))
-        if self.goal.of != "memory_share":
-            for device, limit in enumerate(problem.memory_bytes.tolist()):
-                if limit < MOST_BYTES:
-                    model.add(self._memory[device] <= int(limit))
+        for device, limit in enumerate(problem.memory_bytes.tolist()):
+            if limit < MOST_BYTES:
+                model.add(self._memory[device] <= int(limit))
         for tensor in problem.tensors:
             if not tensor.travels and tensor.producer != STUDIO:
                 for unit in tensor.consumers:
@@ -267,6 +273,7 @@ class Relaxed:
 
 def least_value(problem: Problem, goal: Goal) -> float:
     """Return a first lower bound of a goal, without any search; infinite where there is no placement."""
-    if goal.of in ("memory", "memory_share"):
+    if goal.of == "memory" or goal.of == "memory_share" or goal.of == "devices":
         return 0.0
-    return lower_bounds(problem).cost(goal.of)
+    whole = replace(problem.limits, strategies=frozenset({"layers"}), codecs=frozenset({"none"}))
+    return lower_bounds(replace(problem, limits=whole)).cost(goal.of)
