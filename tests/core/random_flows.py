@@ -29,10 +29,12 @@ def random_graph(generator: random.Random, stages: int, devices: int, *, lanes: 
             made.append(Stage(name, "+".join(group), (), (), (), instances=instances))
         else:
             device = f"d{generator.randrange(devices)}"
-            lane = generator.choice(["", "", "gpu"]) if lanes else ""
+            lane = generator.choice(["", "", "other"]) if lanes else ""
             made.append(Stage(name, device, (), (), (), instances=(Instance(name, device, device, lane=lane),)))
     cuts += [Cut(name, SINK, (f"t {name} {SINK}",)) for name in names if name not in read]
-    tensors = {tensor: TensorType("float32", (1, generator.randint(1, 250_000))) for cut in cuts for tensor in cut.tensors}
+    tensors = {
+        tensor: TensorType("float32", (1, generator.randint(1, 250_000))) for cut in cuts for tensor in cut.tensors
+    }
     return StageGraph(tuple(made), tuple(cuts), MappingProxyType(tensors), (), ())
 
 
@@ -53,8 +55,9 @@ def flow_by_chance(
     bytes_per_s: tuple[float, float] = (20e6, 500e6),
     room: int = 0,
     batches: bool = False,
+    parts: bool = False,
 ) -> Flow:
-    """Return a flow. `room` is added to all windows."""
+    """Return a flow. `room` is added to all windows; with `parts`, some stages use one of several cores."""
     generator = random.Random(seed)
     devices = devices or generator.randint(1, 5)
     graph = random_graph(generator, stages or generator.randint(1, 10), devices, lanes=lanes, replicas=replicas)
@@ -74,7 +77,7 @@ def flow_by_chance(
                 shared[peer] = fastest * generator.uniform(1.0, 1.5)
     speed = {peer: generator.uniform(0.4, 2.0) for peer in peers}
     holds = {stage.name: generator.randint(1, 4) for stage in graph.stages} if batches else {}
-    works = tuple(work for stage in graph.stages for work in _works(generator, stage, speed, cores, holds))
+    works = tuple(work for stage in graph.stages for work in _works(generator, stage, speed, cores, holds, parts))
     carry = {peer: (generator.uniform(0, 2e-4), generator.uniform(0, 3e-9)) for peer in peers}
     shares = {work.name: work.share for work in works}
     transfers = tuple(_transfers(graph, shares, carry, holds, room))
@@ -87,13 +90,14 @@ def _works(
     speed: Mapping[str, float],
     cores: Mapping[str, float],
     holds: Mapping[str, int],
+    parts: bool,
 ) -> list[Work]:
     base_s = generator.uniform(1e-3, 30e-3)
     fast = sum(speed[instance.device] for instance in stage.instances)
     works = []
     for instance in stage.instances:
         seconds = base_s / speed[instance.device]
-        cpu_s = seconds * generator.choice([1.0, 1.0, cores[instance.device], 0.3])
+        cpu_s = seconds * (generator.choice([1.0, cores[instance.device]]) if parts else cores[instance.device])
         share = speed[instance.device] / fast
         at_once = holds.get(stage.name, 1)
         works.append(Work(instance.name, stage.name, instance.device, instance.lane, seconds, cpu_s, share, at_once))
@@ -123,8 +127,6 @@ def _transfers(
             if source == target:
                 send_s = receive_s = 0.0
             found.append(
-                Transfer(
-                    cut.id, producer, consumer, source, target, size, wire, send_s, receive_s, window, share
-                )
+                Transfer(cut.id, producer, consumer, source, target, size, wire, send_s, receive_s, window, share)
             )
     return found

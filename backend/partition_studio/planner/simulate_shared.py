@@ -49,9 +49,7 @@ class _Job:
 
     __slots__ = ("act", "left", "most", "pools", "rate", "turn")
 
-    def __init__(
-        self, turn: tuple[float, int, int], left: float, most: float, pools: Sequence[int], act: Act
-    ) -> None:
+    def __init__(self, turn: tuple[float, int, int], left: float, most: float, pools: Sequence[int], act: Act) -> None:
         self.turn, self.left, self.most, self.pools, self.act = turn, left, most, pools, act
         self.rate = 0.0
 

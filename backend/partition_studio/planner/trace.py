@@ -63,14 +63,15 @@ class Trace:
 
 
 def _steady_period_s(done_s: Sequence[float], fed: int) -> float:
-    """Return the mean time between results while frames go in: the first `fed` ones, without their first third.
+    """Return the time between results while frames go in: the slope of the first `fed` ones, without their first third.
 
-    Where too few frames went by for that, between all of them; of a single frame, the time that it took. Replicas bring
-    their results in bursts, which is why means over many of them are compared, not two of them.
+    Replicas and batches bring their results in bursts, which is why a line is laid through them (least squares). Where
+    too few frames went by for that, it is the mean time between all of them; of a single frame, the time that it took.
     """
     if fed < 9:
         count = len(done_s)
         return (done_s[-1] - done_s[0]) / (count - 1) if count > 1 else done_s[0]
-    part = fed // 3
-    second, third = done_s[fed - 2 * part : fed - part], done_s[fed - part : fed]
-    return (sum(third) - sum(second)) / (part * part)
+    steady_s = done_s[fed // 3 : fed]
+    middle = (len(steady_s) - 1) / 2
+    slope = sum((place - middle) * done for place, done in enumerate(steady_s))
+    return slope / sum((place - middle) ** 2 for place in range(len(steady_s)))
