@@ -17,7 +17,7 @@ import { GanttChart } from "./GanttChart";
 import { ProfileFirst } from "./ProfileFirst";
 import type { NextMove, Prediction, Resource } from "./types";
 import type { Predicted } from "./usePrediction";
-import { capitalised, changeWords, formatBusy, formatValue, resourceLabel, resourceWords } from "./words";
+import { bottleneckWords, capitalised, changeWords, formatBusy, formatValue, resourceLabel, resourceWords } from "./words";
 
 const SHOWN_RESOURCES = 7;
 
@@ -44,7 +44,7 @@ export function PlanLimits({ model, predicted, unplaced }: PlanLimitsProps) {
         <div className={current ? "" : "is-dim"}>
           <Figures prediction={prediction} before={current ? before : null} />
           <p className="limits-bottleneck" data-testid="bottleneck">
-            {capitalised(resourceWords(prediction.bottleneck))} {prediction.bottleneck.name.endsWith("s") ? "are" : "is"} busy all the time: {formatDuration(prediction.bottleneck.busy_s)} for each frame. Nothing else makes the plan slower.
+            {bottleneckWords(prediction.bottleneck)} Only what relieves it makes the plan faster.
           </p>
           {more?.next_move && <Next move={more.next_move} current={prediction} />}
           {prediction.estimated && <ProfileFirst model={model} prediction={prediction} />}

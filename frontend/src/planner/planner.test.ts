@@ -6,7 +6,7 @@ import { blameOf, blamesDevice, blamesEdge } from "./blame";
 import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
-import { capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
+import { bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
 
 const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
 
@@ -77,6 +77,11 @@ describe("words", () => {
     ] as const;
     expect(resources.map(resourceWords)).toEqual(["the processor of board-1", "the stages of board-1 on gpu", "the link board-1 → board-2", "what my board receives", "what board-1 sends"]);
     expect(resources.map(resourceLabel)).toEqual(["board-1 processor", "board-1 gpu", "board-1 → board-2", "my board in", "board-1 out"]);
+    expect(resources.map((resource) => bottleneckWords({ ...resource, busy_s: 0.002 })).map(plain)).toEqual([
+      "The processor of board-1 is busy all the time: 2.00 ms for each frame.", "The stages of board-1 on gpu take turns, 2.00 ms for each frame: one of them always computes.",
+      "The link board-1 → board-2 is busy all the time: 2.00 ms for each frame.", "What my board receives fills its network interface: 2.00 ms for each frame.",
+      "What board-1 sends fills its network interface: 2.00 ms for each frame.",
+    ]);
     expect(capitalised("the link")).toBe("The link");
   });
   it("tell by how much a limit is missed, in its unit", () => {

@@ -96,6 +96,21 @@ export function interfaceOf(name: string): { device: string; inwards: boolean } 
   return { device: space < 0 ? name : name.slice(0, space), inwards: name.slice(space + 1) === "in" };
 }
 
+/** Why a plan is no faster, in a sentence. */
+export function bottleneckWords({ kind, name, busy_s }: Pick<Resource, "kind" | "name" | "busy_s">): string {
+  const time = `${formatBusy(busy_s)} for each frame`;
+  const what = capitalised(resourceWords({ kind, name }));
+  switch (kind) {
+    case "cores":
+    case "link":
+      return `${what} is busy all the time: ${time}.`;
+    case "lane":
+      return `${what} take turns, ${time}: one of them always computes.`;
+    case "interface":
+      return `${what} fills its network interface: ${time}.`;
+  }
+}
+
 /** Time for each frame; what is less than can be told is not nothing. */
 export const formatBusy = (seconds: number): string => (seconds > 0 && seconds < 5e-6 ? `<0.01\u202fms` : formatDuration(seconds));
 
