@@ -143,5 +143,5 @@ class _Search:
         least = to_go[0].least
         if any(t.least > t.quantity.most for t in to_go[1:]) or least >= self._best * (1 - BETTER):
             return None
-        branches = Branches(quantities, sets, to_go, self._offer)
+        branches = Branches(quantities, sets, to_go, low_s, self._offer)
         return None if branches.run(self._best * (1 - BETTER), nodes, self._stop) else least

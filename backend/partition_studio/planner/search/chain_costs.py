@@ -188,8 +188,11 @@ class RunCosts:
     def latency_s(self, device: int) -> Floats:
         """Return what each run adds to the latency at least, but for the way from the previous run."""
         problem, runs = self.problem, self.runs
-        on_spine = self._span(problem.compute_s[device] * runs.spine)
+        own_s = np.add.reduceat(problem.compute_s[device] * runs.spine, self.borders[:-1])
         has_spine = self._span(runs.spine.astype(float)) > 0
+        # A part that is one stage anyway, and on the spine, is computed as a whole.
+        part_s = np.where(self.is_sure & has_spine, self._span(problem.compute_s[device]), 0.0)
+        on_spine = self._best_part(part_s, own_s)
         lane = np.where(self.is_sure, self.lane_s(device), problem.session_s[device] + on_spine)
         lane = np.where(has_spine, lane, 0.0)
         first, final = runs.spine_units[0], runs.spine_units[-1]
@@ -237,7 +240,20 @@ class RunCosts:
         # Frames wait at both ends of every link, two at least.
         waiting = 2 * (self.enter + self.inputs + self.leave + self.outputs)
         running = held + waiting
-        return np.asarray(memory.AGENT_BYTES + np.where(self.is_sure, np.maximum(load, running), running))
+        # A part that is one stage anyway is loaded at once.
+        part = self._best_part(np.where(self.is_sure, np.maximum(load, held), 0.0), np.zeros(self.last))
+        return np.asarray(memory.AGENT_BYTES + np.maximum(running, part))
+
+    def _best_part(self, whole: Floats, block: Floats) -> Floats:
+        """Return the largest that a run gets as a whole, or as a shorter run and the block that is added to it."""
+        table = whole[self.first_row[:-1]]
+        for column in range(1, self.width):
+            count = self.last - column
+            shorter = np.maximum(
+                table[:count, column - 1] + block[column:], table[1 : count + 1, column - 1] + block[:count]
+            )
+            np.maximum(table[:count, column], shorter, out=table[:count, column])
+        return np.asarray(table[self.begin])
 
     def _largest(self, values: Integers) -> Floats:
         """Return the largest over the units of each run."""

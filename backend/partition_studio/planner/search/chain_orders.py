@@ -9,8 +9,11 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from partition_studio.planner.search.chain_quantities import Kinds, Quantities, Quantity
+from partition_studio.planner.search.chain_prefix import Prefix, Prefixes, levels_matter
+from partition_studio.planner.search.chain_quantities import Kinds, Quantities, Quantity, cost_of
+from partition_studio.planner.search.evaluate import keeps
 from partition_studio.planner.search.problem import Floats, Integers
 
 
@@ -73,6 +76,10 @@ class ToGo:
         """Return what comes behind each run, when it is on that kind and all of the set is used then."""
         return np.asarray(self._least[number, kind][self._target])
 
+    def rest(self, number: int, kind: int, row: int) -> Floats:
+        """Return the same for the runs of one row."""
+        return np.asarray(self._least[number, kind][self._target[row]])
+
     @property
     def least(self) -> float:
         """What no chain costs less than."""
@@ -80,12 +87,21 @@ class ToGo:
 
 
 class Branches:
-    """Goes through all chains that may be better than the best one."""
+    """Goes through all chains of a range of periods that may be better than the best one.
+
+    `least_s`: no period of the range is shorter.
+    """
 
     def __init__(
-        self, quantities: Quantities, sets: Sets, to_go: list[ToGo], offer: Callable[[Integers], float]
+        self, quantities: Quantities, sets: Sets, to_go: list[ToGo], least_s: float, offer: Callable[[Integers], float]
     ) -> None:
         self._quantities, self._sets, self._to_go, self._offer = quantities, sets, to_go, offer
+        self._problem = quantities.costs.problem
+        self._prefixes = Prefixes(self._problem)
+        self._level_matters = levels_matter(self._problem)
+        self._least_s = least_s
+        #: What was spent where all that may follow was seen in vain: by all that it hangs on else.
+        self._seen: dict[tuple[int, ...], list[Floats]] = {}
         self.nodes = 0
 
     def run(self, best: float, most_nodes: float, stop: Callable[[], bool]) -> bool:
@@ -102,15 +118,24 @@ class Branches:
 
     def _walk(self, number: int, last: int | None, row: int, spent: list[float], runs: list[tuple[int, int]]) -> None:
         self.nodes += 1
-        if self.nodes > self._most or (self.nodes % 64 == 0 and self._stop()):
+        if self.nodes > self._most or (self.nodes % 16 == 0 and self._stop()):
             raise StoppedError
         costs = self._quantities.costs
         if row == costs.last_row:
-            self._best = min(self._best, self._offer(self._assignment(runs)))
+            self._best = min(self._best, self._offer(assignment_of(self._quantities, runs)))
             return
+        key: tuple[int, ...] | None = None
+        figures = np.zeros(0)
+        if runs:
+            prefix = self._prefixes.of(assignment_of(self._quantities, runs).tolist())
+            if not self._may_be(prefix, runs):
+                return
+            key, figures = self._key(number, row, runs, prefix), self._figures(prefix, spent, runs)
+            if key is not None and any((figures >= seen).all() for seen in self._seen.get(key, ())):
+                return
         for bound, kind, larger, column in self._choices(number, last, row, spent):
             if bound >= self._best:
-                return
+                break
             group = self._quantities.ways.group_of(last, kind)
             now = [
                 float(t.quantity.join(before, t.quantity.cost(group, kind)[row, column]))
@@ -118,6 +143,34 @@ class Branches:
             ]
             run = (kind, int(costs.end[row, column]))
             self._walk(larger, kind, int(costs.target[row, column]), now, [*runs, run])
+        if key is not None:
+            self._seen.setdefault(key, []).append(figures)
+
+    def _may_be(self, prefix: Prefix, runs: list[tuple[int, int]]) -> bool:
+        """Whether a prefix by itself may begin something better."""
+        costs = prefix.costs(self._problem, self._least_s)
+        if cost_of(self._problem, costs) >= self._best:
+            return False
+        return keeps(self._problem, costs, assignment_of(self._quantities, runs).tolist())
+
+    def _key(self, number: int, row: int, runs: list[tuple[int, int]], prefix: Prefix) -> tuple[int, ...] | None:
+        """Return all that the costs of what follows hang on, `_figures` apart; None where that is too much."""
+        costs = self._quantities.costs
+        if costs.rank[row] or prefix.last_stages > 1:
+            return None
+        begin = runs[-2][1] if len(runs) > 1 else 0
+        level = prefix.level if self._level_matters[costs.borders[costs.begin[row]]] else 0
+        return number, runs[-1][0], begin, row, level
+
+    def _figures(self, prefix: Prefix, spent: list[float], runs: list[tuple[int, int]]) -> Floats:
+        """Return what of a prefix makes what follows no better the larger it is."""
+        device = int(assignment_of(self._quantities, runs)[-1])
+        sums = [s for s, to_go in zip(spent, self._to_go, strict=True) if to_go.quantity.is_sum]
+        figures = [prefix.cpu_s[device], prefix.memory_bytes[device], prefix.last_end_s, prefix.output_s, *sums]
+        figures += [prefix.studio_bytes]
+        if self._problem.needs_power:
+            figures += [prefix.period_s, *prefix.cpu_s]
+        return np.array(figures)
 
     def _choices(
         self, number: int, last: int | None, row: int, spent: list[float]
@@ -126,27 +179,25 @@ class Branches:
         found = []
         for kind, larger in self._sets.next(number):
             group = self._quantities.ways.group_of(last, kind)
-            may_be: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | bool = True
+            may_be: NDArray[np.bool_] | bool = True
             bounds = np.zeros(0)
             for place, (to_go, before) in enumerate(zip(self._to_go, spent, strict=True)):
                 quantity = to_go.quantity
-                rest = to_go._least[larger, kind][self._quantities.costs.target[row]]
-                whole = quantity.join(before, quantity.join(quantity.cost(group, kind)[row], rest))
+                whole = quantity.join(
+                    before, quantity.join(quantity.cost(group, kind)[row], to_go.rest(larger, kind, row))
+                )
                 if place == 0:
                     bounds = whole
                 may_be = may_be & (whole < self._best if place == 0 else whole <= quantity.most)
             found += [(float(bounds[c]), kind, larger, int(c)) for c in np.flatnonzero(may_be)]
         return sorted(found)
 
-    def _assignment(self, runs: list[tuple[int, int]]) -> Integers:
-        return assignment_of(self._quantities, runs)
-
 
 def assignment_of(quantities: Quantities, runs: list[tuple[int, int]]) -> Integers:
-    """Return the assignment of runs, each a kind and the border where it ends."""
+    """Return the assignment of runs, each a kind and the border where it ends, as far as they go."""
     members = [list(group) for group in quantities.kinds.members]
     borders = quantities.costs.borders
-    found = np.zeros(int(borders[-1]), dtype=np.int64)
+    found = np.zeros(int(borders[runs[-1][1]]), dtype=np.int64)
     begin = 0
     for kind, end in runs:
         found[borders[begin] : borders[end]] = members[kind].pop(0)

@@ -240,7 +240,7 @@ def travel_s(problem: Problem, source: int, target: int, size_bytes: float) -> f
 
 def memory_of(problem: Problem, graph: UnitStages) -> tuple[int, ...]:
     """Return what each device's agent takes at most; 0 for those that get nothing."""
-    windows = _windows(graph)
+    windows = windows_of(graph)
     found = [0] * len(problem.devices)
     for device in dict.fromkeys(stage.device for stage in graph.stages):
         incoming, outgoing = [], []
@@ -256,7 +256,7 @@ def memory_of(problem: Problem, graph: UnitStages) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _windows(graph: UnitStages) -> dict[tuple[int, int], int]:
+def windows_of(graph: UnitStages) -> dict[tuple[int, int], int]:
     """Return how many frames may wait on each cut: see `StageGraph.window`."""
     following: dict[int, list[int]] = {}
     for producer, consumer in graph.cuts:
