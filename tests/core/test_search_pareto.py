@@ -74,7 +74,7 @@ def brute_force(problem: Problem) -> list[Point]:
     return sorted(point for point in points if not any(dominates(other, point) for other in points))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 3), st.integers(1, 3), st.integers(0, 10**6))
 def test_the_front_is_that_of_all_contiguous_runs(network: int, devices: int, seed: int) -> None:
     question = question_of(NETWORKS[network], devices, seed)
@@ -86,7 +86,7 @@ def test_the_front_is_that_of_all_contiguous_runs(network: int, devices: int, se
     assert all(answer.is_proved and not answer.notes for answer in front)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(0, 1), st.integers(0, 10**6))
 def test_the_front_within_limits_is_that_of_what_keeps_them(network: int, seed: int) -> None:
     free = question_of(NETWORKS[network], 3, seed)
