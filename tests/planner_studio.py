@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 import onnx
+from onnx import helper
 from sqlalchemy import inspect
 
 from partition_studio.graph.network import Network
@@ -17,6 +19,7 @@ from partition_studio.schemas import DeviceIn
 from partition_studio.services import Services
 from partition_studio.store.links import Figure, LinkStore
 from partition_studio.store.tables import DeviceRow, ProfileRow
+from tests.core.networks import make_model, value, weight
 
 #: About a Raspberry Pi 4's.
 BOARD = Roofline(4e9, 3e9, 2e-5, 2e-4)
@@ -55,6 +58,25 @@ def add_model(services: Services, model: onnx.ModelProto, name: str = "net") -> 
     """Add a network as it is; return its id."""
     file = io.BytesIO(model.SerializeToString())
     return services.models.add(file, file_name=f"{name}.onnx", name=name, simplify=False).id
+
+
+def branches(count: int, length: int) -> onnx.ModelProto:
+    """Return chains of convolutions of different sizes that are summed: no run of layers is a good plan for them."""
+    chance = np.random.default_rng(0)
+    nodes, weights, ends = [], [], []
+    for branch in range(count):
+        tensor = "x"
+        for number in range(length):
+            name, size = f"c{branch}-{number}", int(chance.integers(1, 4)) * 2 - 1
+            weights.append(weight(f"w-{name}", chance.standard_normal((8, 8, size, size)).astype(np.float32)))
+            nodes.append(
+                helper.make_node("Conv", [tensor, f"w-{name}"], [f"t-{name}"], name=name, pads=[size // 2] * 4)
+            )
+            tensor = f"t-{name}"
+        ends.append(tensor)
+    nodes.append(helper.make_node("Sum", ends, ["y"], name="sum"))
+    shape = (1, 8, 16, 16)
+    return make_model(nodes, [value("x", shape)], [value("y", shape)], weights)
 
 
 @dataclass(frozen=True)

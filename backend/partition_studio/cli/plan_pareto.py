@@ -30,7 +30,7 @@ from partition_studio.cli.planner_options import (
     follow_search,
     limits_in,
 )
-from partition_studio.cli.planner_tables import energy_text, print_baselines, print_notes, time_text
+from partition_studio.cli.planner_tables import energy_text, print_baselines, print_notes, share_text, time_text
 from partition_studio.schemas import AnswerOut, JobOut, ParetoIn
 
 
@@ -91,7 +91,7 @@ def pareto(
                 energy_text(point.prediction.max_energy_j),
                 bytes_text(point.prediction.max_memory_bytes),
                 ", ".join(point.plan.devices()),
-                "" if point.proved else f"gap {100 * point.gap:.2g} %",
+                "" if point.proved else f"gap {share_text(point.gap)}",
             )
             for number, point in enumerate(found.front, 1)
         ),

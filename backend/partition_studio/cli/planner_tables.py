@@ -30,6 +30,11 @@ def value_text(objective: str, value: float) -> str:
     return bytes_text(value) if objective == "max_memory" else energy_text(value)
 
 
+def share_text(share: float) -> str:
+    """Return a share in per cent, with as many digits as tell something."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
 def print_prediction(found: PredictionOut) -> None:
     """Print what is predicted: the plan, each device, each link."""
     say(
@@ -101,7 +106,7 @@ def proof_text(answer: AnswerOut) -> str:
     if answer.proved:
         return f"{value}: proved to be the best among {answer.space} ({answer.method})"
     bound = value_text(answer.objective, answer.bound)
-    return f"{value}: no plan among {answer.space} beats {bound}; gap {100 * answer.gap:.2g} % ({answer.method})"
+    return f"{value}: no plan among {answer.space} beats {bound}; gap {share_text(answer.gap)} ({answer.method})"
 
 
 def print_baselines(found: Sequence[BaselineOut]) -> None:

@@ -352,7 +352,12 @@ def _progress(search: _Search) -> str:
     if answer is None:
         return "looking for a first plan"
     value, bound = value_text(answer.objective, answer.value), value_text(answer.objective, answer.bound)
-    return f"{value}, bound {bound}, " + ("proved" if answer.proved else f"gap {100 * answer.gap:.2g} %")
+    return f"{value}, bound {bound}, " + ("proved" if answer.proved else f"gap {share_text(answer.gap)}")
+
+
+def share_text(share: float) -> str:
+    """Return a share in per cent, with as many digits as tell something."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def value_text(objective: Objective, value: float) -> str:

@@ -1,0 +1,245 @@
+"""Searches over REST: jobs in processes of their own, whose best can be asked for at any time, and stopped."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from websockets.sync.client import connect
+
+from partition_studio.errors import BadInputError, NotFoundError, StudioError
+from partition_studio.schemas import (
+    AnswerOut,
+    JobOut,
+    LiveEnvelope,
+    ParetoIn,
+    PlanPredictionOut,
+    PredictIn,
+    QuestionIn,
+    SearchMessage,
+    SearchOut,
+)
+from tests.core.networks import relu_chain
+from tests.planner_studio import add_devices, add_links, add_model, add_profile, branches
+from tests.studio import RunningStudio, wait_for
+
+DEVICES = ("a", "b", "c")
+
+#: Nobody waits so long: the tests stop what does not end by itself.
+LONG_S = 600.0
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
+    with RunningStudio(tmp_path_factory.mktemp("searches") / "studio") as running:
+        add_devices(running.services, DEVICES)
+        peers = ("studio", *DEVICES)
+        add_links(running.services, {(one, other): 50e6 for one in peers for other in peers if one != other})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def digits(studio: RunningStudio) -> str:
+    model_id = studio.services.models.add_example("digits").id
+    for number, device in enumerate(DEVICES):
+        add_profile(studio.services, model_id, device, speed=1 - 0.2 * number)
+    return model_id
+
+
+@pytest.fixture(scope="module")
+def hard(studio: RunningStudio) -> str:
+    """A network for which no search proves anything soon."""
+    model_id = add_model(studio.services, branches(4, 12), "hard")
+    for number, device in enumerate(DEVICES):
+        add_profile(studio.services, model_id, device, speed=1 - 0.17 * number)
+    return model_id
+
+
+def start(studio: RunningStudio, model_id: str, **asked: object) -> JobOut:
+    question = QuestionIn.model_validate({"seconds": LONG_S, **asked})
+    return studio.client.post(f"/api/models/{model_id}/searches", JobOut, question)
+
+
+def ended(studio: RunningStudio, job: JobOut) -> JobOut:
+    return wait_for(
+        lambda: found if (found := studio.client.get(f"/api/jobs/{job.id}", JobOut)).ended_at else None,
+        what="the job's end",
+    )
+
+
+def result(studio: RunningStudio, model_id: str, job: JobOut) -> SearchOut:
+    return studio.client.get(f"/api/models/{model_id}/searches/{job.id}", SearchOut)
+
+
+def refused(studio: RunningStudio, model_id: str, **asked: object) -> StudioError:
+    with pytest.raises(StudioError) as found:
+        start(studio, model_id, **asked)
+    return found.value
+
+
+def searching() -> list[psutil.Process]:
+    """Return the processes that this one has started for searches."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "partition_studio.searches" in child.cmdline():
+                found.append(child)
+    return found
+
+
+def test_a_search_proves_the_best_plan_tells_of_it_and_is_predicted_alike(studio: RunningStudio, digits: str) -> None:
+    headers = {"Authorization": f"Bearer {studio.token}"}
+    told: list[SearchMessage] = []
+    with connect(f"ws://127.0.0.1:{studio.port}/api/live/ws", additional_headers=headers) as socket:
+        job = start(studio, digits, devices=list(DEVICES))
+        assert (job.kind, job.devices, job.model_id) == ("search", [], digits)
+        done = ended(studio, job)
+        while not told:
+            message = LiveEnvelope.model_validate_json(socket.recv(timeout=30)).message
+            told += [message] if isinstance(message, SearchMessage) else []
+    assert done.state == "done" and done.unit == "seconds" and done.problem is None
+    assert "frames/s" in done.step and "proved" in done.step
+    assert told[0].job == job.id and told[0].found >= 1
+    found = result(studio, digits, job)
+    answer = found.answer
+    assert answer is not None and answer.proved and answer.gap <= 1e-4
+    assert answer.value == answer.prediction.throughput_per_s
+    assert told[0].value is not None and told[0].value <= answer.value
+    single, *_ = found.baselines
+    assert answer.value > single.prediction.throughput_per_s
+    request = PredictIn(plan=answer.plan)
+    again = studio.client.post(f"/api/models/{digits}/predictions", PlanPredictionOut, request).prediction
+    assert again.throughput_per_s == pytest.approx(answer.value)
+    assert not searching()
+
+
+def test_a_stopped_search_keeps_its_best_and_leaves_no_process(studio: RunningStudio, hard: str) -> None:
+    job = start(studio, hard)
+    first = wait_for(lambda: result(studio, hard, job).answer, what="a first plan")
+    assert searching()
+    studio.client.post(f"/api/jobs/{job.id}/cancel", JobOut)
+    done = ended(studio, job)
+    assert done.state == "cancelled" and done.problem is None
+    answer = result(studio, hard, job).answer
+    assert answer is not None and answer.value >= first.value
+    assert set(answer.plan.placement) == {layer.name for layer in studio.services.models.network(hard).layers}
+    assert not searching()
+
+
+def test_no_more_than_two_searches_compute_at_once(studio: RunningStudio, hard: str) -> None:
+    def now(job: JobOut) -> JobOut:
+        return studio.client.get(f"/api/jobs/{job.id}", JobOut)
+
+    jobs = [start(studio, hard) for _ in range(3)]
+    try:
+        third = wait_for(
+            lambda: next((job for job in map(now, jobs) if "waiting" in job.step), None),
+            what="the wait of one",
+        )
+        wait_for(lambda: len(searching()) == 2, what="the two others")
+        others = [job for job in jobs if job.id != third.id]
+        studio.client.post(f"/api/jobs/{others[0].id}/cancel", JobOut)
+        wait_for(lambda: "waiting" not in now(third).step, what="its turn")
+        # One that waits can be given up, too.
+        fourth = start(studio, hard)
+        jobs.append(fourth)
+        studio.client.post(f"/api/jobs/{fourth.id}/cancel", JobOut)
+        assert ended(studio, fourth).state == "cancelled"
+    finally:
+        for job in jobs:
+            studio.client.post(f"/api/jobs/{job.id}/cancel", JobOut)
+        for job in jobs:
+            ended(studio, job)
+    assert not searching()
+
+
+def test_a_front_comes_point_by_point_and_no_point_is_worse_than_another(studio: RunningStudio, digits: str) -> None:
+    request = ParetoIn(seconds=LONG_S, most=6)
+    job = studio.client.post(f"/api/models/{digits}/fronts", JobOut, request)
+    assert ended(studio, job).state == "done"
+    found = result(studio, digits, job)
+    assert found.kind == "pareto" and found.answer is None and 2 <= len(found.front) <= 6
+
+    def figures(point: AnswerOut) -> tuple[float, ...]:
+        assert point.prediction.max_energy_j is not None
+        return (
+            -point.prediction.throughput_per_s,
+            point.prediction.max_energy_j,
+            float(point.prediction.max_memory_bytes),
+        )
+
+    points = [figures(point) for point in found.front]
+    assert len(set(points)) == len(points)
+    for one in points:
+        assert not any(other != one and all(a <= b for a, b in zip(other, one, strict=True)) for other in points)
+
+
+def test_limits_that_no_plan_keeps_are_told_one_by_one(studio: RunningStudio, digits: str) -> None:
+    memory = dict.fromkeys(DEVICES, 10_000_000)
+    job = ended(studio, start(studio, digits, limits={"memory_bytes": memory}))
+    assert job.state == "failed" and job.problem is not None
+    assert job.problem.code == "no_feasible_plan"
+    found = result(studio, digits, job)
+    assert found.answer is None and found.obstacles
+    told = found.obstacles[0]
+    assert told.text and told.text in str(job.problem.details["obstacles"])
+    assert any(one.allowed == 10_000_000 for one in found.obstacles)
+
+
+def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: RunningStudio) -> None:
+    model_id = add_model(studio.services, relu_chain(1), "one-layer")
+    job = start(studio, model_id, objective="latency", seconds=20)
+    assert ended(studio, job).state == "done"
+    found = result(studio, model_id, job)
+    assert found.answer is not None and found.answer.proved
+    assert len(found.answer.plan.devices()) == 1
+    # Nothing was profiled: that is said with the answer, and on the job.
+    assert found.answer.prediction.estimated
+    assert any("not profiled" in note for note in found.answer.notes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "named"),
+    [
+        ({"devices": ["a", "nobody"]}, "device_not_found", "nobody"),
+        ({"devices": []}, "no_device", "no device"),
+        ({"limits": {"excluded": list(DEVICES)}}, "contradiction", "device"),
+        ({"limits": {"pins": {"conv9000": "a"}}}, "contradiction", "conv9000"),
+        ({"limits": {"excluded": ["ghost"]}}, "device_not_found", "ghost"),
+        ({"limits": {"codecs": ["mp3"]}}, "bad_input", "mp3"),
+        ({"limits": {"max_devices": 0}}, "bad_request", "max_devices"),
+        ({"limits": {"min_throughput_per_s": "NaN"}}, "bad_request", "min_throughput_per_s"),
+        ({"seconds": -1}, "bad_request", "seconds"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_begins(
+    studio: RunningStudio, digits: str, asked: dict[str, object], code: str, named: str
+) -> None:
+    answer = studio.http(**studio.bearer).post(f"/api/models/{digits}/searches", json={"seconds": LONG_S, **asked})
+    problem = answer.json()
+    assert answer.status_code in (404, 422) and problem["code"] == code
+    assert named in problem["message"] and problem["next_step"]
+
+
+def test_pins_that_exclude_each_other_are_refused_by_layer_and_device(studio: RunningStudio, digits: str) -> None:
+    first = studio.services.models.network(digits).layers[0].name
+    limits = {"pins": {first: "b"}, "input_on": "a"}
+    error = refused(studio, digits, limits=limits)
+    assert isinstance(error, BadInputError) and error.code == "contradiction"
+    assert first in error.message and "'a'" in error.message and "'b'" in error.message
+
+
+def test_a_search_of_another_model_or_job_is_not_found(studio: RunningStudio, digits: str) -> None:
+    with pytest.raises(NotFoundError) as found:
+        studio.client.get(f"/api/models/{digits}/searches/job-unknown", SearchOut)
+    assert found.value.code == "job_not_found"
+
+
+def test_a_studio_that_ends_takes_its_searches_with_it(tmp_path: Path) -> None:
+    with RunningStudio(tmp_path / "studio") as running:
+        add_devices(running.services, DEVICES)
+        model_id = add_model(running.services, branches(4, 12), "hard")
+        start(running, model_id)
+        [process] = wait_for(searching, what="the process")
+    assert not process.is_running()
