@@ -18,7 +18,7 @@ import { Proof, SearchState } from "./SearchState";
 import { plannerStore, usePlanner } from "./store";
 import type { Answer, Baseline } from "./types";
 import { endedSearch, useAsking, type Searching } from "./useSearch";
-import { changeWords, formatValue } from "./words";
+import { besidesEstimates, changeWords, formatValue } from "./words";
 
 /** Open a plan of the planner's: one step that can be undone. */
 export function openAnswer({ plan, prediction }: Pick<Answer, "plan" | "prediction">, what: string): void {
@@ -122,7 +122,7 @@ function Found({ model, answer, baselines, going }: { model: Model; answer: Answ
         <li>
           Searched: {answer.space} ({answer.method}).
         </li>
-        {answer.notes.map((note) => (
+        {besidesEstimates(answer.notes).map((note) => (
           <li key={note}>{note}</li>
         ))}
       </ul>

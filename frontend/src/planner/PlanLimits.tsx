@@ -17,7 +17,7 @@ import { GanttChart } from "./GanttChart";
 import { ProfileFirst } from "./ProfileFirst";
 import type { NextMove, Prediction, Resource } from "./types";
 import type { Predicted } from "./usePrediction";
-import { bottleneckWords, capitalised, changeWords, formatBusy, formatValue, resourceLabel, resourceWords } from "./words";
+import { besidesEstimates, bottleneckWords, capitalised, changeWords, formatBusy, formatValue, resourceLabel, resourceWords } from "./words";
 
 const SHOWN_RESOURCES = 7;
 
@@ -35,6 +35,7 @@ export function PlanLimits({ model, predicted, unplaced }: PlanLimitsProps) {
     viewStore.setState({ blame });
     return () => viewStore.setState({ blame: null });
   }, [blame]);
+  const warnings = besidesEstimates(prediction?.warnings ?? []);
   if (unplaced > 0) return <p className="planner-empty">{plural(unplaced, "layer")} of the plan {unplaced === 1 ? "is" : "are"} on no device yet. Place all, or have a plan suggested, and it is told here what limits it.</p>;
   return (
     <div className="plan-limits" data-testid="plan-limits">
@@ -52,9 +53,9 @@ export function PlanLimits({ model, predicted, unplaced }: PlanLimitsProps) {
           <Resources resources={prediction.resources} />
           <h3>Devices</h3>
           <Devices prediction={prediction} />
-          {prediction.warnings.length > 0 && (
+          {warnings.length > 0 && (
             <ul className="planner-notes" aria-label="Warnings">
-              {prediction.warnings.map((warning) => (
+              {warnings.map((warning) => (
                 <li key={warning}>{warning}</li>
               ))}
             </ul>

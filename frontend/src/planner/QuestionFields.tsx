@@ -91,9 +91,9 @@ function DeviceFields({ devices }: Pick<FieldsProps, "devices">) {
 const NUMBERS = [
   ["minThroughput", "Throughput, at least", " frames/s", "min-throughput"],
   ["maxLatencyMs", "One frame, at most", " ms", "max-latency"],
-  ["maxEnergyJ", "Each device, at most", " J a frame", "max-energy"],
-  ["maxTotalEnergyJ", "All devices, at most", " J a frame", "max-total-energy"],
-  ["maxDevices", "Number of devices, at most", "", "max-devices"],
+  ["maxEnergyJ", "Energy each, at most", " J a frame", "max-energy"],
+  ["maxTotalEnergyJ", "Energy of all, at most", " J a frame", "max-total-energy"],
+  ["maxDevices", "Devices, at most", "", "max-devices"],
 ] as const satisfies readonly (readonly [keyof QuestionForm, string, string, string])[];
 
 function LimitFields({ devices }: Pick<FieldsProps, "devices">) {

@@ -70,10 +70,10 @@ export function TradeOffs({ model, network, devices, searching, current }: Trade
 }
 
 /** Opens the plan of a point; the one that is open has nothing to open. */
-function openPoint({ plan, title, kind, throughput }: FrontPoint, search: Search): void {
+function openPoint({ plan, title, kind }: FrontPoint, search: Search): void {
   if (plan === null) return;
   const source = [...search.front, ...search.baselines].find((one) => one.plan === plan);
-  if (source) openAnswer(source, kind === "front" ? `Trade-off at ${formatValue("throughput", throughput)}` : capitalised(title));
+  if (source) openAnswer(source, kind === "front" ? "Trade-off" : capitalised(title));
 }
 
 function Front({ search, current }: { search: Search; current: Prediction | null }) {
@@ -91,7 +91,7 @@ function Front({ search, current }: { search: Search; current: Prediction | null
   }, [gone]);
   const look = (next: FrontPoint | null) => {
     setLooked(next?.id ?? null);
-    if (next?.plan) showPreview(takenOver(planStore.getState().content, next.plan), capitalised(next.title));
+    if (next?.plan) showPreview(takenOver(planStore.getState().content, next.plan), `${capitalised(next.title)}, ${formatValue("throughput", next.throughput)}`);
     else endPreview();
   };
   return (

@@ -6,7 +6,7 @@ import { blameOf, blamesDevice, blamesEdge } from "./blame";
 import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
-import { bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords } from "./words";
+import { besidesEstimates, bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sortedObstacles } from "./words";
 
 const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
 
@@ -92,6 +92,15 @@ describe("words", () => {
       obstacleFigures({ limit: "pins", allowed: null, needed: null }),
     ];
     expect(told.map(plain)).toEqual(["allowed 200 MB, at least 310 MB needed", "asked for 500 frames/s, at most 212 frames/s possible", "allowed 10.0 ms", null]);
+  });
+  it("put limits first whose loosening helps, and none apart where none does", () => {
+    const [helping, idle, pin] = [{ limit: "memory_bytes", subject: "a", allowed: 1, needed: 2, text: "" }, { limit: "memory_bytes", subject: "b", allowed: 1, needed: null, text: "" }, { limit: "pins", subject: "x to a", allowed: null, needed: null, text: "" }];
+    expect(sortedObstacles([idle, helping, pin])).toEqual({ helping: [helping, pin], others: [idle] });
+    expect(sortedObstacles([idle])).toEqual({ helping: [idle], others: [] });
+  });
+  it("leave out of the notes what stands beside the buttons that measure, and what is said twice", () => {
+    const notes = ["Of 'a', compute is estimated, not measured: profile it first.", "Stopped early", "Stopped early", "not every link was measured (`partition-studio device links` measures them)"];
+    expect(besidesEstimates(notes)).toEqual(["Stopped early"]);
   });
   it("compare with what was before, and keep silent where nothing changed", () => {
     expect([changeWords(100, 112), changeWords(100, 97), changeWords(100, 100.001), changeWords(null, 3), changeWords(0, 3)].map(plain)).toEqual(["+12 %", "−3 %", null, null, null]);

@@ -164,6 +164,19 @@ const MEASURED_BY: Record<string, string> = { compute: "computing", carry: "send
 
 export const estimateWords = (what: readonly string[]): string => what.map((one) => MEASURED_BY[one] ?? one).join(", ");
 
+/** What is said of estimates is said beside the buttons that measure. */
+const OF_ESTIMATES = /profile it first|measures them|measure the links/iu;
+
+/** Notes and warnings without those that the box about estimates stands for. */
+export const besidesEstimates = (notes: readonly string[]): string[] => [...new Set(notes)].filter((note) => !OF_ESTIMATES.test(note));
+
+/** Limits whose loosening helps first; those that do not help alone apart, where any does. */
+export function sortedObstacles(obstacles: readonly Obstacle[]): { helping: readonly Obstacle[]; others: readonly Obstacle[] } {
+  const helps = ({ allowed, needed }: Obstacle) => allowed === null || needed !== null;
+  const helping = obstacles.filter(helps);
+  return helping.length === 0 ? { helping: obstacles, others: [] } : { helping, others: obstacles.filter((obstacle) => !helps(obstacle)) };
+}
+
 /** A figure compared with what it was: "+12 %", "−3 %"; null where nothing changed that is worth telling. */
 export function changeWords(before: number | null, after: number | null): string | null {
   if (before === null || after === null || before <= 0) return null;
