@@ -22,7 +22,7 @@ from partition_studio.planner.search.baselines import baselines
 from partition_studio.planner.search.evaluate import evaluate, keeps
 from partition_studio.planner.search.pose import pose
 from partition_studio.planner.search.problem import Problem
-from partition_studio.planner.search.question import OBJECTIVES, STRATEGIES, Limits, Objective, Question
+from partition_studio.planner.search.question import OBJECTIVES, STRATEGIES, Limits, Objective, Question, Strategy
 from partition_studio.planner.search.search import NothingFoundError, search
 from tests.core.networks import load, relu_chain
 from tests.core.planner_worlds import (
@@ -177,7 +177,8 @@ def test_a_search_that_is_stopped_at_once_has_the_best_single_device() -> None:
 
 
 def test_a_stopped_search_returns_the_best_that_it_told() -> None:
-    for strategies in (frozenset({"layers"}), frozenset(STRATEGIES)):
+    spaces: list[frozenset[Strategy]] = [frozenset({"layers"}), frozenset(STRATEGIES)]
+    for strategies in spaces:
         question = question_of(RESIDUAL, 3, 2, "latency", limits=Limits(strategies=strategies))
         values = []
         for times in (0, 3, 30, 300):
