@@ -20,8 +20,10 @@ from partition_studio.planner.search.relaxed_costs import Goal, Relaxed, least_v
 #: A plan counts as better where it is so by this part: below lies the rounding of the model.
 BETTER = 2e-5
 
-#: Longer than this, no part of the search goes without asking whether to stop.
-SLICE_S = 30.0
+#: The search goes in parts, and asks between them whether to stop, besides whenever CP-SAT has news. Each part begins
+#: anew but for what was found, so they grow. In CP-SAT's deterministic time: about two seconds of a processor for one.
+FIRST_PART = 0.15
+LONGEST_PART = 1.5
 
 #: Above this many devices times units the model would take longer to set up than there is time.
 MOST_PLACES = 30_000
@@ -73,11 +75,11 @@ class Search:
             return self._found(is_exact=True)
         if self._problem.allowed.size > MOST_PLACES or self._stop():
             return self._found(is_exact=False)
-        spent_s, seed = 0.0, 1
+        spent_s, part, seed = 0.0, FIRST_PART, 1
         while spent_s < seconds and not self._stop():
             relaxed = self._model()
-            solver = _solver(min(SLICE_S, seconds - spent_s), workers, seed)
-            seed += 1
+            solver = _solver(seconds - spent_s, part, workers, seed)
+            part, seed = min(2 * part, LONGEST_PART), seed + 1
             status = _Watch(self, relaxed, self._stop).solve(solver)
             spent_s += max(solver.wall_time, 1e-3)
             if status == cp_model.MODEL_INVALID:
@@ -134,10 +136,11 @@ class _Watch(cp_model.CpSolverSolutionCallback):
             self.stop_search()
 
 
-def _solver(seconds: float, workers: int, seed: int) -> cp_model.CpSolver:
+def _solver(seconds: float, part: float, workers: int, seed: int) -> cp_model.CpSolver:
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = workers
     solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.max_deterministic_time = part
     solver.parameters.random_seed = seed
     solver.parameters.linearization_level = 2
     # Looking for linear constraints inside others, OR-Tools 9.15 loses solutions of those that hold only sometimes.
