@@ -120,7 +120,7 @@ def test_limits_that_must_be_loosened_together_are_told_first() -> None:
     ]
     assert math.isclose(every.needed, min(float(share.max()) for share in shares), rel_tol=1e-3)
     assert several.limit == "several" and several.text.endswith(
-        "these must be loosened together: the memory of pi1 (52.43 MB) and the memory of pi2 (62.91 MB)."
+        "these must be loosened together: the memory of pi2 (62.91 MB) and the pin of c0 to pi1."
     )
     assert len(alone) == 4 and not any(obstacle.needed for obstacle in alone)
     assert all(obstacle.text.endswith("loosening it alone does not help.") for obstacle in alone)
