@@ -81,7 +81,7 @@ def _describe(found: ProfileOut) -> None:
         )
     if found.carry is not None:
         per_mb_s = 1e6 * found.carry.byte_s
-        say(f"  a message to or from another device takes {_ms(found.carry.message_s)}, and {_ms(per_mb_s)} for each MB")
+        say(f"  a message from or to elsewhere takes {_ms(found.carry.message_s)}, and {_ms(per_mb_s)} for each MB")
     for text in found.warnings:
         say(f"  warning: {text}")
     say(f"measured in {found.duration_s:.0f} s, {found.measured_at:%Y-%m-%d %H:%M} UTC")
