@@ -1,9 +1,10 @@
 """What contiguous runs of units cost at least, as tables over where a run begins and ends.
 
-Runs begin and end at *borders*, numbered 0 to m. A table's row is a border where a run begins, together with how many
-of the tensors that cross it were made before the previous run began (its *class*): so it is known which of them the
-previous run sends. A column is the length of the run in borders, less 1. What a table says is never more than
-`evaluate` does, and the same where no tensor passes over a whole run and no run falls into several stages.
+Runs begin and end at *borders*, numbered 0 to m. A table's row is a border where a run begins, with what is known of
+the run before: how many of the tensors that cross the border were made earlier than that (its *rank*), so that the
+others come from it; and whether it surely is a single stage. A column is the length of the run in borders, less 1. What
+a table says is never more than `evaluate` does, and the same where no tensor passes over a whole run and every run is a
+single stage.
 """
 
 from bisect import bisect_left
@@ -42,21 +43,19 @@ class RunCosts:
         self.block_of = np.searchsorted(borders, np.arange(len(problem.units)), side="right") - 1
         self._crossings = [c for tensor in problem.tensors if (c := self._crossing(tensor)) is not None]
         self._makers = self._makers_at()
-        self.first_row = np.concatenate([[0], np.cumsum([len(makers) + 1 for makers in self._makers])])
-        self.begin = np.repeat(np.arange(self.last + 1), [len(makers) + 1 for makers in self._makers])
-        self.rank = np.arange(len(self.begin)) - self.first_row[self.begin]
+        # Rows of a border: by rank, and of each rank the one behind a run that may be several stages first.
+        counts = 2 * np.array([len(makers) + 1 for makers in self._makers])
+        self.first_row = np.concatenate([[0], np.cumsum(counts)])
+        self.begin = np.repeat(np.arange(self.last + 1), counts)
+        self.rank = (np.arange(len(self.begin)) - self.first_row[self.begin]) // 2
+        self._is_behind_one = np.arange(len(self.begin)) % 2 == 1
         ends = self.begin[:, None] + 1 + np.arange(self.width)[None, :]
         #: Whether a run of that length fits in; its `end` is a border, its `target` the row behind it.
         self.is_run = ends <= self.last
         self.end = np.minimum(ends, self.last)
-        self.target = self._targets()
         self.runs: Runs = sure_runs(problem, borders, self.width)
         self._fill()
-
-    @property
-    def last_row(self) -> int:
-        """The row behind the last unit."""
-        return int(self.first_row[self.last])
+        self.target = self._targets()
 
     def _crossing(self, tensor: Tensor) -> _Crossing | None:
         maker = -1 if tensor.producer == STUDIO else int(self.block_of[tensor.producer])
@@ -73,11 +72,11 @@ class RunCosts:
         return [sorted(makers) for makers in found]
 
     def _targets(self) -> Integers:
-        """Return the row behind each run: its class says how much was made before the run."""
-        classes = np.zeros((self.last + 1, self.last + 1), dtype=np.int64)
+        """Return the row behind each run."""
+        ranks = np.zeros((self.last + 1, self.last + 1), dtype=np.int64)
         for border, makers in enumerate(self._makers):
-            classes[border] = np.searchsorted(makers, np.arange(self.last + 1), side="left")
-        return np.asarray(self.first_row[self.end] + classes[self.end, self.begin[:, None]])
+            ranks[border] = np.searchsorted(makers, np.arange(self.last + 1), side="left")
+        return np.asarray(self.first_row[self.end] + 2 * ranks[self.end, self.begin[:, None]] + self.is_one)
 
     def _fill(self) -> None:
         shape = (self.last + 1, self.width + 1)
@@ -103,7 +102,10 @@ class RunCosts:
         self.previous = np.cumsum(self.previous, axis=1)[:, :-1]
         self.passed = np.maximum.accumulate(self.passed, axis=1)[:, :-1]
         self.spine_bytes = np.cumsum(self.spine_bytes, axis=1)[:, :-1]
-        self.is_sure = self.runs.is_sure[self.begin]
+        #: Whether the run is one stage: anyway, or as all that it reads comes from one.
+        self.is_one = self.runs.is_sure[self.begin] | (
+            self.runs.is_sure_behind_one[self.begin] & self._is_behind_one[:, None] & (self.passed == 0)
+        )
 
     def _enter(self, table: Floats, crossing: _Crossing, size: float) -> None:
         if crossing.readers:
@@ -122,11 +124,11 @@ class RunCosts:
             rank = self._makers[border].index(crossing.maker)
             column = min(crossing.next_reader(border) - border, self.width)
             first, behind = int(self.first_row[border]), int(self.first_row[border + 1])
-            self.previous[first : first + rank + 1, column] += size
-            later = self.passed[first + rank + 1 : behind, column]
+            self.previous[first : first + 2 * rank + 2, column] += size
+            later = self.passed[first + 2 * rank + 2 : behind, column]
             np.maximum(later, size, out=later)
             if self.runs.is_with_spine(border, crossing.tensor.producer):
-                self.spine_bytes[first : first + rank + 1, column] += size
+                self.spine_bytes[first : first + 2 * rank + 2, column] += size
 
     @cached_property
     def _spine_rank(self) -> Integers:
@@ -191,17 +193,18 @@ class RunCosts:
         own_s = np.add.reduceat(problem.compute_s[device] * runs.spine, self.borders[:-1])
         has_spine = self._span(runs.spine.astype(float)) > 0
         # A part that is one stage anyway, and on the spine, is computed as a whole.
-        part_s = np.where(self.is_sure & has_spine, self._span(problem.compute_s[device]), 0.0)
+        is_sure = self.runs.is_sure[self.begin]
+        part_s = np.where(is_sure & has_spine, self._span(problem.compute_s[device]), 0.0)
         on_spine = self._best_part(part_s, own_s)
-        lane = np.where(self.is_sure, self.lane_s(device), problem.session_s[device] + on_spine)
+        lane = np.where(self.is_one, self.lane_s(device), problem.session_s[device] + on_spine)
         lane = np.where(has_spine, lane, 0.0)
         first, final = runs.spine_units[0], runs.spine_units[-1]
         begin = self.begin[:, None]
         if runs.input_bytes is not None:
-            size = np.where(self.is_sure, self.inputs, runs.input_bytes)
+            size = np.where(self.is_one, self.inputs, runs.input_bytes)
             here = (begin <= self.block_of[first]) & (self.block_of[first] < self.end)
             lane = lane + here * self._travel_s(STUDIO, device, size)
-        size = np.where(self.is_sure, self.outputs, runs.output_bytes)
+        size = np.where(self.is_one, self.outputs, runs.output_bytes)
         here = (begin <= self.block_of[final]) & (self.block_of[final] < self.end)
         return np.asarray(lane + here * self._travel_s(device, STUDIO, size))
 
@@ -211,7 +214,7 @@ class RunCosts:
         sizes = np.array([0.0 if edge is None else float(edge.size_bytes) for edge in runs.spine_at])[self.begin]
         reader = np.array([1 << 40 if e is None else int(self.block_of[e.reader]) for e in runs.spine_at])[self.begin]
         has_reader = (rank >= 0) & (reader[:, None] < self.end)
-        size = np.where(self.is_sure, np.maximum(self.spine_bytes, sizes[:, None]), sizes[:, None])
+        size = np.where(self.is_one, np.maximum(self.spine_bytes, sizes[:, None]), sizes[:, None])
         direct = self._travel_s(source, device, size)
         others = [d for d in range(len(self.problem.devices)) if d != device] or [device]
         around = np.minimum.reduce([self._travel_s(d, device, sizes[:, None]) for d in others])
@@ -241,7 +244,9 @@ class RunCosts:
         waiting = 2 * (self.enter + self.inputs + self.leave + self.outputs)
         running = held + waiting
         # A part that is one stage anyway is loaded at once.
-        part = self._best_part(np.where(self.is_sure, np.maximum(load, held), 0.0), np.zeros(self.last))
+        whole = np.maximum(load, held)
+        part = self._best_part(np.where(self.runs.is_sure[self.begin], whole, 0.0), np.zeros(self.last))
+        part = np.maximum(part, np.where(self.is_one, whole, 0.0))
         return np.asarray(memory.AGENT_BYTES + np.maximum(running, part))
 
     def _best_part(self, whole: Floats, block: Floats) -> Floats:

@@ -22,12 +22,14 @@ class Edge:
 class Runs:
     """See `sure_runs`.
 
-    `is_sure` (borders, width): whether the run is one stage in every chain. The *spine* is one way through the units,
+    `is_sure` (borders, width): whether the run is one stage in every chain; `is_sure_behind_one`: whether it is, where
+    all units that it reads from are in one stage of the run before. The *spine* is one way through the units,
     from the first to an output: `spine` (U,) says which lie on it, `spine_at` where it crosses each border.
     `input_bytes`: of what its first unit reads of the studio, if anything; `output_bytes` of what its last one makes.
     """
 
     is_sure: NDArray[np.bool_]
+    is_sure_behind_one: NDArray[np.bool_]
     spine_units: tuple[int, ...]
     spine: NDArray[np.bool_]
     spine_at: tuple[Edge | None, ...]
@@ -93,8 +95,10 @@ def sure_runs(problem: Problem, borders: Integers, width: int) -> Runs:
             at[border] = Edge(maker, reader, max(sizes))
     read = [t.size_bytes for t in problem.tensors if t.producer == STUDIO and units[0] in t.consumers]
     made = [t.size_bytes for t in problem.tensors if t.producer == units[-1] and t.is_output]
+    is_sure, is_sure_behind_one = _sure(problem, order, borders, width)
     return Runs(
-        is_sure=_sure(problem, order, borders, width),
+        is_sure=is_sure,
+        is_sure_behind_one=is_sure_behind_one,
         spine_units=units,
         spine=spine,
         spine_at=tuple(at),
@@ -122,19 +126,19 @@ def _longest_way(problem: Problem, order: Order) -> tuple[int, ...]:
     return tuple(reversed(way))
 
 
-def _sure(problem: Problem, order: Order, borders: Integers, width: int) -> NDArray[np.bool_]:
-    """Return which runs are even (see `units`) and connected, and so one stage each."""
+def _sure(problem: Problem, order: Order, borders: Integers, width: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which runs are even (see `units`) and connected, so one stage each; and which are behind one stage."""
     last = len(borders) - 1
-    found = np.zeros((len(borders), width), dtype=np.bool_)
+    even, behind_one = (np.zeros((len(borders), width), dtype=np.bool_) for _ in range(2))
     for begin in range(last):
         grown = _Grown(problem, order, int(borders[begin]))
         for end in range(begin + 1, min(begin + width, last) + 1):
             for unit in range(int(borders[end - 1]), int(borders[end])):
                 grown.add(unit)
-            found[begin, end - 1 - begin] = grown.is_sure
-            if grown.is_uneven:
-                break
-    return found
+            column = end - 1 - begin
+            even[begin, column] = grown.is_connected and not grown.is_uneven
+            behind_one[begin, column] = grown.is_connected and grown.is_fed
+    return even, behind_one
 
 
 class _Grown:
@@ -146,12 +150,18 @@ class _Grown:
         self._piece_of: dict[int, int] = {}
         self._reader: dict[int, int] = {}
         self._pieces = 0
+        self._firsts_without = 0
         self.is_uneven = False
 
     @property
-    def is_sure(self) -> bool:
-        """Whether it is one stage wherever the other units lie."""
-        return not self.is_uneven and self._pieces == 1
+    def is_connected(self) -> bool:
+        """Whether its units hang together, by what they read as well."""
+        return self._pieces == 1
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether all or none of its first units read from units before the run."""
+        return not self._outside or not self._firsts_without
 
     def add(self, unit: int) -> None:
         """Grow by the next unit."""
@@ -161,6 +171,7 @@ class _Grown:
                 self._outside |= 1 << maker
         if not inside:
             self._common &= self._order.before[unit]
+            self._firsts_without += not self._order.makers[unit]
         # Once uneven, a run stays so: what comes later changes neither what is outside nor what is first.
         self.is_uneven = self._outside & ~self._common != 0
         near = {self._root(maker) for maker in inside}

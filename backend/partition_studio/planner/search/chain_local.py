@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from partition_studio.planner.search.chain_orders import Sets, StoppedError, assignment_of
+from partition_studio.planner.search.chain_orders import FIRST_ROW, Sets, StoppedError, assignment_of
 from partition_studio.planner.search.chain_quantities import Quantities, Quantity
 from partition_studio.planner.search.problem import Integers
 
@@ -31,7 +31,7 @@ class _Order:
         rows = len(costs.begin)
         #: What the rest costs from each row with the kinds from a place on, and the place and length of its first run.
         least = np.full(rows, math.inf)
-        least[costs.last_row] = 0.0
+        least[costs.begin == costs.last] = 0.0
         tables, firsts = [], []
         for kind in reversed(order):
             tables.append(least)
@@ -42,13 +42,13 @@ class _Order:
             firsts.append(np.where(value < least, column, -1))
             least = np.minimum(value, least)
             self.entries += whole.size
-        runs, row = [], 0
+        runs, row = [], FIRST_ROW
         for place, kind in enumerate(order):
             column_here = int(firsts[len(order) - 1 - place][row])
-            if row != costs.last_row and column_here >= 0:
+            if costs.begin[row] != costs.last and column_here >= 0:
                 runs.append((kind, int(costs.end[row, column_here])))
                 row = int(costs.target[row, column_here])
-        return float(least[0]), runs
+        return float(least[FIRST_ROW]), runs
 
 
 def improve(

@@ -16,6 +16,9 @@ from partition_studio.planner.search.chain_quantities import Kinds, Quantities, 
 from partition_studio.planner.search.evaluate import keeps
 from partition_studio.planner.search.problem import Floats, Integers
 
+#: Where all runs begin: before the first one there is nothing that could be several stages.
+FIRST_ROW = 1
+
 
 class StoppedError(Exception):
     """The search was told to stop; raised and caught inside."""
@@ -55,13 +58,15 @@ class ToGo:
         self._target, self._rows = costs.target, len(costs.begin)
         kinds = range(len(sets.counts))
         #: The last place stands for no previous run.
+        ends = np.flatnonzero(costs.begin == costs.last)
         self._least = np.full((sets.size, len(sets.counts) + 1, self._rows), math.inf)
         for number in reversed(range(sets.size)):
             if stop():
                 raise StoppedError
             table = self._least[number]
             if number:
-                table[[kind for kind in kinds if sets.used(number, kind)], costs.last_row] = 0.0
+                used = np.flatnonzero([sets.used(number, kind) > 0 for kind in kinds])
+                table[np.ix_(used, ends)] = 0.0
             if sets.total(number) > sets.most:
                 continue
             for kind, larger in sets.next(number):
@@ -83,7 +88,7 @@ class ToGo:
     @property
     def least(self) -> float:
         """What no chain costs less than."""
-        return float(self._least[0, -1, 0])
+        return float(self._least[0, -1, FIRST_ROW])
 
 
 class Branches:
@@ -111,7 +116,7 @@ class Branches:
         """
         self._best, self._most, self._stop = best, most_nodes, stop
         try:
-            self._walk(0, None, 0, [0.0] * len(self._to_go), [])
+            self._walk(0, None, FIRST_ROW, [0.0] * len(self._to_go), [])
         except StoppedError:
             return False
         return True
@@ -121,7 +126,7 @@ class Branches:
         if self.nodes > self._most or (self.nodes % 16 == 0 and self._stop()):
             raise StoppedError
         costs = self._quantities.costs
-        if row == costs.last_row:
+        if costs.begin[row] == costs.last:
             self._best = min(self._best, self._offer(assignment_of(self._quantities, runs)))
             return
         key: tuple[int, ...] | None = None
@@ -160,7 +165,7 @@ class Branches:
             return None
         begin = runs[-2][1] if len(runs) > 1 else 0
         level = prefix.level if self._level_matters[costs.borders[costs.begin[row]]] else 0
-        return number, runs[-1][0], begin, row, level
+        return number, runs[-1][0], begin, row | 1, level
 
     def _figures(self, prefix: Prefix, spent: list[float], runs: list[tuple[int, int]]) -> Floats:
         """Return what of a prefix makes what follows no better the larger it is."""

@@ -30,7 +30,15 @@ class Kinds:
 
 
 def kinds_of(problem: Problem) -> Kinds:
-    """Return the kinds of a problem's devices."""
+    """Return the kinds of a problem's devices. Where memory alone is asked for, it alone makes them differ."""
+    limits = problem.limits
+    asked = (limits.min_throughput_per_s, limits.max_latency_s, limits.max_energy_j, limits.max_total_energy_j)
+    if problem.objective == "max_memory" and all(limit is None for limit in asked):
+        alike: dict[tuple[int, bytes], list[int]] = {}
+        for device in range(len(problem.devices)):
+            key = int(problem.memory_bytes[device]), problem.allowed[device].tobytes()
+            alike.setdefault(key, []).append(device)
+        return Kinds(tuple(map(tuple, alike.values())))
     twins = twins_of(problem)
     others = {device for group in twins for device in group[1:]}
     of = {group[0]: tuple(group) for group in twins}
