@@ -107,37 +107,29 @@ class _Front:
 
     def _lexicographic(self, corner: Point, first: Direction) -> _Solved | None:
         """Return what is best in one direction below a corner, then in the others; None where there is nothing."""
-        at_most = {
-            d: limit * (1 - _LESS) for d, limit in zip(self._directions, corner, strict=True) if limit < math.inf
-        }
-        if first == "throughput":
-            # Whether its period is below the corner shows afterwards: a limit would only make the search harder.
-            at_most.pop("throughput", None)
-        found: _Solved | None = None
-        is_exact = True
-        for direction in (first, *(other for other in self._directions if other != first)):
-            solved = self._solve(direction, at_most, found)
-            if solved is None:
-                return found and replace(found, is_exact=False)
-            is_exact = is_exact and solved.is_exact
-            found = solved
-            if first == "throughput" and direction == first and _figure(found.costs, first) >= corner[0]:
-                return found
-            at_most[direction] = _figure(found.costs, direction)
-        return found and replace(found, is_exact=is_exact)
+        below = {d: limit * (1 - _LESS) for d, limit in zip(self._directions, corner, strict=True) if limit < math.inf}
+        found = self._solve(first, below, None)
+        for direction in self._directions:
+            if found is not None and direction != first:
+                # Only what is nowhere worse is of interest: that makes the search easy.
+                found = self._solve(
+                    direction, dict(zip(self._directions, self._point(found.costs), strict=True)), found
+                )
+        return found
 
     def _solve(self, direction: Direction, at_most: dict[Direction, float], start: _Solved | None) -> _Solved | None:
         """Return the best assignment in a direction within limits; `start` keeps them."""
         if self._stop():
-            return None
+            return start and replace(start, is_exact=False)
         problem = self._within(direction, at_most)
         found = search_chain(problem, self._stop, lambda found: None)
         if found.assignment is None:
             return start and replace(start, is_exact=start.is_exact and found.is_exact)
         costs = evaluate(self.problem, found.assignment)
+        is_exact = found.is_exact and (start is None or start.is_exact)
         if start is not None and _figure(start.costs, direction) <= _figure(costs, direction):
-            return replace(start, is_exact=start.is_exact and found.is_exact)
-        return _Solved(found.assignment, costs, found.is_exact)
+            return replace(start, is_exact=is_exact)
+        return _Solved(found.assignment, costs, is_exact)
 
     def _within(self, direction: Direction, at_most: dict[Direction, float]) -> Problem:
         limits = self._limits
