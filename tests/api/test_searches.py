@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,8 @@ from partition_studio.schemas import (
     SearchMessage,
     SearchOut,
 )
+from partition_studio.services import Services
+from partition_studio.settings import open_data_dir
 from tests.core.networks import relu_chain
 from tests.planner_studio import add_devices, add_links, add_model, add_profile, branches
 from tests.studio import RunningStudio, wait_for
@@ -114,43 +117,31 @@ def test_a_search_proves_the_best_plan_tells_of_it_and_is_predicted_alike(studio
     assert not searching()
 
 
-def test_a_stopped_search_keeps_its_best_and_leaves_no_process(studio: RunningStudio, hard: str) -> None:
-    job = start(studio, hard)
-    first = wait_for(lambda: result(studio, hard, job).answer, what="a first plan")
-    assert searching()
-    studio.client.post(f"/api/jobs/{job.id}/cancel", JobOut)
-    done = ended(studio, job)
-    assert done.state == "cancelled" and done.problem is None
-    answer = result(studio, hard, job).answer
-    assert answer is not None and answer.value >= first.value
-    assert set(answer.plan.placement) == {layer.name for layer in studio.services.models.network(hard).layers}
-    assert not searching()
-
-
-def test_no_more_than_two_searches_compute_at_once(studio: RunningStudio, hard: str) -> None:
+def test_two_searches_compute_at_once_and_each_that_is_stopped_keeps_its_best(studio: RunningStudio, hard: str) -> None:
     def now(job: JobOut) -> JobOut:
         return studio.client.get(f"/api/jobs/{job.id}", JobOut)
 
+    def best(job: JobOut) -> AnswerOut | None:
+        return result(studio, hard, job).answer
+
+    def stop(job: JobOut) -> JobOut:
+        studio.client.post(f"/api/jobs/{job.id}/cancel", JobOut)
+        return ended(studio, job)
+
     jobs = [start(studio, hard) for _ in range(3)]
-    try:
-        third = wait_for(
-            lambda: next((job for job in map(now, jobs) if "waiting" in job.step), None),
-            what="the wait of one",
-        )
-        wait_for(lambda: len(searching()) == 2, what="the two others")
-        others = [job for job in jobs if job.id != third.id]
-        studio.client.post(f"/api/jobs/{others[0].id}/cancel", JobOut)
-        wait_for(lambda: "waiting" not in now(third).step, what="its turn")
-        # One that waits can be given up, too.
-        fourth = start(studio, hard)
-        jobs.append(fourth)
-        studio.client.post(f"/api/jobs/{fourth.id}/cancel", JobOut)
-        assert ended(studio, fourth).state == "cancelled"
-    finally:
-        for job in jobs:
-            studio.client.post(f"/api/jobs/{job.id}/cancel", JobOut)
-        for job in jobs:
-            ended(studio, job)
+    waiting = wait_for(
+        lambda: next((job for job in map(now, jobs) if "waiting" in job.step), None), what="the wait of one"
+    )
+    wait_for(lambda: len(searching()) == 2, what="the two others")
+    # One that waits can be given up, too; it has found nothing.
+    assert stop(waiting).state == "cancelled" and best(waiting) is None
+    for job in (job for job in jobs if job.id != waiting.id):
+        first = wait_for(partial(best, job), what="a first plan")
+        done = stop(job)
+        assert done.state == "cancelled" and done.problem is None
+        answer = best(job)
+        assert answer is not None and answer.value >= first.value
+        assert set(answer.plan.placement) == {layer.name for layer in studio.services.models.network(hard).layers}
     assert not searching()
 
 
@@ -216,7 +207,8 @@ def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: 
 def test_what_cannot_be_asked_is_refused_before_anything_begins(
     studio: RunningStudio, digits: str, asked: dict[str, object], code: str, named: str
 ) -> None:
-    answer = studio.http(**studio.bearer).post(f"/api/models/{digits}/searches", json={"seconds": LONG_S, **asked})
+    with studio.http(**studio.bearer) as http:
+        answer = http.post(f"/api/models/{digits}/searches", json={"seconds": LONG_S, **asked})
     problem = answer.json()
     assert answer.status_code in (404, 422) and problem["code"] == code
     assert named in problem["message"] and problem["next_step"]
@@ -237,9 +229,12 @@ def test_a_search_of_another_model_or_job_is_not_found(studio: RunningStudio, di
 
 
 def test_a_studio_that_ends_takes_its_searches_with_it(tmp_path: Path) -> None:
-    with RunningStudio(tmp_path / "studio") as running:
-        add_devices(running.services, DEVICES)
-        model_id = add_model(running.services, branches(4, 12), "hard")
-        start(running, model_id)
-        [process] = wait_for(searching, what="the process")
+    services = Services(open_data_dir(tmp_path / "studio"))
+    try:
+        add_devices(services, ["a"])
+        model_id = services.models.add_example("digits").id
+        services.planner.search(model_id, QuestionIn(seconds=LONG_S))
+        [process] = wait_for(lambda: searching() or None, what="the process")
+    finally:
+        services.close()
     assert not process.is_running()
