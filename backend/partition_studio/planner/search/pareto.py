@@ -79,7 +79,7 @@ class _Front:
     def points(self, most: int) -> Iterator[Answer]:
         """Yield the points of the front as they are found."""
         # The least energy is the hardest to prove: it comes last.
-        for direction in sorted(self._directions, key="throughput max_memory max_energy".split().index):
+        for direction in sorted(self._directions, key=["throughput", "max_memory", "max_energy"].index):
             if len(self._zones.points) < most and (found := self._lexicographic(self._open(), direction)) is not None:
                 yield from self._take(found)
         while self._zones.corners and len(self._zones.points) < most and not self._stop():
