@@ -16,6 +16,7 @@ from partition_studio.planner.search.evaluate import evaluate, keeps
 from partition_studio.planner.search.found import Found
 from partition_studio.planner.search.problem import Costs, Integers, Problem
 from partition_studio.planner.search.relaxed_costs import Goal, Relaxed, least_value
+from partition_studio.planner.search.series import in_order, twins_of
 
 #: A plan counts as better where it is so by this part: below lies the rounding of the model.
 BETTER = 2e-5
@@ -56,6 +57,7 @@ class Search:
         self._costs: Costs | None = None
         self._value, self._bound = math.inf, least_value(problem, goal)
         self._judged: dict[Assignment, float] = {}
+        self._twins = twins_of(problem)
 
     def judge(self, assignment: Sequence[int] | Integers) -> None:
         """Take a placement for the best one, where it keeps all limits and is better."""
@@ -77,9 +79,11 @@ class Search:
             return self._found(is_exact=False)
         spent_s, part, seed = 0.0, FIRST_PART, 1
         while spent_s < seconds and not self._stop():
-            relaxed = self._model()
+            # What CP-SAT changes step by step, it begins with the best; what it proves, without.
+            keeps_best = self._best is not None and seed % 2 == 0
+            relaxed = self._model(keeps_best=keeps_best)
             solver = _solver(seconds - spent_s, part, workers, seed)
-            part, seed = min(2 * part, LONGEST_PART), seed + 1
+            part, seed = min(1.5 * part, LONGEST_PART), seed + 1
             status = _Watch(self, relaxed, self._stop).solve(solver)
             spent_s += max(solver.wall_time, 1e-3)
             if status == cp_model.MODEL_INVALID:
@@ -94,18 +98,24 @@ class Search:
                 return self._found(is_exact=True)
         return self._found(is_exact=False)
 
-    def _model(self) -> Relaxed:
-        """Return a model of all that may be better than the best, without what was judged."""
+    def _model(self, *, keeps_best: bool) -> Relaxed:
+        """Return a model of all that may be better than the best, without what was judged.
+
+        `keeps_best`: the best one is in it, as a solution to begin with.
+        """
         least_s = self._bound if self._goal.of == "throughput" else 0.0
-        relaxed = Relaxed(self._problem, self._goal, least_s, self._value * (1 - BETTER))
+        most = self._value * (1 + BETTER if keeps_best else 1 - BETTER)
+        relaxed = Relaxed(self._problem, self._goal, least_s, most)
         x, model = relaxed.placed.x, relaxed.model
         model.minimize(relaxed.target)
         for assignment in self._judged:
-            if all((device, unit) in x for unit, device in enumerate(assignment)):
+            in_model = all((device, unit) in x for unit, device in enumerate(assignment))
+            if in_model and not (keeps_best and assignment == self._best):
                 model.add_bool_or([x[device, unit].negated() for unit, device in enumerate(assignment)])
         if self._best is not None:
+            hint = in_order(self._twins, self._best)
             for (device, unit), variable in x.items():
-                model.add_hint(variable, self._best[unit] == device)
+                model.add_hint(variable, hint[unit] == device)
         return relaxed
 
     def _found(self, *, is_exact: bool) -> Least:

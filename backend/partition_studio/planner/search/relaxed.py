@@ -52,6 +52,8 @@ class Placed:
         self.leaving: dict[Pair, cp_model.IntVar] = {}
         for index, tensor in enumerate(problem.tensors):
             self._move(index, tensor)
+        for place in range(1, len(self.series.joints)):
+            self._cross(place)
         self.received: list[Terms] = [self._received_by(d) for d in self.devices]
         self.sent: list[Terms] = [self._sent_by(d) for d in self.devices]
 
@@ -177,6 +179,31 @@ class Placed:
         self.model.add(copies >= leaves)
         # Where it is made here, no other device makes it: all that receive it have it from here.
         self.model.add(copies >= sum(others) - most * made.negated())
+
+    def _cross(self, place: int) -> None:
+        """Say what leaves and enters a device that has one of two neighbouring joints and not all up to the other.
+
+        It follows for whole numbers; linear programs see it only so.
+        """
+        one, other = self.series.joints[place - 1], self.series.joints[place]
+        made, read = {one, *self.series.between[place]}, {other, *self.series.between[place]}
+        moved = [
+            number
+            for number, tensor in enumerate(self.problem.tensors)
+            if tensor.producer in made and read.intersection(tensor.consumers)
+        ]
+        for device in self.devices:
+            same = self.same.get((device, place), 0)
+            for joint, moves in ((one, self.leaves), (other, self.entering)):
+                here = [moves[device, number] for number in moved if (device, number) in moves]
+                if (device, joint) not in self.x or len(here) < len(moved):
+                    continue
+                if self.series.between[place]:
+                    self.model.add(sum(here) >= self.x[device, joint] - same)
+                else:
+                    # Between neighbours without anything between them, all that passes does.
+                    for variable in here:
+                        self.model.add(variable >= self.x[device, joint] - same)
 
     def _received_by(self, device: int) -> Terms:
         """Return a lower bound of the messages that a device receives: one for each stage that reads anything."""

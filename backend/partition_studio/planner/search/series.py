@@ -6,6 +6,7 @@ they are in different ones: some way from the one to the other leaves the device
 of a device that hold joints can be counted exactly by looking at neighbours alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,15 @@ def twins_of(problem: Problem) -> list[list[int]]:
         else:
             groups.append([device])
     return [group for group in groups if len(group) > 1]
+
+
+def in_order(groups: Sequence[Sequence[int]], assignment: Sequence[int]) -> tuple[int, ...]:
+    """Return an assignment of the same costs in which, of alike devices, earlier ones have earlier first units."""
+    named: dict[int, int] = {}
+    for group in groups:
+        used = [device for device in dict.fromkeys(assignment) if device in group]
+        named.update(zip(used, group, strict=False))
+    return tuple(named.get(device, device) for device in assignment)
 
 
 def _are_twins(problem: Problem, one: int, other: int) -> bool:
