@@ -1,4 +1,4 @@
-"""Flows by chance: any graph of stages, on devices with lanes and links, with replicas, and windows as plans have them."""
+"""Flows by chance: any graph of stages, on devices with lanes and links, with replicas, windows as plans have them."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -56,13 +56,14 @@ def flow_by_chance(
     room: int = 0,
     batches: bool = False,
     parts: bool = False,
+    cores: Sequence[float] = (1.0, 1.0, 2.0, 4.0),
 ) -> Flow:
     """Return a flow. `room` is added to all windows; with `parts`, some stages use one of several cores."""
     generator = random.Random(seed)
     devices = devices or generator.randint(1, 5)
     graph = random_graph(generator, stages or generator.randint(1, 10), devices, lanes=lanes, replicas=replicas)
     peers = [*(f"d{number}" for number in range(devices)), STUDIO_PEER]
-    cores = {peer: generator.choice([1.0, 1.0, 2.0, 4.0]) for peer in peers if peer != STUDIO_PEER}
+    cores_of = {peer: generator.choice(cores) for peer in peers if peer != STUDIO_PEER}
     ways = {
         (a, b): LinkFigures(generator.uniform(*bytes_per_s), generator.uniform(*latency_s))
         for a in peers
@@ -77,11 +78,11 @@ def flow_by_chance(
                 shared[peer] = fastest * generator.uniform(1.0, 1.5)
     speed = {peer: generator.uniform(0.4, 2.0) for peer in peers}
     holds = {stage.name: generator.randint(1, 4) for stage in graph.stages} if batches else {}
-    works = tuple(work for stage in graph.stages for work in _works(generator, stage, speed, cores, holds, parts))
+    works = tuple(work for stage in graph.stages for work in _works(generator, stage, speed, cores_of, holds, parts))
     carry = {peer: (generator.uniform(0, 2e-4), generator.uniform(0, 3e-9)) for peer in peers}
     shares = {work.name: work.share for work in works}
     transfers = tuple(_transfers(graph, shares, carry, holds, room))
-    return Flow(works, transfers, cores, LinkTable(ways, shared))
+    return Flow(works, transfers, cores_of, LinkTable(ways, shared))
 
 
 def _works(

@@ -5,14 +5,15 @@ Everything happens as the agents do it (see the agent's `pipeline`), but for the
 - *Frames* go in as soon as there is room on their way. A frame has a place in the window of each of its links from
   when its producer begins it until its consumer does; the word that a place is free takes the link's latency back.
 - *Lanes* work on one thing at a time: of what is ready and has room, the oldest frame; what began goes on to its end.
-- *Cores* are shared by stages, sending and receiving, in parallel as far as there are cores, the oldest frame first
-  (see `simulate_shared`). A stage alone uses as much as makes it take its `seconds`; with less it takes longer, and
-  its lane waits for it. Sending and receiving a message use one core at most. Fair shares, as an operating system gives
-  them, would slow a frame that is nearly through for one that must wait behind it all the same: they lose throughput
-  where a lane and the cores are both nearly full, by as much as depends on which frames meet. The prediction says what
-  the busiest resource allows, and the oldest first reaches it.
-- *Links* carry the bytes of one message after the other in each direction; links that share an interface divide it,
-  again the oldest frame first. Latency delays, and keeps nothing busy: bytes of several frames may be under way.
+- *Cores* are shared by stages, sending and receiving, in parallel as far as there are cores: first whoever can use
+  least at once, then the oldest frame (see `simulate_shared`). A stage alone uses as much as makes it take its
+  `seconds`; with less it takes longer, and its lane waits for it. Sending and receiving a message use one core at most.
+  Fair shares, as an operating system gives them, would slow a frame that is nearly through for one that must wait
+  behind it all the same. The prediction says what the busiest resource allows; this order reaches it wherever stages
+  use all cores of their device. Where they use some, nobody may be there for the rest, and cores that are nearly full
+  on average are not reached.
+- *Links* carry the bytes of one message after the other in each direction; links that share an interface divide it, in
+  the same order. Latency delays, and keeps nothing busy: bytes of several frames may be under way.
 - *Replicas* get frames as in `simulate_parts.Dealing`; where their ways meet again, frames go on in order.
 
 A stage that takes several frames in one go takes as many times as long for them, and all are done at its end.
@@ -20,7 +21,7 @@ A stage that takes several frames in one go takes as many times as long for them
 
 from functools import partial
 
-from partition_studio.partition.stages import SINK, SOURCE
+from partition_studio.partition.stages import SOURCE
 from partition_studio.planner.flow import Flow, Work
 from partition_studio.planner.simulate_parts import Lane, Link, Parts, Station, Way
 from partition_studio.planner.simulate_shared import Agenda, Shared
@@ -99,10 +100,7 @@ class _Simulation:
         return found
 
     def _has_room(self, station: Station) -> bool:
-        for link in self._parts.outs_of(station, station.ready[0]):
-            if link.fired >= link.limit:
-                return False
-        return True
+        return not [link for link in self._parts.outs_of(station, station.ready[0]) if link.fired >= link.limit]
 
     def _begin(self, station: Station) -> None:
         work = station.work
