@@ -1,5 +1,6 @@
 """`partition-studio plan auto`: the best plan, with its proof."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -83,10 +84,10 @@ def auto(
             "seconds": above_zero(seconds),
         }
     )
-    client = open_client(url, data_dir)
-    model_id = find_model(client, model).id
-    job = client.post(f"/api/models/{model_id}/searches", JobOut, question)
-    found = follow_search(client, model_id, job, quiet=as_json)
+    with closing(open_client(url, data_dir)) as client:
+        model_id = find_model(client, model).id
+        job = client.post(f"/api/models/{model_id}/searches", JobOut, question)
+        found = follow_search(client, model_id, job, quiet=as_json)
     answer = found.answer
     assert answer is not None
     if out is not None:

@@ -1,5 +1,6 @@
 """`partition-studio plan pareto`: the plans of which none is better in all that counts."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -72,10 +73,10 @@ def pareto(
         max_total_energy=max_total_energy,
     )
     request = ParetoIn(devices=devices_of(devices), limits=limits, seconds=above_zero(seconds), most=most)
-    client = open_client(url, data_dir)
-    model_id = find_model(client, model).id
-    job = client.post(f"/api/models/{model_id}/fronts", JobOut, request)
-    found = follow_search(client, model_id, job, quiet=as_json)
+    with closing(open_client(url, data_dir)) as client:
+        model_id = find_model(client, model).id
+        job = client.post(f"/api/models/{model_id}/fronts", JobOut, request)
+        found = follow_search(client, model_id, job, quiet=as_json)
     if out is not None:
         _write(out, found.front)
     if as_json:

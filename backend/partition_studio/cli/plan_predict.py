@@ -1,5 +1,6 @@
 """`partition-studio plan predict`: what a plan will do, and what would help it most."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,10 +31,10 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict a plan's throughput, latency, energy and memory by what was measured of devices and links."""
-    client = open_client(url, data_dir)
-    model_id = find_model(client, model).id
-    request = PredictIn(plan=_plan(client, model_id, plan), gantt=gantt, next_move=next_move)
-    found = client.post(f"/api/models/{model_id}/predictions", PlanPredictionOut, request)
+    with closing(open_client(url, data_dir)) as client:
+        model_id = find_model(client, model).id
+        request = PredictIn(plan=_plan(client, model_id, plan), gantt=gantt, next_move=next_move)
+        found = client.post(f"/api/models/{model_id}/predictions", PlanPredictionOut, request)
     if as_json:
         print_json(found)
         return
