@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from partition_agent.protocol import LinkCodec
 from partition_studio.partition.codecs import OnCut
+from partition_studio.planner.figures import LinkFigures as LinkFigures
+from partition_studio.planner.figures import Way
 from partition_studio.planner.speeds import CodecSpeed as CodecSpeed
 
 #: Where a device's codecs were not measured: about a quarter of what one core of a server did with tensors of 0.1 to
@@ -35,14 +37,6 @@ CAUTIOUS_SPEEDS: Mapping[str, CodecSpeed] = MappingProxyType(
 
 #: A codec that even those do not know.
 _UNKNOWN = CodecSpeed(50e6, 50e6)
-
-
-@dataclass(frozen=True, slots=True)
-class LinkFigures:
-    """One direction between two devices. `latency_s` is half a round trip."""
-
-    bytes_per_s: float
-    latency_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +67,7 @@ class Hop:
     share: float = 1.0
 
     @property
-    def way(self) -> tuple[str, str]:
+    def way(self) -> Way:
         """The direction between two devices."""
         return self.source, self.target
 
@@ -113,7 +107,7 @@ class CodecTask:
     stages: Mapping[str, StageFigures]
     hops: tuple[Hop, ...]
     tensors: tuple[TensorOptions, ...]
-    links: Mapping[tuple[str, str], LinkFigures]
+    links: Mapping[Way, LinkFigures]
     speeds: Mapping[str, Mapping[str, CodecSpeed]]
     inner: tuple[tuple[str, str], ...] = ()
 

@@ -21,11 +21,11 @@ from partition_studio.planner.codec_costs import (
     CodecSpeed,
     CodecTask,
     Hop,
-    LinkFigures,
     Option,
     StageFigures,
     TensorOptions,
 )
+from partition_studio.planner.figures import LinkFigures, Way
 
 AS_IT_IS = LinkCodec()
 
@@ -37,7 +37,7 @@ class Measured:
     What is not there, or None, is not known.
     """
 
-    links: Mapping[tuple[str, str], LinkFigures] = field(default_factory=dict)
+    links: Mapping[Way, LinkFigures] = field(default_factory=dict)
     speeds: Mapping[str, Mapping[str, CodecSpeed]] = field(default_factory=dict)
     stage_s: Mapping[str, float | None] = field(default_factory=dict)
 

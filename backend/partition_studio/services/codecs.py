@@ -21,9 +21,10 @@ from partition_studio.partition.extract import Contents, submodels
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.planner.codec_choice import CodecDecision, choose_codecs
-from partition_studio.planner.codec_costs import CAUTIOUS_SPEEDS, CodecSpeed, CodecTask, LinkFigures
+from partition_studio.planner.codec_costs import CAUTIOUS_SPEEDS, CodecSpeed, CodecTask
 from partition_studio.planner.codec_reasons import reasons
 from partition_studio.planner.codec_task import Measured, codec_task, resolved_plan
+from partition_studio.planner.figures import LinkFigures, Way
 from partition_studio.planner.stage_time import predict_stage_s
 from partition_studio.schemas import CutCodecsOut, JobOut, LinkProfileOut, PlanCodecsOut, TensorCodecOut
 from partition_studio.services.devices import DeviceService
@@ -235,7 +236,7 @@ class CodecService:
                     stage_s[place.name] = predicted.seconds
         return Measured(self._link_figures(), speeds, stage_s)
 
-    def _link_figures(self) -> dict[tuple[str, str], LinkFigures]:
+    def _link_figures(self) -> dict[Way, LinkFigures]:
         return {
             (link.source, link.target): LinkFigures(link.bytes_per_s, (link.rtt_min_s or link.rtt_s or 0.0) / 2)
             for link in self._links.all().links
