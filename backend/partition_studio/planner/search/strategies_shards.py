@@ -7,6 +7,7 @@ devices that have least to do, as long as that helps.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from partition_studio.partition.add_shard import add_sharding, sharding_of
 from partition_studio.partition.draft import ShardError
@@ -15,8 +16,15 @@ from partition_studio.planner.search.problem import STUDIO, Problem
 from partition_studio.planner.search.question import Strategy
 from partition_studio.planner.search.strategies import Judge, Judged
 
-#: Tilings of a first part that are made and predicted, of all that are reckoned.
+#: Tilings of a first part that are made and predicted, of all that are reckoned; and how many may fail to be made.
 MOST_TILINGS = 12
+MOST_FAILURES = 36
+
+#: Numbers of pieces of a first part between which halos are exchanged.
+PIECES = (1, 4, 12)
+
+#: A halo that is computed twice is reckoned as so much more of the work, for each unit of a piece and each other tile.
+_HALO = 0.01
 
 #: Places where the first part may end.
 MOST_ENDS = 12
@@ -36,7 +44,10 @@ Offer = Callable[[Judged], bool]
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Units `[start, stop)` in tiles on devices by `shares`; the units before on `first`, those behind on `rest`."""
+    """Units `[start, stop)` in tiles on devices by `shares`; the units before on `first`, those behind on `rest`.
+
+    Halos are exchanged at `exchanges`, places between units that one tensor crosses.
+    """
 
     start: int
     stop: int
@@ -45,17 +56,19 @@ class Tiling:
     shares: tuple[float, ...]
     first: int
     rest: int
+    exchanges: tuple[int, ...] = ()
 
 
 def search_shards(
     judge: Judge, problem: Problem, start: Judged | None, stop: Callable[[], bool], offer: Offer
 ) -> Judged | None:
     """Offer plans with divided layers, as far as these are allowed; return the best of them and `start`."""
-    best = start
+    best, made, failed = start, 0, 0
     for tiling in tilings(judge, problem):
-        if stop():
-            return best
+        if stop() or made >= MOST_TILINGS or failed >= MOST_FAILURES:
+            break
         judged = _balanced(judge, problem, tiling, stop)
+        made, failed = made + (judged is not None), failed + (judged is None)
         if judged is not None and judged.keeps_limits and (best is None or judged.cost < best.cost):
             best = judged
             offer(judged)
@@ -78,15 +91,28 @@ def tilings(judge: Judge, problem: Problem) -> list[Tiling]:
     order = sorted(_open_devices(judge, problem), key=lambda device: float(problem.compute_s[device].sum()))
     most = min(len(order), MAX_PARTS, judge.question.limits.max_devices or len(order))
     found = [
-        (reckoned_s, Tiling(start, end, kind, devices, shares, _index(problem, private, devices[0]), rest))
+        (reckoned_s, Tiling(start, end, kind, devices, shares, _index(problem, private, devices[0]), rest, exchanges))
         for end in ends
         for count in range(2, most + 1)
-        for devices in {tuple(order[:count]), tuple(order[-count:])}
+        for devices in dict.fromkeys((tuple(order[:count]), tuple(order[-count:])))
         for rest in dict.fromkeys((order[0], devices[0], *[d for d in order if d not in devices][:1]))
-        for reckoned_s, shares in [_reckoned(judge, problem, start, end, devices, rest)]
         for kind in kinds
+        for exchanges in _exchanges([p for p in places if start < p < end], kind)
+        for reckoned_s, shares in [_reckoned(judge, problem, (start, *exchanges, end), devices, rest)]
     ]
-    return [tiling for _, tiling in sorted(found, key=lambda item: item[0])[:MOST_TILINGS]]
+    return [tiling for _, tiling in sorted(found, key=lambda item: item[0])]
+
+
+def _exchanges(places: Sequence[int], kind: Strategy) -> list[tuple[int, ...]]:
+    """Return where halos may be exchanged, as far apart as can be for some numbers of pieces."""
+    if kind != "spatial":
+        return [()]
+    found = [
+        tuple(places[len(places) * number // pieces] for number in range(1, pieces))
+        for pieces in PIECES
+        if pieces <= len(places)
+    ]
+    return [*dict.fromkeys([(), *found])]
 
 
 def single_tensor_places(problem: Problem) -> list[int]:
@@ -117,15 +143,19 @@ def _index(problem: Problem, name: str | None, otherwise: int) -> int:
 
 
 def _reckoned(
-    judge: Judge, problem: Problem, start: int, end: int, devices: tuple[int, ...], rest: int
+    judge: Judge, problem: Problem, places: tuple[int, ...], devices: tuple[int, ...], rest: int
 ) -> tuple[float, tuple[float, ...]]:
-    """Return about what a tiling costs in seconds, and the shares that balance it."""
-    tiled = [max(float(problem.compute_s[device, start:end].sum()), 1e-12) for device in devices]
+    """Return about what a tiling of the units between `places` costs in seconds, and the shares that balance it."""
+    start, end, others = places[0], places[-1], len(devices) - 1
+    halo = sum((stop - begin) ** 2 for begin, stop in pairwise(places)) / (end - start) * _HALO * others
+    sent_s = float(problem.link_latency_s.mean() + 2 * problem.message_s.mean()) * others * (len(places) - 1)
+    tiled = [max(float(problem.compute_s[d, start:end].sum()), 1e-12) * (1 + halo) for d in devices]
     behind = float(problem.compute_s[rest, end:].sum())
     together = 1 / sum(1 / seconds for seconds in tiled)
     if judge.question.objective == "latency" or rest not in devices:
         shares = tuple(together / seconds for seconds in tiled)
-        return (together + behind if judge.question.objective == "latency" else max(together, behind)), shares
+        alone_s = together + sent_s + behind
+        return (alone_s if judge.question.objective == "latency" else max(together, behind)), shares
     # What is left to do behind is a part of what its device has to do: (period - behind) / tiled is its share.
     period = (1 + behind / tiled[devices.index(rest)]) * together
     shares = tuple(
@@ -143,14 +173,33 @@ def plan_of_tiling(judge: Judge, problem: Problem, tiling: Tiling) -> Plan | Non
         placement.update((layer, problem.devices[device]) for layer in unit)
     layers = [layer for unit in problem.units[tiling.start : tiling.stop] for layer in unit]
     names = [problem.devices[device] for device in tiling.devices]
-    return _divided(judge, judge.plan_of(placement), tiling.kind, layers, names, tiling.shares)
+    before = [layer for place in tiling.exchanges for layer in _first_readers(judge, problem, place)]
+    return _divided(judge, judge.plan_of(placement), tiling.kind, layers, names, tiling.shares, before)
+
+
+def _first_readers(judge: Judge, problem: Problem, place: int) -> list[str]:
+    """Return the layers that read the tensor which crosses a place between units, and nothing else.
+
+    Those that read it later, beside what was made of it, would only have it exchanged once more.
+    """
+    network = judge.question.network
+    crossing = next(t for t in problem.tensors if STUDIO < t.producer < place <= max(t.consumers, default=-1))
+    return [layer.name for layer in network.consumers[crossing.name] if set(layer.inputs) == {crossing.name}]
 
 
 def _divided(
-    judge: Judge, plan: Plan, kind: Strategy, layers: Sequence[str], devices: Sequence[str], shares: Sequence[float]
+    judge: Judge,
+    plan: Plan,
+    kind: Strategy,
+    layers: Sequence[str],
+    devices: Sequence[str],
+    shares: Sequence[float],
+    exchange_before: Sequence[str] = (),
 ) -> Plan | None:
     numbers = "rows" if kind in _TILES else "shares"
     document = {"strategy": kind, "layers": list(layers), "devices": list(devices), numbers: list(shares)}
+    if exchange_before:
+        document["exchange_before"] = list(exchange_before)
     try:
         return add_sharding(judge.question.network, plan, sharding_of(document))
     except ShardError:
