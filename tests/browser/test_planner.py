@@ -109,7 +109,7 @@ def test_suggest_fills_the_graph_within_the_limits_as_one_step(browser: Browser,
     page.get_by_test_id("search-start").click()
     expect(page.get_by_test_id("search-state")).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
     expect(page.get_by_test_id("gap")).to_have_text(re.compile("proved optimal|at most .* better is possible"))
-    expect(page.get_by_test_id("baselines")).to_contain_text("best single device")
+    expect(page.get_by_test_id("baselines")).to_contain_text("Best single device")
     expect(page.get_by_test_id("use-answer")).to_have_text("The graph shows it")
     page.mouse.move(5, 300)
     shoot(page, "52-suggested-dark")

@@ -24,6 +24,7 @@ import { useReport } from "@/plan/useReport";
 import { PlanFigures } from "@/planner/PlanFigures";
 import { closePlanner, openPlanner, resetPlanner, usePlanner } from "@/planner/store";
 import { usePrediction } from "@/planner/usePrediction";
+import { unpredictable } from "@/planner/words";
 import { LinkDialog } from "./LinkDialog";
 import { RunDock } from "@/runs/RunDock";
 import { Canvas } from "./Canvas";
@@ -86,7 +87,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const fleet = devices.map(({ name, state }) => `${name} ${state}`).join("\n");
   const { report, current, problem: reportProblem } = useReport(model, content, fleet);
   const planner = usePlanner(({ open, tab }) => (open ? tab : null));
-  const predicted = usePrediction(model, content, fleet, local.unplaced === 0 && devices.length > 0, planner === "plan");
+  const reason = unpredictable(local.unplaced, report?.problems ?? []);
+  const predicted = usePrediction(model, content, fleet, current && reason === null, planner === "plan");
   const deployments = useDeployments(model.id);
   const { running, active } = deployments;
   const run = useRun(running);
@@ -202,7 +204,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         </div>
         {planner !== null && (
           <Suspense fallback={<aside className="planner" aria-label="Planner" />}>
-            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unplaced={local.unplaced} />
+            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unpredictable={reason} />
           </Suspense>
         )}
         <Lanes
@@ -219,7 +221,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           spread={spread}
           showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
-          figures={local.unplaced === 0 ? <PlanFigures predicted={predicted} /> : null}
+          figures={reason === null ? <PlanFigures predicted={predicted} /> : null}
         />
       </main>
       <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />

@@ -1,7 +1,7 @@
 /** Suggest: ask for the best plan; what is found fills the graph as one step that can be undone. */
 import { Button } from "@mantine/core";
 import { IconWand } from "@tabler/icons-react";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import type { Device, Model } from "@/api/types";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
@@ -15,10 +15,10 @@ import { ProfileFirst } from "./ProfileFirst";
 import { ObjectiveField, QuestionFields, SecondsField } from "./QuestionFields";
 import { chosenDevices, plannable } from "./question";
 import { Proof, SearchState } from "./SearchState";
-import { plannerStore, usePlanner } from "./store";
+import { changeForm, plannerStore, usePlanner } from "./store";
 import type { Answer, Baseline } from "./types";
 import { endedSearch, useAsking, type Searching } from "./useSearch";
-import { besidesEstimates, changeWords, formatValue } from "./words";
+import { besidesEstimates, capitalised, changeWords, formatValue, sharedIsBetter } from "./words";
 
 /** Open a plan of the planner's: one step that can be undone. */
 export function openAnswer({ plan, prediction }: Pick<Answer, "plan" | "prediction">, what: string): void {
@@ -70,7 +70,27 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
       <div className="planner-result" ref={result}>
         {refused && <ProblemCard problem={refused} />}
         {!refused && <SearchState searching={searching} found={null} />}
-        {answer && <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going} />}
+        {answer && (
+          <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going}>
+            {!going && sharedIsBetter(answer, search?.baselines ?? []) && !form.strategies.includes("replicas") && (
+              <p className="planner-hint">
+                More devices with the whole network each do more.{" "}
+                <button
+                  type="button"
+                  className="link"
+                  onClick={() => {
+                    const wider = { ...form, strategies: [...form.strategies, "replicas" as const] };
+                    changeForm(wider);
+                    ask(wider, names);
+                  }}
+                  data-testid="allow-replicas"
+                >
+                  Allow replicas, and search again
+                </button>
+              </p>
+            )}
+          </Found>
+        )}
       </div>
       <form
         className="planner-form"
@@ -93,7 +113,16 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
   );
 }
 
-function Found({ model, answer, baselines, going }: { model: Model; answer: Answer; baselines: readonly Baseline[]; going: boolean }) {
+interface FoundProps {
+  model: Model;
+  answer: Answer;
+  baselines: readonly Baseline[];
+  going: boolean;
+  /** What could be done for a better one. */
+  children: ReactNode;
+}
+
+function Found({ model, answer, baselines, going, children }: FoundProps) {
   const open = usePlan((content) => sameContent(takenOver(content, answer.plan), content));
   const look = () => showPreview(takenOver(planStore.getState().content, answer.plan), going ? "Best so far" : "Suggested plan");
   return (
@@ -106,9 +135,13 @@ function Found({ model, answer, baselines, going }: { model: Model; answer: Answ
       </div>
       {baselines.length > 0 && (
         <dl className="planner-baselines" data-testid="baselines">
-          {baselines.map(({ name, prediction }) => (
+          {baselines.map(({ name, plan, prediction }) => (
             <div key={name}>
-              <dt>{name}</dt>
+              <dt>
+                <button type="button" className="link" title="Open this plan" onClick={() => openAnswer({ plan, prediction }, capitalised(name))}>
+                  {capitalised(name)}
+                </button>
+              </dt>
               <dd>
                 {formatValue("throughput", prediction.throughput_per_s)}
                 <small>{changeWords(prediction.throughput_per_s, answer.prediction.throughput_per_s) ?? "as many"} with this plan</small>
@@ -117,6 +150,7 @@ function Found({ model, answer, baselines, going }: { model: Model; answer: Answ
           ))}
         </dl>
       )}
+      {children}
       {answer.prediction.estimated && <ProfileFirst model={model} prediction={answer.prediction} />}
       <ul className="planner-notes">
         <li>

@@ -5,6 +5,8 @@ import { AXIS_WORDS, formatOn, labelOf, neighbour, otherAxis, plotFront, type Ax
 
 const WIDTH = 310;
 const HEIGHT = 220;
+/** Points lie close: what reaches further would hide its neighbours from the pointer. */
+const REACH = 9;
 
 interface ParetoChartProps {
   points: readonly FrontPoint[];
@@ -73,7 +75,7 @@ export function ParetoChart({ points, axis, look, open }: ParetoChartProps) {
           onPointerEnter={() => look(mark.point)}
           onPointerLeave={() => look(null)}
         >
-          <circle className="point-reach" r={Math.max(12, mark.radius)} />
+          <circle className="point-reach" r={Math.max(REACH, mark.radius)} />
           <Sign kind={mark.point.kind} radius={mark.radius} title={mark.point.title} />
         </g>
       ))}

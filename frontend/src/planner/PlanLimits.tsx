@@ -24,11 +24,11 @@ const SHOWN_RESOURCES = 7;
 interface PlanLimitsProps {
   model: Model;
   predicted: Predicted;
-  /** Layers without a device: of such a plan nothing is predicted. */
-  unplaced: number;
+  /** Why nothing can be predicted; null where it can. */
+  reason: string | null;
 }
 
-export function PlanLimits({ model, predicted, unplaced }: PlanLimitsProps) {
+export function PlanLimits({ model, predicted, reason }: PlanLimitsProps) {
   const { prediction, before, more, current, problem } = predicted;
   const blame = useMemo(() => (prediction && current ? blameOf(prediction.bottleneck) : null), [prediction, current]);
   useEffect(() => {
@@ -36,7 +36,7 @@ export function PlanLimits({ model, predicted, unplaced }: PlanLimitsProps) {
     return () => viewStore.setState({ blame: null });
   }, [blame]);
   const warnings = besidesEstimates(prediction?.warnings ?? []);
-  if (unplaced > 0) return <p className="planner-empty">{plural(unplaced, "layer")} of the plan {unplaced === 1 ? "is" : "are"} on no device yet. Place all, or have a plan suggested, and it is told here what limits it.</p>;
+  if (reason !== null) return <p className="planner-empty">{reason}</p>;
   return (
     <div className="plan-limits" data-testid="plan-limits">
       {problem && <ProblemCard problem={problem} />}

@@ -20,10 +20,11 @@ interface PlannerPanelProps {
   network: Network;
   devices: readonly Device[];
   predicted: Predicted;
-  unplaced: number;
+  /** Why nothing can be predicted of the plan; null where it can. */
+  unpredictable: string | null;
 }
 
-export default function PlannerPanel({ model, network, devices, predicted, unplaced }: PlannerPanelProps) {
+export default function PlannerPanel({ model, network, devices, predicted, unpredictable }: PlannerPanelProps) {
   const tab = usePlanner((state) => state.tab);
   const searches = useSearches(model);
   useFilling(model, searches.best);
@@ -57,7 +58,7 @@ export default function PlannerPanel({ model, network, devices, predicted, unpla
           <TradeOffs model={model} network={network} devices={devices} searching={searches.front} current={predicted.current ? predicted.prediction : null} />
         </Tabs.Panel>
         <Tabs.Panel value="plan">
-          <PlanLimits model={model} predicted={predicted} unplaced={unplaced} />
+          <PlanLimits model={model} predicted={predicted} reason={unpredictable} />
         </Tabs.Panel>
       </Tabs>
     </aside>

@@ -36,8 +36,7 @@ export function SearchState({ searching, found }: { searching: Searching; found:
       {problem !== null && obstacles.length === 0 && <ProblemCard problem={problem} />}
       {!going && problem === null && (
         <p className="search-ended" role="status">
-          {job.state === "cancelled" ? "Stopped" : "Searched"}
-          {elapsed !== null && ` for ${formatElapsed(elapsed)}`}
+          {job.state === "cancelled" ? "Stopped after" : "Searched for"} {formatElapsed(elapsed ?? 0)}
           {found !== null && `: ${found}`}
         </p>
       )}

@@ -6,7 +6,7 @@ import { blameOf, blamesDevice, blamesEdge } from "./blame";
 import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
-import { besidesEstimates, bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sortedObstacles } from "./words";
+import { besidesEstimates, bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sharedIsBetter, sortedObstacles, unpredictable } from "./words";
 
 const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
 
@@ -101,6 +101,18 @@ describe("words", () => {
   it("leave out of the notes what stands beside the buttons that measure, and what is said twice", () => {
     const notes = ["Of 'a', compute is estimated, not measured: profile it first.", "Stopped early", "Stopped early", "not every link was measured (`partition-studio device links` measures them)"];
     expect(besidesEstimates(notes)).toEqual(["Stopped early"]);
+  });
+  it("say that replicas do better only of frames per second, and only where they do", () => {
+    const answer = { objective: "throughput" as const, prediction: predictionSample };
+    const shared = (throughput: number) => [{ prediction: { ...predictionSample, throughput_per_s: throughput, devices: [deviceSample, { ...deviceSample, device: "b" }] } }];
+    expect([sharedIsBetter(answer, shared(150)), sharedIsBetter(answer, shared(90)), sharedIsBetter({ ...answer, objective: "latency" }, shared(150))]).toEqual([true, false, false]);
+    expect(sharedIsBetter(answer, [{ prediction: { ...predictionSample, throughput_per_s: 150 } }])).toBe(false);
+  });
+  it("tell why nothing can be predicted: layers on no device, or what is wrong; too little memory is itself predicted", () => {
+    const problem = (code: string, severity: "error" | "warning") => ({ code, severity, message: "It is so.", next_step: "", layer: null, device: null });
+    expect(unpredictable(2, [])).toMatch(/^2 layers of the plan are on no device/u);
+    expect(unpredictable(0, [problem("tight_memory", "warning"), problem("over_memory", "error")])).toBeNull();
+    expect(unpredictable(0, [problem("bad_shard", "error")])).toBe("Nothing can be predicted of this plan: It is so.");
   });
   it("compare with what was before, and keep silent where nothing changed", () => {
     expect([changeWords(100, 112), changeWords(100, 97), changeWords(100, 100.001), changeWords(null, 3), changeWords(0, 3)].map(plain)).toEqual(["+12 %", "−3 %", null, null, null]);

@@ -6,7 +6,8 @@ import { onMeasured } from "@/live/socket";
 import { planDocument, type Content } from "@/plan/content";
 import type { PlanPrediction, Prediction } from "./types";
 
-const ASK_AFTER_MS = 100;
+/** The studio has just checked the plan, which waited for the hand already. */
+const ASK_AFTER_MS = 20;
 /** The first frames and the best next change take longer: they wait until the hand rests. */
 const ASK_MORE_AFTER_MS = 500;
 export const GANTT_FRAMES = 8;
@@ -55,13 +56,13 @@ export function known(old: Known, content: Content, answer: PlanPrediction, more
   };
 }
 
-/** `fleet` changes whenever the devices do; `complete`: every layer is on a device; `wantMore`: also frames and the next change. */
-export function usePrediction(model: Model, content: Content, fleet: string, complete: boolean, wantMore: boolean): Predicted {
+/** `fleet` changes whenever the devices do; `sound`: the studio found nothing that speaks against asking; `wantMore`: also frames and the next change. */
+export function usePrediction(model: Model, content: Content, fleet: string, sound: boolean, wantMore: boolean): Predicted {
   const [state, setState] = useState<Known>(NOTHING);
   const [measured, setMeasured] = useState(0);
   useEffect(() => onMeasured(() => setMeasured((count) => count + 1)), []);
   useEffect(() => {
-    if (!complete) return;
+    if (!sound) return;
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout>;
     const ask = (more: boolean) =>
@@ -80,7 +81,7 @@ export function usePrediction(model: Model, content: Content, fleet: string, com
       clearTimeout(timer);
       abort.abort();
     };
-  }, [model, content, fleet, complete, wantMore, measured]);
-  const current = complete && state.content === content;
+  }, [model, content, fleet, sound, wantMore, measured]);
+  const current = sound && state.content === content;
   return { prediction: state.prediction, before: state.before, more: state.more, current, problem: current ? state.problem : null };
 }

@@ -1,7 +1,8 @@
 /** The planner's findings in plain words. Pure. */
-import { formatBytes, formatDuration, formatFps, formatPercent } from "@/app/format";
+import type { PlanProblem } from "@/api/types";
+import { formatBytes, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
 import { formatJoules } from "@/power/words";
-import type { Answer, Objective, Obstacle, PlannerStrategy, Prediction, Resource } from "./types";
+import type { Answer, Baseline, Objective, Obstacle, PlannerStrategy, Prediction, Resource } from "./types";
 
 export const OBJECTIVES: readonly (readonly [objective: Objective, title: string])[] = [
   ["throughput", "Most frames per second"],
@@ -176,6 +177,20 @@ export function sortedObstacles(obstacles: readonly Obstacle[]): { helping: read
   const helping = obstacles.filter(helps);
   return helping.length === 0 ? { helping: obstacles, others: [] } : { helping, others: obstacles.filter((obstacle) => !helps(obstacle)) };
 }
+
+/** Problems of a plan that do not keep it from being predicted. */
+const BESIDE = new Set(["over_memory", "device_cannot"]);
+
+/** Why nothing can be predicted of a plan; null where it can. */
+export function unpredictable(unplaced: number, problems: readonly PlanProblem[]): string | null {
+  if (unplaced > 0) return `${plural(unplaced, "layer")} of the plan ${unplaced === 1 ? "is" : "are"} on no device. Place all, or have a plan suggested: then it is told here what limits it.`;
+  const wrong = problems.find(({ severity, code }) => severity === "error" && !BESIDE.has(code));
+  return wrong ? `Nothing can be predicted of this plan: ${wrong.message}` : null;
+}
+
+/** Whether the whole network on every device does more than the best plan that was found; baselines keep no other limits. */
+export const sharedIsBetter = ({ objective, prediction }: Pick<Answer, "objective" | "prediction">, baselines: readonly Pick<Baseline, "prediction">[]): boolean =>
+  objective === "throughput" && baselines.some((baseline) => baseline.prediction.devices.length > 1 && baseline.prediction.throughput_per_s > prediction.throughput_per_s * 1.001);
 
 /** A figure compared with what it was: "+12 %", "−3 %"; null where nothing changed that is worth telling. */
 export function changeWords(before: number | null, after: number | null): string | null {
