@@ -124,7 +124,7 @@ class FigureService:
         )
 
     def _why_estimated(self, name: str, model_id: str, network: Network, stale: str | None) -> str:
-        again = f"times are estimated until it is profiled again (`device profile ... --model {model_id}`)"
+        again = f"times are estimated until it is profiled again (`device profile NAME {model_id}`)"
         if stale is not None:
             return f"the profile {stale}, so it is not used; {again}"
         others = self._profiles.all(device=name, model_id=model_id)
@@ -133,7 +133,7 @@ class FigureService:
         drawn = "by what such boards do" if self._profiles.newest(name) is None else "by profiles of other networks"
         return (
             f"this network was not profiled there, and its times are estimated {drawn}; profile it first "
-            f"(`device profile ... --model {model_id}`) for a plan that can be trusted"
+            f"(`device profile NAME {model_id}`) for a plan that can be trusted"
         )
 
     def _roofline(self, device: DeviceOut, model_id: str, network: Network, threads: int) -> Roofline:
