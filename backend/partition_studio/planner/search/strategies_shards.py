@@ -46,7 +46,8 @@ Offer = Callable[[Judged], bool]
 class Tiling:
     """Units `[start, stop)` in tiles on devices by `shares`; the units before on `first`, those behind on `rest`.
 
-    Halos are exchanged at `exchanges`, places between units that one tensor crosses.
+    Halos are exchanged at `exchanges`, places between units that one tensor crosses. `reckoned_s` is about the seconds
+    that it takes at least: of a frame alone where that is asked for, else between frames.
     """
 
     start: int
@@ -57,6 +58,7 @@ class Tiling:
     first: int
     rest: int
     exchanges: tuple[int, ...] = ()
+    reckoned_s: float = 0.0
 
 
 def search_shards(
@@ -64,8 +66,11 @@ def search_shards(
 ) -> Judged | None:
     """Offer plans with divided layers, as far as these are allowed; return the best of them and `start`."""
     best, made, failed = start, 0, 0
+    in_seconds = judge.question.objective in ("throughput", "latency")
     for tiling in tilings(judge, problem):
         if stop() or made >= MOST_TILINGS or failed >= MOST_FAILURES:
+            break
+        if best is not None and in_seconds and tiling.reckoned_s >= best.cost:
             break
         judged = _balanced(judge, problem, tiling, stop)
         made, failed = made + (judged is not None), failed + (judged is None)
@@ -91,7 +96,7 @@ def tilings(judge: Judge, problem: Problem) -> list[Tiling]:
     order = sorted(_open_devices(judge, problem), key=lambda device: float(problem.compute_s[device].sum()))
     most = min(len(order), MAX_PARTS, judge.question.limits.max_devices or len(order))
     found = [
-        (reckoned_s, Tiling(start, end, kind, devices, shares, _index(problem, private, devices[0]), rest, exchanges))
+        Tiling(start, end, kind, devices, shares, _index(problem, private, devices[0]), rest, exchanges, reckoned_s)
         for end in ends
         for count in range(2, most + 1)
         for devices in dict.fromkeys((tuple(order[:count]), tuple(order[-count:])))
@@ -100,7 +105,7 @@ def tilings(judge: Judge, problem: Problem) -> list[Tiling]:
         for exchanges in _exchanges([p for p in places if start < p < end], kind)
         for reckoned_s, shares in [_reckoned(judge, problem, (start, *exchanges, end), devices, rest)]
     ]
-    return [tiling for _, tiling in sorted(found, key=lambda item: item[0])]
+    return sorted(found, key=lambda tiling: tiling.reckoned_s)
 
 
 def _exchanges(places: Sequence[int], kind: Strategy) -> list[tuple[int, ...]]:
