@@ -240,6 +240,15 @@ def test_an_accelerator_computes_without_the_cores() -> None:
     assert simulate(flow_there, 30).period_s == pytest.approx(0.010)
 
 
+def test_a_stage_without_inputs_waits_for_nobody() -> None:
+    plain = chain(0.010, 0.002)
+    constant = transfer("c", "b", "c", "b")
+    trace = simulate(replace(plain, works=(*plain.works, work("c", 0.005)), transfers=(*plain.transfers, constant)), 20)
+    assert trace.fill_s == pytest.approx(0.012)
+    assert trace.period_s == pytest.approx(0.010)
+    assert spans(trace, "c")[:2] == [(0, 5), (5, 10)]
+
+
 def test_no_resource_does_two_things_at_once() -> None:
     for seed in range(12):
         trace = simulate(flow_by_chance(seed), 40)

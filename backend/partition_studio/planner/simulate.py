@@ -21,7 +21,6 @@ A stage that takes several frames in one go takes as many times as long for them
 
 from functools import partial
 
-from partition_studio.partition.stages import SOURCE
 from partition_studio.planner.flow import Flow, Work
 from partition_studio.planner.simulate_parts import Lane, Link, Parts, Station, Way
 from partition_studio.planner.simulate_shared import Agenda, Shared
@@ -56,9 +55,11 @@ class _Simulation:
         self._done_s: list[float] = []
 
     def run(self) -> Trace:
-        source = self._parts.stations[SOURCE]
-        source.ready.extend(range(self._frames))
-        self._touch(source.lane)
+        for station in self._parts.stations.values():
+            if not station.ins:
+                # The source; and a stage of constants, which waits for nobody.
+                station.ready.extend(station.frames)
+                self._touch(station.lane)
         self._agenda.run()
         if len(self._done_s) < self._frames:
             raise ValueError(f"frame {len(self._done_s)} cannot go on: the windows of this flow are too small")
