@@ -31,8 +31,9 @@ from partition_studio.cli.planner_options import (
     follow_search,
     limits_in,
 )
-from partition_studio.cli.planner_tables import energy_text, print_baselines, print_notes, share_text, time_text
+from partition_studio.cli.planner_tables import print_baselines, print_notes
 from partition_studio.schemas import AnswerOut, JobOut, ParetoIn
+from partition_studio.searches.text import energy_text, share_text, time_text
 
 
 def pareto(

@@ -1,7 +1,8 @@
 """What is known of devices and links, as the planner takes it: measured where it was, else estimated and said so."""
 
+import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -57,6 +58,7 @@ class FigureService:
         self._devices = devices
         self._profiles = profiles
         self._links = links
+        self._lock = threading.Lock()
         self._rooflines: OrderedDict[tuple[object, ...], Roofline] = OrderedDict()
 
     def of(self, model_id: str, names: Sequence[str]) -> Known:
@@ -72,7 +74,8 @@ class FigureService:
             if name not in known:
                 raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
             devices[name] = self._device(known[name], model_id, network, warnings)
-        links = _links([known[name] for name in names], self._links.all().links)
+        near = {name for name in names if known[name].kind == "local"}
+        links = link_table(names, near, self._links.all().links)
         told = [f"{', '.join(of)}: {why}" for why, of in warnings.items()]
         if any(links.of(one, other).estimated for one, other in permutations([STUDIO_PEER, *names], 2)):
             told.append(
@@ -152,17 +155,19 @@ class FigureService:
     def _scaled(self, typical: Roofline, summary: ProfileSummaryOut, network: Network) -> Roofline | None:
         """Return a roofline as high as a profile tells; None where its network is not there any more."""
         key = (summary.id, summary.measured_at, typical)
-        if key in self._rooflines:
-            return self._rooflines[key]
+        with self._lock:
+            if key in self._rooflines:
+                return self._rooflines[key]
         try:
             # Of another form of the same network, this form does as much.
             whole = network if network.digest[:12] == summary.model_id else self._models.network(summary.model_id)
         except NotFoundError:
             return None
         found = scaled(typical, whole, summary.threads, summary.kernels_s, summary.run_s)
-        self._rooflines[key] = found
-        while len(self._rooflines) > KEPT:
-            self._rooflines.popitem(last=False)
+        with self._lock:
+            self._rooflines[key] = found
+            while len(self._rooflines) > KEPT:
+                self._rooflines.popitem(last=False)
         return found
 
     def _carry(self, device: DeviceOut, profile: Profile | None, network: Network, threads: int) -> CarrySpeed:
@@ -196,21 +201,19 @@ def _power(device: DeviceOut, profile: Profile | None, cores: float) -> tuple[De
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
-def _links(devices: Sequence[DeviceOut], measured: Sequence[LinkProfileOut]) -> LinkTable:
-    """Return the links between some devices and the studio.
+def link_table(names: Sequence[str], local: Set[str], measured: Sequence[LinkProfileOut]) -> LinkTable:
+    """Return the links between some devices and the studio; `local` are those on the studio's machine.
 
     A device elsewhere has one interface, as fast as the fastest of its links was; processes on the studio's machine
     reach each other without any.
     """
-    names = {STUDIO_PEER, *(device.name for device in devices)}
-    near = {STUDIO_PEER, *(device.name for device in devices if device.kind == "local")}
-    links: dict[Way, LinkFigures] = {
-        (one, other): LOOPBACK for one in near for other in near if one != other and len(near) > 1
-    }
+    peers = {STUDIO_PEER, *names}
+    near = {STUDIO_PEER, *local}
+    links: dict[Way, LinkFigures] = {(one, other): LOOPBACK for one in near for other in near if one != other}
     least: dict[Way, float] = {}
     for link in measured:
         way = (link.source, link.target)
-        if not names.issuperset(way):
+        if not peers.issuperset(way):
             continue
         if link.method == "traffic" and link.rtt_s is None:
             # Seen in frames that passed: it is at least as fast.
@@ -225,7 +228,7 @@ def _links(devices: Sequence[DeviceOut], measured: Sequence[LinkProfileOut]) -> 
     return LinkTable(links, _interfaces(links, near))
 
 
-def _interfaces(links: Mapping[Way, LinkFigures], near: set[str]) -> dict[str, float]:
+def _interfaces(links: Mapping[Way, LinkFigures], near: Set[str]) -> dict[str, float]:
     """Return the bytes per second, each way, of the interfaces that several measured links share."""
     rates: dict[str, list[float]] = {}
     shared: set[str] = set()

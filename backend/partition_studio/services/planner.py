@@ -4,30 +4,23 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import assert_never, get_args
+from typing import get_args
 
-import msgspec
-
-from partition_studio.errors import BadInputError, NotFoundError, StudioError
+from partition_studio.errors import BadInputError, NotFoundError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.partition.check import require_valid
 from partition_studio.partition.codecs import OnCut, Settled, auto_tensors, settled_codecs
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import CodecName, Plan
-from partition_studio.planner.errors import NoPlanError
 from partition_studio.planner.next_move import next_move
 from partition_studio.planner.predict import flow_of, predict
 from partition_studio.planner.search.pose import pose
 from partition_studio.planner.search.question import Limits, Objective, Question
 from partition_studio.planner.simulate import simulate
 from partition_studio.schemas import (
-    AnswerOut,
-    BaselineOut,
     DeviceOut,
     JobOut,
     LimitsIn,
-    ObstacleOut,
     ParetoIn,
     PlanPredictionOut,
     PredictIn,
@@ -35,7 +28,7 @@ from partition_studio.schemas import (
     SearchMessage,
     SearchOut,
 )
-from partition_studio.searches.message import BASELINES, FRONT, Failure, Found, Kind, Task
+from partition_studio.searches.message import Task
 from partition_studio.searches.out import gantt_out, next_move_out, prediction_out
 from partition_studio.searches.process import SearchProcess
 from partition_studio.services.codecs import CodecService
@@ -43,7 +36,7 @@ from partition_studio.services.devices import DeviceNotFoundError, DeviceService
 from partition_studio.services.figures import FigureService
 from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.models import ModelService
-from partition_studio.sizes import size_text
+from partition_studio.services.search_state import SearchState
 from partition_studio.telemetry.live import LiveHub
 
 #: Searches that compute at once: each keeps two cores busy.
@@ -73,72 +66,6 @@ class NoDeviceGivenError(BadInputError):
     next_step = "Name the devices that may be used, or add one first."
 
 
-@dataclass(slots=True)
-class _Search:
-    """A search as far as it is. Guarded by its lock."""
-
-    model_id: str
-    kind: Kind
-    notes: tuple[str, ...]
-    begun_s: float = field(default_factory=time.monotonic)
-    ended_s: float | None = None
-    found: int = 0
-    answer: AnswerOut | None = None
-    front: list[AnswerOut] = field(default_factory=list)
-    baselines: list[BaselineOut] = field(default_factory=list)
-    obstacles: list[ObstacleOut] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def newest(self) -> AnswerOut | None:
-        """The best answer, or the newest point of a front."""
-        return self.answer if self.kind == "best" else self.front[-1] if self.front else None
-
-    def out(self, job: str) -> SearchOut:
-        """Describe it."""
-        with self.lock:
-            return SearchOut(
-                job=job,
-                model_id=self.model_id,
-                kind=self.kind,
-                answer=self.answer,
-                front=list(self.front),
-                baselines=list(self.baselines),
-                obstacles=list(self.obstacles),
-                elapsed_s=(self.ended_s or time.monotonic()) - self.begun_s,
-            )
-
-    def take(self, found: Found) -> bool:
-        """Take what was found; say whether it is an answer or a point. Raises StudioError: what went wrong there."""
-        data = bytes(found.document)
-        with self.lock:
-            match found.what:
-                case "baselines":
-                    self.baselines = BASELINES.validate_json(data)
-                    return False
-                case "answer":
-                    self.answer = self._noted(AnswerOut.model_validate_json(data))
-                case "point":
-                    self.front = [*self.front, self._noted(AnswerOut.model_validate_json(data))]
-                case "front":
-                    self.front = [self._noted(point) for point in FRONT.validate_json(data)]
-                    return True
-                case "failure":
-                    self._fail(msgspec.json.decode(data, type=Failure).error())
-                case _ as never:
-                    assert_never(never)
-            self.found += 1
-            return True
-
-    def _fail(self, error: StudioError) -> None:
-        if isinstance(error, NoPlanError):
-            self.obstacles = [ObstacleOut.model_validate(obstacle) for obstacle in error.obstacles]
-        raise error
-
-    def _noted(self, answer: AnswerOut) -> AnswerOut:
-        return answer.model_copy(update={"notes": [*answer.notes, *self.notes]})
-
-
 class PlannerService:
     """Predicts and searches. Every call may block; thread-safe."""
 
@@ -159,7 +86,7 @@ class PlannerService:
         self._jobs = jobs
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(AT_ONCE)
-        self._searches: OrderedDict[str, _Search] = OrderedDict()
+        self._searches: OrderedDict[str, SearchState] = OrderedDict()
 
     # --- at once -----------------------------------------------------------------------------------------------------
 
@@ -265,16 +192,22 @@ class PlannerService:
         return devices, notes
 
     def _start(self, title: str, model_id: str, task: Task, notes: tuple[str, ...]) -> JobOut:
-        search = _Search(model_id, task.kind, notes)
-        return self._jobs.start("search", title, [], lambda job: self._work(job, search, task), model_id=model_id)
+        search = SearchState(model_id, task.kind, notes)
+        job = self._jobs.start("search", title, [], lambda job: self._work(job, search, task), model_id=model_id)
+        self._keep(job.id, search)
+        return job
+
+    def _keep(self, job_id: str, search: SearchState) -> None:
+        """Have a search found by its job; whoever knows the job first calls this."""
+        with self._lock:
+            self._searches[job_id] = search
+            while len(self._searches) > KEPT:
+                self._searches.popitem(last=False)
 
     # --- in the job's thread -----------------------------------------------------------------------------------------
 
-    def _work(self, job: Job, search: _Search, task: Task) -> None:
-        with self._lock:
-            self._searches[job.id] = search
-            while len(self._searches) > KEPT:
-                self._searches.popitem(last=False)
+    def _work(self, job: Job, search: SearchState, task: Task) -> None:
+        self._keep(job.id, search)
         for note in search.notes:
             job.warn(note)
         while not self._slots.acquire(timeout=_POLL_S):
@@ -290,18 +223,16 @@ class PlannerService:
             # What was found until then is kept.
             raise OperationCancelledError(f"{job.out().title} was stopped")
 
-    def _run(self, job: Job, search: _Search, task: Task) -> None:
+    def _run(self, job: Job, search: SearchState, task: Task) -> None:
         with SearchProcess(task) as process:
             job.on_cancel(process.stop)
             for found in process.findings(_TICK_S):
                 if found is not None and search.take(found):
                     self._tell(job.id, search)
                 elapsed_s = time.monotonic() - search.begun_s
-                job.step(
-                    _progress(search), min(int(elapsed_s), int(task.seconds)), max(1, int(task.seconds)), "seconds"
-                )
+                job.step(search.progress, min(int(elapsed_s), int(task.seconds)), max(1, int(task.seconds)), "seconds")
 
-    def _tell(self, job_id: str, search: _Search) -> None:
+    def _tell(self, job_id: str, search: SearchState) -> None:
         newest = search.newest
         value, bound = (None, None) if newest is None else (newest.value, newest.bound)
         self._hub.publish(SearchMessage(job=job_id, found=search.found, value=value, bound=bound))
@@ -341,35 +272,3 @@ def _limits(limits: LimitsIn) -> Limits:
         codecs=frozenset({"none", *limits.codecs}),
         max_change=limits.max_change,
     )
-
-
-def _progress(search: _Search) -> str:
-    """Say how far a search is, in the objective's unit."""
-    if search.kind == "pareto":
-        count = len(search.front)
-        return f"{count} point{'' if count == 1 else 's'}" if count else "looking for the first point"
-    answer = search.answer
-    if answer is None:
-        return "looking for a first plan"
-    value, bound = value_text(answer.objective, answer.value), value_text(answer.objective, answer.bound)
-    return f"{value}, bound {bound}, " + ("proved" if answer.proved else f"gap {share_text(answer.gap)}")
-
-
-def share_text(share: float) -> str:
-    """Return a share in per cent, with as many digits as tell something."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
-
-
-def value_text(objective: Objective, value: float) -> str:
-    """Return a figure of an objective with its unit."""
-    match objective:
-        case "throughput":
-            return f"{value:.4g} frames/s"
-        case "latency":
-            return f"{1e3 * value:.4g} ms"
-        case "max_energy" | "total_energy":
-            return f"{value:.4g} J"
-        case "max_memory":
-            return size_text(value)
-        case _ as never:
-            assert_never(never)
