@@ -14,6 +14,7 @@ from ortools.sat.python import cp_model
 
 from partition_studio.planner.search.evaluate import evaluate, keeps
 from partition_studio.planner.search.found import Found
+from partition_studio.planner.search.packing import packing_bound
 from partition_studio.planner.search.problem import Costs, Integers, Problem
 from partition_studio.planner.search.relaxed_costs import Goal, Relaxed, least_value
 from partition_studio.planner.search.series import in_order, twins_of
@@ -28,6 +29,13 @@ LONGEST_PART = 1.5
 
 #: Above this many devices times units the model would take longer to set up than there is time.
 MOST_PLACES = 30_000
+
+#: Rounds of `packing_bound`, and how many devices times units all of them may have.
+MOST_ROUNDS = 80
+PACKED_PLACES = 150_000
+
+#: The number of the part before which the bound is raised.
+_SECOND = 2
 
 Assignment = tuple[int, ...]
 
@@ -94,9 +102,17 @@ class Search:
             # What the model lacks is no better than the best one but for `BETTER`.
             known = min(solver.best_objective_bound * relaxed.unit, self._value * (1 - BETTER))
             self._bound = max(self._bound, known)
+            if seed == _SECOND:
+                self._pack()
             if self._bound >= self._value * (1 - BETTER):
                 return self._found(is_exact=True)
         return self._found(is_exact=False)
+
+    def _pack(self) -> None:
+        """Raise the bound by what CP-SAT's linear programs do not see, where the question is not an easy one."""
+        if self._goal.of == "throughput" and self._value < math.inf:
+            rounds = min(MOST_ROUNDS, PACKED_PLACES // self._problem.allowed.size)
+            self._bound = max(self._bound, packing_bound(self._problem, self._value, self._stop, rounds))
 
     def _model(self, *, keeps_best: bool) -> Relaxed:
         """Return a model of all that may be better than the best, without what was judged.
