@@ -19,7 +19,7 @@ from partition_studio.planner.search.answer import space_of, value_of
 from partition_studio.planner.search.baselines import EVERYWHERE, SINGLE, baselines, replicated, whole_on
 from partition_studio.planner.search.pose import pose
 from partition_studio.planner.search.problem import placement_of
-from partition_studio.planner.search.question import OBJECTIVES, Limits, Objective, Question, Strategy
+from partition_studio.planner.search.question import OBJECTIVES, STRATEGIES, Limits, Objective, Question, Strategy
 from partition_studio.planner.search.strategies import Judge, Judged
 from partition_studio.planner.search.strategies_codecs import with_codecs
 from partition_studio.planner.search.strategies_replicas import (
@@ -332,6 +332,15 @@ def test_divided_plans_are_valid_and_use_only_what_is_allowed(objective: Objecti
         assert check_plan(question.network, judged.plan, None).ok
         assert {sharding.strategy for sharding in judged.plan.shards} == {strategy}
         assert judged.is_approximate == (strategy == "spatial_independent")
+
+
+def test_layers_that_take_no_time_on_a_device_are_divided_without_fault() -> None:
+    seconds = dict.fromkeys((layer.name for layer in CHAIN.layers), 0.0)
+    figures = world(CHAIN, {"a": 1.0, "b": 1.0}, seconds=seconds)
+    question = Question(CHAIN, figures, ("a", "b"), limits=Limits(strategies=frozenset(STRATEGIES)))
+    judge, offers = Judge(question), Offers()
+    best = search_shards(judge, pose(question), single(judge, "a"), never, offers.take)
+    assert best is not None and best.keeps_limits
 
 
 def test_what_is_not_allowed_is_not_divided() -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from partition_studio.partition.codecs import NOTHING, OnCut, Settled
 from partition_studio.partition.draft import ShardError
-from partition_studio.partition.partition import Partition, partition
-from partition_studio.partition.plan import NetworkRef, Plan
+from partition_studio.partition.partition import Partition, divide, partition
+from partition_studio.partition.partition import place as placed
+from partition_studio.partition.plan import NetworkRef, Plan, Sharding
 from partition_studio.partition.stages import SINK, CutTypeError
 from partition_studio.planner.figures import Figures
 from partition_studio.planner.predict import predict
@@ -67,6 +68,24 @@ class Judge:
             made = partition(self.question.network, plan)
         except (ShardError, CutTypeError):
             return None
+        return self._judged(plan, made, codecs, wire_bytes)
+
+    def judge_divided(self, plan: Plan, sharding: Sharding) -> Judged | None:
+        """Return what becomes of a plan with one more entry in `shards`; None where the layers cannot be divided so."""
+        network = self.question.network
+        longer = plan.model_copy(update={"shards": [*plan.shards, sharding]})
+        try:
+            division = divide(network, longer)
+            gone = set(sharding.layers) - set(division.network.layers_by_name)
+            placement = {layer: place for layer, place in plan.placement.items() if layer not in gone}
+            divided = longer.model_copy(update={"placement": placement})
+            return self._judged(divided, placed(network, division, divided))
+        except (ShardError, CutTypeError):
+            return None
+
+    def _judged(
+        self, plan: Plan, made: Partition, codecs: Settled = NOTHING, wire_bytes: Mapping[OnCut, int] | None = None
+    ) -> Judged:
         prediction = predict(made, plan, self.figures, codecs, wire_bytes or {})
         value = value_of(prediction, self.question.objective)
         cost = float("inf") if value is None else cost_of(self.question.objective, value)

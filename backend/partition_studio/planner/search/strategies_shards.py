@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from partition_studio.partition.add_shard import add_sharding, sharding_of
-from partition_studio.partition.draft import ShardError
-from partition_studio.partition.plan import MAX_PARTS, Plan
+from partition_studio.partition.add_shard import sharding_of
+from partition_studio.partition.plan import MAX_PARTS, Sharding
 from partition_studio.planner.search.problem import STUDIO, Problem
 from partition_studio.planner.search.question import Strategy
 from partition_studio.planner.search.strategies import Judge, Judged
@@ -35,6 +34,9 @@ BALANCINGS = 2
 #: Units of what limits a plan that are tried, the heaviest first; and parts into which they are divided.
 MOST_UNITS = 3
 MOST_WAYS = 3
+
+#: No part is smaller, of the largest one.
+_LEAST_SHARE = 1e-6
 
 _TILES: tuple[Strategy, ...] = ("spatial", "spatial_independent")
 _CHANNELS: tuple[Strategy, ...] = ("output_channels", "input_channels")
@@ -170,8 +172,8 @@ def _reckoned(
     return max(period, behind), shares
 
 
-def plan_of_tiling(judge: Judge, problem: Problem, tiling: Tiling) -> Plan | None:
-    """Return a tiling's plan; None where the layers cannot be divided so."""
+def _judged(judge: Judge, problem: Problem, tiling: Tiling) -> Judged | None:
+    """Return what becomes of a tiling; None where the layers cannot be divided so."""
     placement: dict[str, str] = {}
     for index, unit in enumerate(problem.units):
         device = tiling.first if index < tiling.start else tiling.rest
@@ -179,7 +181,8 @@ def plan_of_tiling(judge: Judge, problem: Problem, tiling: Tiling) -> Plan | Non
     layers = [layer for unit in problem.units[tiling.start : tiling.stop] for layer in unit]
     names = [problem.devices[device] for device in tiling.devices]
     before = [layer for place in tiling.exchanges for layer in _first_readers(judge, problem, place)]
-    return _divided(judge, judge.plan_of(placement), tiling.kind, layers, names, tiling.shares, before)
+    sharding = _sharding(tiling.kind, layers, names, tiling.shares, before)
+    return judge.judge_divided(judge.plan_of(placement), sharding)
 
 
 def _first_readers(judge: Judge, problem: Problem, place: int) -> list[str]:
@@ -192,23 +195,19 @@ def _first_readers(judge: Judge, problem: Problem, place: int) -> list[str]:
     return [layer.name for layer in network.consumers[crossing.name] if set(layer.inputs) == {crossing.name}]
 
 
-def _divided(
-    judge: Judge,
-    plan: Plan,
+def _sharding(
     kind: Strategy,
     layers: Sequence[str],
     devices: Sequence[str],
     shares: Sequence[float],
     exchange_before: Sequence[str] = (),
-) -> Plan | None:
+) -> Sharding:
     numbers = "rows" if kind in _TILES else "shares"
-    document = {"strategy": kind, "layers": list(layers), "devices": list(devices), numbers: list(shares)}
+    parts = [max(share / max(shares), _LEAST_SHARE) for share in shares]
+    document = {"strategy": kind, "layers": list(layers), "devices": list(devices), numbers: parts}
     if exchange_before:
         document["exchange_before"] = list(exchange_before)
-    try:
-        return add_sharding(judge.question.network, plan, sharding_of(document))
-    except ShardError:
-        return None
+    return sharding_of(document)
 
 
 def _balanced(judge: Judge, problem: Problem, tiling: Tiling, stop: Callable[[], bool]) -> Judged | None:
@@ -217,8 +216,7 @@ def _balanced(judge: Judge, problem: Problem, tiling: Tiling, stop: Callable[[],
     for _ in range(1 + BALANCINGS):
         if stop():
             break
-        plan = plan_of_tiling(judge, problem, tiling)
-        judged = None if plan is None else judge.judge(plan)
+        judged = _judged(judge, problem, tiling)
         if judged is None or (best is not None and judged.cost >= best.cost):
             break
         best = judged
@@ -231,17 +229,17 @@ def _balanced(judge: Judge, problem: Problem, tiling: Tiling, stop: Callable[[],
 
 def _step(judge: Judge, problem: Problem, best: Judged, stop: Callable[[], bool]) -> Judged | None:
     """Return a better plan with one more division; None where none is found."""
-    for plan in _divisions(judge, problem, best):
+    for sharding in _divisions(judge, problem, best):
         if stop():
             return None
-        judged = judge.judge(plan)
+        judged = judge.judge_divided(best.plan, sharding)
         if judged is not None and judged.keeps_limits and judged.cost < best.cost * (1 - 1e-6):
             return judged
     return None
 
 
-def _divisions(judge: Judge, problem: Problem, best: Judged) -> Iterator[Plan]:
-    """Yield plans in which one more unit is divided, of those that weigh most where the plan is limited."""
+def _divisions(judge: Judge, problem: Problem, best: Judged) -> Iterator[Sharding]:
+    """Yield divisions of one more unit, of those that weigh most where the plan is limited."""
     kinds = [kind for kind in (*_CHANNELS, *_TILES) if kind in judge.question.limits.strategies]
     if not kinds:
         return
@@ -258,9 +256,7 @@ def _divisions(judge: Judge, problem: Problem, best: Judged) -> Iterator[Plan]:
             devices = [device, *others[:count]]
             shares = _shares(judge, problem, unit, [by_name[name] for name in devices], load)
             for kind in kinds:
-                plan = _divided(judge, best.plan, kind, layers, devices, shares)
-                if plan is not None:
-                    yield plan
+                yield _sharding(kind, layers, devices, shares)
 
 
 def _load(judge: Judge, best: Judged) -> dict[str, float]:
