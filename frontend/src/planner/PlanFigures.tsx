@@ -11,9 +11,10 @@ export function PlanFigures({ predicted: { prediction, before, current } }: { pr
   return (
     <section className={current ? "plan-figures" : "plan-figures is-dim"} data-testid="plan-figures" aria-label="Prediction of the plan">
       <p>
+        <span>Predicted</span>
         <b>{formatValue("throughput", throughput)}</b>
         {current && change !== null && <i className={throughput > (before?.throughput_per_s ?? 0) ? "is-better" : "is-worse"}>{change}</i>}
-        <span>{formatDuration(latency)} a frame</span>
+        <span title="Time of one frame that is alone">{formatDuration(latency)}</span>
       </p>
       <p>
         <button type="button" className="link" onClick={() => openPlanner("plan")} data-testid="why">
