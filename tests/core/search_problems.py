@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from partition_studio.planner.search.evaluate import evaluate
 from partition_studio.planner.search.problem import STUDIO, Detail, Problem, Tensor, Torn
@@ -12,7 +14,7 @@ from partition_studio.planner.search.question import OBJECTIVES, Limits
 MIB = 2**20
 
 
-def random_problem(generator: random.Random, *, most_units: int = 7, most_devices: int = 3) -> Problem:
+def random_problem(generator: random.Random, *, most_units: int = 6, most_devices: int = 3) -> Problem:
     """Return a problem whose objective and limits are drawn, too; the limits from what a random placement costs."""
     free = _free_problem(generator, generator.randint(1, most_units), generator.randint(1, most_devices))
     return replace(free, limits=_limits(generator, free), memory_bytes=_memory(generator, free))
@@ -100,8 +102,45 @@ def _limits(generator: random.Random, problem: Problem) -> Limits:
     )
 
 
-def _memory(generator: random.Random, problem: Problem) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+def _memory(generator: random.Random, problem: Problem) -> NDArray[np.int64]:
     costs = evaluate(problem, [0] * len(problem.units))
     if generator.random() < 0.7:
         return problem.memory_bytes
     return np.array([int(max(costs.memory_bytes) * generator.uniform(0.6, 1.2)) for _ in problem.devices])
+
+
+def alike_devices(devices: int, *, units: int) -> Problem:
+    """Return a chain of unequal units on devices that are all alike, for throughput."""
+    generator = random.Random(devices * units)
+    one = _free_problem(generator, units, 1)
+    tensors = [Tensor("in", 50_000, STUDIO, (0,), False, False)]
+    for unit in range(units):
+        last = unit == units - 1
+        size = generator.randint(10_000, 400_000)
+        tensors.append(Tensor(f"t{unit}", size, unit, () if last else (unit + 1,), last, not last))
+    links = np.full((devices + 1, devices + 1), 50e6)
+
+    def all_of(array: NDArray[Any]) -> NDArray[Any]:
+        return np.repeat(array[:1], devices, axis=0)
+
+    return replace(
+        one,
+        devices=tuple(f"d{device}" for device in range(devices)),
+        compute_s=all_of(one.compute_s),
+        session_s=all_of(one.session_s),
+        layout_byte_s=all_of(one.layout_byte_s),
+        cores=all_of(one.cores),
+        threads=all_of(one.threads),
+        memory_bytes=all_of(one.memory_bytes),
+        idle_w=all_of(one.idle_w),
+        active_w=all_of(one.active_w),
+        allowed=np.ones((devices, units), dtype=np.bool_),
+        message_s=np.full(devices + 1, 1e-4),
+        byte_s=np.full(devices + 1, 1e-9),
+        interface_bytes_per_s=np.full(devices + 1, np.inf),
+        link_bytes_per_s=links,
+        link_latency_s=np.full_like(links, 3e-4),
+        tensors=tuple(tensors),
+        objective="throughput",
+        detail=Detail(),
+    )

@@ -19,7 +19,7 @@ from partition_studio.planner.search.evaluate import stage_need
 from partition_studio.planner.search.problem import STUDIO, Floats, Problem
 from partition_studio.planner.search.question import Objective
 
-#: Above this many units times devices the linear program takes too long; `_ascend` replaces it.
+#: Above this many units times devices the linear program takes too long; `ascend` replaces it.
 MOST_VARIABLES = 12_000
 
 #: Solvers of linear programs are right to about 1e-7 of their values.
@@ -62,7 +62,7 @@ class Bounds:
 
 def lower_bounds(problem: Problem) -> Bounds:
     """Return what no plan that the question allows costs less than."""
-    relaxed = _Relaxed(problem)
+    relaxed = Relaxation(problem)
     period_s = relaxed.period_s()
     return Bounds(
         period_s=period_s,
@@ -73,7 +73,7 @@ def lower_bounds(problem: Problem) -> Bounds:
     )
 
 
-class _Relaxed:
+class Relaxation:
     """A problem without what makes it hard."""
 
     def __init__(self, problem: Problem) -> None:
@@ -106,7 +106,7 @@ class _Relaxed:
             # Carrying comes on top of computing only where computing takes all cores.
             full = problem.cpu_per_s >= problem.cores
             fixed = problem.session_s + np.where(full, self.least_cpu_s / problem.cores, 0.0)
-        bound = self._least_maximum(self.work_s, fixed)
+        bound = self.least_maximum(self.work_s, fixed)
         if self.is_whole:
             single = np.where(self.allowed, self.work_s + fixed[:, None], math.inf)
             bound = max(bound, float(single.min(axis=0).max()))
@@ -156,13 +156,13 @@ class _Relaxed:
         active_w = problem.active_w * problem.cpu_per_s
         both_w = problem.idle_w + active_w
         fixed = both_w * problem.session_s if self.is_whole else np.zeros(len(both_w))
-        bound = self._least_maximum(both_w[:, None] * self.work_s, fixed)
+        bound = self.least_maximum(both_w[:, None] * self.work_s, fixed)
         bound = max(bound, float(problem.idle_w.min()) * period_s)
         idle_j = problem.idle_w * period_s + (active_w * problem.session_s if self.is_whole else 0.0)
         # One for which idling alone is more may be left out; for the others this holds used or not.
         if (idle_j <= bound).any():
             work_j = np.where((idle_j <= bound)[:, None], active_w[:, None] * self.work_s, 0.0)
-            bound = max(bound, self._least_maximum(work_j, np.where(idle_j <= bound, idle_j, 0.0), is_counted=False))
+            bound = max(bound, self.least_maximum(work_j, np.where(idle_j <= bound, idle_j, 0.0), is_counted=False))
         return bound
 
     def total_energy_j(self, period_s: float) -> float:
@@ -223,13 +223,13 @@ class _Relaxed:
             bound = max(bound, max(sizes, default=0) / float(speeds.max() if self.is_whole else speeds.sum()))
         return bound * _SOLVER
 
-    def _least_maximum(self, work: Floats, fixed: Floats, *, is_counted: bool = True) -> float:
+    def least_maximum(self, work: Floats, fixed: Floats, *, is_counted: bool = True) -> float:
         """Return a bound of the least maximum over devices of their work, and of `fixed` where they have any.
 
         `is_counted`: that all of at most `most` devices together have no more than so many times the maximum.
         """
         if work.size > MOST_VARIABLES:
-            return _ascend(work, fixed, self.allowed, self.most if is_counted else len(work))
+            return ascend(work, fixed, self.allowed, self.most if is_counted else len(work))
         first = self._solve(work, np.zeros(len(fixed)), is_counted)
         if first == math.inf or not fixed.any():
             return first
@@ -289,7 +289,7 @@ class _Travel:
         return np.asarray(self._fixed[:-1, STUDIO] + self._byte_s[:-1, STUDIO] * size_bytes)
 
 
-def _ascend(work: Floats, fixed: Floats, allowed: NDArray[np.bool_], most: int) -> float:
+def ascend(work: Floats, fixed: Floats, allowed: NDArray[np.bool_], most: int) -> float:
     """Return a bound without a linear program: with any prices of devices' time, units cost at least their cheapest.
 
     With prices that add up to 1 over the dearest `most` devices, the maximum is at least the sum of what units cost

@@ -9,11 +9,12 @@ of periods are searched one by one, and cut in two where a range leaves it open.
 import heapq
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from partition_studio.planner.search.bounds import lower_bounds
-from partition_studio.planner.search.chain_borders import borders_of
+from partition_studio.planner.search.chain_borders import coarse_borders, fine_borders, longest_run
 from partition_studio.planner.search.chain_costs import RunCosts
 from partition_studio.planner.search.chain_local import improve
 from partition_studio.planner.search.chain_orders import Branches, Sets, StoppedError, ToGo
@@ -25,11 +26,23 @@ from partition_studio.planner.search.problem import Costs, Integers, Problem
 #: A chain counts as better where it is so by more than this part.
 BETTER = 1e-9
 
-#: Table entries that the sets of devices may make for the search to go through all of them.
-MOST_ENTRIES = 2_500_000_000
-
 #: Bytes that one quantity's table over sets may take.
 _MOST_TABLE_BYTES = 400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is tried, in table entries; some 300 million take a second.
+
+    `sets` is the most that going through all sets of devices may make; beyond, orders are improved, over few borders
+    (`coarse`) where there are more than `few_units`, then over all (`fine`).
+    """
+
+    sets: int = 4_000_000_000
+    few_units: int = 160
+    coarse: int = 400_000_000
+    fine: int = 3_000_000_000
+
 
 #: Prefixes that are looked at in a range of periods before it is cut in two.
 _NODES = 3_000
@@ -38,16 +51,23 @@ _NODES = 3_000
 _NARROW = 1 + 1e-6
 
 
-def search_chain(problem: Problem, stop: Callable[[], bool], on_better: Callable[[Found], None]) -> Found:
-    """Return the best assignment whose devices each have one contiguous run of units, as far as found until `stop`."""
-    return _Search(problem, stop, on_better).run()
+def search_chain(
+    problem: Problem, stop: Callable[[], bool], on_better: Callable[[Found], None], effort: Effort = Effort()
+) -> Found:
+    """Return the best assignment whose devices each have one contiguous run of units, as far as found until `stop`.
+
+    The bound is that of chains where all sets of devices are gone through, and that of all plans else.
+    """
+    return _Search(problem, stop, on_better, effort).run()
 
 
 class _Search:
     """One search and its best chain."""
 
-    def __init__(self, problem: Problem, stop: Callable[[], bool], on_better: Callable[[Found], None]) -> None:
-        self._problem, self._stop, self._on_better = problem, stop, on_better
+    def __init__(
+        self, problem: Problem, stop: Callable[[], bool], on_better: Callable[[Found], None], effort: Effort
+    ) -> None:
+        self._problem, self._stop, self._on_better, self._effort = problem, stop, on_better, effort
         self._assignment: Integers | None = None
         self._costs: Costs | None = None
         self._best = math.inf
@@ -63,21 +83,36 @@ class _Search:
             return self._found(is_exact=False)
         kinds = kinds_of(problem)
         most = min(problem.limits.max_devices or len(problem.devices), len(problem.devices))
-        borders, width = borders_of(problem, most)
-        tables = RunCosts(problem, borders, width)
-        quantities = Quantities(tables, kinds, Ways(problem, kinds))
         sets = Sets(kinds, most)
-        is_all = len(borders) == len(problem.units) + 1 and tables.width == tables.last
-        groups = sum(len(sources) for sources in quantities.ways.sources) / len(kinds.members)
-        entries = sets.size * len(kinds.members) / 2 * groups * tables.target.size
-        table_bytes = sets.size * (len(kinds.members) + 1) * len(tables.begin) * 8
+        ways = Ways(problem, kinds)
         try:
-            if is_all and entries <= MOST_ENTRIES and table_bytes <= _MOST_TABLE_BYTES:
+            if len(problem.units) > self._effort.few_units:
+                coarse = coarse_borders(problem, most)
+                tables = RunCosts(problem, coarse, longest_run(problem, coarse, self._most_s()))
+                few = Quantities(tables, kinds, ways)
+                improve(few, sets, bounds.period_s, self._effort.coarse, self._offer, self._stop)
+            borders = fine_borders(problem)
+            tables = RunCosts(problem, borders, longest_run(problem, borders, self._most_s()))
+            quantities = Quantities(tables, kinds, ways)
+            if len(borders) == len(problem.units) + 1 and self._are_few(sets, quantities):
                 return self._found(is_exact=self._search_sets(quantities, sets, bounds.period_s))
-            improve(quantities, sets, bounds.period_s, self._offer, self._stop)
+            improve(quantities, sets, bounds.period_s, self._effort.fine, self._offer, self._stop)
         except StoppedError:
             pass
         return self._found(is_exact=False)
+
+    def _most_s(self) -> float:
+        """Return the period that a chain must be below, or keep, to be wanted."""
+        limit = self._problem.limits.min_throughput_per_s
+        most_s = math.inf if not limit or limit < 0 else (1 + 1e-6) / limit
+        return min(most_s, self._best) if self._problem.objective == "throughput" else most_s
+
+    def _are_few(self, sets: Sets, quantities: Quantities) -> bool:
+        """Whether all sets of devices can be gone through."""
+        kinds, tables = len(sets.counts), quantities.costs
+        groups = sum(len(sources) for sources in quantities.ways.sources) / kinds
+        entries = sets.size * kinds / 2 * groups * tables.target.size
+        return entries <= self._effort.sets and sets.size * (kinds + 1) * len(tables.begin) * 8 <= _MOST_TABLE_BYTES
 
     def _offer(self, assignment: Integers) -> float:
         """Take an assignment if it keeps all limits and is better; return what the best one costs."""

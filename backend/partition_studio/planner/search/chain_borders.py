@@ -1,31 +1,48 @@
 """Where runs may begin and end: between any two units, or, of long networks, where little has to travel."""
 
+import math
+
 import numpy as np
 
 from partition_studio.planner.search.problem import STUDIO, Integers, Problem
 
-#: Borders up to which all are taken, and how long a run may then be.
-MOST_BORDERS = 420
+#: Units up to which runs may begin anywhere.
+MOST_UNITS = 1200
 
-#: Of longer networks or with very many devices: borders for each device, and the times its part that a run may span.
-_BORDERS_PER_DEVICE = 8
-_TIMES_ITS_PART = 6
+#: Borders of a first, coarse search: so many, and for each device.
+_COARSE = 96
+_COARSE_PER_DEVICE = 2
 
 
-def borders_of(problem: Problem, devices: int) -> tuple[Integers, int]:
-    """Return the borders (unit numbers, from 0 to that of all units), and how many of them a run may span."""
+def coarse_borders(problem: Problem, devices: int) -> Integers:
+    """Return few borders (unit numbers, from 0 to that of all units)."""
+    return _cheapest(problem, max(_COARSE, _COARSE_PER_DEVICE * devices))
+
+
+def fine_borders(problem: Problem) -> Integers:
+    """Return all borders, or as many as can be handled."""
     count = len(problem.units)
-    if count <= MOST_BORDERS:
-        return np.arange(count + 1), count
-    wanted = min(count, max(MOST_BORDERS, _BORDERS_PER_DEVICE * devices))
-    borders = np.arange(count + 1) if wanted >= count else _cheapest(problem, wanted)
+    return np.arange(count + 1) if count <= MOST_UNITS else _cheapest(problem, MOST_UNITS)
+
+
+def longest_run(problem: Problem, borders: Integers, period_s: float) -> int:
+    """Return how many borders a run may span at most to take less than a period on any device."""
     last = len(borders) - 1
-    return borders, min(last, max(48, _TIMES_ITS_PART * last // max(devices, 1)))
+    if period_s == math.inf:
+        return last
+    longest = 1
+    for device in range(len(problem.devices)):
+        done = np.concatenate([[0.0], np.cumsum(problem.compute_s[device])])[borders]
+        ends = np.searchsorted(done, done + max(period_s - float(problem.session_s[device]), 0.0), side="right")
+        longest = max(longest, int((ends - np.arange(last + 1)).max()))
+    return min(longest, last)
 
 
 def _cheapest(problem: Problem, wanted: int) -> Integers:
     """Return borders at like distances of work, each moved to where least crosses."""
     count = len(problem.units)
+    if wanted >= count:
+        return np.arange(count + 1)
     crossing = np.zeros(count + 1)
     for tensor in problem.tensors:
         if tensor.producer != STUDIO and tensor.consumers:

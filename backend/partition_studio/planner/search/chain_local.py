@@ -1,7 +1,8 @@
 """Chains for many devices: the best cuts of one order of devices, and orders that are improved step by step.
 
 For a given order dynamic programming finds the best runs, leaving devices out where that is better. Orders begin with
-the fastest, and with the slowest, first; then two devices change places, or one moves, as long as that helps.
+the fastest, and with the slowest, first; then two devices change places, or one moves, while the result is better or
+little worse (threshold accepting: Dueck and Scheuer, 1990).
 """
 
 import math
@@ -13,8 +14,8 @@ from partition_studio.planner.search.chain_orders import FIRST_ROW, Sets, Stoppe
 from partition_studio.planner.search.chain_quantities import Quantities, Quantity
 from partition_studio.planner.search.problem import Integers
 
-#: Table entries that all orders together may make.
-MOST_ENTRIES = 1_500_000_000
+#: How much worse an order may be at first to be gone on from.
+_PATIENCE = 0.08
 
 
 class _Order:
@@ -52,44 +53,53 @@ class _Order:
 
 
 def improve(
-    quantities: Quantities, sets: Sets, least_s: float, offer: Callable[[Integers], float], stop: Callable[[], bool]
+    quantities: Quantities,
+    sets: Sets,
+    least_s: float,
+    most_entries: int,
+    offer: Callable[[Integers], float],
+    stop: Callable[[], bool],
 ) -> None:
-    """Offer better and better chains until nothing near is better, or enough was tried. Raises StoppedError."""
+    """Offer better and better chains until nothing near is better, or so many table entries were made.
+
+    Raises StoppedError.
+    """
     problem = quantities.costs.problem
     quantity = quantities.of(least_s, math.inf, math.inf)[0]
     search = _Order(quantities, quantity, sets.most)
     kinds = [kind for kind, members in enumerate(quantities.kinds.members) for _ in members]
     speed = problem.compute_s.sum(axis=1)[[members[0] for members in quantities.kinds.members]]
     fastest = sorted(kinds, key=lambda kind: float(speed[kind]))[: sets.most]
-    best: tuple[float, list[int]] = (math.inf, fastest)
-
-    def attempt(order: list[int]) -> bool:
-        nonlocal best
-        if stop():
-            raise StoppedError
-        value, runs = search.best(order)
-        if not value < best[0] * (1 - 1e-9):
-            return False
-        best = value, order
-        offer(assignment_of(quantities, runs))
-        return True
-
-    for order in (fastest, fastest[::-1], [k for k in kinds if k in fastest][: sets.most]):
-        attempt(order)
+    best_value, here_value, here = math.inf, math.inf, fastest
     # The seed is fixed: the same question gets the same answer.
     generator = np.random.default_rng(1)
-    idle = 0
-    while search.entries < MOST_ENTRIES and idle < 4 * len(fastest) ** 2:
-        order = list(best[1])
-        one, other = (int(place) for place in generator.integers(len(order), size=2))
-        if generator.random() < 0.5:
-            order[one], order[other] = order[other], order[one]
-        else:
-            order.insert(other, order.pop(one))
-        left = _left(kinds, order)
-        if left and generator.random() < 0.3:
-            order[one] = left[int(generator.integers(len(left)))]
-        idle = 0 if attempt(order) else idle + 1
+    waiting = [fastest, fastest[::-1], [kind for kind in kinds if kind in fastest][: sets.most]]
+    while search.entries < most_entries or waiting:
+        if stop():
+            raise StoppedError
+        order = waiting.pop(0) if waiting else _changed(here, kinds, generator)
+        value, runs = search.best(order)
+        if value < best_value * (1 - 1e-9):
+            best_value = value
+            offer(assignment_of(quantities, runs))
+        # What is a little worse is a way to something better, less and less so.
+        patience = 1 + _PATIENCE * (1 - search.entries / most_entries) ** 2
+        if value <= here_value * (1 if waiting else patience):
+            here_value, here = value, order
+
+
+def _changed(order: list[int], kinds: list[int], generator: np.random.Generator) -> list[int]:
+    """Return an order in which two changed places, one moved, or one was replaced by another that is not in it."""
+    found = list(order)
+    one, other = (int(place) for place in generator.integers(len(found), size=2))
+    left = _left(kinds, found)
+    if left and generator.random() < 0.3:
+        found[one] = left[int(generator.integers(len(left)))]
+    elif generator.random() < 0.5:
+        found[one], found[other] = found[other], found[one]
+    else:
+        found.insert(other, found.pop(one))
+    return found
 
 
 def _left(kinds: list[int], order: list[int]) -> list[int]:
