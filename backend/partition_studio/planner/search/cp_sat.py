@@ -26,6 +26,7 @@ BETTER = 2e-5
 #: anew but for what was found, so they grow. In CP-SAT's deterministic time: about two seconds of a processor for one.
 FIRST_PART = 0.15
 LONGEST_PART = 1.5
+PART_OF_PLACE = 1e-4
 
 #: Above this many devices times units the model would take longer to set up than there is time.
 MOST_PLACES = 30_000
@@ -85,13 +86,16 @@ class Search:
             return self._found(is_exact=True)
         if self._problem.allowed.size > MOST_PLACES or self._stop():
             return self._found(is_exact=False)
-        spent_s, part, seed = 0.0, FIRST_PART, 1
+        # What is large takes long before it is searched at all.
+        places = self._problem.allowed.size
+        spent_s, part, seed = 0.0, max(FIRST_PART, places * PART_OF_PLACE), 1
+        longest = max(LONGEST_PART, 4 * part)
         while spent_s < seconds and not self._stop():
             # What CP-SAT changes step by step, it begins with the best; what it proves, without.
             keeps_best = self._best is not None and seed % 2 == 0
             relaxed = self._model(keeps_best=keeps_best)
             solver = _solver(seconds - spent_s, part, workers, seed)
-            part, seed = min(1.5 * part, LONGEST_PART), seed + 1
+            part, seed = min(1.5 * part, longest), seed + 1
             status = _Watch(self, relaxed, self._stop).solve(solver)
             spent_s += max(solver.wall_time, 1e-3)
             if status == cp_model.MODEL_INVALID:

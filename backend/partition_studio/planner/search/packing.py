@@ -47,6 +47,7 @@ class _Packing:
         self._series = series_of(problem)
         most = problem.limits.max_devices
         self._most_devices = len(problem.devices) if most is None else most
+        self._passed = [self._moved(place) for place in range(len(self._series.joints) + 1)]
         self._devices = [self._device(device) for device in range(len(problem.devices))]
         place_of = [(unit, False) for unit in self._series.between[0]]
         for place, joint in enumerate(self._series.joints):
@@ -87,7 +88,7 @@ class _Packing:
         byte_s = float(problem.byte_s[device]) * carrying
         begin, end = [], []
         for place in range(len(self._series.joints)):
-            entering, leaving = self._moved(place), self._moved(place + 1)
+            entering, leaving = self._passed[place], self._passed[place + 1]
             layout_s = float(problem.layout_byte_s[device])
             begin_s = message_s + byte_s * entering[0] + layout_s * entering[1] + float(problem.session_s[device])
             begin.append(self._steps(begin_s))

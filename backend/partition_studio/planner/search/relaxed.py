@@ -24,6 +24,9 @@ from partition_studio.planner.search.series import Series, series_of, twins_of
 Term = tuple[cp_model.IntVar, float]
 Terms = list[Term]
 
+#: Of devices times pairs of joints: above it, runs are looked at from some joints only.
+MOST_WINDOWS = 400_000
+
 #: A device and a unit, a tensor, a joint.
 Pair = tuple[int, int]
 
@@ -120,11 +123,13 @@ class Placed:
         Whole numbers say so themselves; a linear program that gives each device a part of every unit does not. From a
         joint on, one of the next neighbours is not in its stage; and of those before, likewise.
         """
+        stride = 1 + len(self.devices) * len(self.series.joints) ** 2 // MOST_WINDOWS
         for device in self.devices:
             seconds = self.problem.compute_s[device]
             own = [float(seconds[joint]) for joint in self.series.joints]
             between = [float(seconds[list(units)].sum()) for units in self.series.between]
-            for first, joint in enumerate(self.series.joints):
+            for first in range(0, len(own), stride):
+                joint = self.series.joints[first]
                 for step in (1, -1):
                     window = _window(own, between, first, step, float(most_s[device]))
                     if window is not None and (device, joint) in self.x:
