@@ -5,7 +5,7 @@ import math
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from onnx import helper
 
 from partition_studio.graph.network import Network
@@ -77,6 +77,7 @@ def test_what_another_layer_reads_as_well_ends_a_kernel() -> None:
     assert kernels(network) == [("g",), ("r",), ("s",)]
 
 
+@settings(max_examples=40, deadline=None)
 @given(model=cnn_models())
 def test_every_layer_is_in_one_kernel_and_the_parts_add_up(model: onnx.ModelProto) -> None:
     network = load(model)

@@ -4,7 +4,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import permutations
+
+from sqlalchemy import select
 
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.errors import NotFoundError
@@ -35,9 +38,11 @@ from partition_studio.services.devices import DeviceNotFoundError, DeviceService
 from partition_studio.services.links import LinkService
 from partition_studio.services.models import ModelService
 from partition_studio.services.profiles import ProfileService
+from partition_studio.store.database import Database
+from partition_studio.store.tables import ProfileRow
 
-#: Rooflines that were drawn from profiles of other networks are remembered.
-KEPT = 64
+#: Devices, and rooflines that were drawn from profiles of other networks, are remembered.
+KEPT = 128
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,16 @@ class FigureService:
     """Gathers figures. Every call may block; thread-safe."""
 
     def __init__(
-        self, models: ModelService, devices: DeviceService, profiles: ProfileService, links: LinkService
+        self,
+        models: ModelService,
+        devices: DeviceService,
+        profiles: ProfileService,
+        links: LinkService,
+        database: Database | None = None,
     ) -> None:
+        """Gather from what is kept; with the `database` a device is reckoned anew only when something of it changes."""
+        self._database = database
+        self._kept: OrderedDict[tuple[object, ...], tuple[DeviceFigures, str | None]] = OrderedDict()
         self._models = models
         self._devices = devices
         self._profiles = profiles
@@ -70,10 +83,13 @@ class FigureService:
         known = {device.name: device for device in self._devices.all()}
         warnings: dict[str, list[str]] = {}
         devices = {}
+        measured = self._measured()
         for name in names:
             if name not in known:
                 raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
-            devices[name] = self._device(known[name], model_id, network, warnings)
+            devices[name], warning = self._kept_device(known[name], model_id, network, measured)
+            if warning is not None:
+                warnings.setdefault(warning, []).append(name)
         near = {name for name in names if known[name].kind == "local"}
         links = link_table(names, near, self._links.all().links)
         told = [f"{', '.join(of)}: {why}" for why, of in warnings.items()]
@@ -86,10 +102,40 @@ class FigureService:
 
     # --- one device --------------------------------------------------------------------------------------------------
 
-    def _device(
-        self, device: DeviceOut, model_id: str, network: Network, warnings: dict[str, list[str]]
-    ) -> DeviceFigures:
-        name = device.name
+    def _measured(self) -> dict[str, list[tuple[int, datetime]]]:
+        """Return the number and the time of each profile, by device."""
+        found: dict[str, list[tuple[int, datetime]]] = {}
+        if self._database is not None:
+            with self._database.session() as session:
+                query = select(ProfileRow.device, ProfileRow.id, ProfileRow.measured_at)
+                for device, number, measured_at in session.execute(query):
+                    found.setdefault(device, []).append((number, measured_at))
+        return found
+
+    def _kept_device(
+        self,
+        device: DeviceOut,
+        model_id: str,
+        network: Network,
+        measured: Mapping[str, Sequence[tuple[int, datetime]]],
+    ) -> tuple[DeviceFigures, str | None]:
+        if self._database is None:
+            return self._device(device, model_id, network)
+        facts = device.model_dump_json(include={"name", "check", "cpus", "power"})
+        key = (network_digest(network), facts, tuple(measured.get(device.name, ())))
+        with self._lock:
+            found = self._kept.get(key)
+        if found is None:
+            found = self._device(device, model_id, network)
+            with self._lock:
+                self._kept[key] = found
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+        return found
+
+    def _device(self, device: DeviceOut, model_id: str, network: Network) -> tuple[DeviceFigures, str | None]:
+        """Return what is known of a device, and why its times are estimated where they are."""
+        name, warning = device.name, None
         cores = 1.0 if device.check is None else device.check.usable_cores or 1.0
         # As its agent decides.
         threads = self._devices.threads(name) or max(int(cores), 1)
@@ -97,7 +143,7 @@ class FigureService:
         stale = None if found is None else _stale(found, device, threads)
         estimated = []
         if found is None or stale is not None:
-            warnings.setdefault(self._why_estimated(name, model_id, network, stale), []).append(name)
+            warning = self._why_estimated(name, model_id, network, stale)
             profile = estimate_profile(network, name, self._roofline(device, model_id, network, threads), threads)
             estimated.append("compute")
         else:
@@ -114,7 +160,7 @@ class FigureService:
         if power is not None and not is_measured:
             estimated.append("power")
         memory_bytes = None if device.check is None else device.check.memory_bytes or None
-        return DeviceFigures(
+        figures = DeviceFigures(
             name=name,
             cores=cores,
             threads=threads,
@@ -125,6 +171,7 @@ class FigureService:
             power=power,
             estimated=tuple(estimated),
         )
+        return figures, warning
 
     def _why_estimated(self, name: str, model_id: str, network: Network, stale: str | None) -> str:
         again = f"times are estimated until it is profiled again (`device profile NAME {model_id}`)"

@@ -69,7 +69,7 @@ class Services:
         self.links = LinkService(self._database, self.hub, self.devices, self.jobs, self.deployments)
         self.codecs = CodecService(self.models, self.devices, self.profiles, self.links, self.jobs)
         self.deployments.settle = self.codecs.settle
-        figures = FigureService(self.models, self.devices, self.profiles, self.links)
+        figures = FigureService(self.models, self.devices, self.profiles, self.links, self._database)
         self.planner = PlannerService(self.hub, self.models, self.devices, figures, self.codecs, self.jobs)
         self.plans = PlanService(self._database, self.hub, self.models, self.devices, self.codecs)
         self.runs.note_interrupted()
