@@ -20,6 +20,7 @@ from partition_studio.planner.search.baselines import EVERYWHERE, SINGLE, baseli
 from partition_studio.planner.search.pose import pose
 from partition_studio.planner.search.problem import placement_of
 from partition_studio.planner.search.question import OBJECTIVES, STRATEGIES, Limits, Objective, Question, Strategy
+from partition_studio.planner.search.search import search
 from partition_studio.planner.search.strategies import Judge, Judged
 from partition_studio.planner.search.strategies_codecs import with_codecs
 from partition_studio.planner.search.strategies_replicas import (
@@ -174,6 +175,17 @@ def test_a_baseline_leaves_out_who_cannot_hold_the_network() -> None:
 def test_there_is_no_baseline_where_the_network_fits_nowhere() -> None:
     figures = world(CHAIN, {"a": 1.0, "b": 1.0}, memory_bytes={"a": 80 * MIB, "b": 80 * MIB})
     assert baselines(Question(CHAIN, figures, ("a", "b"))) == ()
+
+
+def test_a_hundred_devices_are_more_than_a_group_of_replicas_has() -> None:
+    network = load(relu_chain(2))
+    names = tuple(f"d{number}" for number in range(100))
+    figures = world(network, {name: 1.0 + number for number, name in enumerate(names)})
+    _, everywhere = baselines(Question(network, figures, names))
+    assert set(everywhere.plan.devices()) == set(names[-64:])
+    question = Question(network, figures, names, limits=Limits(strategies=frozenset({"layers", "replicas"})))
+    last = search(question, stop=lambda: True, seconds=0.1, on_answer=lambda _: None)
+    assert last.value >= everywhere.prediction.throughput_per_s
 
 
 def test_one_device_alone_is_its_own_baseline() -> None:

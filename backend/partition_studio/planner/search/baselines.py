@@ -11,6 +11,9 @@ from partition_studio.planner.search.strategies import Judge, Judged
 SINGLE = "best single device"
 EVERYWHERE = "whole network on every device"
 
+#: A group of replicas has no more.
+MOST_PLACES = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -40,7 +43,9 @@ def baselines_of(judge: Judge) -> tuple[Baseline, ...]:
     best = min((judged for _, judged in fitting), key=lambda judged: judged.cost)
     found = [Baseline(SINGLE, best.plan, best.prediction, notes)]
     if len(fitting) > 1:
-        everywhere = judge.judge(replicated(judge, [device for device, _ in fitting]))
+        fastest = sorted(fitting, key=lambda found: found[1].cost)[:MOST_PLACES]
+        places = [device for device, _ in fitting if any(device == other for other, _ in fastest)]
+        everywhere = judge.judge(replicated(judge, places))
         if everywhere is not None and _fits(everywhere):
             found.append(Baseline(EVERYWHERE, everywhere.plan, everywhere.prediction, notes))
     return tuple(found)

@@ -8,10 +8,12 @@ last the codecs of the best plan's cuts. Whatever finds a plan, its prediction d
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from partition_studio.errors import ConflictError
 from partition_studio.planner.errors import NoPlanError
 from partition_studio.planner.search.answer import Answer, cost_of, notes_on, space_of
-from partition_studio.planner.search.baselines import replicated, whole_on
+from partition_studio.planner.search.baselines import MOST_PLACES, replicated, whole_on
 from partition_studio.planner.search.bounds import lower_bounds
 from partition_studio.planner.search.chain import search_chain
 from partition_studio.planner.search.cp_sat import search_general
@@ -30,6 +32,9 @@ Stop = Callable[[], bool]
 OnAnswer = Callable[[Answer], None]
 
 DIVIDING: frozenset[Strategy] = frozenset({"spatial", "spatial_independent", "output_channels", "input_channels"})
+
+#: Devices that are tried alone, those that look best first; more where none of them may hold the network.
+MOST_SINGLES = 8
 
 #: An answer that is better by less than this is no news.
 _NEWS = 1e-9
@@ -114,19 +119,29 @@ def _bound_cost(problem: Problem) -> float:
 
 
 def _offer_whole(best: "_Best", problem: Problem) -> None:
-    """Offer the network whole on the best device that may hold it, and where that is allowed on all of them."""
-    singles = []
-    for device in range(len(problem.devices)):
+    """Offer the network whole on the best device that may hold it, and where that is allowed on several."""
+    watts = np.ones(len(problem.devices))
+    if problem.objective in ("max_energy", "total_energy"):
+        watts = problem.idle_w + problem.active_w * problem.cpu_per_s
+    order = np.argsort(watts * (problem.compute_s.sum(axis=1) + problem.session_s), kind="stable")
+    singles: list[tuple[float, int]] = []
+    for tried, device in enumerate(map(int, order)):
+        if tried >= MOST_SINGLES and singles:
+            break
         assignment = [device] * len(problem.units)
         costs = evaluate(problem, assignment)
         if keeps(problem, costs, assignment):
             singles.append((cost_of(problem.objective, costs.value(problem.objective)), device))
+            needed = costs.memory_bytes[device]
     best.method = "a single device"
     for _, device in sorted(singles)[:1]:
         best.offer(best.judge.judge(whole_on(best.judge, problem.devices[device])))
-    if len(singles) > 1 and "replicas" in best.limits.strategies:
+    if singles and "replicas" in best.limits.strategies:
+        able = [int(d) for d in order if problem.allowed[d].all() and problem.memory_bytes[d] >= needed]
+        group = able[: min(best.limits.max_devices or MOST_PLACES, MOST_PLACES)]
         best.method = "the whole network on several devices"
-        best.offer(best.judge.judge(replicated(best.judge, [problem.devices[device] for _, device in sorted(singles)])))
+        if len(group) > 1:
+            best.offer(best.judge.judge(replicated(best.judge, [problem.devices[device] for device in group])))
 
 
 class _Best:

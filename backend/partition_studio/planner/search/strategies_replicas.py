@@ -16,16 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from partition_studio.partition.plan import Plan, ReplicaGroup
-from partition_studio.planner.search.baselines import group_name
+from partition_studio.planner.search.baselines import MOST_PLACES, group_name
 from partition_studio.planner.search.problem import Floats, Problem
 from partition_studio.planner.search.strategies import Judge, Judged
 from partition_studio.planner.search.strategies_runs import Runs, runs_of
 
 #: With so many devices every set of them is tried for every run; with more, only neighbours by speed.
 ALL_SETS = 7
-
-#: A group has no more places.
-MOST_PLACES = 64
 
 #: Plans that are judged to make one better.
 MOST_JUDGED = 400
