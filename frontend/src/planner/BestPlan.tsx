@@ -74,7 +74,7 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
           <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going}>
             {!going && sharedIsBetter(answer, search?.baselines ?? []) && !form.strategies.includes("replicas") && (
               <p className="planner-hint">
-                More devices with the whole network each do more.{" "}
+                The whole network on every device gives more frames per second.{" "}
                 <button
                   type="button"
                   className="link"
