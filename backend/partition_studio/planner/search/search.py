@@ -1,8 +1,8 @@
 """Searches for the best plan: quick answers first, better ones as they are found, and a proof of how good any can be.
 
-First what needs no search (a single device, the whole network everywhere), then contiguous runs, then what strategies
-there may be besides (runs on groups of devices, divided layers), then any placement for the time that is left, and at
-last the codecs of the best plan's cuts. Whatever finds a plan, its prediction decides.
+First what needs no search (a single device, the whole network everywhere), then what is found soon (runs on groups of
+devices, where these are allowed), then contiguous runs, divided layers where these are allowed, any placement for the
+time that is left, and at last the codecs of the best plan's cuts. Whatever finds a plan, its prediction decides.
 """
 
 from collections.abc import Callable
@@ -65,15 +65,15 @@ def search(
     best = _Best(question, problem, on_answer)
     best.bound(_bound_cost(problem))
     _offer_whole(best, problem)
+    strategies = question.limits.strategies
+    if "replicas" in strategies and not stop():
+        best.method = "runs of layers on groups of devices"
+        search_replicas(best.judge, problem, stop, best.offer)
     if not stop():
         best.method = "contiguous runs of layers"
         found = search_chain(problem, stop, best.offer_found)
         best.offer_found(found)
         best.start = found.assignment
-    strategies = question.limits.strategies
-    if "replicas" in strategies and not stop():
-        best.method = "runs of layers on groups of devices"
-        search_replicas(best.judge, problem, stop, best.offer)
     if strategies & DIVIDING and not stop():
         best.method = "divided layers"
         search_shards(best.judge, problem, best.judged, stop, best.offer)

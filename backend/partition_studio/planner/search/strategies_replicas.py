@@ -25,7 +25,7 @@ from partition_studio.planner.search.strategies_runs import Runs, runs_of
 ALL_SETS = 7
 
 #: Plans that are judged to make one better.
-MOST_JUDGED = 400
+MOST_JUDGED = 120
 
 
 class GroupedRun(NamedTuple):
