@@ -83,12 +83,18 @@ class SearchProcess:
             self._send(b"s")
 
     def findings(self, tick_s: float) -> Iterator[Found | None]:
-        """Yield what it finds until it ends; None when nothing was found for `tick_s`. Raises SearchCrashedError."""
+        """Yield what it finds until it ends, or does not although it was stopped; None every `tick_s` without anything.
+
+        Raises SearchCrashedError.
+        """
         while True:
             try:
                 line = self._lines.get(timeout=tick_s)
             except queue.Empty:
                 if time.monotonic() > self._deadline_s():
+                    if self._stopped_s is None:
+                        raise SearchCrashedError("The process that searched went on after its time was up") from None
+                    # What it told until now is its best.
                     return
                 yield None
                 continue
