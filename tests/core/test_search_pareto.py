@@ -140,6 +140,7 @@ def test_a_front_that_is_stopped_has_what_it_told() -> None:
     assert sorted(map(point_of, front)) == sorted(map(point_of, told))
     for one, other in itertools.permutations(map(point_of, front), 2):
         assert not dominates(one, other)
+    assert all(math.isfinite(answer.bound) and answer.gap >= 0 for answer in front)
 
 
 def test_a_front_that_is_stopped_at_once_says_that_nothing_was_found() -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from partition_studio.planner.search.answer import Answer, notes_on
+from partition_studio.planner.search.bounds import lower_bounds
 from partition_studio.planner.search.chain import search_chain
 from partition_studio.planner.search.evaluate import evaluate
 from partition_studio.planner.search.pareto_zones import Point, Zones, is_below
@@ -75,6 +76,9 @@ class _Front:
         if not self._unknown:
             self._directions = ("throughput", "max_energy", "max_memory")
         self._zones = Zones(len(self._directions))
+        period_s = lower_bounds(self.problem).period_s
+        # Where nothing is known, a point stands for itself: no figure is infinite.
+        self._most_per_s = 1 / period_s if 0 < period_s < math.inf else 0.0
 
     def points(self, most: int) -> Iterator[Answer]:
         """Yield the points of the front as they are found."""
@@ -156,8 +160,8 @@ class _Front:
         elif prediction.max_energy_j is not None:
             within = f"{prediction.max_energy_j:.4g} J and {within}"
         if not is_exact:
-            notes.append("Not proved: with so many devices, not every order of them is looked at.")
-        bound = value if is_exact else math.inf
+            notes.append("Not proved: the search was stopped, or there are too many orders of devices to look at.")
+        bound = value if is_exact else max(value, self._most_per_s)
         return Answer(
             judged.plan, prediction, "throughput", value, bound, f"{SPACE} within {within}", SPACE, tuple(notes)
         )
