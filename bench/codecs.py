@@ -33,9 +33,9 @@ from partition_studio.partition.codecs import LOSSLESS, OnCut, crosses_devices
 from partition_studio.partition.extract import submodels
 from partition_studio.partition.partition import Partition, partition
 from partition_studio.partition.plan import CodecChoice, Plan
-from partition_studio.planner.codec_choice import CANDIDATES, TIE, choose_codecs
-from partition_studio.planner.codec_costs import CodecCosts, CodecSpeed, CodecTask, LinkFigures
-from partition_studio.planner.codec_task import Measured, codec_task
+from partition_studio.planner.codecs.choice import CANDIDATES, TIE, choose_codecs
+from partition_studio.planner.codecs.costs import CodecCosts, CodecSpeed, CodecTask, LinkFigures
+from partition_studio.planner.codecs.task import Measured, codec_task
 from partition_studio.planner.spread import spread
 
 Array = np.ndarray[Any, Any]

@@ -35,9 +35,9 @@ from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import NetworkRef, Plan
 from partition_studio.partition.stages import Stage
 from partition_studio.partition.submodel import submodel
-from partition_studio.planner.profile import Profile
+from partition_studio.planner.figures.profile import Profile
+from partition_studio.planner.prediction.stage_time import StageTime, predict_stage_s
 from partition_studio.planner.spread import spread
-from partition_studio.planner.stage_time import StageTime, predict_stage_s
 
 TARGET = 0.10
 RUNS = 5

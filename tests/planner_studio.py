@@ -13,8 +13,8 @@ from onnx import helper
 from sqlalchemy import inspect
 
 from partition_studio.graph.network import Network
-from partition_studio.planner.estimate import Roofline, estimate_profile
-from partition_studio.planner.profile import Profile, profile_to_json
+from partition_studio.planner.figures.estimate import Roofline, estimate_profile
+from partition_studio.planner.figures.profile import Profile, profile_to_json
 from partition_studio.schemas import DeviceIn
 from partition_studio.services import Services
 from partition_studio.store.links import Figure, LinkStore

@@ -15,9 +15,9 @@ from partition_studio.graph.frames import random_frame
 from partition_studio.partition.codec_trial import CodecTrial
 from partition_studio.partition.codecs import LOSSLESS
 from partition_studio.partition.plan import CodecChoice, Plan
-from partition_studio.planner.codec_choice import choose_codecs
-from partition_studio.planner.codec_costs import CodecSpeed, LinkFigures
-from partition_studio.planner.codec_task import Measured, codec_task
+from partition_studio.planner.codecs.choice import choose_codecs
+from partition_studio.planner.codecs.costs import CodecSpeed, LinkFigures
+from partition_studio.planner.codecs.task import Measured, codec_task
 
 _REPEATS = 5
 

@@ -13,8 +13,8 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.termination import get_termination
 
 from bench.planner.simple import fits
-from partition_studio.planner.search.evaluate import evaluate
-from partition_studio.planner.search.problem import Costs, Problem
+from partition_studio.planner.search.problem.evaluate import evaluate
+from partition_studio.planner.search.problem.problem import Costs, Problem
 
 POPULATION = 100
 _SEED = 1

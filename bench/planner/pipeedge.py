@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from partition_studio.planner.search.problem import STUDIO, Floats, Integers, Problem
+from partition_studio.planner.search.problem.problem import STUDIO, Floats, Integers, Problem
 
 #: Of each type so many devices are taken.
 Taken = tuple[int, ...]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from partition_studio.graph.network import Network
-from partition_studio.planner.search.problem import Costs, Floats, Integers, Problem
+from partition_studio.planner.search.problem.problem import Costs, Floats, Integers, Problem
 from partition_studio.planner.spread import spread
 
 

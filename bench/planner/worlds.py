@@ -14,10 +14,10 @@ from partition_agent.protocol import STUDIO_PEER
 from partition_studio.graph.examples import EXAMPLES, build_example
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
-from partition_studio.planner.estimate import Roofline, estimate_profile
-from partition_studio.planner.figures import DeviceFigures, DevicePower, Figures, LinkFigures, LinkTable
+from partition_studio.planner.figures.estimate import Roofline, estimate_profile
+from partition_studio.planner.figures.figures import DeviceFigures, DevicePower, Figures, LinkFigures, LinkTable
+from partition_studio.planner.figures.speeds import CarrySpeed
 from partition_studio.planner.search.question import Objective, Question
-from partition_studio.planner.speeds import CarrySpeed
 
 #: The architectures that come with the `onnx` package.
 ARCHITECTURES = tuple(example.id for example in EXAMPLES if example.kind == "architecture")

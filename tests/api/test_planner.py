@@ -6,7 +6,7 @@ import pytest
 
 from partition_studio.errors import BadInputError, NotFoundError, StudioError
 from partition_studio.partition.plan import CodecChoice, Plan
-from partition_studio.planner.profile import Profile
+from partition_studio.planner.figures.profile import Profile
 from partition_studio.schemas import PlanPredictionOut, PredictIn, PredictionOut
 from tests.core.networks import relu_chain
 from tests.planner_studio import (

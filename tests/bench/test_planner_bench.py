@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Problem
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Problem
 from partition_studio.planner.search.question import Question
 from tests.core.planner_worlds import conv_chain, random_world
 

@@ -10,7 +10,7 @@ from onnx import helper
 
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.graph.network import Network
-from partition_studio.planner.figures import (
+from partition_studio.planner.figures.figures import (
     CarrySpeed,
     DeviceFigures,
     DevicePower,
@@ -19,7 +19,7 @@ from partition_studio.planner.figures import (
     LinkTable,
     Way,
 )
-from partition_studio.planner.profile import (
+from partition_studio.planner.figures.profile import (
     KernelFigures,
     LayerFigures,
     Profile,

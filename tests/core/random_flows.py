@@ -8,8 +8,8 @@ from partition_agent.protocol import STUDIO_PEER
 from partition_studio.graph.network import TensorType
 from partition_studio.partition.replicas import ways_of
 from partition_studio.partition.stages import SINK, SOURCE, Cut, Instance, Stage, StageGraph
-from partition_studio.planner.figures import LinkFigures, LinkTable
-from partition_studio.planner.flow import Flow, Transfer, Work
+from partition_studio.planner.figures.figures import LinkFigures, LinkTable
+from partition_studio.planner.prediction.flow import Flow, Transfer, Work
 
 
 def random_graph(generator: random.Random, stages: int, devices: int, *, lanes: bool, replicas: bool) -> StageGraph:

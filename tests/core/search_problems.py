@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from partition_studio.planner.search.evaluate import evaluate
-from partition_studio.planner.search.problem import STUDIO, Detail, Problem, Tensor, Torn
+from partition_studio.planner.search.problem.evaluate import evaluate
+from partition_studio.planner.search.problem.problem import STUDIO, Detail, Problem, Tensor, Torn
 from partition_studio.planner.search.question import OBJECTIVES, Limits
 
 MIB = 2**20

@@ -11,13 +11,20 @@ from partition_studio.partition.check import require_valid
 from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import CodecChoice, Plan, ReplicaGroup, SpatialSharding
 from partition_studio.partition.plan import Resource as PlanResource
-from partition_studio.planner.figures import CarrySpeed, DeviceFigures, DevicePower, Figures, LinkFigures, LinkTable
-from partition_studio.planner.flow import Resource
-from partition_studio.planner.predict import flow_of, predict
-from partition_studio.planner.prediction import Prediction
-from partition_studio.planner.profile import CodecSpeed
-from partition_studio.planner.simulate import simulate
-from partition_studio.planner.throughput import predict_flow
+from partition_studio.planner.figures.figures import (
+    CarrySpeed,
+    DeviceFigures,
+    DevicePower,
+    Figures,
+    LinkFigures,
+    LinkTable,
+)
+from partition_studio.planner.figures.profile import CodecSpeed
+from partition_studio.planner.prediction.flow import Resource
+from partition_studio.planner.prediction.predict import flow_of, predict
+from partition_studio.planner.prediction.prediction import Prediction
+from partition_studio.planner.prediction.throughput import predict_flow
+from partition_studio.planner.simulation.simulate import simulate
 
 from .networks import load, plan_for, relu_chain
 from .planner_worlds import MIB, branch_net, conv_chain, device_for, links_between

@@ -13,10 +13,10 @@ from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import ReplicaGroup
 from partition_studio.partition.stages import SINK, SOURCE
 from partition_studio.planner.errors import BadFiguresError
-from partition_studio.planner.figures import CarrySpeed, DevicePower, Figures, LinkFigures, LinkTable
-from partition_studio.planner.predict import flow_of
-from partition_studio.planner.profile import CodecSpeed
-from partition_studio.planner.throughput import predict_flow
+from partition_studio.planner.figures.figures import CarrySpeed, DevicePower, Figures, LinkFigures, LinkTable
+from partition_studio.planner.figures.profile import CodecSpeed
+from partition_studio.planner.prediction.predict import flow_of
+from partition_studio.planner.prediction.throughput import predict_flow
 
 from .networks import cnn_models, load, plan_for, random_plan
 from .planner_worlds import device_for, random_world

@@ -12,10 +12,10 @@ from partition_studio.graph.network import Network
 from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import CodecChoice, Plan, ReplicaGroup
 from partition_studio.planner.errors import BadFiguresError
-from partition_studio.planner.figures import CarrySpeed, Figures, LinkFigures, LinkTable
-from partition_studio.planner.flow import Resource
-from partition_studio.planner.next_move import limit_text, next_move
-from partition_studio.planner.predict import predict
+from partition_studio.planner.figures.figures import CarrySpeed, Figures, LinkFigures, LinkTable
+from partition_studio.planner.prediction.flow import Resource
+from partition_studio.planner.prediction.next_move import limit_text, next_move
+from partition_studio.planner.prediction.predict import predict
 
 from .networks import cnn_models, load, plan_for, random_plan, relu_chain
 from .planner_worlds import MIB, random_world, world

@@ -18,10 +18,10 @@ from partition_studio.graph.network import Network
 from partition_studio.partition.partition import partition
 from partition_studio.partition.stages import CutTypeError, UnplacedLayerError, build_stages
 from partition_studio.planner.errors import BadFiguresError
-from partition_studio.planner.figures import Figures
-from partition_studio.planner.predict import predict
-from partition_studio.planner.prediction import Prediction
-from partition_studio.planner.quick import QuickPredictor
+from partition_studio.planner.figures.figures import Figures
+from partition_studio.planner.prediction.predict import predict
+from partition_studio.planner.prediction.prediction import Prediction
+from partition_studio.planner.prediction.quick import QuickPredictor
 from partition_studio.planner.spread import spread
 
 from .networks import cnn_models, load, make_model, plan_for, random_plan, relu_chain, run_plan, value, weight

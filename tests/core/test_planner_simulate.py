@@ -9,10 +9,10 @@ import pytest
 
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.partition.stages import SINK, SOURCE
-from partition_studio.planner.figures import LinkFigures, LinkTable
-from partition_studio.planner.flow import Flow, Transfer, Work
-from partition_studio.planner.simulate import simulate
-from partition_studio.planner.trace import Bar, Trace
+from partition_studio.planner.figures.figures import LinkFigures, LinkTable
+from partition_studio.planner.prediction.flow import Flow, Transfer, Work
+from partition_studio.planner.simulation.simulate import simulate
+from partition_studio.planner.simulation.trace import Bar, Trace
 
 from .random_flows import flow_by_chance
 

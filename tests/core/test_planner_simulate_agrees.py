@@ -12,13 +12,13 @@ from partition_studio.graph.examples import build_example
 from partition_studio.graph.network import Network
 from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import Plan, ReplicaGroup
-from partition_studio.planner.figures import LinkFigures, LinkTable
-from partition_studio.planner.flow import Flow
-from partition_studio.planner.predict import flow_of
-from partition_studio.planner.simulate import simulate
+from partition_studio.planner.figures.figures import LinkFigures, LinkTable
+from partition_studio.planner.prediction.flow import Flow
+from partition_studio.planner.prediction.predict import flow_of
+from partition_studio.planner.prediction.throughput import predict_flow
+from partition_studio.planner.prediction.window_bound import window_bound_s
+from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.planner.spread import spread
-from partition_studio.planner.throughput import predict_flow
-from partition_studio.planner.window_bound import window_bound_s
 
 from .networks import load, run_plan
 from .planner_worlds import random_world, world

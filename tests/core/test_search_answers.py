@@ -15,13 +15,13 @@ from partition_studio.partition.check import DeviceLimits, check_plan
 from partition_studio.partition.codecs import LOSSLESS
 from partition_studio.partition.partition import partition
 from partition_studio.planner.errors import BadFiguresError, ContradictionError, NoPlanError, NoPowerError
-from partition_studio.planner.figures import DeviceFigures, Figures, LinkFigures, LinkTable
-from partition_studio.planner.predict import predict
+from partition_studio.planner.figures.figures import DeviceFigures, Figures, LinkFigures, LinkTable
+from partition_studio.planner.prediction.predict import predict
 from partition_studio.planner.search.answer import Answer, cost_of, value_of
 from partition_studio.planner.search.baselines import baselines
-from partition_studio.planner.search.evaluate import evaluate, keeps
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Problem
+from partition_studio.planner.search.problem.evaluate import evaluate, keeps
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Problem
 from partition_studio.planner.search.question import OBJECTIVES, STRATEGIES, Limits, Objective, Question, Strategy
 from partition_studio.planner.search.search import NothingFoundError, search
 from tests.core.networks import load, relu_chain

@@ -11,12 +11,12 @@ import pytest
 from partition_studio.graph.network import Network
 from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan, ReplicaGroup, SpatialSharding
-from partition_studio.planner.predict import predict
-from partition_studio.planner.prediction import Prediction
+from partition_studio.planner.prediction.predict import predict
+from partition_studio.planner.prediction.prediction import Prediction
 from partition_studio.planner.search import bounds as bounds_module
 from partition_studio.planner.search.bounds import Bounds, lower_bounds
-from partition_studio.planner.search.evaluate import evaluate
-from partition_studio.planner.search.pose import pose
+from partition_studio.planner.search.problem.evaluate import evaluate
+from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.question import Limits, Question, Strategy
 from tests.core.networks import load
 from tests.core.planner_worlds import conv_chain, random_world, world

@@ -12,11 +12,11 @@ import pytest
 
 from partition_studio.graph.examples import build_example
 from partition_studio.planner.search.bounds import lower_bounds
-from partition_studio.planner.search.chain import Effort, Found, search_chain
-from partition_studio.planner.search.chain_quantities import cost_of
-from partition_studio.planner.search.evaluate import evaluate, keeps
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Problem
+from partition_studio.planner.search.chain.chain import Effort, Found, search_chain
+from partition_studio.planner.search.chain.quantities import cost_of
+from partition_studio.planner.search.problem.evaluate import evaluate, keeps
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Problem
 from partition_studio.planner.search.question import Question
 from tests.core.networks import load
 from tests.core.planner_worlds import layer_seconds, world

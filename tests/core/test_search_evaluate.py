@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from partition_studio.graph.examples import build_example
 from partition_studio.graph.network import Network
 from partition_studio.partition.partition import partition
-from partition_studio.planner.figures import Figures
-from partition_studio.planner.predict import predict
-from partition_studio.planner.prediction import Prediction
-from partition_studio.planner.search.evaluate import broken_limits, evaluate, keeps, stages_of
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Costs, Problem, placement_of
+from partition_studio.planner.figures.figures import Figures
+from partition_studio.planner.prediction.predict import predict
+from partition_studio.planner.prediction.prediction import Prediction
+from partition_studio.planner.search.problem.evaluate import broken_limits, evaluate, keeps, stages_of
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Costs, Problem, placement_of
 from partition_studio.planner.search.question import Limits, Question
 from tests.core.networks import cnn_models, load, plan_for
 from tests.core.planner_worlds import conv_chain, layer_seconds, random_world, residual_net, world

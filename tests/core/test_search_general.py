@@ -9,15 +9,15 @@ import pytest
 from ortools.sat.python import cp_model
 
 from partition_studio.graph.examples import build_example
-from partition_studio.planner.search.cp_sat import BETTER, search_general
-from partition_studio.planner.search.evaluate import evaluate, keeps
 from partition_studio.planner.search.found import Found
+from partition_studio.planner.search.general.cp_sat import BETTER, search_general
+from partition_studio.planner.search.general.relaxed_costs import Goal, Relaxed
 from partition_studio.planner.search.packing import packing_bound
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Costs, Problem
+from partition_studio.planner.search.problem.evaluate import evaluate, keeps
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Costs, Problem
+from partition_studio.planner.search.problem.series import series_of, twins_of
 from partition_studio.planner.search.question import Question
-from partition_studio.planner.search.relaxed_costs import Goal, Relaxed
-from partition_studio.planner.search.series import series_of, twins_of
 
 from .networks import load
 from .planner_worlds import branch_net, conv_chain, random_world, residual_net, world

@@ -8,10 +8,10 @@ from types import MappingProxyType
 import numpy as np
 
 from partition_studio.planner.errors import Obstacle
-from partition_studio.planner.search.evaluate import broken_limits
 from partition_studio.planner.search.obstacles import obstacles
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Costs, Problem
+from partition_studio.planner.search.problem.evaluate import broken_limits
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Costs, Problem
 from partition_studio.planner.search.question import Limits, Question
 
 from .networks import load

@@ -13,13 +13,13 @@ from partition_studio.graph.network import Network
 from partition_studio.partition.check import check_plan
 from partition_studio.partition.partition import partition
 from partition_studio.planner.errors import NoPlanError
-from partition_studio.planner.predict import predict
+from partition_studio.planner.prediction.predict import predict
 from partition_studio.planner.search.answer import Answer
-from partition_studio.planner.search.evaluate import evaluate, keeps
-from partition_studio.planner.search.pareto import pareto
-from partition_studio.planner.search.pareto_zones import Point, Zones, dominates, is_below
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Problem
+from partition_studio.planner.search.front.pareto import pareto
+from partition_studio.planner.search.front.zones import Point, Zones, dominates, is_below
+from partition_studio.planner.search.problem.evaluate import evaluate, keeps
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Problem
 from partition_studio.planner.search.question import Limits, Question
 from partition_studio.planner.search.search import NothingFoundError
 from tests.core.networks import load, relu_chain

@@ -13,11 +13,11 @@ from onnx import helper
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.graph.network import Network
 from partition_studio.planner.errors import BadFiguresError, ContradictionError, NoPowerError
-from partition_studio.planner.figures import CarrySpeed, Figures, LinkFigures, LinkTable
-from partition_studio.planner.search.pose import ENDLESS_BYTES, pose
-from partition_studio.planner.search.problem import STUDIO
+from partition_studio.planner.figures.figures import CarrySpeed, Figures, LinkFigures, LinkTable
+from partition_studio.planner.prediction.stage_time import predict_stage_s
+from partition_studio.planner.search.problem.pose import ENDLESS_BYTES, pose
+from partition_studio.planner.search.problem.problem import STUDIO
 from partition_studio.planner.search.question import Limits, Objective, Question
-from partition_studio.planner.stage_time import predict_stage_s
 from tests.core.networks import cnn_models, load, make_model, value
 from tests.core.planner_worlds import conv_chain, random_world, residual_net, world
 

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from partition_studio.partition.check import check_plan
 from partition_studio.partition.codecs import LOSSLESS
 from partition_studio.partition.partition import partition
-from partition_studio.planner.figures import CarrySpeed
-from partition_studio.planner.predict import predict
+from partition_studio.planner.figures.figures import CarrySpeed
+from partition_studio.planner.prediction.predict import predict
 from partition_studio.planner.search.answer import space_of, value_of
 from partition_studio.planner.search.baselines import EVERYWHERE, SINGLE, baselines, replicated, whole_on
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import placement_of
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import placement_of
 from partition_studio.planner.search.question import OBJECTIVES, STRATEGIES, Limits, Objective, Question, Strategy
 from partition_studio.planner.search.search import search
-from partition_studio.planner.search.strategies import Judge, Judged
-from partition_studio.planner.search.strategies_codecs import with_codecs
-from partition_studio.planner.search.strategies_replicas import (
+from partition_studio.planner.search.strategies.codecs import with_codecs
+from partition_studio.planner.search.strategies.judge import Judge, Judged
+from partition_studio.planner.search.strategies.replicas import (
     GroupedRun,
     Grouping,
     least_period_s,
@@ -31,8 +31,8 @@ from partition_studio.planner.search.strategies_replicas import (
     proposals,
     search_replicas,
 )
-from partition_studio.planner.search.strategies_runs import runs_of
-from partition_studio.planner.search.strategies_shards import search_shards, tilings
+from partition_studio.planner.search.strategies.runs import runs_of
+from partition_studio.planner.search.strategies.shards import search_shards, tilings
 from tests.core.networks import load, relu_chain
 from tests.core.planner_worlds import (
     MIB,

@@ -18,7 +18,7 @@ from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network
 from partition_studio.graph.weights import HELD_BYTES
 from partition_studio.partition.runtimes import RuntimeTooOldError, limits_of
-from partition_studio.planner.profile import CarrySpeed, CodecSpeed, profile_of_json, profile_to_json
+from partition_studio.planner.figures.profile import CarrySpeed, CodecSpeed, profile_of_json, profile_to_json
 
 MIB = 2**20
 

@@ -31,9 +31,9 @@ from partition_studio.partition.partition import Partition, partition
 from partition_studio.partition.plan import CodecChoice, Plan, ReplicaGroup, Resource
 from partition_studio.partition.run_stages import run_stages_on
 from partition_studio.partition.verify import verify
-from partition_studio.planner.codec_choice import choose_codecs
-from partition_studio.planner.codec_costs import CAUTIOUS_SPEEDS, LinkFigures
-from partition_studio.planner.codec_task import Measured, codec_task, resolved_plan
+from partition_studio.planner.codecs.choice import choose_codecs
+from partition_studio.planner.codecs.costs import CAUTIOUS_SPEEDS, LinkFigures
+from partition_studio.planner.codecs.task import Measured, codec_task, resolved_plan
 from partition_studio.planner.spread import spread
 from tests.core.networks import cnn_models, load_both, plan_for, random_plan, relu_chain
 

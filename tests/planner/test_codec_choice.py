@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from partition_agent.protocol import LinkCodec
 from partition_studio.partition.codecs import LOSSLESS, Settled
-from partition_studio.planner.codec_choice import (
+from partition_studio.planner.codecs.choice import (
     TIE,
     CodecDecision,
     choose_codecs,
     worthwhile,
 )
-from partition_studio.planner.codec_costs import (
+from partition_studio.planner.codecs.costs import (
     CAUTIOUS_SPEEDS,
     CodecCosts,
     CodecSpeed,
@@ -25,7 +25,7 @@ from partition_studio.planner.codec_costs import (
     StageFigures,
     TensorOptions,
 )
-from partition_studio.planner.codec_reasons import reasons
+from partition_studio.planner.codecs.reasons import reasons
 
 MEGABIT = 125_000.0
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from onnx import helper
 
 from partition_studio.graph.network import Network
-from partition_studio.planner.estimate import (
+from partition_studio.planner.figures.estimate import (
     CAUTIOUS,
     DESKTOP,
     ESTIMATE,
@@ -21,8 +21,8 @@ from partition_studio.planner.estimate import (
     scaled,
     typical_roofline,
 )
-from partition_studio.planner.profile import network_digest, profile_of_json, profile_to_json
-from partition_studio.planner.stage_time import predict_stage_s
+from partition_studio.planner.figures.profile import network_digest, profile_of_json, profile_to_json
+from partition_studio.planner.prediction.stage_time import predict_stage_s
 from tests.core.networks import cnn_models, load, make_model, value, weight
 
 PLAIN = Roofline(1e9, 1e9, 1e-5, 1e-4)

@@ -13,7 +13,7 @@ from partition_studio.graph.load import load_network
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.partition import divide
 from partition_studio.partition.plan import NetworkRef, OutputChannelSharding, Plan
-from partition_studio.planner.profile import (
+from partition_studio.planner.figures.profile import (
     KernelFigures,
     LayerFigures,
     Profile,
@@ -22,7 +22,7 @@ from partition_studio.planner.profile import (
     profile_of_json,
     profile_to_json,
 )
-from partition_studio.planner.stage_time import predict_stage_s
+from partition_studio.planner.prediction.stage_time import predict_stage_s
 
 SESSION_S = 0.001
 

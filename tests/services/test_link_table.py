@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Literal
 
-from partition_studio.planner.estimate import LOOPBACK
-from partition_studio.planner.figures import LinkTable
+from partition_studio.planner.figures.estimate import LOOPBACK
+from partition_studio.planner.figures.figures import LinkTable
 from partition_studio.schemas import LinkProfileOut
 from partition_studio.services.figures import link_table
 

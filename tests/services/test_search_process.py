@@ -7,7 +7,14 @@ import pytest
 
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError, StudioError
 from partition_studio.planner.errors import ContradictionError, NoPlanError, Obstacle
-from partition_studio.planner.figures import CarrySpeed, DeviceFigures, DevicePower, Figures, LinkFigures, LinkTable
+from partition_studio.planner.figures.figures import (
+    CarrySpeed,
+    DeviceFigures,
+    DevicePower,
+    Figures,
+    LinkFigures,
+    LinkTable,
+)
 from partition_studio.planner.search.question import Limits, Question
 from partition_studio.searches.message import Failure, Task, decode_line, decode_task, encode_task, failure_line
 from partition_studio.searches.process import SearchProcess

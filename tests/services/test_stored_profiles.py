@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from partition_studio.planner.profile import (
+from partition_studio.planner.figures.profile import (
     KernelFigures,
     LayerFigures,
     PowerFigures,

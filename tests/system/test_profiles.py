@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from partition_agent.codecs import CODECS
 from partition_studio.errors import StudioError
-from partition_studio.planner.profile import Profile, ProfileKey, profile_to_json
+from partition_studio.planner.figures.profile import Profile, ProfileKey, profile_to_json
 from partition_studio.schemas import (
     JobOut,
     ModelSummaryOut,

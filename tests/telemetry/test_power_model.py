@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partition_studio.planner.power_model import PowerFitError, PowerPoint, fit_power
+from partition_studio.planner.figures.power_model import PowerFitError, PowerPoint, fit_power
 
 LEVELS = [0.0, 0.25, 0.5, 0.75, 1.0]
 

@@ -209,7 +209,7 @@ class BaselineOut(Schema):
     name: str
     plan: Plan
     prediction: PredictionOut
-    notes: list[str] = []
+    notes: list[str] = Field(default=[])
 
 
 class SearchOut(Schema):

@@ -89,7 +89,7 @@ def _search(data: bytes, teller: Teller, is_stopped: Callable[[], bool]) -> None
     from partition_studio.errors import StudioError
     from partition_studio.graph.load import load_network
     from partition_studio.planner.search.baselines import baselines
-    from partition_studio.planner.search.pareto import pareto
+    from partition_studio.planner.search.front.pareto import pareto
     from partition_studio.planner.search.search import search
     from partition_studio.searches.message import (
         Failure,

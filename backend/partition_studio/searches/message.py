@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError, StudioError
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.planner.errors import NoPlanError, Obstacle
-from partition_studio.planner.figures import Figures
+from partition_studio.planner.figures.figures import Figures
 from partition_studio.planner.search.answer import Answer
 from partition_studio.planner.search.baselines import Baseline
 from partition_studio.planner.search.question import Limits, Objective, Question

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from partition_studio.planner.flow import Resource
-from partition_studio.planner.next_move import NextMove
-from partition_studio.planner.prediction import Prediction
+from partition_studio.planner.prediction.flow import Resource
+from partition_studio.planner.prediction.next_move import NextMove
+from partition_studio.planner.prediction.prediction import Prediction
 from partition_studio.planner.search.answer import Answer
 from partition_studio.planner.search.baselines import Baseline
-from partition_studio.planner.trace import Trace
+from partition_studio.planner.simulation.trace import Trace
 from partition_studio.schemas import (
     AnswerOut,
     BarOut,

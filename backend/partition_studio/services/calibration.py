@@ -7,7 +7,7 @@ from partition_studio.errors import BadInputError, DeviceError
 from partition_studio.fleet.errors import BadAnswerError
 from partition_studio.fleet.session.cancelling import cancelling
 from partition_studio.fleet.session.session import DeviceSession
-from partition_studio.planner.power_model import PowerFit, PowerPoint, fit_power
+from partition_studio.planner.figures.power_model import PowerFit, PowerPoint, fit_power
 from partition_studio.schemas import CalibrationPointOut
 from partition_studio.services.jobs import Job
 

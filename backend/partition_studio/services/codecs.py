@@ -20,12 +20,12 @@ from partition_studio.partition.codecs import Settled, auto_tensors, settled_cod
 from partition_studio.partition.extract import Contents, submodels
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
-from partition_studio.planner.codec_choice import CodecDecision, choose_codecs
-from partition_studio.planner.codec_costs import CAUTIOUS_SPEEDS, CodecSpeed, CodecTask
-from partition_studio.planner.codec_reasons import reasons
-from partition_studio.planner.codec_task import Measured, codec_task, resolved_plan
-from partition_studio.planner.figures import LinkFigures, Way
-from partition_studio.planner.stage_time import predict_stage_s
+from partition_studio.planner.codecs.choice import CodecDecision, choose_codecs
+from partition_studio.planner.codecs.costs import CAUTIOUS_SPEEDS, CodecSpeed, CodecTask
+from partition_studio.planner.codecs.reasons import reasons
+from partition_studio.planner.codecs.task import Measured, codec_task, resolved_plan
+from partition_studio.planner.figures.figures import LinkFigures, Way
+from partition_studio.planner.prediction.stage_time import predict_stage_s
 from partition_studio.schemas import CutCodecsOut, JobOut, LinkProfileOut, PlanCodecsOut, TensorCodecOut
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.jobs import Job, JobService

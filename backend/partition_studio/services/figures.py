@@ -12,7 +12,7 @@ from sqlalchemy import select
 from partition_agent.protocol import STUDIO_PEER
 from partition_studio.errors import NotFoundError
 from partition_studio.graph.network import Network
-from partition_studio.planner.estimate import (
+from partition_studio.planner.figures.estimate import (
     LOOPBACK,
     STUDIO_CARRY,
     Roofline,
@@ -21,7 +21,7 @@ from partition_studio.planner.estimate import (
     scaled,
     typical_roofline,
 )
-from partition_studio.planner.figures import (
+from partition_studio.planner.figures.figures import (
     CarrySpeed,
     DeviceFigures,
     DevicePower,
@@ -30,8 +30,8 @@ from partition_studio.planner.figures import (
     LinkTable,
     Way,
 )
-from partition_studio.planner.profile import Profile, network_digest
-from partition_studio.planner.speeds import CodecSpeed
+from partition_studio.planner.figures.profile import Profile, network_digest
+from partition_studio.planner.figures.speeds import CodecSpeed
 from partition_studio.schemas import DeviceOut, LinkProfileOut, ProfileSummaryOut
 from partition_studio.services.calibration import WHOLE_DEVICE
 from partition_studio.services.devices import DeviceNotFoundError, DeviceService

@@ -12,11 +12,11 @@ from partition_studio.partition.check import require_valid
 from partition_studio.partition.codecs import OnCut, Settled, auto_tensors, settled_codecs
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import CodecName, Plan
-from partition_studio.planner.next_move import next_move
-from partition_studio.planner.predict import flow_of, predict
-from partition_studio.planner.search.pose import pose
+from partition_studio.planner.prediction.next_move import next_move
+from partition_studio.planner.prediction.predict import flow_of, predict
+from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.question import Limits, Objective, Question
-from partition_studio.planner.simulate import simulate
+from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.schemas import (
     DeviceOut,
     JobOut,

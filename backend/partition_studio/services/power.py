@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from partition_studio.errors import BadInputError
 from partition_studio.fleet.address import LocalAddress, parse_address
 from partition_studio.fleet.errors import AddressError
-from partition_studio.planner.power_model import MAX_POWER_W, PowerFit, PowerPoint, fit_power
+from partition_studio.planner.figures.power_model import MAX_POWER_W, PowerFit, PowerPoint, fit_power
 from partition_studio.schemas import (
     CalibrationIn,
     CalibrationPointOut,

@@ -16,8 +16,8 @@ from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.graph.network import Network
 from partition_studio.partition.partition import Division
 from partition_studio.partition.stages import Instance, Stage
-from partition_studio.planner.profile import Profile, network_digest, profile_of_json, profile_to_json
-from partition_studio.planner.stage_time import predict_stage_s
+from partition_studio.planner.figures.profile import Profile, network_digest, profile_of_json, profile_to_json
+from partition_studio.planner.prediction.stage_time import predict_stage_s
 from partition_studio.schemas import (
     CarrySpeedOut,
     CodecSpeedOut,

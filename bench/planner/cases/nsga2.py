@@ -21,10 +21,10 @@ from bench.planner.nsga2 import explore
 from bench.planner.volume import Point, hypervolume, undominated
 from bench.planner.worlds import question_of
 from partition_studio.planner.search.answer import Answer
-from partition_studio.planner.search.evaluate import evaluate
-from partition_studio.planner.search.pareto import pareto
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Costs, Problem
+from partition_studio.planner.search.front.pareto import pareto
+from partition_studio.planner.search.problem.evaluate import evaluate
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Costs, Problem
 from partition_studio.planner.search.question import Question
 
 NAME = "nsga2"

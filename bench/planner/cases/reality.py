@@ -14,11 +14,11 @@ from bench.planner.simple import greedy, memory_proportional, single, uniform
 from partition_studio.partition.memory import AHEAD_FROM_BYTES, MemoryBound, stage_need
 from partition_studio.partition.partition import Partition, partition
 from partition_studio.partition.plan import NetworkRef, Plan
-from partition_studio.planner.predict import predict
-from partition_studio.planner.prediction import Prediction
+from partition_studio.planner.prediction.predict import predict
+from partition_studio.planner.prediction.prediction import Prediction
 from partition_studio.planner.search.answer import Answer
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Integers, Problem, placement_of
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Integers, Problem, placement_of
 from partition_studio.planner.search.question import Objective, Question
 from partition_studio.planner.search.search import search
 from partition_studio.schemas import DeviceIn, LinksIn, ProfileIn

@@ -8,9 +8,9 @@ from bench.planner.pipeedge import pipeedge
 from bench.planner.simple import fits, greedy, memory_proportional, single, uniform
 from bench.planner.worlds import kinds_of, question_of
 from partition_studio.planner.search.answer import Answer
-from partition_studio.planner.search.evaluate import evaluate
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Integers, Problem
+from partition_studio.planner.search.problem.evaluate import evaluate
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Integers, Problem
 from partition_studio.planner.search.question import Question
 from partition_studio.planner.search.search import search
 

@@ -14,7 +14,7 @@ from partition_studio.fleet.session.cancelling import cancelling
 from partition_studio.fleet.session.session import DeviceSession
 from partition_studio.graph.network import Network
 from partition_studio.partition.runtimes import limits_of
-from partition_studio.planner.profile import Profile
+from partition_studio.planner.figures.profile import Profile
 
 #: Seconds of measuring for a whole network, and at least for each of its pieces.
 BUDGET_S = 20.0

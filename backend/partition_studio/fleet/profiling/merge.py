@@ -10,7 +10,7 @@ from partition_studio.fleet.profiling.clean import clean_profiled
 from partition_studio.fleet.profiling.model import Piece
 from partition_studio.fleet.profiling.noise import noise_warning
 from partition_studio.graph.network import Network
-from partition_studio.planner.profile import (
+from partition_studio.planner.figures.profile import (
     CarrySpeed,
     CodecSpeed,
     KernelFigures,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from partition_studio.planner.profile import KernelFigures, LayerFigures
+from partition_studio.planner.figures.profile import KernelFigures, LayerFigures
 
 #: Quartiles further apart than this share of the median are no device's own; an idle one stays below a tenth.
 NOISY_SPREAD = 0.2

@@ -4,7 +4,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from partition_studio.partition.plan import Plan
-from partition_studio.planner.prediction import Prediction
+from partition_studio.planner.prediction.prediction import Prediction
 from partition_studio.planner.search.question import Objective, Strategy
 
 #: Gaps below this are the rounding of solvers.

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from partition_studio.partition.plan import Plan, ReplicaGroup
-from partition_studio.planner.prediction import Prediction
+from partition_studio.planner.prediction.prediction import Prediction
 from partition_studio.planner.search.question import Question
-from partition_studio.planner.search.strategies import Judge, Judged
+from partition_studio.planner.search.strategies.judge import Judge, Judged
 
 SINGLE = "best single device"
 EVERYWHERE = "whole network on every device"

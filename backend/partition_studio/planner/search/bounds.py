@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ortools.linear_solver import pywraplp
 
 from partition_studio.partition.memory import AGENT_BYTES, ARENA_BYTES, memory_bound
-from partition_studio.planner.search.evaluate import stage_need
-from partition_studio.planner.search.problem import STUDIO, Floats, Problem
+from partition_studio.planner.search.problem.evaluate import stage_need
+from partition_studio.planner.search.problem.problem import STUDIO, Floats, Problem
 from partition_studio.planner.search.question import Objective
 
 #: Above this many units times devices the linear program takes too long; `ascend` replaces it.

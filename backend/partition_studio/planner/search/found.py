@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from partition_studio.planner.search.problem import Costs, Integers
+from partition_studio.planner.search.problem.problem import Costs, Integers
 
 
 @dataclass(frozen=True, eq=False)

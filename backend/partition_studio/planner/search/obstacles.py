@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from partition_studio.planner.errors import Obstacle
-from partition_studio.planner.search.cp_sat import Least, least
-from partition_studio.planner.search.problem import STUDIO, Problem
+from partition_studio.planner.search.general.cp_sat import Least, least
+from partition_studio.planner.search.general.relaxed_costs import MOST_BYTES, Goal
+from partition_studio.planner.search.problem.problem import STUDIO, Problem
 from partition_studio.planner.search.question import Limits, Objective
-from partition_studio.planner.search.relaxed_costs import MOST_BYTES, Goal
 from partition_studio.sizes import size_text
 
 _LIFTS: dict[str, Callable[[Limits], Limits]] = {

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition_studio.planner.search.problem import STUDIO, Floats, Integers, Problem
-from partition_studio.planner.search.series import series_of
+from partition_studio.planner.search.problem.problem import STUDIO, Floats, Integers, Problem
+from partition_studio.planner.search.problem.series import series_of
 
 #: The period is told in so many steps. What a unit takes is rounded down to whole ones.
 STEPS = 4096

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from partition_studio.graph.network import Network
-from partition_studio.planner.figures import Figures
+from partition_studio.planner.figures.figures import Figures
 
 Objective = Literal["throughput", "latency", "max_energy", "total_energy", "max_memory"]
 """What is to be best: frames a second; seconds of one frame alone; the largest joules per frame of a device; the joules
@@ -33,7 +33,7 @@ class Limits:
         input_on: the network's inputs reach this device alone (privacy): every layer that reads one lies on it.
         strategies: the allowed ones; "layers" is always among them.
         codecs: names of codecs that links may use; "none" is always among them. Only those without loss are taken
-            unless `max_change` allows a change (see `planner/codec_choice`).
+            unless `max_change` allows a change (see `planner/codecs/choice`).
     """
 
     min_throughput_per_s: float | None = None

@@ -15,18 +15,18 @@ from partition_studio.planner.errors import NoPlanError
 from partition_studio.planner.search.answer import Answer, cost_of, notes_on, space_of
 from partition_studio.planner.search.baselines import MOST_PLACES, replicated, whole_on
 from partition_studio.planner.search.bounds import lower_bounds
-from partition_studio.planner.search.chain import search_chain
-from partition_studio.planner.search.cp_sat import search_general
-from partition_studio.planner.search.evaluate import evaluate, keeps
+from partition_studio.planner.search.chain.chain import search_chain
 from partition_studio.planner.search.found import Found
+from partition_studio.planner.search.general.cp_sat import search_general
 from partition_studio.planner.search.obstacles import obstacles
-from partition_studio.planner.search.pose import pose
-from partition_studio.planner.search.problem import Integers, Problem, placement_of
+from partition_studio.planner.search.problem.evaluate import evaluate, keeps
+from partition_studio.planner.search.problem.pose import pose
+from partition_studio.planner.search.problem.problem import Integers, Problem, placement_of
 from partition_studio.planner.search.question import Question, Strategy
-from partition_studio.planner.search.strategies import Judge, Judged
-from partition_studio.planner.search.strategies_codecs import NO_RATIOS, Ratios, with_codecs
-from partition_studio.planner.search.strategies_replicas import search_replicas
-from partition_studio.planner.search.strategies_shards import search_shards
+from partition_studio.planner.search.strategies.codecs import NO_RATIOS, Ratios, with_codecs
+from partition_studio.planner.search.strategies.judge import Judge, Judged
+from partition_studio.planner.search.strategies.replicas import search_replicas
+from partition_studio.planner.search.strategies.shards import search_shards
 
 Stop = Callable[[], bool]
 OnAnswer = Callable[[Answer], None]

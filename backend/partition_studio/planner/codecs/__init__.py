@@ -1,0 +1,1 @@
+"""Codecs for a plan's links: what they cost, which are best, and why."""

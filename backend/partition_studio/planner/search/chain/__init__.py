@@ -1,0 +1,1 @@
+"""The best contiguous runs: each device computes one run of units."""

@@ -1,0 +1,1 @@
+"""Plans among which none is better in everything."""

@@ -1,0 +1,1 @@
+"""The best of all placements: CP-SAT over a relaxed model, with its proof."""

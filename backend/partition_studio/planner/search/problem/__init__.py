@@ -1,0 +1,1 @@
+"""A question as numbers, and what an assignment costs."""

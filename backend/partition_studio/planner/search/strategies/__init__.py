@@ -1,0 +1,1 @@
+"""Plans beyond placements: replicas, divided layers, codecs."""

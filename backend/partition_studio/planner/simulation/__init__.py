@@ -1,0 +1,1 @@
+"""The second opinion: a plan's flow, frame by frame."""
