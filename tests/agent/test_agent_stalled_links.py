@@ -76,7 +76,7 @@ def test_a_link_that_breaks_while_it_crawls_comes_back_and_says_what_was_lost(
     came: list[tuple[int, bool]] = []
     with Consumption(two, 6, lambda frame, tensors: came.append((frame, tensors is not None))):
         one.send(0, array)
-        wait_until(lambda: one.totals().in_flight == 0, "the first is begun")
+        wait_until(lambda: bool(came) and one.totals().in_flight == 0, "the first is begun")
         between.rate = CRAWL
         one.send(1, array)
         one.send(2, array)
