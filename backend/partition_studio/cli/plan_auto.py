@@ -12,6 +12,7 @@ from partition_studio.cli.output import JsonOption, complaints, print_json, say
 from partition_studio.cli.plan_files import write_texts
 from partition_studio.cli.planner_options import (
     CodecsOption,
+    ContiguousOption,
     DevicesOption,
     ExcludeOption,
     InputOnOption,
@@ -49,6 +50,7 @@ def auto(
     max_devices: MaxDevicesOption = None,
     input_on: InputOnOption = None,
     strategies: StrategiesOption = None,
+    contiguous: ContiguousOption = False,
     codecs: CodecsOption = None,
     max_change: MaxChangeOption = 0.0,
     min_throughput: MinThroughputOption = None,
@@ -69,6 +71,7 @@ def auto(
         max_devices=max_devices,
         input_on=input_on,
         strategies=strategies,
+        contiguous=contiguous,
         codecs=codecs,
         max_change=max_change,
         min_throughput=min_throughput,

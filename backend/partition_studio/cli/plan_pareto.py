@@ -12,6 +12,7 @@ from partition_studio.cli.output import JsonOption, bytes_text, complaints, prin
 from partition_studio.cli.plan_files import OutputFileError, write_texts
 from partition_studio.cli.planner_options import (
     CodecsOption,
+    ContiguousOption,
     DevicesOption,
     ExcludeOption,
     InputOnOption,
@@ -45,6 +46,7 @@ def pareto(
     max_devices: MaxDevicesOption = None,
     input_on: InputOnOption = None,
     strategies: StrategiesOption = None,
+    contiguous: ContiguousOption = False,
     codecs: CodecsOption = None,
     max_change: MaxChangeOption = 0.0,
     min_throughput: MinThroughputOption = None,
@@ -66,6 +68,7 @@ def pareto(
         max_devices=max_devices,
         input_on=input_on,
         strategies=strategies,
+        contiguous=contiguous,
         codecs=codecs,
         max_change=max_change,
         min_throughput=min_throughput,

@@ -39,6 +39,10 @@ StrategiesOption = Annotated[
         "spatial_independent, output_channels, input_channels."
     ),
 ]
+ContiguousOption = Annotated[
+    bool,
+    typer.Option("--contiguous", help="Give each device one run of layers: few messages, and the best is proved soon."),
+]
 CodecsOption = Annotated[str | None, typer.Option(help="Codecs that links may use, with commas (see `plan codec`).")]
 MaxChangeOption = Annotated[
     float,
@@ -83,6 +87,7 @@ def limits_in(
     max_devices: int | None,
     input_on: str | None,
     strategies: str | None,
+    contiguous: bool,
     codecs: str | None,
     max_change: float,
     min_throughput: float | None,
@@ -111,6 +116,7 @@ def limits_in(
         max_devices=max_devices,
         input_on=input_on,
         strategies=_strategies(strategies),
+        contiguous=contiguous,
         codecs=["none", *(name for name in names(codecs) if name != "none")],
         max_change=max_change,
     )

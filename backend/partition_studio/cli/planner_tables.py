@@ -81,7 +81,11 @@ def proof_text(answer: AnswerOut) -> str:
     if answer.proved:
         return f"{value}: proved to be the best among {answer.space} ({answer.method})"
     bound = value_text(answer.objective, answer.bound)
-    return f"{value}: no plan among {answer.space} beats {bound}; gap {share_text(answer.gap)} ({answer.method})"
+    text = f"{value}: no plan among {answer.space} beats {bound}; gap {share_text(answer.gap)} ({answer.method})"
+    if answer.contiguous_bound is None or answer.contiguous_bound == answer.bound:
+        return text
+    runs = value_text(answer.objective, answer.contiguous_bound)
+    return f"{text}; with one run of layers per device none beats {runs}"
 
 
 def print_baselines(found: Sequence[BaselineOut]) -> None:

@@ -151,6 +151,8 @@ class LimitsIn(Schema):
     input_on: PlannerDevice | None = None
     """The network's inputs reach this device alone."""
     strategies: list[Strategy] = Field(default=["layers"], max_length=6)
+    contiguous: bool = False
+    """Each device computes one run of the layers in their order; no other strategy goes with it."""
     codecs: list[Annotated[str, Field(max_length=40)]] = Field(default=["none"], max_length=20)
     max_change: float = Field(default=0.0, ge=0, le=10, allow_inf_nan=False)
 
@@ -191,6 +193,8 @@ class AnswerOut(Schema):
     """Which plans were searched."""
     method: str
     notes: list[str]
+    contiguous_bound: float | None
+    """What no plan beats in which each device computes one run of layers; None where that is not known."""
 
 
 class ObstacleOut(Schema):

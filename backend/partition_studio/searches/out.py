@@ -98,6 +98,7 @@ def answer_out(found: Answer, notes: Sequence[str] = ()) -> AnswerOut:
         space=found.space,
         method=found.method,
         notes=[*found.notes, *notes],
+        contiguous_bound=found.contiguous_bound,
     )
 
 

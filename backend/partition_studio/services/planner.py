@@ -269,6 +269,7 @@ def _limits(limits: LimitsIn) -> Limits:
         max_devices=limits.max_devices,
         input_on=limits.input_on,
         strategies=frozenset({"layers", *limits.strategies}),
+        contiguous=limits.contiguous,
         codecs=frozenset({"none", *limits.codecs}),
         max_change=limits.max_change,
     )

@@ -1103,6 +1103,11 @@ export interface components {
              */
             bound: number;
             /**
+             * Contiguous Bound
+             * @description What no plan beats in which each device computes one run of layers; None where that is not known.
+             */
+            contiguous_bound: number | null;
+            /**
              * Gap
              * @description How much better than this one a plan could be at most, as a share.
              */
@@ -2563,6 +2568,12 @@ export interface components {
              */
             codecs: string[];
             /**
+             * Contiguous
+             * @description Each device computes one run of the layers in their order; no other strategy goes with it.
+             * @default false
+             */
+            contiguous: boolean;
+            /**
              * Excluded
              * @default []
              */
@@ -3152,6 +3163,7 @@ export interface components {
              *       "codecs": [
              *         "none"
              *       ],
+             *       "contiguous": false,
              *       "excluded": [],
              *       "max_change": 0,
              *       "memory_bytes": {},
@@ -3928,6 +3940,7 @@ export interface components {
              *       "codecs": [
              *         "none"
              *       ],
+             *       "contiguous": false,
              *       "excluded": [],
              *       "max_change": 0,
              *       "memory_bytes": {},

@@ -1,11 +1,10 @@
 """What a search answers: the best plan so far, and how good any plan can be at most."""
 
-from collections.abc import Set
 from dataclasses import dataclass
 
 from partition_studio.partition.plan import Plan
 from partition_studio.planner.prediction.prediction import Prediction
-from partition_studio.planner.search.question import Objective, Strategy
+from partition_studio.planner.search.question import Limits, Objective, Strategy
 
 #: Gaps below this are the rounding of solvers.
 TOLERANCE = 1e-4
@@ -17,7 +16,8 @@ class Answer:
 
     `value` is the plan's, `bound` what no plan of the searched space beats, both in the objective's unit (frames/s,
     seconds, joules, bytes). `space` says in a phrase which plans were searched; `notes` what the person should know:
-    coarsening and what it can cost, estimates, why it was stopped.
+    coarsening and what it can cost, estimates, why it was stopped. `contiguous_bound` is what no plan beats in which
+    each device computes one run of layers; None where it is not known yet.
     """
 
     plan: Plan
@@ -28,6 +28,7 @@ class Answer:
     space: str
     method: str
     notes: tuple[str, ...] = ()
+    contiguous_bound: float | None = None
 
     @property
     def gap(self) -> float:
@@ -76,8 +77,11 @@ _DIVISIONS: dict[Strategy, str] = {
 }
 
 
-def space_of(strategies: Set[Strategy]) -> str:
+def space_of(limits: Limits) -> str:
     """Say which plans a question allows: the ones that its bound is about."""
+    strategies = limits.strategies
+    if limits.contiguous:
+        return "one run of layers per device"
     more = ["replicas"] if "replicas" in strategies else []
     divided = [word for strategy, word in _DIVISIONS.items() if strategy in strategies]
     if divided:

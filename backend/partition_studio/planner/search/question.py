@@ -32,6 +32,8 @@ class Limits:
         max_devices: at most so many get something.
         input_on: the network's inputs reach this device alone (privacy): every layer that reads one lies on it.
         strategies: the allowed ones; "layers" is always among them.
+        contiguous: each device computes one run of the layers in their order, and none is divided or has replicas:
+            plans of few messages, among which the best is proved soon.
         codecs: names of codecs that links may use; "none" is always among them. Only those without loss are taken
             unless `max_change` allows a change (see `planner/codecs/choice`).
     """
@@ -46,6 +48,7 @@ class Limits:
     max_devices: int | None = None
     input_on: str | None = None
     strategies: frozenset[Strategy] = frozenset({"layers"})
+    contiguous: bool = False
     codecs: frozenset[str] = frozenset({"none"})
     max_change: float = 0.0
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from partition_studio.errors import ConflictError
-from partition_studio.planner.errors import NoPlanError
+from partition_studio.planner.errors import NoPlanError, Obstacle
 from partition_studio.planner.search.answer import Answer, cost_of, notes_on, space_of
 from partition_studio.planner.search.baselines import MOST_PLACES, replicated, whole_on
 from partition_studio.planner.search.bounds import lower_bounds
@@ -45,6 +45,15 @@ _NOTHING_KNOWN = 1e-6
 STOPPED = "The search was stopped, or its time was up, before it could prove more."
 
 
+_ONE_RUN = Obstacle(
+    "contiguous",
+    "",
+    None,
+    None,
+    "With one run of layers for each device the other limits cannot be kept: allow any placement, or loosen them.",
+)
+
+
 class NothingFoundError(ConflictError):
     """The search was stopped before it found any plan."""
 
@@ -74,11 +83,12 @@ def search(
         found = search_chain(problem, stop, best.offer_found)
         best.offer_found(found)
         best.start = found.assignment
+        best.bound_contiguous(found)
     if strategies & DIVIDING and not stop():
         best.method = "divided layers"
         search_shards(best.judge, problem, best.judged, stop, best.offer)
-    is_complete = best.is_proved or _no_placement_is_better(best, problem)
-    if not (is_complete or stop()):
+    is_complete = best.is_complete or _no_placement_is_better(best, problem)
+    if not (is_complete or question.limits.contiguous or stop()):
         is_complete = _search_general(best, problem, stop, seconds)
     if best.judged is None:
         raise no_plan(problem, stop, seconds, is_proved=is_complete)
@@ -108,9 +118,18 @@ def no_plan(problem: Problem, stop: Stop, seconds: float, *, is_proved: bool = F
     """Return what to raise where no plan was found: why there is none, or that it is not known yet."""
     if stop() and not is_proved:
         return NothingFoundError("The search was stopped before it found a plan that keeps all limits.")
+    if problem.limits.contiguous and _has_placement(problem, stop, seconds):
+        return NoPlanError(f"No plan keeps all limits. {_ONE_RUN.text}", (_ONE_RUN,))
     reasons = obstacles(problem, stop, seconds)
     text = " ".join(reason.text for reason in reasons[:3])
     return NoPlanError(f"No plan keeps all limits. {text}".rstrip(), tuple(reasons))
+
+
+def _has_placement(problem: Problem, stop: Stop, seconds: float) -> bool:
+    """Return whether a placement that keeps all limits is found, where devices may compute several runs."""
+    found: list[Found] = []
+    search_general(problem, None, lambda: bool(found) or stop(), found.append, seconds)
+    return bool(found)
 
 
 def _bound_cost(problem: Problem) -> float:
@@ -155,6 +174,8 @@ class _Best:
         self.limits = question.limits
         self._question, self._problem, self._on_answer = question, problem, on_answer
         self._bound_cost = 0.0
+        self._contiguous_cost: float | None = None
+        self._is_searched = False
         self._found_by = ""
         self._codec_notes: tuple[str, ...] = ()
         self._told: Answer | None = None
@@ -163,10 +184,17 @@ class _Best:
         """Take a cost that no plan is below."""
         self._bound_cost = max(self._bound_cost, cost)
 
+    def bound_contiguous(self, found: Found) -> None:
+        """Take what the search of contiguous runs proved."""
+        self._contiguous_cost = max(self._bound_cost, found.bound)
+        if self.limits.contiguous:
+            self.bound(found.bound)
+            self._is_searched = found.is_exact
+
     @property
-    def is_proved(self) -> bool:
-        """Whether no plan is better."""
-        return self.judged is not None and self._answer().is_proved
+    def is_complete(self) -> bool:
+        """Whether no plan is better, or there is none."""
+        return self._is_searched or (self.judged is not None and self._answer().is_proved)
 
     def offer(self, judged: Judged | None) -> bool:
         """Take a plan if it is better than the best one; return whether it is."""
@@ -190,7 +218,7 @@ class _Best:
 
     def last(self, *, is_complete: bool) -> Answer:
         """Return the answer, and tell it where it says more than what was told before."""
-        answer = self._answer(() if is_complete or self.is_proved else (STOPPED,))
+        answer = self._answer(() if is_complete or self.is_complete else (STOPPED,))
         if answer != self._told:
             self._tell(answer)
         return answer
@@ -210,7 +238,8 @@ class _Best:
             objective=objective,
             value=cost_of(objective, judged.cost),
             bound=bound,
-            space=space_of(self.limits.strategies),
+            space=space_of(self.limits),
             method=self._found_by,
             notes=(*notes_on(judged.prediction, is_approximate=judged.is_approximate), *self._codec_notes, *notes),
+            contiguous_bound=None if self._contiguous_cost is None else cost_of(objective, self._contiguous_cost),
         )

@@ -96,6 +96,11 @@ def _settled(question: Question, devices: tuple[str, ...]) -> dict[str, str]:
         raise ContradictionError(
             "No device is left to place the layers on.", next_step="Name a device, or exclude fewer."
         )
+    if limits.contiguous and (others := limits.strategies - {"layers"}):
+        raise ContradictionError(
+            f"One run of layers for each device, and {' and '.join(sorted(others))}, exclude each other.",
+            next_step="Leave out one of them.",
+        )
     for pinned, device in limits.pins.items():
         if pinned not in network.layers_by_name:
             message = f"The pinned layer {pinned!r} is not in the network.{_suggest(pinned, network.layers_by_name)}"
