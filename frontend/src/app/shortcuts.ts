@@ -32,7 +32,9 @@ export const SHORTCUTS: readonly { title: string; keys: readonly (readonly [keys
     title: "Look",
     keys: [
       ["Arrows", "walk along the graph (with Shift: select on the way)"],
-      ["Enter", "details of the layer"],
+      ["Enter", "details of the layer, or open the block"],
+      ["O", "open the block, or fold the one around (with Shift: all like it)"],
+      ["[ ]", "fold or open all blocks"],
       ["C", "how what the layer sends, or gets, travels to another device (or press the label on the edge)"],
       ["/ or Ctrl F", "find; Enter goes to the next"],
       ["F", "fit the network"],

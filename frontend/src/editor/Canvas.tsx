@@ -1,8 +1,8 @@
 /** The canvas: cards and edges, selection by click, range and box, the keys that walk the graph. */
 import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent as ReactPointerEvent } from "react";
-import { nodesInRect, type Rect } from "@/graph/hit";
+import { itemAt, itemsInRect, type Rect } from "@/graph/hit";
 import { at } from "@/graph/network";
-import { between, step } from "@/graph/select";
+import { betweenCards, layersOfItems, step } from "@/graph/select";
 import { deviceOf } from "@/plan/content";
 import { placesOfNode } from "@/plan/divisions";
 import { planStore } from "@/plan/store";
@@ -10,12 +10,18 @@ import { cameraMan, fitCamera } from "./camera";
 import { Card } from "./Card";
 import { useScene } from "./context";
 import { assignAndSay, beginDrag } from "./drag";
-import { Flow, flowEdges, flowNodes, type Camera, type FlowControl } from "./flow";
+import { Flow, flowEdges, flowNodes, type Camera, type FlowControl, type Parts } from "./flow";
+import { closeFold, foldAt, openFold, setAlike, setAll } from "./folding";
+import { foldSize, foldTitle } from "./foldWords";
+import { FrameBox } from "./FrameBox";
+import { Overview } from "./Overview";
 import { EdgeMarkers, Route } from "./Route";
-import { extend, select, toggle, useView, viewStore } from "./view";
+import { extend, select, toggleAll, useView, viewStore } from "./view";
 
-const FAR_ZOOM = 0.35;
+/** Below it cards are too small to read, and one drawing stands for them. */
+export const FAR_ZOOM = 0.35;
 const ARROWS = { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" } as const;
+const PARTS: Parts = { card: Card, frame: FrameBox, route: Route };
 
 interface CanvasProps {
   size: { width: number; height: number };
@@ -28,57 +34,93 @@ const isArrow = (key: string): key is keyof typeof ARROWS => key in ARROWS;
 
 export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   const scene = useScene();
-  const { network, layout } = scene;
+  const { network, tree, layout } = scene;
   const host = useRef<HTMLDivElement>(null);
   const [box, setBox] = useState<Rect | null>(null);
   const [far, setFar] = useState(() => fitCamera(layout, size).zoom < FAR_ZOOM);
-  const nodes = useMemo(() => flowNodes(network, layout), [network, layout]);
-  const edges = useMemo(() => flowEdges(network), [network]);
+  const nodes = useMemo(() => (far ? [] : flowNodes(network, tree, layout)), [far, network, tree, layout]);
+  const edges = useMemo(() => (far ? [] : flowEdges(tree, layout)), [far, tree, layout]);
   const [start] = useState(() => fitCamera(layout, size));
 
   useEffect(() => {
-    cameraMan.layout = layout;
     cameraMan.resize(size);
+    cameraMan.take(layout);
   }, [layout, size]);
+  useEffect(
+    () => () => {
+      cameraMan.leave();
+    },
+    [],
+  );
   const ready = useCallback((control: FlowControl) => {
     cameraMan.control = control;
     cameraMan.fit();
   }, []);
   const moved = useCallback((camera: Camera, byHand: boolean) => {
-    if (byHand) cameraMan.fitted = false;
+    cameraMan.moved(camera, byHand);
     setFar(camera.zoom < FAR_ZOOM);
   }, []);
 
   const names = useCallback((chosen: Iterable<number>) => [...chosen].map((node) => at(network.nodes, node).name), [network]);
+  const layersOf = (item: number) => layersOfItems(network, tree, layout.items, [item]);
 
-  const nodeAt = (target: EventTarget | null): number | null => {
-    const card = target instanceof Element ? target.closest<HTMLElement>("[data-node]") : null;
-    return card?.dataset["node"] === undefined ? null : Number(card.dataset["node"]);
+  /** The card under the pointer; a painted one is found by its place. Ends of the network are none. */
+  const itemUnder = (event: { target: EventTarget | null; clientX: number; clientY: number }): number | null => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (far) {
+      const control = cameraMan.control;
+      if (!control || !target?.closest(".react-flow")) return null;
+      const item = itemAt(layout.items, control.toCanvas({ x: event.clientX, y: event.clientY }));
+      return item !== null && layersOf(item).length > 0 ? item : null;
+    }
+    const node = target?.closest<HTMLElement>("[data-node]")?.dataset["node"];
+    return node === undefined ? null : at(layout.itemOf, Number(node));
+  };
+  /** The fold of a button or title under the pointer. */
+  const foldUnder = (target: EventTarget | null, name: "openFold" | "closeFold" | "frame"): number | null => {
+    const attribute = { openFold: "data-open-fold", closeFold: "data-close-fold", frame: "data-frame" }[name];
+    const found = target instanceof Element ? target.closest<HTMLElement>(`[${attribute}]`)?.dataset[name] : undefined;
+    return found === undefined ? null : Number(found);
   };
 
-  const click = (node: number, event: { shiftKey: boolean; ctrlKey: boolean; metaKey: boolean }) => {
+  const setOpen = (fold: number, wanted: boolean) => {
+    cameraMan.holdNext(fold);
+    (wanted ? openFold : closeFold)(scene, fold);
+  };
+
+  const click = (item: number, event: { shiftKey: boolean; ctrlKey: boolean; metaKey: boolean }) => {
     const { anchor } = viewStore.getState();
+    const { node } = at(layout.items, item);
     if (event.shiftKey && anchor !== null) {
-      select(between(network, anchor, node), anchor);
+      select(betweenCards(network, tree, layout, at(layout.itemOf, anchor), item), anchor);
       viewStore.setState({ cursor: node });
-    } else if (event.ctrlKey || event.metaKey) toggle(node);
-    else select([node]);
+    } else if (event.ctrlKey || event.metaKey) toggleAll(layersOf(item));
+    else select(layersOf(item));
   };
 
   const press = (event: ReactPointerEvent) => {
     if (event.button !== 0) return;
     host.current?.focus({ preventScroll: true });
     host.current?.classList.add("by-pointer");
-    const node = nodeAt(event.target);
-    if (node === null) {
+    if (event.target instanceof Element && event.target.closest("[data-open-fold], [data-close-fold]")) return;
+    const frame = foldUnder(event.target, "frame");
+    const item = frame === null ? itemUnder(event) : null;
+    if (frame === null && item === null) {
       if (event.target instanceof Element && event.target.closest(".react-flow")) (event.shiftKey ? beginBox : clearOnClick)(event);
       return;
     }
+    const meant = item === null ? [...at(tree.folds, frame ?? -1).nodes] : layersOf(item);
     const layers = () => {
-      if (!viewStore.getState().selection.has(node)) select([node]);
+      const { selection } = viewStore.getState();
+      if (!meant.every((node) => selection.has(node))) select(meant);
       return names(viewStore.getState().selection);
     };
-    beginDrag(event.nativeEvent, layers, () => click(node, event));
+    const chosen = () => {
+      if (item !== null) click(item, event);
+      else if (event.ctrlKey || event.metaKey) toggleAll(meant);
+      else select(meant);
+    };
+    beginDrag(event.nativeEvent, layers, chosen);
   };
 
   const clearOnClick = (event: ReactPointerEvent) => {
@@ -101,8 +143,8 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
       if (!control) return;
       const a = control.toCanvas({ x: rect.x, y: rect.y });
       const b = control.toCanvas({ x: rect.x + rect.width, y: rect.y + rect.height });
-      const found = nodesInRect(layout.positions, { x: a.x, y: a.y, width: b.x - a.x, height: b.y - a.y });
-      select([...before, ...found.filter((node) => at(network.nodes, node).kind === "layer")]);
+      const found = itemsInRect(layout.items, { x: a.x, y: a.y, width: b.x - a.x, height: b.y - a.y });
+      select([...before, ...layersOfItems(network, tree, layout.items, found)]);
     };
     const end = () => {
       setBox(null);
@@ -132,16 +174,39 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
 
   const walk = (direction: "up" | "down" | "left" | "right", adding: boolean) => {
     const { cursor } = viewStore.getState();
-    const from = cursor ?? network.nodes.findIndex((node) => node.kind === "layer");
-    const next = cursor === null ? from : step(network, layout, from, direction);
-    if (next === null || next < 0 || at(network.nodes, next).kind !== "layer") return;
+    const from = at(layout.itemOf, cursor ?? network.nodes.findIndex((node) => node.kind === "layer"));
+    const next = cursor === null ? from : step(layout, from, direction);
+    const layers = next === null ? [] : layersOf(next);
+    const [first] = layers;
+    if (next === null || first === undefined) return;
     if (adding) {
-      extend([next]);
-      viewStore.setState({ cursor: next });
-    } else select([next]);
-    const node = at(network.nodes, next);
-    viewStore.setState({ announcement: `${node.op} ${node.name}` });
-    cameraMan.reveal(next);
+      extend(layers);
+      viewStore.setState({ cursor: first });
+    } else select(layers);
+    const { fold } = at(layout.items, next);
+    const node = at(network.nodes, first);
+    const folded = fold < 0 ? null : at(tree.folds, fold);
+    viewStore.setState({ announcement: folded ? `${foldTitle(folded)}, ${foldSize(folded)}, folded` : `${node.op} ${node.name}` });
+    cameraMan.reveal(first);
+  };
+
+  /** O: open the block at the cursor, or close the one around it; with Shift all like it. */
+  const toggleFold = (all: boolean) => {
+    const { cursor, selection } = viewStore.getState();
+    const node = cursor ?? [...selection][0];
+    const found = node === undefined ? null : foldAt(scene, node);
+    if (!found) return;
+    if (all) setAlike(scene, found.fold, found.isOpen ? "folded" : "open");
+    else setOpen(found.fold, !found.isOpen);
+  };
+
+  const enter = () => {
+    const { cursor, selection } = viewStore.getState();
+    const node = cursor ?? [...selection][0];
+    if (node === undefined) return;
+    const { fold } = at(layout.items, at(layout.itemOf, node));
+    if (fold >= 0) setOpen(fold, true);
+    else viewStore.setState({ detailsOpen: true });
   };
 
   const key = (event: KeyboardEvent) => {
@@ -159,7 +224,10 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
       viewStore.setState({ detailsOpen: false });
     } else if (event.key === "s" && !command && selection.size > 0) viewStore.setState({ splitting: true });
     else if (event.key === "c" && !command && selection.size > 0) openLink();
-    else if (event.key === "Enter" && selection.size > 0) viewStore.setState({ detailsOpen: true });
+    else if (event.key === "Enter" && selection.size > 0) enter();
+    else if (event.key.toLowerCase() === "o" && !command) toggleFold(event.shiftKey);
+    else if (event.key === "[" && !command) setAll(scene, "folded");
+    else if (event.key === "]" && !command) setAll(scene, "open");
     else if (command && event.key === "a") select(network.nodes.filter((node) => node.kind === "layer").map((node) => node.index));
     else if (event.key === "/") onSearch();
     else if ((event.key === "f" || event.key === "0") && !command) cameraMan.fit();
@@ -172,31 +240,48 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   return (
     <div
       ref={host}
-      className={far ? "canvas is-far" : "canvas"}
+      className="canvas"
       data-testid="canvas"
+      data-far={far}
       tabIndex={0}
       role="application"
       aria-roledescription="network graph"
-      aria-label={`Network graph of ${network.layerCount} layers. Arrow keys walk along the edges, 1 to 9 send the selection to a device, S splits it over several, question mark lists all keys.`}
+      aria-label={`Network graph of ${network.layerCount} layers. Arrow keys walk along the edges, O opens or folds a block, 1 to 9 send the selection to a device, S splits it over several, question mark lists all keys.`}
       onPointerDown={press}
       onMouseDownCapture={(event) => {
-        // React Flow pans on a mouse press; with Shift the press draws a selection box instead.
-        if (event.shiftKey && event.target instanceof Element && event.target.closest(".react-flow")) event.stopPropagation();
+        // React Flow pans on a mouse press; with Shift the press draws a selection box instead, and a painted card is dragged.
+        const inFlow = event.target instanceof Element && event.target.closest(".react-flow") !== null;
+        if (inFlow && event.button === 0 && (event.shiftKey || (far && itemUnder(event) !== null))) event.stopPropagation();
+      }}
+      onClick={(event) => {
+        const [open, close] = [foldUnder(event.target, "openFold"), foldUnder(event.target, "closeFold")];
+        if (open !== null) setOpen(open, true);
+        else if (close !== null) setOpen(close, false);
       }}
       onDoubleClick={(event) => {
-        if (nodeAt(event.target) !== null) viewStore.setState({ detailsOpen: true });
+        if (foldUnder(event.target, "closeFold") !== null || foldUnder(event.target, "openFold") !== null) return;
+        const frame = foldUnder(event.target, "frame");
+        if (frame !== null) setOpen(frame, false);
+        const item = itemUnder(event);
+        if (item === null) return;
+        const { node, fold } = at(layout.items, item);
+        if (far) cameraMan.show(node);
+        else if (fold >= 0) setOpen(fold, true);
+        else viewStore.setState({ detailsOpen: true });
       }}
       onContextMenu={(event) => {
-        const node = nodeAt(event.target);
-        if (node === null) return;
+        const item = itemUnder(event);
+        if (item === null) return;
         event.preventDefault();
-        if (!viewStore.getState().selection.has(node)) select([node]);
+        const { selection } = viewStore.getState();
+        if (!layersOf(item).every((node) => selection.has(node))) select(layersOf(item));
         onMenu(event.clientX, event.clientY);
       }}
       onKeyDown={key}
     >
       <EdgeMarkers />
-      <Flow nodes={nodes} edges={edges} card={Card} route={Route} start={start} onReady={ready} onCamera={moved} />
+      <Flow nodes={nodes} edges={edges} parts={PARTS} start={start} onReady={ready} onCamera={moved} />
+      {far && <Overview size={size} />}
       {box && <div className="select-box" style={{ left: box.x, top: box.y, width: box.width, height: box.height }} />}
       <Announcer />
     </div>

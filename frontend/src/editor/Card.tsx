@@ -1,5 +1,6 @@
 /** A layer on the canvas. It holds no state: cards out of view are unmounted. */
 import { useMemo } from "react";
+import type { ShownItem } from "@/graph/layout";
 import { at, type NetworkNode } from "@/graph/network";
 import { formatShape } from "@/app/format";
 import { markClass, useMark, useMarks } from "@/devices/marks";
@@ -9,16 +10,15 @@ import { useShownPlan } from "@/plan/preview";
 import { badgeOf, describeDivision } from "@/plan/words";
 import { blamesDevice } from "@/planner/blame";
 import { useScene } from "./context";
-import { useView, type Measure } from "./view";
+import { FoldCard } from "./FoldCard";
+import { measured } from "./measure";
+import { shorten } from "./shorten";
+import { useView } from "./view";
 
-export function measured(node: NetworkNode, measure: Measure): number {
-  if (measure === "macs") return node.macs;
-  return measure === "parameters" ? node.parameters : node.activationBytes;
-}
-
-export function Card({ index }: { index: number }) {
-  const { network } = useScene();
-  const node = at(network.nodes, index);
+export function Card({ item }: { item: ShownItem }) {
+  const { network, tree } = useScene();
+  if (item.fold >= 0) return <FoldCard fold={at(tree.folds, item.fold)} />;
+  const node = at(network.nodes, item.node);
   return node.kind === "layer" ? <LayerCard node={node} /> : <EndCard node={node} />;
 }
 
@@ -30,11 +30,6 @@ function EndCard({ node }: { node: NetworkNode }) {
       <span className="card-shape">{formatShape(node.shape)}</span>
     </div>
   );
-}
-
-/** The middle of a long name tells least: keep both ends. */
-export function shorten(name: string, most = 26): string {
-  return name.length <= most ? name : `${name.slice(0, 10)}…${name.slice(-(most - 11))}`;
 }
 
 function LayerCard({ node }: { node: NetworkNode }) {
@@ -70,11 +65,13 @@ function LayerCard({ node }: { node: NetworkNode }) {
       {division || shared ? <Segments parts={division?.parts ?? shared ?? []} /> : <span className="card-stripe" />}
       <span className="card-op">{node.op}</span>
       <span className="card-shape">{formatShape(node.shape)}</span>
-      <span className="card-name">{shorten(name)}</span>
-      <span className="card-badge">
-        {changed && <i className="card-changed" title="Changed since the last deploy" />}
-        {wrong !== undefined && <i className="card-wrong">!</i>}
-        {division ? <span className="card-split">{badgeOf(division)}</span> : group ? <span className="card-split">replicas ×{group.places.length}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
+      <span className="card-line">
+        <span className="card-name">{shorten(name)}</span>
+        <span className="card-badge">
+          {changed && <i className="card-changed" title="Changed since the last deploy" />}
+          {wrong !== undefined && <i className="card-wrong">!</i>}
+          {division ? <span className="card-split">{badgeOf(division)}</span> : group ? <span className="card-split">replicas ×{group.places.length}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
+        </span>
       </span>
       <span className="card-bar">
         <span style={{ width: `${share * 100}%` }} />

@@ -1,6 +1,6 @@
 /** The editor with its network and devices at hand. */
 import { Button, Menu } from "@mantine/core";
-import { useElementSize } from "@mantine/hooks";
+import { useElementSize, useViewportSize } from "@mantine/hooks";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { call, client } from "@/api/client";
 import type { Device, Model, Plan, PlanProblem, PlanReport } from "@/api/types";
@@ -11,6 +11,8 @@ import { ProblemCard } from "@/app/ProblemCard";
 import { setMarks } from "@/devices/marks";
 import { marksOf } from "@/devices/palette";
 import { isUsable } from "@/devices/words";
+import { allBlocks } from "@/graph/blocks";
+import { buildFolds } from "@/graph/folds";
 import { at, buildNetwork } from "@/graph/network";
 import { FormSwitch } from "@/models/FormSwitch";
 import { onPlansChanged } from "@/live/socket";
@@ -28,9 +30,8 @@ import { unpredictable } from "@/planner/words";
 import { LinkDialog } from "./LinkDialog";
 import { RunDock } from "@/runs/RunDock";
 import { Canvas } from "./Canvas";
-import { cameraMan } from "./camera";
-import { CanvasTools } from "./CanvasTools";
-import { measured } from "./Card";
+import { cameraMan, roomIn } from "./camera";
+import { CanvasTools, ZoomTools } from "./CanvasTools";
 import { ConflictCard } from "./ConflictCard";
 import { SceneContext, type Scene } from "./context";
 import { DeployButton, DeployState } from "./DeployControls";
@@ -40,21 +41,32 @@ import { Details } from "./Details";
 import { assignAndSay } from "./drag";
 import { EditTools, SyncNote } from "./EditTools";
 import { AssignItems, Lanes } from "./Lanes";
+import { mostOf } from "./measure";
+import { Minimap } from "./Minimap";
 import { PlanMenu } from "./PlanMenu";
 import { SearchBox } from "./SearchBox";
 import { SelectionBar } from "./SelectionBar";
 import { useDeploy } from "./useDeploy";
-import { useLayout } from "./useLayout";
-import { flash, MEASURES, resetView, select, useView, viewStore, type Measure } from "./view";
+import { useLayout, type Shape } from "./useLayout";
+import { flash, resetView, select, useView, viewStore } from "./view";
 
 const PlannerPanel = lazy(() => import("@/planner/PlannerPanel"));
 
 const LANES_WIDTH = 320;
 const HEADER_HEIGHT = 48;
+const RESIZE_MS = 200;
 
-/** The window's shape when the model was opened: panels that come and go do not move the layers. */
-function canvasShape() {
-  return { width: Math.max(window.innerWidth - LANES_WIDTH - 56, 320), height: Math.max(window.innerHeight - HEADER_HEIGHT - 90, 320) };
+/** The room that the network is wrapped into. What comes and goes below the canvas does not count: it would move the layers while they run. */
+function useRoom(canvasWidth: number): Shape {
+  const [room, setRoom] = useState(() => roomIn({ width: window.innerWidth - LANES_WIDTH, height: window.innerHeight - HEADER_HEIGHT }));
+  const { height: windowHeight } = useViewportSize();
+  useEffect(() => {
+    if (canvasWidth === 0) return;
+    const next = roomIn({ width: canvasWidth, height: window.innerHeight - HEADER_HEIGHT });
+    const timer = setTimeout(() => setRoom((now) => (now.width === next.width && now.height === next.height ? now : next)), RESIZE_MS);
+    return () => clearTimeout(timer);
+  }, [canvasWidth, windowHeight]);
+  return room;
 }
 
 function useKeeper(model: Model): PlanKeeper {
@@ -76,8 +88,14 @@ function useKeeper(model: Model): PlanKeeper {
 
 export function EditorBody({ model, devices }: { model: Model; devices: readonly Device[] }) {
   const network = useMemo(() => buildNetwork(model), [model]);
-  const [shape] = useState(canvasShape);
-  const layout = useLayout(network, shape);
+  const { ref: canvasRef, width, height } = useElementSize();
+  const canvasSize = useMemo(() => ({ width, height }), [width, height]);
+  const room = useRoom(width);
+  const byHand = usePlan(({ rest }) => rest.blocks);
+  const tree = useMemo(() => buildFolds(network, allBlocks(model.blocks, byHand)), [network, model, byHand]);
+  const folds = useView((view) => view.folds);
+  const minimap = useView((view) => view.minimap);
+  const picture = useLayout(network, tree, room, folds);
   const keeper = useKeeper(model);
   const content = usePlan((whole) => whole);
   const { state: sync } = useSync();
@@ -94,14 +112,8 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const run = useRun(running);
   const deploy = useDeploy(model, deployments, run);
   const searchInput = useRef<HTMLInputElement>(null);
-  const { ref: canvasRef, width, height } = useElementSize();
-  const canvasSize = useMemo(() => ({ width, height }), [width, height]);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
-  const scene = useMemo<Scene | null>(() => {
-    if (!layout) return null;
-    const most = Object.fromEntries(MEASURES.map((measure) => [measure, network.nodes.reduce((top, node) => Math.max(top, measured(node, measure)), 0)])) as Record<Measure, number>;
-    return { network, layout, most };
-  }, [network, layout]);
+  const scene = useMemo<Scene | null>(() => picture && { ...picture, most: mostOf(picture.network, picture.tree, picture.layout) }, [picture]);
 
   const deployed = running?.state === "running" ? running.plan : null;
   useEffect(() => {
@@ -145,7 +157,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
     <>
       <Header title={model.name} subtitle={`${plural(model.layer_count, "layer")} · ${formatMacs(model.macs)} · ${formatCount(model.parameters)} params`}>
         <EditTools spread={spread} suggest={() => (planner === null ? openPlanner("best") : closePlanner())} canSpread={devices.length > 0} />
-        <SearchBox network={network} input={searchInput} leave={() => document.querySelector<HTMLElement>(".canvas")?.focus()} />
+        <SearchBox network={network} scene={picture} input={searchInput} leave={() => document.querySelector<HTMLElement>(".canvas")?.focus()} />
         <FormSwitch model={model} />
         <span className="header-space" />
         <SyncNote state={sync} />
@@ -166,7 +178,6 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             {scene && width > 0 && sync !== "loading" ? (
               <SceneContext value={scene}>
                 <Canvas
-                  key={`${layout?.width ?? 0} ${layout?.height ?? 0}`}
                   size={canvasSize}
                   devices={devices.map(({ name }) => name)}
                   onMenu={(x, y) => setMenu({ x, y })}
@@ -177,7 +188,9 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
               <p className="loading center">Laying out {plural(model.layer_count, "layer")}…</p>
             )}
             <PreviewNote />
-            <CanvasTools />
+            {scene && minimap && width > 0 && <Minimap scene={scene} size={canvasSize} />}
+            <CanvasTools scene={scene} />
+            <ZoomTools />
             <SelectedDetails model={model} network={network} />
             <SelectionBar model={model} network={network} devices={devices} />
             {sync === "conflict" && <ConflictCard reload={() => void keeper.reload()} overwrite={() => void keeper.overwrite()} />}

@@ -7,15 +7,18 @@ import type { Network } from "@/graph/network";
 import { devicesOfLayer } from "@/plan/divisions";
 import { planStore } from "@/plan/store";
 import { cameraMan } from "./camera";
+import { openTo, type Folded } from "./folding";
 import { select, viewStore } from "./view";
 
 interface SearchBoxProps {
   network: Network;
+  /** Null while it is being laid out. */
+  scene: Folded | null;
   input: RefObject<HTMLInputElement | null>;
   leave: () => void;
 }
 
-export function SearchBox({ network, input, leave }: SearchBoxProps) {
+export function SearchBox({ network, scene, input, leave }: SearchBoxProps) {
   const [query, setQuery] = useState("");
   const [hits, setHits] = useState<readonly number[]>([]);
   const [place, setPlace] = useState(-1);
@@ -37,7 +40,9 @@ export function SearchBox({ network, input, leave }: SearchBoxProps) {
     if (node === undefined) return;
     setPlace(next);
     select([node]);
-    cameraMan.show(node);
+    // A folded hit comes into view with the picture in which it is open.
+    if (scene && openTo(scene, node)) cameraMan.showNext(node);
+    else cameraMan.show(node);
   };
   const key = (event: KeyboardEvent) => {
     if (event.key === "Enter") go(event.shiftKey ? -1 : 1);

@@ -1,22 +1,35 @@
-/** Asks the worker for the layout of a network in a window's shape; answers are kept by network and shape. */
+/** Asks the worker for the layout of what is shown in a window's shape; the last picture stays until the next one is there. */
 import { useEffect, useState } from "react";
-import { layoutGraph, type Layout } from "@/graph/layout";
+import type { FoldTree } from "@/graph/folds";
+import { layoutGraph, type Graph, type Layout, type View } from "@/graph/layout";
 import type { LayoutReply, LayoutRequest } from "@/graph/layout.worker";
 import type { Network } from "@/graph/network";
+import type { Folds } from "./view";
 
 export interface Shape {
   width: number;
   height: number;
 }
 
+/** A network, what can be folded of it, and how it is laid out: always of one another. */
+export interface Picture {
+  network: Network;
+  tree: FoldTree;
+  layout: Layout;
+}
+
 let worker: Worker | null = null;
 let requests = 0;
+/** What the worker has been told of. */
+let known: FoldTree | null = null;
 const waiting = new Map<number, (layout: Layout) => void>();
-const kept = new WeakMap<Network, Map<string, Layout>>();
 
-function ask(network: Network, window: Shape): Promise<Layout> {
-  const input = { count: network.nodes.length, from: network.edges.map((edge) => edge.from), to: network.edges.map((edge) => edge.to), window };
-  if (typeof Worker === "undefined") return Promise.resolve(layoutGraph(input));
+function graphOf(network: Network, tree: FoldTree): Graph {
+  return { count: network.nodes.length, from: network.edges.map((edge) => edge.from), to: network.edges.map((edge) => edge.to), tree };
+}
+
+function ask(network: Network, tree: FoldTree, view: View): Promise<Layout> {
+  if (typeof Worker === "undefined") return Promise.resolve(layoutGraph({ ...graphOf(network, tree), ...view }));
   if (!worker) {
     worker = new Worker(new URL("../graph/layout.worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }: MessageEvent<LayoutReply>) => {
@@ -26,25 +39,22 @@ function ask(network: Network, window: Shape): Promise<Layout> {
   }
   requests += 1;
   const id = requests;
-  worker.postMessage({ id, input } satisfies LayoutRequest);
+  const graph = known === tree ? null : graphOf(network, tree);
+  known = tree;
+  worker.postMessage({ id, graph, view } satisfies LayoutRequest);
   return new Promise((resolve) => waiting.set(id, resolve));
 }
 
-export function useLayout(network: Network, { width, height }: Shape): Layout | null {
-  const [layout, setLayout] = useState<{ network: Network; layout: Layout } | null>(null);
+export function useLayout(network: Network, tree: FoldTree, { width, height }: Shape, folds: Folds | null): Picture | null {
+  const [picture, setPicture] = useState<Picture | null>(null);
   useEffect(() => {
     let current = true;
-    const shape = `${width} ${height}`;
-    const known = kept.get(network)?.get(shape);
-    const answer = known ? Promise.resolve(known) : ask(network, { width, height });
-    void answer.then((found) => {
-      if (!kept.has(network)) kept.set(network, new Map());
-      kept.get(network)?.set(shape, found);
-      if (current) setLayout({ network, layout: found });
+    void ask(network, tree, { window: { width, height }, open: folds?.open ?? null, base: folds?.base ?? null }).then((layout) => {
+      if (current) setPicture({ network, tree, layout });
     });
     return () => {
       current = false;
     };
-  }, [network, width, height]);
-  return layout?.network === network ? layout.layout : null;
+  }, [network, tree, width, height, folds]);
+  return picture?.network === network ? picture : null;
 }

@@ -9,6 +9,12 @@ export const MEASURES = ["macs", "parameters", "activation"] as const;
 export type Measure = (typeof MEASURES)[number];
 export const MEASURE_LABELS: Record<Measure, string> = { macs: "MACs", parameters: "Parameters", activation: "Activation bytes" };
 
+/** Names of the folds that are open, and of those that were when the whole was last wrapped into columns. */
+export interface Folds {
+  open: readonly string[];
+  base: readonly string[];
+}
+
 interface ViewState {
   /** Node indices; layers only. */
   selection: ReadonlySet<number>;
@@ -17,7 +23,11 @@ interface ViewState {
   /** Where the arrow keys stand. */
   cursor: number | null;
   hits: ReadonlySet<number>;
+  /** Null: as many are open as stay readable. */
+  folds: Folds | null;
   measure: Measure;
+  /** Whether the small map is wanted. */
+  minimap: boolean;
   detailsOpen: boolean;
   /** Layers that the studio's report complains of, with what it says. */
   wrong: ReadonlyMap<string, string>;
@@ -44,7 +54,9 @@ const initial: ViewState = {
   anchor: null,
   cursor: null,
   hits: new Set(),
+  folds: null,
   measure: "macs",
+  minimap: true,
   detailsOpen: false,
   wrong: new Map(),
   splitting: false,
@@ -61,8 +73,8 @@ export const viewStore = createStore<ViewState>()(() => initial);
 export const useView = <T>(select: (state: ViewState) => T): T => useStore(viewStore, select);
 
 export function resetView(): void {
-  const { measure } = viewStore.getState();
-  viewStore.setState({ ...initial, measure });
+  const { measure, minimap } = viewStore.getState();
+  viewStore.setState({ ...initial, measure, minimap });
 }
 
 /** Select these nodes and nothing else. */
@@ -76,10 +88,16 @@ export function selectNamed({ layerIndex }: Pick<Network, "layerIndex">, layers:
   select(layers.flatMap((layer) => layerIndex.get(layer) ?? []));
 }
 
-export function toggle(node: number): void {
+/** Add these nodes, or take them away when all of them are selected. */
+export function toggleAll(nodes: readonly number[]): void {
   const selection = new Set(viewStore.getState().selection);
-  if (!selection.delete(node)) selection.add(node);
-  viewStore.setState({ selection, anchor: node, cursor: node, splitting: false, refused: null });
+  const [first = null] = nodes;
+  const isAll = nodes.every((node) => selection.has(node));
+  for (const node of nodes) {
+    if (isAll) selection.delete(node);
+    else selection.add(node);
+  }
+  viewStore.setState({ selection, anchor: first, cursor: first, splitting: false, refused: null });
 }
 
 export function extend(nodes: Iterable<number>): void {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { fitRect, nodesInRect } from "./hit";
+import { fitRect, itemAt, itemsInRect } from "./hit";
 import { CARD_HEIGHT, CARD_WIDTH, layoutGraph } from "./layout";
 import { at, buildNetwork, type LayerSource, type NetworkSource } from "./network";
 import { roundedPath, simplify } from "./path";
 import { longestPathRanks, settle, type Slot } from "./rank";
 import { reduceEdges, type Edges } from "./reduce";
 import { between, search, step } from "./select";
-import { breakColumns } from "./wrap";
+import { breakColumns, breakEvenly } from "./wrap";
 
 const edges = (count: number, pairs: readonly (readonly [number, number])[]): Edges => ({
   count,
@@ -90,15 +90,16 @@ describe("ranks", () => {
   });
 
   it("settle keeps the order and the gap and moves no more than needed", () => {
-    const slots = [0, 0, 100].map((x, node): Slot => ({ node, edge: -1, rank: 0, width: 10, x, upper: [], lower: [] }));
+    const slots = [0, 0, 100].map((x, node): Slot => ({ node, edge: -1, rank: 0, left: 5, right: 5, x, upper: [], lower: [] }));
     settle(slots, 2, (slot) => slot.x);
     expect(slots.map((slot) => slot.x)).toEqual([-6, 6, 100]);
   });
 });
 
 describe("columns", () => {
+  const strip = (crossings: Int32Array) => ({ heights: crossings.map(() => 1), crossings, gap: 0 });
   it("cover all ranks once", () => {
-    const columns = breakColumns(new Int32Array(57).fill(1), 10);
+    const columns = breakColumns(strip(new Int32Array(57).fill(1)), 10);
     expect(columns.flatMap(({ start, stop }) => Array.from({ length: stop - start }, (_, i) => start + i))).toEqual(Array.from({ length: 57 }, (_, i) => i));
     expect(columns.every(({ start, stop }) => stop - start <= 10)).toBe(true);
   });
@@ -106,7 +107,16 @@ describe("columns", () => {
   it("break where few edges cross", () => {
     const crossings = new Int32Array(20).fill(4);
     crossings[9] = 1;
-    expect(breakColumns(crossings, 10)[0]).toEqual({ start: 0, stop: 9 });
+    expect(breakColumns(strip(crossings), 10)[0]).toEqual({ start: 0, stop: 9 });
+  });
+
+  it("are as even as they come", () => {
+    const columns = breakEvenly(strip(new Int32Array(22).fill(1)), 10);
+    expect(columns.map(({ start, stop }) => stop - start)).toEqual([8, 8, 6]);
+  });
+
+  it("give a rank that is higher than the window a column of its own", () => {
+    expect(breakColumns({ heights: [1, 30, 1], crossings: [0, 1, 1], gap: 0 }, 10)).toEqual([{ start: 0, stop: 1 }, { start: 1, stop: 2 }, { start: 2, stop: 3 }]);
   });
 });
 
@@ -118,9 +128,10 @@ describe("layout", () => {
   ];
   it.each(graphs)("puts no card of %s onto another, and routes every edge", (_, graph) => {
     const layout = layoutGraph({ ...graph, window: { width: 900, height: 600 } });
-    layout.positions.forEach(([x, y], node) => {
+    layout.items.forEach(({ x, y }, item) => {
       const rect = { x: x + 1, y: y + 1, width: CARD_WIDTH - 2, height: CARD_HEIGHT - 2 };
-      expect(nodesInRect(layout.positions, rect)).toEqual([node]);
+      expect(itemsInRect(layout.items, rect)).toEqual([item]);
+      expect(itemAt(layout.items, { x: x + 5, y: y + 5 })).toBe(item);
     });
     expect(layout.edges).toHaveLength(graph.from.length);
     expect(layout.edges.every((edge) => edge.path.startsWith("M") && !edge.path.includes("NaN"))).toBe(true);
@@ -168,9 +179,9 @@ describe("selection", () => {
   });
   it("steps along the main path, not along a skip edge", () => {
     const layout = layoutGraph({ count: 6, from: network.edges.map((e) => e.from), to: network.edges.map((e) => e.to), window: { width: 900, height: 900 } });
-    expect(step(network, layout, 1, "down")).toBe(2);
-    expect(step(network, layout, 4, "up")).toBe(3);
-    expect(step(network, layout, 5, "down")).toBeNull();
+    expect(step(layout, 1, "down")).toBe(2);
+    expect(step(layout, 4, "up")).toBe(3);
+    expect(step(layout, 5, "down")).toBeNull();
   });
   it("search takes name, kind and device, all words", () => {
     const device = (name: string) => (name === "a" ? "pi2" : undefined);

@@ -1,7 +1,7 @@
 /** The space right of each column, where edges run up and down in lanes of their own. */
 import { at } from "./network";
 
-/** A vertical piece of an edge, or of a bundle of edges with the same key. */
+/** A vertical piece of an edge, or of a bundle of edges with the same key. Heights count ranks, not pixels: lanes then stay as they are when a rank grows. */
 export interface Lane {
   gutter: number;
   low: number;
@@ -11,7 +11,6 @@ export interface Lane {
 
 const FIRST = 16;
 const STEP = 9;
-const MARGIN = 8;
 const LAST = 18;
 
 export class Gutters {
@@ -24,9 +23,9 @@ export class Gutters {
     this.counts = new Array<number>(columns).fill(0);
   }
 
-  /** Ask for a vertical piece from `y0` to `y1`; pieces with the same key share one lane. */
-  ask(gutter: number, y0: number, y1: number, key?: string): Lane {
-    const [low, high] = y0 < y1 ? [y0, y1] : [y1, y0];
+  /** Ask for a vertical piece from `a` to `b`; pieces with the same key share one lane. */
+  ask(gutter: number, a: number, b: number, key?: string): Lane {
+    const [low, high] = a < b ? [a, b] : [b, a];
     const known = key === undefined ? undefined : this.byKey.get(`${gutter} ${key}`);
     if (known) {
       known.low = Math.min(known.low, low);
@@ -44,7 +43,7 @@ export class Gutters {
     this.lanes.forEach((list, gutter) => {
       const taken: Lane[][] = [];
       for (const piece of list.toSorted((a, b) => a.high - a.low - (b.high - b.low) || a.low - b.low)) {
-        const free = taken.findIndex((others) => others.every((other) => other.high + MARGIN <= piece.low || piece.high + MARGIN <= other.low));
+        const free = taken.findIndex((others) => others.every((other) => other.high < piece.low || piece.high < other.low));
         piece.lane = free >= 0 ? free : taken.length;
         if (free >= 0) at(taken, free).push(piece);
         else taken.push([piece]);
@@ -57,7 +56,10 @@ export class Gutters {
     return FIRST + lane.lane * STEP;
   }
 
-  width(gutter: number): number {
-    return FIRST + Math.max(at(this.counts, gutter) - 1, 0) * STEP + LAST + 8;
+  /** The width right of a column's cards; the last one leads nowhere and needs none when it is empty. */
+  width(gutter: number, last: boolean): number {
+    const count = at(this.counts, gutter);
+    if (last && count === 0) return 0;
+    return FIRST + Math.max(count - 1, 0) * STEP + (last ? 8 : LAST + 8);
   }
 }

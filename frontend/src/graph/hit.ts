@@ -1,5 +1,5 @@
 /** Which cards a point or a rectangle touches. */
-import { CARD_HEIGHT, CARD_WIDTH } from "./layout";
+import { CARD_HEIGHT, CARD_WIDTH } from "./box";
 
 export interface Rect {
   x: number;
@@ -8,14 +8,19 @@ export interface Rect {
   height: number;
 }
 
-/** Nodes whose card overlaps the rectangle (canvas units). */
-export function nodesInRect(positions: readonly (readonly [number, number])[], rect: Rect): number[] {
-  const found: number[] = [];
-  positions.forEach(([x, y], node) => {
-    const overlaps = x < rect.x + rect.width && rect.x < x + CARD_WIDTH && y < rect.y + rect.height && rect.y < y + CARD_HEIGHT;
-    if (overlaps) found.push(node);
-  });
-  return found;
+interface Corner {
+  x: number;
+  y: number;
+}
+
+/** Cards that overlap the rectangle (canvas units). */
+export function itemsInRect(items: readonly Corner[], rect: Rect): number[] {
+  return items.flatMap(({ x, y }, item) => (x < rect.x + rect.width && rect.x < x + CARD_WIDTH && y < rect.y + rect.height && rect.y < y + CARD_HEIGHT ? [item] : []));
+}
+
+/** The card at a point; null where there is none. */
+export function itemAt(items: readonly Corner[], { x, y }: Corner): number | null {
+  return itemsInRect(items, { x, y, width: 0, height: 0 })[0] ?? null;
 }
 
 /** The zoom and offset that show a rectangle in a window, at most at `maxZoom`. */

@@ -1,43 +1,88 @@
-/** The layout: transitive reduction, longest-path ranks, order in the rank, columns that wrap, edges routed between.
+/** The layout of what is shown: folds as one card, open folds as boxes around what they hold.
  *
- * Pure and deterministic; it runs in a worker. Positions are in canvas units at zoom 1.
+ * Each level (`level.ts`) is laid out by itself: transitive reduction, longest-path ranks, order in the rank, columns that
+ * wrap, edges routed between. An open fold is an item of its own size in the level above. The columns of every level are
+ * broken for a base, the folds that were open when the picture was last made as a whole: what is opened after that only
+ * grows in its column. Pure and deterministic; it runs in a worker. Positions are in canvas units at zoom 1.
  */
+import { CARD, layoutLevel, type Box, type EdgeKind, type Size } from "./box";
+import { openings, type FoldTree } from "./folds";
+import { ItemGrid } from "./grid";
+import { buildLevels, type Level, type Levels } from "./level";
 import { at } from "./network";
 import { labelPoint, roundedPath, type Point } from "./path";
-import { arrange, BEND_WIDTH, type Ranked, type Slot } from "./rank";
-import { reduceEdges, type Edges } from "./reduce";
-import { Gutters, type Lane } from "./gutters";
-import { breakColumns, chooseColumns, type Column } from "./wrap";
+import { longestPathRanks } from "./rank";
+import type { Edges } from "./reduce";
+import { reservesOf, Strips } from "./strips";
+import type { Column } from "./wrap";
 
-export const CARD_WIDTH = 184;
-export const CARD_HEIGHT = 46;
-export const ROW_GAP = 20;
-export const ROW_PITCH = CARD_HEIGHT + ROW_GAP;
-const SIBLING_GAP = 22;
-const SIDE_OFFSET = 9;
-/** Where edges to a distant column run, above all cards. */
-const CORRIDOR = -ROW_GAP - 6;
-const CORRIDOR_STEP = 6;
+export { CARD_HEIGHT, CARD_WIDTH, ROW_GAP } from "./box";
+export type { EdgeKind } from "./box";
 
-export interface LayoutInput extends Edges {
-  window: { width: number; height: number };
+/** What must still be readable: below this zoom names are too small, and more is folded. */
+export const READABLE_ZOOM = 0.62;
+
+/** A network as far as its picture depends on it. */
+export interface Graph extends Edges {
+  /** Without it nothing can be folded. */
+  tree?: FoldTree;
 }
 
-export type EdgeKind = "flow" | "wrap" | "skip";
+/** What of it is wanted. */
+export interface View {
+  window: { width: number; height: number };
+  /** Names of the open folds; null: as many as stay readable. */
+  open?: readonly string[] | null;
+  /** Names of the folds that are open in the columns' base; null: those of `open`. */
+  base?: readonly string[] | null;
+}
 
-export interface EdgeRoute {
+export type LayoutInput = Graph & View;
+
+/** A card: a layer, an end of the network, or a closed fold (then `node` is its first layer's). */
+export interface ShownItem {
+  node: number;
+  fold: number;
+  /** Of those that the whole is wrapped into. */
+  column: number;
+  x: number;
+  y: number;
+}
+
+/** An open fold. */
+export interface Frame {
+  fold: number;
+  /** From its left edge to where edges come in. */
+  inX: number;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** All edges of the network between two cards. */
+export interface ShownEdge {
+  from: number;
+  to: number;
+  /** Of the network. */
+  edges: readonly number[];
   kind: EdgeKind;
   path: string;
   label: Point;
 }
 
 export interface Layout {
-  /** Left upper corners, by node. */
-  positions: Point[];
-  /** By node: the rank, and the place in it from the left; what the arrow keys walk along. */
+  items: ShownItem[];
+  /** By node of the network: the card that shows it. */
+  itemOf: number[];
+  /** Outer ones first. */
+  frames: Frame[];
+  edges: ShownEdge[];
+  /** By item: the rank, and the place in it from the left; what the arrow keys walk along. */
   ranks: number[];
   orders: number[];
-  edges: EdgeRoute[];
+  open: readonly string[];
+  base: readonly string[];
   columnCount: number;
   width: number;
   height: number;
@@ -45,230 +90,151 @@ export interface Layout {
   top: number;
 }
 
-/** A slot's place after wrapping. */
-interface Placed {
-  column: number;
-  row: number;
-  x: number;
-  width: number;
-  first: boolean;
-  last: boolean;
-}
+const NO_FOLDS = (count: number): FoldTree => ({ folds: [], foldOf: new Int32Array(count).fill(-1), byName: new Map() });
 
-/** Lay out a graph whose nodes are numbered in topological order. */
-export function layoutGraph(input: LayoutInput): Layout {
-  if (input.count === 0) return { positions: [], ranks: [], orders: [], edges: [], columnCount: 0, width: 0, height: 0, top: 0 };
-  const kept = reduceEdges(input);
-  const ranked = arrange(input, kept, CARD_WIDTH, SIBLING_GAP);
-  const extents = ranked.ranks.map(extent);
-  const widthOf = (columns: readonly Column[]) =>
-    columns.reduce((sum, column) => sum + spanOf(extents, column).width + 56, 0);
-  const columns = chooseColumns(crossings(ranked), ROW_PITCH, widthOf, input.window);
-  return route(input, kept, ranked, columns.length > 0 ? columns : breakColumns(crossings(ranked), ranked.ranks.length));
-}
+/** Lays out one graph, whose nodes are numbered in topological order, in any view. */
+export class Draughtsman {
+  private readonly tree: FoldTree;
+  private readonly levels: Levels;
+  private readonly strips: Strips;
 
-function route(input: LayoutInput, kept: readonly boolean[], ranked: Ranked, columns: readonly Column[]): Layout {
-  const extents = ranked.ranks.map(extent);
-  const spans = columns.map((column) => spanOf(extents, column));
-  const place = placeSlots(ranked, columns, spans);
-  const of = (slot: Slot): Placed => {
-    const placed = place.get(slot);
-    if (!placed) throw new Error("slot without a place");
-    return placed;
-  };
-  const gutters = new Gutters(columns.length);
-  const routes = Array.from({ length: input.from.length }, (_, edge) => {
-    if (kept[edge]) return flow(at(ranked.chains, edge).map(of), gutters);
-    return null;
-  });
-  const skips = skipEdges(input, kept, ranked, of, gutters);
-  gutters.assign();
-  const columnOf = (node: number) => of(at(ranked.slots, node)).column;
-  const far = kept.some((keep, edge) => !keep && columnOf(at(input.to, edge)) > columnOf(at(input.from, edge)) + 1);
-
-  const left: number[] = [];
-  let x = 0;
-  spans.forEach((span, column) => {
-    left.push(x);
-    x += span.width + gutters.width(column);
-  });
-  const geometry: Geometry = {
-    x: (placed) => at(left, placed.column) + placed.x,
-    lane: (lane) => at(left, lane.gutter) + at(spans, lane.gutter).width + gutters.offset(lane),
-  };
-  const rows = columns.reduce((most, column) => Math.max(most, column.stop - column.start), 0);
-  const orders = new Array<number>(input.count).fill(0);
-  for (const rank of ranked.ranks) rank.filter((slot) => slot.node >= 0).forEach((slot, order) => (orders[slot.node] = order));
-  return {
-    positions: ranked.slots.map((slot) => [geometry.x(of(slot)) - CARD_WIDTH / 2, of(slot).row * ROW_PITCH] as const),
-    ranks: ranked.slots.map((slot) => slot.rank),
-    orders,
-    edges: routes.map((flowRoute, edge): EdgeRoute => {
-      const make = flowRoute ?? at(skips, edge);
-      if (!make) throw new Error("edge without a route");
-      const points = make.points(geometry);
-      return { kind: make.kind, path: roundedPath(points), label: labelPoint(points) };
-    }),
-    columnCount: columns.length,
-    width: x,
-    height: rows * ROW_PITCH - ROW_GAP,
-    top: far ? CORRIDOR - 3 * CORRIDOR_STEP : columns.length > 1 ? -ROW_GAP / 2 : 0,
-  };
-}
-
-interface Geometry {
-  x: (placed: Placed) => number;
-  lane: (lane: Lane) => number;
-}
-
-interface Route {
-  kind: EdgeKind;
-  points: (geometry: Geometry) => Point[];
-}
-
-const top = (placed: Placed) => placed.row * ROW_PITCH;
-const bottom = (placed: Placed) => top(placed) + CARD_HEIGHT;
-const middle = (placed: Placed) => top(placed) + CARD_HEIGHT / 2;
-const above = (placed: Placed) => top(placed) - ROW_GAP / 2;
-const below = (placed: Placed) => bottom(placed) + ROW_GAP / 2;
-
-/** An edge that the ranks were made from: straight down, through its bends, by the gutter where the column breaks. */
-function flow(chain: readonly Placed[], gutters: Gutters): Route {
-  const lanes = chain.map((placed, i) => {
-    const next = chain[i + 1];
-    return next && next.column !== placed.column ? gutters.ask(placed.column, below(placed), above(next)) : null;
-  });
-  const wraps = lanes.some((lane) => lane !== null);
-  const points = (geometry: Geometry): Point[] => {
-    const first = at(chain, 0);
-    const result: Point[] = [[geometry.x(first), bottom(first)]];
-    for (let i = 1; i < chain.length; i += 1) {
-      const [a, b] = [at(chain, i - 1), at(chain, i)];
-      const [ax, bx] = [geometry.x(a), geometry.x(b)];
-      const lane = lanes[i - 1];
-      if (lane) {
-        const lx = geometry.lane(lane);
-        result.push([ax, below(a)], [lx, below(a)], [lx, above(b)], [bx, above(b)]);
-      } else if (Math.abs(ax - bx) > 0.5) {
-        result.push([ax, above(b)], [bx, above(b)]);
-      }
-      if (i === chain.length - 1) result.push([bx, top(b)]);
-    }
-    return result;
-  };
-  return { kind: wraps ? "wrap" : "flow", points };
-}
-
-/** Edges that the reduction removed: side arcs in the gutter; many into one node, or out of one, share a lane. */
-function skipEdges(
-  input: LayoutInput,
-  kept: readonly boolean[],
-  ranked: Ranked,
-  of: (slot: Slot) => Placed,
-  gutters: Gutters,
-): (Route | null)[] {
-  const ends = Array.from({ length: input.from.length }, (_, edge) =>
-    kept[edge] ? null : ([of(at(ranked.slots, at(input.from, edge))), of(at(ranked.slots, at(input.to, edge)))] as const),
-  );
-  const into = new Map<number, number>();
-  ends.forEach((pair, edge) => {
-    if (pair && pair[0].column === pair[1].column) into.set(at(input.to, edge), (into.get(at(input.to, edge)) ?? 0) + 1);
-  });
-  return ends.map((pair, edge) => {
-    if (!pair) return null;
-    const [source, target] = pair;
-    const from = at(input.from, edge);
-    const to = at(input.to, edge);
-    const startY = source.last ? middle(source) + SIDE_OFFSET : below(source);
-    const key = (into.get(to) ?? 0) > 1 ? `to ${to}` : `from ${from}`;
-    if (source.column === target.column) {
-      const endY = target.last ? middle(target) - SIDE_OFFSET : above(target);
-      const lane = gutters.ask(source.column, startY, endY, key);
-      return skip((g) => [...leave(source, g), [g.lane(lane), startY], [g.lane(lane), endY], ...enter(target, g, "right")]);
-    }
-    const endY = target.first ? middle(target) - SIDE_OFFSET : above(target);
-    if (target.column === source.column + 1) {
-      const lane = gutters.ask(source.column, startY, endY, key);
-      return skip((g) => [...leave(source, g), [g.lane(lane), startY], [g.lane(lane), endY], ...enter(target, g, "left")]);
-    }
-    const corridor = CORRIDOR - CORRIDOR_STEP * (from % 4);
-    const out = gutters.ask(source.column, startY, corridor, `out ${from}`);
-    const back = gutters.ask(target.column - 1, corridor, endY, `in ${to}`);
-    return skip((g) => [
-      ...leave(source, g),
-      [g.lane(out), startY],
-      [g.lane(out), corridor],
-      [g.lane(back), corridor],
-      [g.lane(back), endY],
-      ...enter(target, g, "left"),
-    ]);
-  });
-}
-
-const skip = (points: (geometry: Geometry) => Point[]): Route => ({ kind: "skip", points });
-
-function leave(placed: Placed, { x }: Geometry): Point[] {
-  if (placed.last) return [[x(placed) + CARD_WIDTH / 2, middle(placed) + SIDE_OFFSET]];
-  const near = x(placed) + CARD_WIDTH / 4;
-  return [[near, bottom(placed)], [near, below(placed)]];
-}
-
-function enter(placed: Placed, { x }: Geometry, side: "left" | "right"): Point[] {
-  if (side === "right" && placed.last) return [[x(placed) + CARD_WIDTH / 2, middle(placed) - SIDE_OFFSET]];
-  if (side === "left" && placed.first) return [[x(placed) - CARD_WIDTH / 2, middle(placed) - SIDE_OFFSET]];
-  const near = x(placed) + ((side === "right" ? 1 : -1) * CARD_WIDTH) / 4;
-  return [[near, above(placed)], [near, top(placed)]];
-}
-
-function placeSlots(ranked: Ranked, columns: readonly Column[], spans: readonly Span[]): Map<Slot, Placed> {
-  const place = new Map<Slot, Placed>();
-  columns.forEach((column, index) => {
-    const { left } = at(spans, index);
-    for (let rank = column.start; rank < column.stop; rank += 1) {
-      const slots = at(ranked.ranks, rank);
-      const real = slots.filter((slot) => slot.node >= 0);
-      for (const slot of slots) {
-        place.set(slot, {
-          column: index,
-          row: rank - column.start,
-          x: slot.x - left,
-          width: slot.width,
-          first: slot === real[0],
-          last: slot === real.at(-1),
-        });
-      }
-    }
-  });
-  return place;
-}
-
-interface Span {
-  left: number;
-  width: number;
-}
-
-function extent(rank: readonly Slot[]): Span {
-  const left = rank.reduce((low, slot) => Math.min(low, slot.x - slot.width / 2), Infinity);
-  const right = rank.reduce((high, slot) => Math.max(high, slot.x + slot.width / 2), -Infinity);
-  return { left, width: right - left };
-}
-
-function spanOf(extents: readonly Span[], { start, stop }: Column): Span {
-  let left = Infinity;
-  let right = -Infinity;
-  for (let rank = start; rank < stop; rank += 1) {
-    const span = at(extents, rank);
-    left = Math.min(left, span.left);
-    right = Math.max(right, span.left + span.width);
+  constructor(private readonly graph: Graph) {
+    this.tree = graph.tree ?? NO_FOLDS(graph.count);
+    this.levels = buildLevels(graph, this.tree);
+    this.strips = new Strips(this.levels, this.tree);
   }
-  return { left, width: Math.max(right - left, BEND_WIDTH) };
+
+  draw(view: View): Layout {
+    if (this.graph.count === 0) return { items: [], itemOf: [], frames: [], edges: [], ranks: [], orders: [], open: [], base: [], columnCount: 0, width: 0, height: 0, top: 0 };
+    const open = view.open ?? firstReadable(this.tree, this.strips, view.window);
+    const base = view.base ?? open;
+    const plan = this.strips.plan(openIn(this.tree, base), view.window);
+    const boxes = new Boxes(this.levels, this.tree, openIn(this.tree, open), (fold) => plan.columns(fold));
+    return assemble(this.graph, this.tree, this.levels, boxes, { open, base });
+  }
 }
 
-/** How many kept edges enter each rank from the one above. */
-function crossings(ranked: Ranked): Int32Array {
-  const counts = new Int32Array(ranked.ranks.length);
-  ranked.ranks.forEach((slots, rank) => {
-    counts[rank] = slots.reduce((sum, slot) => sum + slot.upper.length, 0);
+export const layoutGraph = (input: LayoutInput): Layout => new Draughtsman(input).draw(input);
+
+function openIn(tree: FoldTree, names: readonly string[]): (fold: number) => boolean {
+  const indices = new Set(names.map((name) => tree.byName.get(name)));
+  return (fold) => indices.has(fold);
+}
+
+function firstReadable(tree: FoldTree, strips: Strips, window: View["window"]): string[] {
+  const ways = openings(tree);
+  return ways.find((names) => strips.plan(openIn(tree, names), window).zoom >= READABLE_ZOOM) ?? ways.at(-1) ?? [];
+}
+
+/** The boxes of all levels that are shown. */
+class Boxes {
+  private readonly made = new Map<number, Box>();
+  private readonly reserves: number[];
+
+  constructor(
+    private readonly levels: Levels,
+    tree: FoldTree,
+    readonly isOpen: (fold: number) => boolean,
+    private readonly columns: (fold: number) => Column[],
+  ) {
+    this.reserves = reservesOf(tree);
+  }
+
+  of(fold: number): Box {
+    let box = this.made.get(fold);
+    if (!box) {
+      const level = at(this.levels.levels, fold + 1);
+      const sizeOf = (place: number): Size => {
+        const item = at(level.items, place);
+        return item.fold >= 0 && this.isOpen(item.fold) ? this.of(item.fold) : CARD;
+      };
+      this.made.set(fold, (box = layoutLevel(level, sizeOf, this.columns(fold), at(this.reserves, fold + 1))));
+    }
+    return box;
+  }
+}
+
+function assemble(input: Graph, tree: FoldTree, levels: Levels, boxes: Boxes, names: Pick<Layout, "open" | "base">): Layout {
+  const origins = new Map<number, Point>();
+  const items: ShownItem[] = [];
+  const frames: Frame[] = [];
+  const itemOf = new Array<number>(input.count).fill(-1);
+  const visit = (level: Level, [x, y]: Point, outer: number | null) => {
+    origins.set(level.fold, [x, y]);
+    const { positions, columnOf } = boxes.of(level.fold);
+    level.items.forEach((item, place) => {
+      const column = outer ?? at(columnOf, place);
+      const [dx, dy] = at(positions, place);
+      const [left, top] = [x + dx, y + dy];
+      if (item.fold >= 0 && boxes.isOpen(item.fold)) {
+        const { width, height, inX } = boxes.of(item.fold);
+        frames.push({ fold: item.fold, inX, x: left, y: top, width, height });
+        visit(at(levels.levels, item.fold + 1), [left, top], column);
+      } else if (item.fold >= 0 || item.node >= 0) {
+        const nodes = item.fold >= 0 ? at(tree.folds, item.fold).nodes : [item.node];
+        for (const node of nodes) itemOf[node] = items.length;
+        items.push({ node: at(nodes, 0), fold: item.fold, column, x: left, y: top });
+      }
+    });
+  };
+  visit(at(levels.levels, 0), [0, 0], null);
+  const root = boxes.of(-1);
+  const edges = shownEdges(input, itemOf, levels, boxes, origins, new ItemGrid(items));
+  const { ranks, orders } = walkOrder(items, edges);
+  return { items, itemOf, frames, edges, ranks, orders, ...names, columnCount: root.columnCount, width: root.width, height: root.height, top: root.top };
+}
+
+function shownEdges(input: Edges, itemOf: readonly number[], levels: Levels, boxes: Boxes, origins: ReadonlyMap<number, Point>, grid: ItemGrid): ShownEdge[] {
+  const byEnds = new Map<string, { from: number; to: number; edges: number[] }>();
+  for (let edge = 0; edge < input.from.length; edge += 1) {
+    const [from, to] = [at(itemOf, at(input.from, edge)), at(itemOf, at(input.to, edge))];
+    if (from === to) continue;
+    const known = byEnds.get(`${from} ${to}`);
+    if (known) known.edges.push(edge);
+    else byEnds.set(`${from} ${to}`, { from, to, edges: [edge] });
+  }
+  return [...byEnds.values()].map(({ from, to, edges }): ShownEdge => {
+    const way = levels.wayOf(at(edges, 0)).filter(({ level }) => origins.has(level));
+    const pieces = way.map(({ level, edge }) => {
+      const [x, y] = origins.get(level) ?? [0, 0];
+      const { kind, points } = at(boxes.of(level).routes, edge);
+      return { kind, points: points.map(([px, py]): Point => [px + x, py + y]) };
+    });
+    const points = pieces.flatMap((piece) => piece.points);
+    const kind = pieces.some((piece) => piece.kind === "skip") ? "skip" : pieces.some((piece) => piece.kind === "wrap") ? "wrap" : "flow";
+    return { from, to, edges, kind, path: roundedPath(points), label: labelPoint(points, (rect) => grid.isFree(rect)) };
   });
-  return counts;
+}
+
+/** Ranks of the cards in the graph as it is shown, and the order from left to right in each. */
+function walkOrder(items: readonly ShownItem[], edges: readonly ShownEdge[]): Pick<Layout, "ranks" | "orders"> {
+  // Cards are listed level by level; edges between them point forward only in the order in which the whole is worked through.
+  const order = topologicalOrder(items.length, edges);
+  const placeOf = new Array<number>(items.length).fill(0);
+  order.forEach((item, i) => (placeOf[item] = i));
+  const sorted = { count: items.length, from: edges.map(({ from }) => at(placeOf, from)), to: edges.map(({ to }) => at(placeOf, to)) };
+  const bySorted = longestPathRanks(sorted, edges.map(() => true));
+  const ranks = items.map((_, item) => at(bySorted, at(placeOf, item)));
+  const orders = new Array<number>(items.length).fill(0);
+  const byRank = new Map<number, number[]>();
+  ranks.forEach((rank, item) => byRank.set(rank, [...(byRank.get(rank) ?? []), item]));
+  for (const list of byRank.values()) list.sort((a, b) => at(items, a).x - at(items, b).x).forEach((item, i) => (orders[item] = i));
+  return { ranks, orders };
+}
+
+function topologicalOrder(count: number, edges: readonly ShownEdge[]): number[] {
+  const incoming = new Array<number>(count).fill(0);
+  const next: number[][] = Array.from({ length: count }, () => []);
+  for (const { from, to } of edges) {
+    at(next, from).push(to);
+    incoming[to] = at(incoming, to) + 1;
+  }
+  const order = incoming.flatMap((sources, item) => (sources === 0 ? [item] : []));
+  for (let i = 0; i < order.length; i += 1) {
+    for (const target of at(next, at(order, i))) {
+      incoming[target] = at(incoming, target) - 1;
+      if (incoming[target] === 0) order.push(target);
+    }
+  }
+  return order;
 }

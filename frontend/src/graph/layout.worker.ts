@@ -1,9 +1,11 @@
-/** The layout off the main thread: one message in, one out. */
-import { layoutGraph, type Layout, type LayoutInput } from "./layout";
+/** The layout off the main thread: a graph once, then a view of it in and its picture out, as often as wanted. */
+import { Draughtsman, type Graph, type Layout, type View } from "./layout";
 
 export interface LayoutRequest {
   id: number;
-  input: LayoutInput;
+  /** Where it is another one than in the request before. */
+  graph: Graph | null;
+  view: View;
 }
 
 export interface LayoutReply {
@@ -11,7 +13,10 @@ export interface LayoutReply {
   layout: Layout;
 }
 
-self.onmessage = (event: MessageEvent<LayoutRequest>) => {
-  const { id, input } = event.data;
-  self.postMessage({ id, layout: layoutGraph(input) } satisfies LayoutReply);
+let draughtsman: Draughtsman | null = null;
+
+self.onmessage = ({ data: { id, graph, view } }: MessageEvent<LayoutRequest>) => {
+  if (graph) draughtsman = new Draughtsman(graph);
+  if (!draughtsman) throw new Error("a view of no graph");
+  self.postMessage({ id, layout: draughtsman.draw(view) } satisfies LayoutReply);
 };

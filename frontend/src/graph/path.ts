@@ -38,20 +38,33 @@ export function roundedPath(points: readonly Point[]): string {
   return `${path}L${n(last[0])} ${n(last[1])}`;
 }
 
-/** Middle of the longest segment: where a label has room. */
-export function labelPoint(points: readonly Point[]): Point {
+/** A label's half width and height, about; longer ones are rare. */
+const LABEL = { x: 46, y: 8 };
+const LABEL_STEP = 20;
+const MOST_SEGMENTS = 6;
+
+interface Space {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** Where a label has room: on the longest segment where that is free, as near to its middle as can be, or else on another. */
+export function labelPoint(points: readonly Point[], isFree: (space: Space) => boolean = () => true): Point {
   const clean = simplify(points);
-  let best: Point = at(clean, 0);
-  let longest = -1;
-  for (let i = 1; i < clean.length; i += 1) {
-    const [a, b] = [at(clean, i - 1), at(clean, i)];
+  const segments = clean.slice(1).map((end, i) => [at(clean, i), end] as const);
+  segments.sort(([a, b], [c, d]) => distance(c, d) - distance(a, b));
+  const hasRoom = ([x, y]: Point) => isFree({ x: x - LABEL.x, y: y - LABEL.y, width: 2 * LABEL.x, height: 2 * LABEL.y });
+  for (const [a, b] of segments.slice(0, MOST_SEGMENTS)) {
     const length = distance(a, b);
-    if (length > longest) {
-      longest = length;
-      best = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+    for (let off = 0; off <= length / 2; off += LABEL_STEP) {
+      const found = (off === 0 ? [0.5] : [0.5 - off / length, 0.5 + off / length]).map((part): Point => [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part]).find(hasRoom);
+      if (found) return found;
     }
   }
-  return best;
+  const [first] = segments;
+  return first ? [(first[0][0] + first[1][0]) / 2, (first[0][1] + first[1][1]) / 2] : at(clean, 0);
 }
 
 function distance(a: Point, b: Point): number {

@@ -7,8 +7,9 @@ export interface Slot {
   node: number;
   edge: number;
   rank: number;
-  width: number;
-  /** Centre. */
+  /** How far it reaches to either side of `x`, where edges come in. */
+  left: number;
+  right: number;
   x: number;
   upper: Slot[];
   lower: Slot[];
@@ -25,9 +26,14 @@ export interface Ranked {
 export const BEND_WIDTH = 12;
 const MAX_BENDS = 60_000;
 
-/** Longest-path ranks over the kept edges; a source stands just above its nearest consumer. */
-export function longestPathRanks({ count, from, to }: Edges, kept: readonly boolean[]): Int32Array {
+/**
+ * Longest-path ranks over the kept edges; a source stands just above its nearest consumer.
+ *
+ * With ports the first item stands above all others, and the last below them.
+ */
+export function longestPathRanks({ count, from, to }: Edges, kept: readonly boolean[], ports = false): Int32Array {
   const rank = new Int32Array(count);
+  if (ports) rank.fill(1, 1);
   const byTarget: number[][] = Array.from({ length: count }, () => []);
   for (let edge = 0; edge < from.length; edge += 1) if (kept[edge]) at(byTarget, at(to, edge)).push(at(from, edge));
   for (let node = 0; node < count; node += 1) {
@@ -41,40 +47,48 @@ export function longestPathRanks({ count, from, to }: Edges, kept: readonly bool
     if (at(nearest, source) < 0 || below < at(nearest, source)) nearest[source] = below;
   }
   for (let node = 0; node < count; node += 1) {
-    if (at(byTarget, node).length === 0 && at(nearest, node) > 0) rank[node] = at(nearest, node) - 1;
+    const isPort = ports && (node === 0 || node === count - 1);
+    if (!isPort && at(byTarget, node).length === 0 && at(nearest, node) > 0) rank[node] = at(nearest, node) - 1;
   }
+  if (ports) rank[count - 1] = rank.reduce((most, value, node) => (node === count - 1 ? most : Math.max(most, value)), 0) + 1;
   return rank;
 }
 
-/** Put nodes and bends into their ranks, order each rank by barycentre, and give each slot its x. */
-export function arrange(edges: Edges, kept: readonly boolean[], nodeWidth: number, gap: number): Ranked {
-  const ranked = fillRanks(edges, kept, nodeWidth);
-  if (ranked.ranks.every((rank) => rank.length === 1)) return ranked;
+/** Put nodes and bends into their ranks, and order each rank by barycentre. Depends on the edges only, not on sizes. */
+export function orderSlots({ count, from, to }: Edges, kept: readonly boolean[], rank: Int32Array): Ranked {
+  const ranked = fillRanks({ count, from, to }, kept, rank);
+  if (ranked.ranks.every((slots) => slots.length === 1)) return ranked;
   for (let sweep = 0; sweep < 6; sweep += 1) {
     const down = sweep % 2 === 0;
-    for (const rank of down ? ranked.ranks : ranked.ranks.toReversed()) sortRank(rank, down);
-  }
-  for (const rank of ranked.ranks) pack(rank, gap);
-  // The last sweep goes down, so that branches hang straight from where they part.
-  for (let sweep = 0; sweep < 7; sweep += 1) {
-    const down = sweep % 2 === 0;
-    for (const rank of down ? ranked.ranks : ranked.ranks.toReversed()) {
-      settle(rank, gap, (slot) => mean(down ? slot.upper : slot.lower) ?? slot.x);
-    }
+    for (const slots of down ? ranked.ranks : ranked.ranks.toReversed()) sortRank(slots, down);
   }
   return ranked;
 }
 
-function fillRanks({ count, from, to }: Edges, kept: readonly boolean[], nodeWidth: number): Ranked {
-  const rank = longestPathRanks({ count, from, to }, kept);
+/** Give the slots of consecutive ranks their x. Slots of other ranks have no say. */
+export function spread(ranks: readonly Slot[][], gap: number): void {
+  for (const slots of ranks) pack(slots, gap);
+  if (ranks.every((slots) => slots.length === 1)) return;
+  const inside = new Set(ranks.flat());
+  // The last sweep goes down, so that branches hang straight from where they part.
+  for (let sweep = 0; sweep < 7; sweep += 1) {
+    const down = sweep % 2 === 0;
+    for (const slots of down ? ranks : ranks.toReversed()) {
+      settle(slots, gap, (slot) => mean((down ? slot.upper : slot.lower).filter((other) => inside.has(other))) ?? slot.x);
+    }
+  }
+}
+
+function fillRanks({ count, from, to }: Edges, kept: readonly boolean[], rank: Int32Array): Ranked {
   const height = rank.reduce((most, value) => Math.max(most, value + 1), 0);
   const ranks: Slot[][] = Array.from({ length: height }, () => []);
-  const put = (node: number, edge: number, level: number, width: number): Slot => {
-    const slot: Slot = { node, edge, rank: level, width, x: 0, upper: [], lower: [] };
+  const put = (node: number, edge: number, level: number): Slot => {
+    const half = node < 0 ? BEND_WIDTH / 2 : 0;
+    const slot: Slot = { node, edge, rank: level, left: half, right: half, x: 0, upper: [], lower: [] };
     at(ranks, level).push(slot);
     return slot;
   };
-  const slots = Array.from({ length: count }, (_, node) => put(node, -1, at(rank, node), nodeWidth));
+  const slots = Array.from({ length: count }, (_, node) => put(node, -1, at(rank, node)));
   let bends = 0;
   const chains = Array.from({ length: from.length }, (_, edge): Slot[] => {
     if (!kept[edge]) return [];
@@ -83,7 +97,7 @@ function fillRanks({ count, from, to }: Edges, kept: readonly boolean[], nodeWid
     const chain = [source];
     bends += target.rank - source.rank - 1;
     if (bends < MAX_BENDS) {
-      for (let level = source.rank + 1; level < target.rank; level += 1) chain.push(put(-1, edge, level, BEND_WIDTH));
+      for (let level = source.rank + 1; level < target.rank; level += 1) chain.push(put(-1, edge, level));
     }
     chain.push(target);
     for (let i = 1; i < chain.length; i += 1) {
@@ -110,11 +124,12 @@ function sortRank(rank: Slot[], down: boolean): void {
 }
 
 function pack(rank: readonly Slot[], gap: number): void {
-  const total = rank.reduce((sum, slot) => sum + slot.width, 0) + gap * (rank.length - 1);
-  let left = -total / 2;
+  const total = rank.reduce((sum, slot) => sum + slot.left + slot.right, 0) + gap * (rank.length - 1);
+  const [first] = rank;
+  let left = rank.length === 1 && first ? -first.left : -total / 2;
   for (const slot of rank) {
-    slot.x = left + slot.width / 2;
-    left += slot.width + gap;
+    slot.x = left + slot.left;
+    left += slot.left + slot.right + gap;
   }
 }
 
@@ -125,7 +140,7 @@ export function settle(rank: readonly Slot[], gap: number, wish: (slot: Slot) =>
   let offset = 0;
   rank.forEach((slot, i) => {
     const before = rank[i - 1];
-    if (before) offset += before.width / 2 + gap + slot.width / 2;
+    if (before) offset += before.right + gap + slot.left;
     offsets.push(offset);
     const weight = slot.node < 0 ? 3 : 1;
     blocks.push({ sum: (wish(slot) - offset) * weight, weight, size: 1 });

@@ -7,18 +7,26 @@ export interface Column {
   stop: number;
 }
 
-/** Break `crossings.length` ranks into columns of at most `rows` ranks, where few edges cross.
- *
- * `crossings[r]` is the number of kept edges that pass from rank `r - 1` to rank `r`.
- */
-export function breakColumns(crossings: ArrayLike<number>, rows: number): Column[] {
+/** What the columns are made of: heights of the ranks, and how many kept edges pass from each rank's predecessor to it. */
+export interface Strip {
+  heights: ArrayLike<number>;
+  crossings: ArrayLike<number>;
+  gap: number;
+}
+
+/** Break ranks into columns that are at most so high, where few edges cross. A rank that is higher has a column of its own. */
+export function breakColumns({ heights, crossings, gap }: Strip, height: number): Column[] {
   const columns: Column[] = [];
-  const slack = Math.min(12, Math.floor(rows * 0.3));
   let start = 0;
-  while (start < crossings.length) {
-    let stop = Math.min(start + rows, crossings.length);
-    if (stop < crossings.length) {
+  while (start < heights.length) {
+    let stop = start + 1;
+    for (let total = at(heights, start); stop < heights.length; stop += 1) {
+      total += gap + at(heights, stop);
+      if (total > height) break;
+    }
+    if (stop < heights.length) {
       const farthest = stop;
+      const slack = Math.min(12, Math.floor((stop - start) * 0.3));
       for (let candidate = farthest - 1; candidate >= farthest - slack && candidate > start; candidate -= 1) {
         if (at(crossings, candidate) < at(crossings, stop)) stop = candidate;
       }
@@ -29,28 +37,29 @@ export function breakColumns(crossings: ArrayLike<number>, rows: number): Column
   return columns;
 }
 
-/** Try column heights and return the columns that fit the window at the largest zoom; of near equals the fewest columns.
- *
- * `widthOf` gives the width of all columns side by side.
- */
-export function chooseColumns(
-  crossings: ArrayLike<number>,
-  rowHeight: number,
-  widthOf: (columns: readonly Column[]) => number,
-  window: { width: number; height: number },
-): Column[] {
-  let best: Column[] = [];
-  let bestZoom = 0;
-  const most = Math.min(80, crossings.length);
-  for (let count = 1; count <= most; count += 1) {
-    const columns = breakColumns(crossings, Math.ceil(crossings.length / count));
-    const rows = columns.reduce((top, column) => Math.max(top, column.stop - column.start), 0);
-    const zoom = Math.min(1, window.width / widthOf(columns), window.height / (rows * rowHeight));
-    if (zoom > bestZoom * 1.06) {
+/** The same with no more columns, but as even as they come. */
+export function breakEvenly(strip: Strip, height: number): Column[] {
+  let best = breakColumns(strip, height);
+  if (best.length < 2) return best;
+  let [low, high] = [height / 2, height];
+  for (let i = 0; i < 7; i += 1) {
+    const middle = (low + high) / 2;
+    const columns = breakColumns(strip, middle);
+    if (columns.length <= best.length) {
       best = columns;
-      bestZoom = zoom;
-    }
-    if (bestZoom >= 1) break;
+      high = middle;
+    } else low = middle;
   }
   return best;
+}
+
+/** The height of the highest column. */
+export function heightOf({ heights, gap }: Strip, columns: readonly Column[]): number {
+  let most = 0;
+  for (const { start, stop } of columns) {
+    let total = -gap;
+    for (let rank = start; rank < stop; rank += 1) total += gap + at(heights, rank);
+    most = Math.max(most, total);
+  }
+  return most;
 }

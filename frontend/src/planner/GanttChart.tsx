@@ -1,6 +1,6 @@
 /** The first frames of a plan: what each resource does when, frame by frame. */
 import { formatDuration, formatFps, plural } from "@/app/format";
-import { shorten } from "@/editor/Card";
+import { shorten } from "@/editor/shorten";
 import { plotGantt } from "./gantt";
 import type { Gantt } from "./types";
 

@@ -1,0 +1,51 @@
+/** A drawing surface that is drawn anew, at most once a frame, when something that it shows has changed. */
+import { useCallback, useEffect, useRef, type RefObject } from "react";
+import { readInk, type Ink } from "./paint";
+
+type Draw = (context: CanvasRenderingContext2D, ink: Ink, density: number) => void;
+
+export interface Surface {
+  ref: RefObject<HTMLCanvasElement | null>;
+  /** Draw in the next frame. */
+  redraw: () => void;
+}
+
+export function useSurface(width: number, height: number, draw: Draw): Surface {
+  const ref = useRef<HTMLCanvasElement>(null);
+  const frame = useRef(0);
+  const latest = useRef(draw);
+  const ink = useRef<Ink | null>(null);
+  const redraw = useCallback(() => {
+    if (frame.current !== 0) return;
+    frame.current = requestAnimationFrame(() => {
+      frame.current = 0;
+      const context = ref.current?.getContext("2d");
+      if (context) latest.current(context, (ink.current ??= readInk()), window.devicePixelRatio || 1);
+    });
+  }, []);
+  useEffect(() => {
+    latest.current = draw;
+    redraw();
+  }, [draw, redraw]);
+  useEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const density = window.devicePixelRatio || 1;
+    element.width = Math.round(width * density);
+    element.height = Math.round(height * density);
+    redraw();
+  }, [width, height, redraw]);
+  useEffect(() => {
+    const theme = new MutationObserver(() => {
+      ink.current = null;
+      redraw();
+    });
+    theme.observe(document.documentElement, { attributeFilter: ["data-mantine-color-scheme"] });
+    return () => {
+      theme.disconnect();
+      cancelAnimationFrame(frame.current);
+      frame.current = 0;
+    };
+  }, [redraw]);
+  return { ref, redraw };
+}
