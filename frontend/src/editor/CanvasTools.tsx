@@ -4,19 +4,21 @@ import { IconFocusCentered, IconFold, IconFoldDown, IconMap, IconMinus, IconPlus
 import { cameraMan } from "./camera";
 import type { Scene } from "./context";
 import { setAll } from "./folding";
+import { needsProfile } from "./measure";
 import { MEASURE_LABELS, MEASURES, useView, viewStore } from "./view";
 
-export function CanvasTools({ scene }: { scene: Scene | null }) {
+export function CanvasTools({ scene, hasProfile }: { scene: Scene | null; hasProfile: boolean }) {
   const measure = useView((view) => view.measure);
   return (
     <div className="canvas-tools" role="toolbar" aria-label="View">
       <Select
         size="xs"
-        w={126}
+        w={138}
         aria-label="Bars show"
         value={measure}
         onChange={(value) => viewStore.setState({ measure: MEASURES.find((known) => known === value) ?? measure })}
-        data={MEASURES.map((value) => ({ value, label: MEASURE_LABELS[value] }))}
+        data={MEASURES.map((value) => (needsProfile(value) && !hasProfile ? { value, label: `${MEASURE_LABELS[value]} (profile a device first)`, disabled: true } : { value, label: MEASURE_LABELS[value] }))}
+        comboboxProps={{ width: 250, position: "top-start" }}
         allowDeselect={false}
         data-testid="measure"
       />

@@ -9,9 +9,9 @@ import { devicesOfLayer, divisionsOf, whereabouts, type Division } from "@/plan/
 import { useShownPlan } from "@/plan/preview";
 import { badgeOf, describeDivision } from "@/plan/words";
 import { blamesDevice } from "@/planner/blame";
+import { Bar, useBar } from "./Bar";
 import { useScene } from "./context";
 import { FoldCard } from "./FoldCard";
-import { measured } from "./measure";
 import { shorten } from "./shorten";
 import { useView } from "./view";
 
@@ -33,8 +33,8 @@ function EndCard({ node }: { node: NetworkNode }) {
 }
 
 function LayerCard({ node }: { node: NetworkNode }) {
-  const { most } = useScene();
   const { index, name } = node;
+  const bar = useBar(useMemo(() => [index], [index]));
   const division = useShownPlan(({ shards }) => divisionsOf(shards).get(name));
   const place = useShownPlan(({ placement }) => placement[name]);
   const placed = useShownPlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
@@ -45,13 +45,11 @@ function LayerCard({ node }: { node: NetworkNode }) {
   const selected = useView((view) => view.selection.has(index));
   const cursor = useView((view) => view.cursor === index);
   const hit = useView((view) => view.hits.has(index));
-  const measure = useView((view) => view.measure);
   const wrong = useView((view) => (view.refused?.layer === name ? view.refused.message : view.wrong.get(name)));
   const devices = useShownPlan((content) => devicesOfLayer(content, name).join("\n"));
   const blamed = useView((view) => blamesDevice(view.blame, devices.split("\n")));
   const where = useShownPlan((content) => whereabouts(content, name));
   const changed = useView((view) => view.deployed !== null && whereabouts(view.deployed, name) !== where);
-  const share = most[measure] > 0 ? Math.sqrt(measured(node, measure) / most[measure]) : 0;
   const classes = ["card", markClass(mark, device !== undefined), (division ?? group) && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong", blamed && "is-blamed"];
   const told = division ? describeDivision(division) : group ? `frames shared by ${group.places.join(", ")}` : device === undefined ? "on no device" : `on ${device}${place === device ? "" : ` (${place})`}`;
   return (
@@ -60,7 +58,7 @@ function LayerCard({ node }: { node: NetworkNode }) {
       data-testid={`layer-${name}`}
       data-node={index}
       data-device-name={division ? division.parts.map((part) => part.place).join(" ") : (group?.places.join(" ") ?? device ?? "")}
-      title={[`${node.op} ${name}`, told, wrong].filter(Boolean).join("\n")}
+      title={[`${node.op} ${name}`, told, bar.told, wrong].filter(Boolean).join("\n")}
     >
       {division || shared ? <Segments parts={division?.parts ?? shared ?? []} /> : <span className="card-stripe" />}
       <span className="card-op">{node.op}</span>
@@ -73,9 +71,7 @@ function LayerCard({ node }: { node: NetworkNode }) {
           {division ? <span className="card-split">{badgeOf(division)}</span> : group ? <span className="card-split">replicas ×{group.places.length}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
         </span>
       </span>
-      <span className="card-bar">
-        <span style={{ width: `${share * 100}%` }} />
-      </span>
+      <Bar share={bar.share} />
     </div>
   );
 }

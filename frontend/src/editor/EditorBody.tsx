@@ -1,6 +1,6 @@
 /** The editor with its network and devices at hand. */
 import { Button, Menu } from "@mantine/core";
-import { useElementSize, useViewportSize } from "@mantine/hooks";
+import { useElementSize } from "@mantine/hooks";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { call, client } from "@/api/client";
 import type { Device, Model, Plan, PlanProblem, PlanReport } from "@/api/types";
@@ -28,6 +28,7 @@ import { closePlanner, openPlanner, resetPlanner, usePlanner } from "@/planner/s
 import { usePrediction } from "@/planner/usePrediction";
 import { unpredictable } from "@/planner/words";
 import { LinkDialog } from "./LinkDialog";
+import { useCosts, useProfileCosts } from "@/profiles/costs";
 import { RunDock } from "@/runs/RunDock";
 import { Canvas } from "./Canvas";
 import { cameraMan, roomIn } from "./camera";
@@ -41,7 +42,7 @@ import { Details } from "./Details";
 import { assignAndSay } from "./drag";
 import { EditTools, SyncNote } from "./EditTools";
 import { AssignItems, Lanes } from "./Lanes";
-import { mostOf } from "./measure";
+import { mostOf, needsProfile } from "./measure";
 import { Minimap } from "./Minimap";
 import { PlanMenu } from "./PlanMenu";
 import { SearchBox } from "./SearchBox";
@@ -56,16 +57,22 @@ const LANES_WIDTH = 320;
 const HEADER_HEIGHT = 48;
 const RESIZE_MS = 200;
 
-/** The room that the network is wrapped into. What comes and goes below the canvas does not count: it would move the layers while they run. */
-function useRoom(canvasWidth: number): Shape {
-  const [room, setRoom] = useState(() => roomIn({ width: window.innerWidth - LANES_WIDTH, height: window.innerHeight - HEADER_HEIGHT }));
-  const { height: windowHeight } = useViewportSize();
+/** The room that the network is wrapped into: it follows the window. Panels that come and go do not move the layers. */
+function useRoom(): Shape {
+  const look = () => roomIn({ width: window.innerWidth - LANES_WIDTH, height: window.innerHeight - HEADER_HEIGHT });
+  const [room, setRoom] = useState(look);
   useEffect(() => {
-    if (canvasWidth === 0) return;
-    const next = roomIn({ width: canvasWidth, height: window.innerHeight - HEADER_HEIGHT });
-    const timer = setTimeout(() => setRoom((now) => (now.width === next.width && now.height === next.height ? now : next)), RESIZE_MS);
-    return () => clearTimeout(timer);
-  }, [canvasWidth, windowHeight]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const resized = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => setRoom(look()), RESIZE_MS);
+    };
+    window.addEventListener("resize", resized);
+    return () => {
+      clearTimeout(timer);
+      window.removeEventListener("resize", resized);
+    };
+  }, []);
   return room;
 }
 
@@ -90,7 +97,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const network = useMemo(() => buildNetwork(model), [model]);
   const { ref: canvasRef, width, height } = useElementSize();
   const canvasSize = useMemo(() => ({ width, height }), [width, height]);
-  const room = useRoom(width);
+  const room = useRoom();
   const byHand = usePlan(({ rest }) => rest.blocks);
   const tree = useMemo(() => buildFolds(network, allBlocks(model.blocks, byHand)), [network, model, byHand]);
   const folds = useView((view) => view.folds);
@@ -113,7 +120,10 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const deploy = useDeploy(model, deployments, run);
   const searchInput = useRef<HTMLInputElement>(null);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
-  const scene = useMemo<Scene | null>(() => picture && { ...picture, most: mostOf(picture.network, picture.tree, picture.layout) }, [picture]);
+  const measure = useView((view) => view.measure);
+  const hasProfile = useProfileCosts(model.id, needsProfile(measure));
+  const costs = useCosts();
+  const scene = useMemo<Scene | null>(() => picture && { ...picture, most: mostOf(picture.network, picture.tree, picture.layout, costs) }, [picture, costs]);
 
   const deployed = running?.state === "running" ? running.plan : null;
   useEffect(() => {
@@ -189,7 +199,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             )}
             <PreviewNote />
             {scene && minimap && width > 0 && <Minimap scene={scene} size={canvasSize} />}
-            <CanvasTools scene={scene} />
+            <CanvasTools scene={scene} hasProfile={hasProfile} />
             <ZoomTools />
             <SelectedDetails model={model} network={network} />
             <SelectionBar model={model} network={network} devices={devices} />

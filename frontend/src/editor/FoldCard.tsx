@@ -9,14 +9,14 @@ import { devicesOfLayer, whereabouts } from "@/plan/divisions";
 import { useShownPlan } from "@/plan/preview";
 import { sharesOfLayers, type DeviceShare } from "@/plan/shares";
 import { blamesDevice } from "@/planner/blame";
+import { Bar, useBar } from "./Bar";
 import { useScene } from "./context";
 import { foldKind, foldSize, foldTitle } from "./foldWords";
-import { measuredOfItem } from "./measure";
 import { shorten } from "./shorten";
 import { useView } from "./view";
 
 export function FoldCard({ fold }: { fold: Fold }) {
-  const { network, tree, most } = useScene();
+  const { network } = useScene();
   const marks = useMarks();
   const layers = useMemo(() => fold.nodes.map((node) => at(network.nodes, node).name), [fold, network]);
   const spelled = useShownPlan((content) => JSON.stringify(sharesOfLayers(content, layers)));
@@ -24,7 +24,6 @@ export function FoldCard({ fold }: { fold: Fold }) {
   const chosen = useView(({ selection }) => fold.nodes.reduce((count, node) => count + (selection.has(node) ? 1 : 0), 0));
   const cursor = useView((view) => view.cursor !== null && fold.nodes.includes(view.cursor));
   const hits = useView((view) => (view.hits.size === 0 ? 0 : fold.nodes.reduce((count, node) => count + (view.hits.has(node) ? 1 : 0), 0)));
-  const measure = useView((view) => view.measure);
   const wrong = useView((view) => layers.map((layer) => (view.refused?.layer === layer ? view.refused.message : view.wrong.get(layer))).find((message) => message !== undefined));
   const devices = useShownPlan((content) => [...new Set(layers.flatMap((layer) => devicesOfLayer(content, layer)))].join("\n"));
   const blamed = useView((view) => blamesDevice(view.blame, devices.split("\n")));
@@ -34,7 +33,7 @@ export function FoldCard({ fold }: { fold: Fold }) {
   const [only] = shares;
   const whole = shares.length === 1 && only ? only.device : undefined;
   const mark = whole === undefined ? null : (marks.get(whole) ?? null);
-  const share = most[measure] > 0 ? Math.sqrt(measuredOfItem(network, tree, { node: at(fold.nodes, 0), fold: fold.index }, measure) / most[measure]) : 0;
+  const bar = useBar(fold.nodes);
   const told = shares.map(({ device, share: part }) => `${device === "" ? "no device" : device}${shares.length > 1 ? ` ${formatPercent(part)}` : ""}`).join(", ");
   const classes = [
     "card is-fold",
@@ -51,7 +50,7 @@ export function FoldCard({ fold }: { fold: Fold }) {
       data-testid={`block-${fold.name}`}
       data-node={fold.nodes[0]}
       data-block-devices={devices.replaceAll("\n", " ")}
-      title={[`${foldTitle(fold)}: ${foldSize(fold)}`, `on ${told}`, wrong].filter(Boolean).join("\n")}
+      title={[`${foldTitle(fold)}: ${foldSize(fold)}`, `on ${told}`, bar.told, wrong].filter(Boolean).join("\n")}
     >
       {whole === undefined ? <FoldStripes shares={shares} /> : <span className="card-stripe" />}
       <span className="card-op">{foldKind(fold)}</span>
@@ -70,9 +69,7 @@ export function FoldCard({ fold }: { fold: Fold }) {
       <button type="button" tabIndex={-1} className="card-open" data-open-fold={fold.index} aria-label={`Open ${fold.name}`} title={`Open ${fold.name} (O)`}>
         <IconArrowsDiagonal size={12} />
       </button>
-      <span className="card-bar">
-        <span style={{ width: `${share * 100}%` }} />
-      </span>
+      <Bar share={bar.share} />
     </div>
   );
 }

@@ -23,12 +23,12 @@ export function fitCamera(layout: Layout, window: { width: number; height: numbe
   return fitRect({ x: 0, y: top, width: layout.width, height: layout.height - top }, { width: window.width, height: window.height - BOTTOM_BAR }, PADDING);
 }
 
-/** Where a fold stands, open or closed. */
-export function placeOfFold({ frames, items }: Pick<Layout, "frames" | "items">, fold: number): Rect | null {
+/** Where a fold stands, open or closed; `inX` is where edges come in, which an eye follows. */
+export function placeOfFold({ frames, items }: Pick<Layout, "frames" | "items">, fold: number): (Rect & { inX: number }) | null {
   const frame = frames.find((candidate) => candidate.fold === fold);
   if (frame) return frame;
   const item = items.find((candidate) => candidate.fold === fold);
-  return item ? { x: item.x, y: item.y, width: CARD_WIDTH, height: CARD_HEIGHT } : null;
+  return item ? { x: item.x, y: item.y, width: CARD_WIDTH, height: CARD_HEIGHT, inX: CARD_WIDTH / 2 } : null;
 }
 
 /** What the view does when the next layout is there. */
@@ -107,7 +107,7 @@ export class CameraMan {
     const [old, now] = [placeOfFold(before, fold), placeOfFold(next, fold)];
     if (!old || !now || !this.control) return;
     const { x, y, zoom } = this.control.camera();
-    const camera = { x: x + (old.x - now.x) * zoom, y: y + (old.y - now.y) * zoom, zoom };
+    const camera = { x: x + (old.x + old.inX - now.x - now.inX) * zoom, y: y + (old.y - now.y) * zoom, zoom };
     this.control.moveTo(camera, 0);
     this.fitted = false;
     const left = now.x * zoom + camera.x;

@@ -5,9 +5,9 @@ import type { Network } from "@/graph/network";
 import type { Content } from "@/plan/content";
 import type { Blame } from "@/planner/blame";
 
-export const MEASURES = ["macs", "parameters", "activation"] as const;
+export const MEASURES = ["macs", "parameters", "activation", "seconds", "joules"] as const;
 export type Measure = (typeof MEASURES)[number];
-export const MEASURE_LABELS: Record<Measure, string> = { macs: "MACs", parameters: "Parameters", activation: "Activation bytes" };
+export const MEASURE_LABELS: Record<Measure, string> = { macs: "MACs", parameters: "Parameters", activation: "Activation bytes", seconds: "Predicted time", joules: "Predicted energy" };
 
 /** Names of the folds that are open, and of those that were when the whole was last wrapped into columns. */
 export interface Folds {
