@@ -18,7 +18,7 @@ export function CanvasTools({ scene, hasProfile }: { scene: Scene | null; hasPro
         value={measure}
         onChange={(value) => viewStore.setState({ measure: MEASURES.find((known) => known === value) ?? measure })}
         data={MEASURES.map((value) => (needsProfile(value) && !hasProfile ? { value, label: `${MEASURE_LABELS[value]} (profile a device first)`, disabled: true } : { value, label: MEASURE_LABELS[value] }))}
-        comboboxProps={{ width: 250, position: "top-start" }}
+        comboboxProps={{ width: 290, position: "top-start" }}
         allowDeselect={false}
         data-testid="measure"
       />

@@ -10,6 +10,8 @@ const FINE_STEPS = 6;
 const SMALLEST_ZOOM = 0.02;
 /** Between columns, about: how many lanes edges need there is known only later. */
 const GUTTER = 56;
+/** A block no higher than this is one column, whatever the window. */
+const LEAST_HEIGHT = 10 * (CARD_HEIGHT + ROW_GAP);
 
 export interface ColumnPlan {
   /** The zoom at which all of it fits the window, about. */
@@ -61,13 +63,18 @@ export class Strips {
     return { zoom, columns: (fold) => this.columns(fold, isOpen, window.height / zoom) };
   }
 
+  /** How high the columns of a fold in a column of this height may be. */
+  private within(height: number): number {
+    return Math.max(height - BOX_HEAD - BOX_FOOT, LEAST_HEIGHT);
+  }
+
   private strip(fold: number, isOpen: IsOpen, height: number): Strip & { widths: ArrayLike<number> } {
     const { heights, widths, crossings, folds } = at(this.rows, fold + 1);
     const opened = folds.filter((one) => isOpen(one.fold));
     if (opened.length === 0) return { heights, widths, crossings, gap: ROW_GAP };
     const [high, wide] = [heights.slice(), widths.slice()];
     for (const one of opened) {
-      const extent = this.extent(one.fold, isOpen, height - BOX_HEAD - BOX_FOOT);
+      const extent = this.extent(one.fold, isOpen, this.within(height));
       high[one.row] = Math.max(at(high, one.row), extent.height);
       wide[one.row] = at(wide, one.row) + extent.width - CARD_WIDTH;
     }
@@ -89,8 +96,7 @@ export class Strips {
   }
 
   private columns(fold: number, isOpen: IsOpen, height: number): Column[] {
-    const depth = fold < 0 ? 0 : withHolders(this.tree, fold).length;
-    const available = height - depth * (BOX_HEAD + BOX_FOOT);
+    const available = fold < 0 ? height : withHolders(this.tree, fold).reduce((room) => this.within(room), height);
     const columns = breakEvenly(this.strip(fold, isOpen, available), available);
     if (fold < 0) return columns;
     // The ports stand above and below all others.
