@@ -10,7 +10,7 @@ from partition_studio.partition.plan import Plan
 from partition_studio.schemas import BlockOut, ModelOut, PlanIn, SavedPlanOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.planner_studio import add_devices
+from tests.planner_studio import add_devices, add_profile
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
@@ -292,6 +292,26 @@ def test_far_away_the_network_is_one_drawing_that_is_pressed_dragged_and_boxed(
     assert page.locator(".react-flow__viewport").evaluate("element => element.style.transform") != before
     shoot(page, f"67-resnet-small-map-{scheme}")
     assert_accessible(page)
+    assert errors == []
+
+
+def test_bars_show_predicted_time_once_a_device_was_profiled(browser: Browser, studio: RunningStudio) -> None:
+    page, errors = open_editor(browser, studio)
+    first = page.get_by_test_id("block-residual1")
+    expect(first).to_have_attribute("title", re.compile("MACs"))
+    page.get_by_test_id("measure").click()
+    predicted = page.get_by_role("option", name="Predicted time")
+    expect(predicted).to_have_attribute("data-combobox-disabled", "true")
+    page.keyboard.press("Escape")
+    add_profile(studio.services, resnet(studio).id, "board-1")
+    page.reload()
+    expect(first).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_test_id("measure").click()
+    page.get_by_role("option", name="Predicted time").click()
+    expect(first).to_have_attribute("title", re.compile("ms predicted"))
+    # Nothing is known of what runs on other devices, which is said, and is no bar.
+    expect(page.get_by_test_id("block-residual16")).to_have_attribute("title", re.compile("no profile there"))
+    shoot(page, "68-resnet-predicted-time")
     assert errors == []
 
 
