@@ -1,4 +1,4 @@
-"""The picture of a large network: folded at first, opened in place, far away one drawing; blocks are held like layers."""
+"""The picture of a large network: folded at first, opened in place, far away one drawing; blocks are held whole."""
 
 import re
 from collections.abc import Iterator
@@ -118,6 +118,30 @@ def drag(page: Page, start: tuple[float, float], device: str) -> None:
     page.mouse.up()
 
 
+def painted(page: Page, colour: str) -> tuple[float, float]:
+    """Return a point of the window where the drawing has a device's colour all around."""
+    found = page.evaluate(
+        """colour => {
+          const canvas = document.querySelector("[data-testid=overview]");
+          const probe = document.createElement("canvas").getContext("2d");
+          probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(colour).trim();
+          probe.fillRect(0, 0, 1, 1);
+          const wanted = probe.getImageData(0, 0, 1, 1).data;
+          const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const is = (x, y) => [0, 1, 2].every(part => data[(y * width + x) * 4 + part] === wanted[part]);
+          const { left, top, width: room } = canvas.getBoundingClientRect();
+          const scale = room / width;
+          for (let y = 3; y < height - 3; y += 1)
+            for (let x = 3; x < width - 3; x += 1)
+              if (is(x, y) && is(x + 1, y) && is(x, y + 1)) return [left + x * scale, top + y * scale];
+          return null;
+        }""",
+        colour,
+    )
+    assert isinstance(found, list), f"nothing is painted in {colour}"
+    return found[0], found[1]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_large_network_opens_folded_and_readable(browser: Browser, studio: RunningStudio, scheme: str) -> None:
     page, errors = open_editor(browser, studio, color_scheme=scheme)
@@ -128,7 +152,7 @@ def test_a_large_network_opens_folded_and_readable(browser: Browser, studio: Run
     first = page.get_by_test_id("block-residual1")
     expect(first).to_contain_text("Residual block")
     expect(first).to_contain_text(f"{len(residual[0].layers)} layers")
-    expect(first).to_contain_text("256×56×56")
+    expect(first).to_contain_text(re.compile("256.56.56"))
     # A block on two devices shows both, by their share of its layers.
     divided = page.locator(".card.is-fold:has([data-testid='stripes'])").first
     expect(divided.locator("[data-device]")).to_have_count(2)
@@ -230,7 +254,10 @@ def test_the_keyboard_walks_blocks_opens_and_folds_them(browser: Browser, studio
     page.get_by_test_id("block-residual1").click()
     page.get_by_test_id("block-residual3").click(modifiers=["Shift"])
     expect(page.locator(".card.is-fold.is-selected")).to_have_count(3)
-    # All like this one, and all.
+    # All like this one, by the menu; and all.
+    page.get_by_test_id("block-residual1").click(button="right")
+    page.get_by_test_id("menu-fold-alike").click()
+    expect(page.locator(".card.is-fold")).to_have_count(0)
     page.get_by_test_id("canvas").focus()
     page.keyboard.press("[")
     expect(page.get_by_test_id("block-stage1")).to_be_visible()
@@ -254,10 +281,14 @@ def test_far_away_the_network_is_one_drawing_that_is_pressed_dragged_and_boxed(
     expect(page.locator(".card")).to_have_count(0)
     shoot(page, f"65-resnet-overview-{scheme}")
     assert_accessible(page)
-    # Somewhere on the drawing there is a card: it is found by walking along it.
-    page.get_by_test_id("canvas").focus()
-    page.keyboard.press("ArrowDown")
+    # A painted card is pressed and dragged like any other.
+    page.mouse.click(*painted(page, "--ps-d1"))
     expect(page.get_by_role("toolbar", name="Selection")).to_be_visible()
+    count = list(saved_plan(studio).placement.values()).count("board-2")
+    drag(page, painted(page, "--ps-d1"), "board-3")
+    expect(page.get_by_test_id("device-layers-board-2")).to_have_text(str(count - 1))
+    page.get_by_test_id("undo").click()
+    expect(page.get_by_test_id("device-layers-board-2")).to_have_text(str(count))
     page.keyboard.press("Escape")
     box = page.get_by_test_id("canvas").bounding_box()
     assert box is not None
@@ -270,9 +301,7 @@ def test_far_away_the_network_is_one_drawing_that_is_pressed_dragged_and_boxed(
     page.keyboard.up("Shift")
     expect(bar).to_contain_text(re.compile(r"\d+ layers"))
     page.keyboard.press("3")
-    wait_for(
-        lambda: len(set(saved_plan(studio).placement.values())) < 3 or None, what="the saving of the boxed layers"
-    )
+    wait_for(lambda: len(set(saved_plan(studio).placement.values())) < 3 or None, what="the saving of the boxed layers")
     shoot(page, f"66-resnet-overview-boxed-{scheme}")
     page.get_by_test_id("undo").click()
     page.keyboard.press("Escape")

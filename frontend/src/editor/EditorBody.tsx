@@ -41,6 +41,7 @@ import { DeploySheet } from "./DeploySheet";
 import { Details } from "./Details";
 import { assignAndSay } from "./drag";
 import { EditTools, SyncNote } from "./EditTools";
+import { FoldItems } from "./FoldItems";
 import { AssignItems, Lanes } from "./Lanes";
 import { mostOf, needsProfile } from "./measure";
 import { Minimap } from "./Minimap";
@@ -255,6 +256,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         <Menu.Dropdown data-testid="context-menu">
           <Menu.Label>Send to</Menu.Label>
           <AssignItems devices={devices} send={(device) => assignAndSay([...viewStore.getState().selection].map((node) => at(network.nodes, node).name), device)} />
+          <FoldItems scene={scene} />
         </Menu.Dropdown>
       </Menu>
     </>

@@ -38,7 +38,7 @@ function Whole({ scene, size }: { scene: Scene; size: { width: number; height: n
   const [width, height] = [Math.ceil(layout.width * zoom + 2 * PAD), Math.ceil(layout.height * zoom + 2 * PAD)];
   const draw = useCallback(
     (context: CanvasRenderingContext2D, ink: Ink, density: number) => {
-      paint(context, { layout, tree, fills, strokes: null, marks, outline }, ink, { camera: { x: PAD, y: PAD, zoom }, width, height, density });
+      paint(context, { layout, tree, fills, strokes: null, marks, outline, blamed: null }, ink, { camera: { x: PAD, y: PAD, zoom }, width, height, density });
       const camera = cameraMan.control?.camera();
       if (!camera) return;
       const [left, top] = [(-camera.x / camera.zoom) * zoom + PAD, (-camera.y / camera.zoom) * zoom + PAD];

@@ -35,12 +35,13 @@ export function Overview({ size }: { size: { width: number; height: number } }) 
   const fills = useMemo(() => fillsOf(network, tree, layout, content), [network, tree, layout, content]);
   const strokes = useMemo(() => strokesOf(network, layout, content), [network, layout, content]);
   const outline = useOutline(scene);
+  const blamed = useView(({ blame }) => (blame?.kind === "device" ? blame.device : null));
   const draw = useCallback(
     (context: CanvasRenderingContext2D, ink: Ink, density: number) => {
       const camera = cameraMan.control?.camera();
-      if (camera) paint(context, { layout, tree, fills, strokes, marks, outline }, ink, { camera, width: size.width, height: size.height, density });
+      if (camera) paint(context, { layout, tree, fills, strokes, marks, outline, blamed }, ink, { camera, width: size.width, height: size.height, density });
     },
-    [layout, tree, fills, strokes, marks, outline, size],
+    [layout, tree, fills, strokes, marks, outline, blamed, size],
   );
   const { ref, redraw } = useSurface(size.width, size.height, draw);
   useEffect(() => cameraMan.watch(redraw), [redraw]);

@@ -47,7 +47,7 @@ interface FlowProps {
   children?: ReactNode;
 }
 
-export const MIN_ZOOM = 0.04;
+export const MIN_ZOOM = 0.01;
 export const MAX_ZOOM = 2;
 
 /** The same for the same card whatever else is open, so that it stays in the page. */

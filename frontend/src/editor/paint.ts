@@ -84,6 +84,8 @@ export interface Picture {
   marks: Marks;
   /** By item, drawn around it. */
   outline: (item: number) => "selected" | "partly" | "hit" | "wrong" | null;
+  /** Whose cards are marked, as what limits the plan. */
+  blamed: string | null;
 }
 
 interface Place {
@@ -119,7 +121,7 @@ interface Box {
   height: number;
 }
 
-function paintCard(context: CanvasRenderingContext2D, { fills, marks, outline }: Picture, ink: Ink, index: number, card: Box): void {
+function paintCard(context: CanvasRenderingContext2D, { fills, marks, outline, blamed }: Picture, ink: Ink, index: number, card: Box): void {
   const { x, y, width, height } = card;
   const fill = at(fills, index);
   context.fillStyle = fill.isEnd ? ink.canvas : ink.panel;
@@ -142,8 +144,8 @@ function paintCard(context: CanvasRenderingContext2D, { fills, marks, outline }:
     }
     top += part;
   }
-  const around = outline(index);
-  const colour = { selected: ink.accent, partly: ink.accent, hit: ink.hit, wrong: ink.bad };
+  const around = outline(index) ?? (blamed !== null && fill.parts.some(({ device }) => device === blamed) ? "blamed" : null);
+  const colour = { selected: ink.accent, partly: ink.accent, hit: ink.hit, wrong: ink.bad, blamed: ink.warn };
   const isPlain = around === null;
   if (isPlain && (width < 8 || (fill.parts.length > 0 && fill.parts[0]?.device !== ""))) return;
   context.strokeStyle = isPlain ? ink.line : colour[around];

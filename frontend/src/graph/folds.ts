@@ -31,12 +31,12 @@ interface Draft {
 
 /** Make the tree of blocks and plain runs. What overlaps, holds nothing, or would close a circle when folded is left out. */
 export function buildFolds(network: Network, blocks: readonly Block[]): FoldTree {
-  const drafts = nest(network, [...blocks, ...plainRuns(network, blocks)]);
+  let drafts = nest(network, [...blocks, ...plainRuns(network, blocks)]);
   for (;;) {
-    const bad = inCircle(network, drafts);
-    if (bad === null) return freeze(network, drafts);
-    for (const draft of drafts) if (draft.parent === bad) draft.parent = bad.parent;
-    drafts.splice(drafts.indexOf(bad), 1);
+    const bad = inCircles(network, drafts);
+    if (bad.size === 0) return freeze(network, drafts);
+    for (const draft of drafts) while (draft.parent !== null && bad.has(draft.parent)) draft.parent = draft.parent.parent;
+    drafts = drafts.filter((draft) => !bad.has(draft));
   }
 }
 
@@ -63,16 +63,18 @@ function freeze(network: Network, drafts: readonly Draft[]): FoldTree {
   const indexOf = new Map(drafts.map((draft, index) => [draft, index]));
   const foldOf = new Int32Array(network.nodes.length).fill(-1);
   const depthOf = (draft: Draft): number => (draft.parent === null ? 0 : depthOf(draft.parent) + 1);
+  const children: number[][] = drafts.map(() => []);
   const folds = drafts.map((draft, index): Fold => {
     for (const node of draft.nodes) foldOf[node] = index;
-    const children = drafts.flatMap((other, child) => (other.parent === draft ? [child] : []));
-    return { index, name: draft.block.name, kind: draft.block.kind, nodes: draft.nodes, parent: draft.parent === null ? -1 : (indexOf.get(draft.parent) ?? -1), depth: depthOf(draft), children };
+    const parent = draft.parent === null ? -1 : (indexOf.get(draft.parent) ?? -1);
+    if (parent >= 0) at(children, parent).push(index);
+    return { index, name: draft.block.name, kind: draft.block.kind, nodes: draft.nodes, parent, depth: depthOf(draft), children: at(children, index) };
   });
   return { folds, foldOf, byName: new Map(folds.map(({ name, index }) => [name, index])) };
 }
 
-/** A draft on a circle of the graph in which all of its level are folded; the largest of such. */
-function inCircle(network: Network, drafts: readonly Draft[]): Draft | null {
+/** Of each level the largest draft on a circle of its graph, in which all drafts of the level are folded. */
+function inCircles(network: Network, drafts: readonly Draft[]): Set<Draft> {
   const innermost = new Map<number, Draft>();
   for (const draft of drafts) for (const node of draft.nodes) innermost.set(node, draft);
   const chain = (node: number): (Draft | null)[] => {
@@ -93,13 +95,13 @@ function inCircle(network: Network, drafts: readonly Draft[]): Draft | null {
     for (const item of [a, b]) if (!edges.has(item)) edges.set(item, new Set());
     edges.get(a)?.add(b);
   }
-  let worst: Draft | null = null;
+  const bad = new Set<Draft>();
   for (const edges of levels.values()) {
-    for (const item of remaining(edges)) {
-      if (typeof item !== "number" && (worst === null || item.nodes.length > worst.nodes.length)) worst = item;
-    }
+    const drafted = remaining(edges).filter((item) => typeof item !== "number");
+    const worst = drafted.reduce<Draft | null>((most, item) => (most === null || item.nodes.length > most.nodes.length ? item : most), null);
+    if (worst) bad.add(worst);
   }
-  return worst;
+  return bad;
 }
 
 /** What is left of a graph when everything without a predecessor is taken away, again and again: its circles and what hangs on them. */
