@@ -9,7 +9,9 @@ const COARSE = 0.8;
 const FINE_STEPS = 6;
 const SMALLEST_ZOOM = 0.02;
 /** Between columns, about: how many lanes edges need there is known only later. */
-const GUTTER = 56;
+const GUTTER = 48;
+/** Right of the last column, where edges skip along it. */
+const LAST_GUTTER = 24;
 /** A block no higher than this is one column, whatever the window. */
 const LEAST_HEIGHT = 10 * (CARD_HEIGHT + ROW_GAP);
 
@@ -28,6 +30,7 @@ interface Rows {
   widths: Float64Array;
   crossings: Int32Array;
   folds: readonly { fold: number; row: number }[];
+  lastGutter: number;
 }
 
 interface Extent {
@@ -84,15 +87,15 @@ export class Strips {
   private extent(fold: number, isOpen: IsOpen, height: number): Extent {
     const strip = this.strip(fold, isOpen, height);
     const columns = breakColumns(strip, height);
-    const gutter = GUTTER + at(this.reserves, fold + 1);
-    let width = 0;
+    const reserve = at(this.reserves, fold + 1);
+    let width = (columns.length - 1) * GUTTER + columns.length * reserve + at(this.rows, fold + 1).lastGutter;
     for (const { start, stop } of columns) {
       let widest = CARD_WIDTH;
       for (let row = start; row < stop; row += 1) widest = Math.max(widest, at(strip.widths, row));
-      width += widest + gutter;
+      width += widest;
     }
     const high = heightOf(strip, columns);
-    return fold < 0 ? { width: width - GUTTER / 2, height: high } : { width: width - GUTTER / 2 + 2 * BOX_PAD, height: high + BOX_HEAD + BOX_FOOT };
+    return fold < 0 ? { width, height: high } : { width: width + 2 * BOX_PAD, height: high + BOX_HEAD + BOX_FOOT };
   }
 
   private columns(fold: number, isOpen: IsOpen, height: number): Column[] {
@@ -105,7 +108,7 @@ export class Strips {
   }
 }
 
-function rowsOf({ fold, items, ranked }: Level): Rows {
+function rowsOf({ fold, items, kept, ranked }: Level): Rows {
   const ranks = fold >= 0 ? ranked.ranks.slice(1, -1) : ranked.ranks;
   const folds: { fold: number; row: number }[] = [];
   const crossings = new Int32Array(ranks.length);
@@ -120,7 +123,7 @@ function rowsOf({ fold, items, ranked }: Level): Rows {
     }
     widths[row] = width;
   });
-  return { heights: new Float64Array(ranks.length).fill(CARD_HEIGHT), widths, crossings, folds };
+  return { heights: new Float64Array(ranks.length).fill(CARD_HEIGHT), widths, crossings, folds, lastGutter: kept.every(Boolean) ? 0 : LAST_GUTTER };
 }
 
 /** By fold, plus one: how far the folds in a level would reach out to the left of their card if they were open. */
