@@ -61,7 +61,7 @@ def saved_plan(studio: RunningStudio) -> Plan:
 
 def open_editor(browser: Browser, studio: RunningStudio, **options: object) -> tuple[Page, list[str]]:
     _, page, errors = open_page(browser, studio, **options)
-    page.goto(f"{studio.url}/m/{resnet(studio).id}")
+    page.get_by_test_id(f"model-card-{resnet(studio).id}").locator("a").first.click(timeout=PATIENCE_MS)
     expect(page.get_by_test_id("block-residual1")).to_be_visible(timeout=PATIENCE_MS)
     still(page)
     return page, errors
