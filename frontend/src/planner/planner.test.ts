@@ -3,7 +3,7 @@ import { EMPTY_REST } from "@/plan/content";
 import { content } from "@/plan/samples";
 import { takenOver } from "./applied";
 import { blameOf, blamesDevice, blamesEdge } from "./blame";
-import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins } from "./question";
+import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins, withReplicas } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
 import { besidesEstimates, bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sharedIsBetter, sortedObstacles, unpredictable } from "./words";
@@ -18,7 +18,7 @@ describe("a question", () => {
       seconds: 60,
       limits: {
         min_throughput_per_s: null, max_latency_s: null, max_energy_j: null, max_total_energy_j: null, memory_bytes: {}, pins: {}, excluded: [],
-        max_devices: null, input_on: null, strategies: ["layers"], codecs: ["none"], max_change: 0,
+        max_devices: null, input_on: null, strategies: ["layers"], contiguous: false, codecs: ["none"], max_change: 0,
       },
     });
     expect(limitCount(FIRST_FORM, ["a"])).toBe(0);
@@ -38,6 +38,13 @@ describe("a question", () => {
     expect(chosenDevices(form, ["a", "b", "c"])).toEqual(["a", "c"]);
     expect(limitsOf(form, ["a", "b", "c"]).memory_bytes).toEqual({ a: 10_000_000 });
     expect(paretoOf(form, ["a", "b", "c"]).devices).toEqual(["a", "c"]);
+  });
+  it("for one run of layers per device lets the other strategies rest, and replicas end it", () => {
+    const form = { ...FIRST_FORM, contiguous: true, strategies: ["spatial" as const] };
+    expect([limitsOf(form, []).contiguous, limitsOf(form, []).strategies, limitCount(form, [])]).toEqual([true, ["layers"], 1]);
+    expect(limitsOf({ ...form, contiguous: false }, []).strategies).toEqual(["layers", "spatial"]);
+    const wider = limitsOf(withReplicas(withReplicas(form)), []);
+    expect([wider.contiguous, wider.strategies]).toEqual([false, ["layers", "spatial", "replicas"]]);
   });
   it("offers no device that cannot run the agent", () => {
     expect(plannable([{ name: "a", state: "ready" }, { name: "b", state: "cannot" }, { name: "c", state: "unreachable" }])).toEqual(["a", "c"]);
