@@ -231,6 +231,8 @@ class PlannerService:
                     self._tell(job.id, search)
                 elapsed_s = time.monotonic() - search.begun_s
                 job.step(search.progress, min(int(elapsed_s), int(task.seconds)), max(1, int(task.seconds)), "seconds")
+            if process.was_cut:
+                search.cut_short()
 
     def _tell(self, job_id: str, search: SearchState) -> None:
         newest = search.newest

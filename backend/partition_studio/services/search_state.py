@@ -13,6 +13,8 @@ from partition_studio.schemas import AnswerOut, BaselineOut, ObstacleOut, Search
 from partition_studio.searches.message import BASELINES, FRONT, Failure, Found, Kind
 from partition_studio.searches.text import share_text, value_text
 
+CUT_SHORT = "The search was stopped amid a step: this is the best that was found until then, and what was proved of it."
+
 
 @dataclass(slots=True)
 class SearchState:
@@ -81,6 +83,13 @@ class SearchState:
                     assert_never(never)
             self.found += 1
             return True
+
+    def cut_short(self) -> None:
+        """Take what was told until now for the result of a search that was ended amid something."""
+        with self.lock:
+            if self.answer is not None and not self.answer.proved:
+                self.answer = self.answer.model_copy(update={"notes": [*self.answer.notes, CUT_SHORT]})
+            self.front = sorted(self.front, key=lambda point: -point.value)
 
     def _fail(self, error: StudioError) -> None:
         if isinstance(error, NoPlanError):
