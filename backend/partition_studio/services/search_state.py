@@ -9,9 +9,9 @@ import msgspec
 
 from partition_studio.errors import StudioError
 from partition_studio.planner.errors import NoPlanError
+from partition_studio.planner.search.text import share_text, value_text
 from partition_studio.schemas import AnswerOut, BaselineOut, ObstacleOut, SearchOut
 from partition_studio.searches.message import BASELINES, FRONT, Failure, Found, Kind
-from partition_studio.searches.text import share_text, value_text
 
 CUT_SHORT = "The search was stopped amid a step: this is the best that was found until then, and what was proved of it."
 

@@ -216,8 +216,9 @@ def search_general(
 ) -> Found:
     """Return the best of all assignments, as far as found in so many seconds or until `stop`.
 
-    `start` is an assignment to begin with. `on_better` gets each better one, and `on_bound` each bound (see `Found`) that
-    is notably better, as soon as it is known, from a thread of CP-SAT. With one worker, and where neither time nor `stop` ends it, the same question gets the same answer.
+    `start` is an assignment to begin with. `on_better` gets each better one, and `on_bound` each bound (see `Found`)
+    that is notably better, as soon as it is known, from a thread of CP-SAT. With one worker, and where neither time nor
+    `stop` ends it, the same question gets the same answer.
     """
     goal = Goal(problem.objective)
     best = least(problem, goal, start, stop, lambda better: on_better(_found(better)), seconds, workers, on_bound)
