@@ -40,6 +40,7 @@ import { Details } from "./Details";
 import { assignAndSay } from "./drag";
 import { EditTools, SyncNote } from "./EditTools";
 import { AssignItems, Lanes } from "./Lanes";
+import { DEVICES_WIDTH, RAIL_WIDTH, useColumns } from "./panels";
 import { PlanMenu } from "./PlanMenu";
 import { SearchBox } from "./SearchBox";
 import { SelectionBar } from "./SelectionBar";
@@ -49,12 +50,11 @@ import { flash, MEASURES, resetView, select, useView, viewStore, type Measure } 
 
 const PlannerPanel = lazy(() => import("@/planner/PlannerPanel"));
 
-const LANES_WIDTH = 320;
 const HEADER_HEIGHT = 48;
 
 /** The window's shape when the model was opened: panels that come and go do not move the layers. */
 function canvasShape() {
-  return { width: Math.max(window.innerWidth - LANES_WIDTH - 56, 320), height: Math.max(window.innerHeight - HEADER_HEIGHT - 90, 320) };
+  return { width: Math.max(window.innerWidth - DEVICES_WIDTH - 56, 320), height: Math.max(window.innerHeight - HEADER_HEIGHT - 90, 320) };
 }
 
 function useKeeper(model: Model): PlanKeeper {
@@ -87,6 +87,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const fleet = devices.map(({ name, state }) => `${name} ${state}`).join("\n");
   const { report, current, problem: reportProblem } = useReport(model, content, fleet);
   const planner = usePlanner(({ open, tab }) => (open ? tab : null));
+  const columns = useColumns(planner !== null);
   const reason = unpredictable(local.unplaced, report?.problems ?? []);
   const predicted = usePrediction(model, content, fleet, current && reason === null, planner === "plan");
   const deployments = useDeployments(model.id);
@@ -160,7 +161,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           open={deploy.open}
         />
       </Header>
-      <main className={planner === null ? "editor" : "editor has-planner"}>
+      <main className="editor" style={{ gridTemplateColumns: `minmax(0, 1fr)${planner === null ? "" : ` ${columns.plannerWidth}px`} ${columns.folded ? RAIL_WIDTH : DEVICES_WIDTH}px` }}>
         <div className="stage">
           <div className="canvas-host" ref={canvasRef}>
             {scene && width > 0 && sync !== "loading" ? (
@@ -176,7 +177,10 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             ) : (
               <p className="loading center">Laying out {plural(model.layer_count, "layer")}…</p>
             )}
-            <PreviewNote />
+            <div className="canvas-notes">
+              <PreviewNote />
+              <FlashNote everywhere={columns.folded} unplaced={local.unplaced} />
+            </div>
             <CanvasTools />
             <SelectedDetails model={model} network={network} />
             <SelectionBar model={model} network={network} devices={devices} />
@@ -204,7 +208,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         </div>
         {planner !== null && (
           <Suspense fallback={<aside className="planner" aria-label="Planner" />}>
-            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unpredictable={reason} />
+            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unpredictable={reason} width={columns.plannerWidth} />
           </Suspense>
         )}
         <Lanes
@@ -221,7 +225,9 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           spread={spread}
           showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
-          figures={reason === null ? <PlanFigures predicted={predicted} /> : null}
+          figures={reason === null ? <PlanFigures predicted={predicted} short={columns.folded} /> : null}
+          folded={columns.folded}
+          fold={columns.fold}
         />
       </main>
       <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />
@@ -245,6 +251,17 @@ function PreviewNote() {
   return (
     <p className="preview-note" data-testid="preview-note">
       Looking at: {label}
+    </p>
+  );
+}
+
+/** What the last step did, where no device in view says it. */
+function FlashNote({ everywhere, unplaced }: { everywhere: boolean; unplaced: number }) {
+  const flash = useView((view) => view.flash);
+  if (flash === null || !(everywhere || (flash.device === "" && unplaced === 0))) return null;
+  return (
+    <p className="preview-note is-flash" data-testid="flash-note">
+      {flash.device === "" ? flash.text : `${flash.device}: ${flash.text}`}
     </p>
   );
 }

@@ -90,6 +90,8 @@ function Front({ search, current }: { search: Search; current: Prediction | null
     if (gone) endPreview();
   }, [gone]);
   const look = (next: FrontPoint | null) => {
+    // The pointer tells of each of its moves.
+    if ((next?.id ?? null) === looked) return;
     setLooked(next?.id ?? null);
     if (next?.plan) showPreview(takenOver(planStore.getState().content, next.plan), `${capitalised(next.title)}, ${formatValue("throughput", next.throughput)}`);
     else endPreview();
@@ -107,7 +109,7 @@ function Front({ search, current }: { search: Search; current: Prediction | null
         ]}
         data-testid="front-axis"
       />
-      <ParetoChart points={points} axis={axis} look={look} open={(one) => openPoint(one, search)} />
+      <ParetoChart points={points} axis={axis} looked={looked} look={look} open={(one) => openPoint(one, search)} />
       <p className="front-readout" data-testid="front-readout">
         {point ? (
           <>
@@ -115,7 +117,7 @@ function Front({ search, current }: { search: Search; current: Prediction | null
             {point.estimated && <span className="tag">estimated</span>}
           </>
         ) : (
-          "Rest on a point to see its plan on the graph; press it to open the plan. Undo brings yours back."
+          "Rest near a point to see its plan on the graph; press to open the plan. Undo brings yours back."
         )}
       </p>
       <ChartLegend points={points} axis={axis} />
@@ -123,13 +125,21 @@ function Front({ search, current }: { search: Search; current: Prediction | null
       {axis === asked && missing > 0 && <p className="hint">{plural(missing, "plan")} not shown: a power is not known.</p>}
       <details className="planner-fold">
         <summary>As a table</summary>
-        <FrontTable points={points} open={(one) => openPoint(one, search)} />
+        <FrontTable points={points} looked={looked} look={look} open={(one) => openPoint(one, search)} />
       </details>
     </figure>
   );
 }
 
-function FrontTable({ points, open }: { points: readonly FrontPoint[]; open: (point: FrontPoint) => void }) {
+interface FrontTableProps {
+  points: readonly FrontPoint[];
+  looked: string | null;
+  look: (point: FrontPoint | null) => void;
+  open: (point: FrontPoint) => void;
+}
+
+/** The same points in a list, looked at and opened likewise. */
+function FrontTable({ points, looked, look, open }: FrontTableProps) {
   return (
     <div className="table-scroll">
       <table className="plain-table" data-testid="front-table">
@@ -144,12 +154,12 @@ function FrontTable({ points, open }: { points: readonly FrontPoint[]; open: (po
         </thead>
         <tbody>
           {points.map((point) => (
-            <tr key={point.id}>
+            <tr key={point.id} className={point.id === looked ? "is-looked" : ""} onPointerEnter={() => look(point)} onPointerLeave={() => look(null)}>
               <th scope="row">
                 {point.plan === null ? (
                   capitalised(point.title)
                 ) : (
-                  <button type="button" className="link" onClick={() => open(point)}>
+                  <button type="button" className="link" onFocus={() => look(point)} onBlur={() => look(null)} onClick={() => open(point)}>
                     {capitalised(point.title)}
                   </button>
                 )}
