@@ -25,7 +25,7 @@ from tests.studio import RunningStudio
 DEVICES = ("a", "b", "c")
 
 #: Each is for one test.
-OTHERS = ("new", "newer", "slow", "threads", "runtime", "form", "broken", "negative")
+OTHERS = ("new", "newer", "slow", "threads", "runtime", "form", "right", "broken", "negative")
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,17 @@ def test_a_stale_profile_is_not_used_and_said(
     assert "compute" in found.devices[0].estimated
     told = next(warning for warning in found.warnings if why in warning)
     assert told.startswith(f"{device}: ") and "not used" in told and "again" in told
+
+
+def test_a_newer_profile_of_other_conditions_does_not_hide_the_one_that_holds(
+    studio: RunningStudio, chain: str
+) -> None:
+    right = add_profile(studio.services, chain, "right")
+    for number, other in enumerate((Conditions(runtime="1.2.3"), Conditions(threads=4)), 2):
+        add_profile(studio.services, chain, "right", speed=0.1 / number, conditions=other)
+    found = prediction(studio, chain, "right")
+    assert "compute" not in found.devices[0].estimated
+    assert [stage.seconds for stage in found.stages] == [pytest.approx(right.run_s)]
 
 
 def test_a_link_without_bandwidth_is_refused_by_name(studio: RunningStudio, chain: str) -> None:
