@@ -10,6 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from partition_studio.errors import BadInputError, NotFoundError, StudioError
+from partition_studio.partition.plan import Plan
 from partition_studio.schemas import (
     AnswerOut,
     JobOut,
@@ -17,17 +18,22 @@ from partition_studio.schemas import (
     ParetoIn,
     PlanPredictionOut,
     PredictIn,
+    PredictionOut,
     QuestionIn,
     SearchMessage,
     SearchOut,
 )
 from partition_studio.services import Services
+from partition_studio.services.search_codecs import CHOSEN_NOTE, NO_HELP_NOTE
 from partition_studio.settings import open_data_dir
 from tests.core.networks import relu_chain
 from tests.planner_studio import add_devices, add_links, add_model, add_profile, branches
 from tests.studio import RunningStudio, wait_for
 
 DEVICES = ("a", "b", "c")
+
+#: Between these links are slow.
+FAR = ("far", "farther")
 
 #: Nobody waits so long: the tests stop what does not end by itself.
 LONG_S = 600.0
@@ -36,17 +42,19 @@ LONG_S = 600.0
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     with RunningStudio(tmp_path_factory.mktemp("searches") / "studio") as running:
-        add_devices(running.services, DEVICES)
+        add_devices(running.services, [*DEVICES, *FAR])
         peers = ("studio", *DEVICES)
         add_links(running.services, {(one, other): 50e6 for one in peers for other in peers if one != other})
+        add_links(running.services, {FAR: 20e3, FAR[::-1]: 20e3})
+        add_links(running.services, {way: 50e6 for one in FAR for way in ((one, "studio"), ("studio", one))})
         yield running
 
 
 @pytest.fixture(scope="module")
 def digits(studio: RunningStudio) -> str:
     model_id = studio.services.models.add_example("digits").id
-    for number, device in enumerate(DEVICES):
-        add_profile(studio.services, model_id, device, speed=1 - 0.2 * number)
+    for number, device in enumerate((*DEVICES, *FAR)):
+        add_profile(studio.services, model_id, device, speed=1 - 0.1 * number)
     return model_id
 
 
@@ -178,6 +186,32 @@ def test_limits_that_no_plan_keeps_are_told_one_by_one(studio: RunningStudio, di
     assert any(one.allowed == 10_000_000 for one in found.obstacles)
 
 
+@pytest.mark.parametrize(("devices", "helps"), [(FAR, True), (DEVICES[:2], False)])
+def test_codecs_are_tried_at_the_best_plans_cuts_and_named_in_it_where_they_help(
+    studio: RunningStudio, digits: str, devices: tuple[str, str], *, helps: bool
+) -> None:
+    layers = studio.services.models.network(digits).layers
+    # What lies between these is large.
+    pins = {layers[0].name: devices[0], layers[2].name: devices[1]}
+    limits = {"pins": pins, "codecs": ["none", "zstd"], "contiguous": True}
+    job = start(studio, digits, devices=list(devices), limits=limits)
+    assert ended(studio, job).state == "done"
+    answer = result(studio, digits, job).answer
+    assert answer is not None
+    assert {entry.codec for entry in answer.plan.codecs} == ({"zstd"} if helps else set())
+    assert (CHOSEN_NOTE in answer.notes, NO_HELP_NOTE in answer.notes) == (helps, not helps)
+    assert not any("not measured" in note for note in answer.notes)
+
+    def predicted(plan: Plan) -> PredictionOut:
+        request = PredictIn(plan=plan)
+        return studio.client.post(f"/api/models/{digits}/predictions", PlanPredictionOut, request).prediction
+
+    # What was measured is known to whoever predicts the plan later.
+    assert predicted(answer.plan).throughput_per_s == pytest.approx(answer.value)
+    plain = predicted(answer.plan.model_copy(update={"codecs": []}))
+    assert (answer.value > 1.1 * plain.throughput_per_s) == helps
+
+
 def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: RunningStudio) -> None:
     model_id = add_model(studio.services, relu_chain(1), "one-layer")
     job = start(studio, model_id, objective="latency", seconds=20)
@@ -187,7 +221,9 @@ def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: 
     assert len(found.answer.plan.devices()) == 1
     # Nothing was profiled: that is said with the answer, and on the job.
     assert found.answer.prediction.estimated
-    assert any("not profiled" in note for note in found.answer.notes)
+    told = [*found.answer.notes, *found.answer.prediction.warnings]
+    assert sum("not profiled" in note for note in told) == 1
+    assert not any("profile it first." in note for note in told) and len(set(told)) == len(told)
 
 
 @pytest.mark.parametrize(

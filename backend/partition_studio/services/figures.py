@@ -153,6 +153,8 @@ class FigureService:
         if carry is None:
             carry = self._carry(device, found, network, threads)
             estimated.append("carry")
+            if warning is None:
+                warning = f"what carrying costs there was not measured; measure it (`device profile NAME {model_id}`)"
         codecs: Mapping[str, CodecSpeed] = {} if newest is None else newest.codecs
         if not codecs:
             estimated.append("codecs")

@@ -84,6 +84,12 @@ class SearchState:
             self.found += 1
             return True
 
+    def settle(self, answer: AnswerOut) -> None:
+        """Take what became of the best answer after the search."""
+        with self.lock:
+            self.answer = answer
+            self.found += 1
+
     def cut_short(self) -> None:
         """Take what was told until now for the result of a search that was ended amid something."""
         with self.lock:
