@@ -15,6 +15,12 @@ import { EdgeMarkers, Route } from "./Route";
 import { extend, select, toggle, useView, viewStore } from "./view";
 
 const FAR_ZOOM = 0.35;
+/** Below this the small print of a card cannot be read: its two names take all of the room. */
+const MIDDLE_ZOOM = 0.66;
+
+type Distance = "near" | "middle" | "far";
+const distanceOf = (zoom: number): Distance => (zoom < FAR_ZOOM ? "far" : zoom < MIDDLE_ZOOM ? "middle" : "near");
+const DISTANCE_CLASSES: Record<Distance, string> = { near: "canvas", middle: "canvas is-middle", far: "canvas is-far" };
 const ARROWS = { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" } as const;
 
 interface CanvasProps {
@@ -31,7 +37,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   const { network, layout } = scene;
   const host = useRef<HTMLDivElement>(null);
   const [box, setBox] = useState<Rect | null>(null);
-  const [far, setFar] = useState(() => fitCamera(layout, size).zoom < FAR_ZOOM);
+  const [distance, setDistance] = useState(() => distanceOf(fitCamera(layout, size).zoom));
   const nodes = useMemo(() => flowNodes(network, layout), [network, layout]);
   const edges = useMemo(() => flowEdges(network), [network]);
   const [start] = useState(() => fitCamera(layout, size));
@@ -46,7 +52,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   }, []);
   const moved = useCallback((camera: Camera, byHand: boolean) => {
     if (byHand) cameraMan.fitted = false;
-    setFar(camera.zoom < FAR_ZOOM);
+    setDistance(distanceOf(camera.zoom));
   }, []);
 
   const names = useCallback((chosen: Iterable<number>) => [...chosen].map((node) => at(network.nodes, node).name), [network]);
@@ -172,7 +178,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   return (
     <div
       ref={host}
-      className={far ? "canvas is-far" : "canvas"}
+      className={DISTANCE_CLASSES[distance]}
       data-testid="canvas"
       tabIndex={0}
       role="application"

@@ -32,12 +32,12 @@ export function DeviceRail({ devices, marks, estimate, costs, gone, report, sele
   const entry = (name: string, state: string) => {
     const cost = costs.get(name);
     const share = cost && estimate.total.macs > 0 ? cost.macs / estimate.total.macs : 0;
-    const told = `${name}, ${state}: ${plural(cost?.layers ?? 0, "layer")}, ${formatPercent(share)} of the work`;
+    const layers = cost?.layers ?? 0;
+    const told = `${layers === 1 ? "layer" : "layers"} on ${name}, ${state}: ${formatPercent(share)} of the work`;
     return (
-      <RailItem key={name} place={name} told={told} press={() => selectDevice(name)} className={markClass(marks.get(name) ?? null, true)}>
+      <RailItem key={name} place={name} count={layers} told={told} press={() => selectDevice(name)} className={markClass(marks.get(name) ?? null, true)}>
         <DeviceSign mark={marks.get(name) ?? null} />
-        <span className="rail-count">{cost?.layers ?? 0}</span>
-        <span className="meter-track" aria-hidden>
+        <span className="meter-track">
           <span style={{ width: `${Math.min(share, 1) * 100}%` }} />
         </span>
       </RailItem>
@@ -50,15 +50,14 @@ export function DeviceRail({ devices, marks, estimate, costs, gone, report, sele
       </ActionIcon>
       <ul className="lanes-list rail-list">
         {estimate.unplaced > 0 && (
-          <RailItem place="" told={`${plural(estimate.unplaced, "layer")} on no device`} press={selectUnplaced} className="dev-none">
+          <RailItem place="" count={estimate.unplaced} told={`${estimate.unplaced === 1 ? "layer" : "layers"} on no device`} press={selectUnplaced} className="dev-none">
             <span className="rail-none">none</span>
-            <span className="rail-count">{estimate.unplaced}</span>
           </RailItem>
         )}
         {devices.map(({ name, state }) => entry(name, STATE_WORDS[state]))}
         {Object.entries(replicas).map(([name, { places }]) => (
-          <RailItem key={name} place={name} told={`Replicas ${name}: frames shared by ${places.join(", ")}`} press={() => selectPlace(name)} className="dev-none">
-            <span className="rail-none">×{places.length}</span>
+          <RailItem key={name} place={name} count={places.length} told={`replicas ${name}, frames shared by ${places.join(", ")}`} press={() => selectPlace(name)} className="dev-none">
+            <span className="rail-none">×</span>
           </RailItem>
         ))}
         {gone.map((name) => entry(name, "not registered"))}
@@ -72,18 +71,26 @@ export function DeviceRail({ devices, marks, estimate, costs, gone, report, sele
 interface RailItemProps {
   /** Where what is dropped here goes. */
   place: string;
+  count: number;
+  /** What there are so many of. */
   told: string;
   press: () => void;
   className: string;
+  /** Its sign, for the eye alone. */
   children: ReactNode;
 }
 
-function RailItem({ place, told, press, className, children }: RailItemProps) {
+function RailItem({ place, count, told, press, className, children }: RailItemProps) {
   const dropping = useView((view) => view.dropTarget === place);
   return (
     <li>
-      <button type="button" className={`rail-item ${className}${dropping ? " is-drop" : ""}`} aria-label={`${told}. Select ${place === "" ? "them" : "its layers"}`} title={told} onClick={press} data-drop-device={place} data-testid={`rail-${place}`}>
-        {children}
+      <button type="button" className={`rail-item ${className}${dropping ? " is-drop" : ""}`} title={`Select the ${count} ${told}`} onClick={press} data-drop-device={place} data-testid={`rail-${place}`}>
+        <span className="rail-sign" aria-hidden>
+          {children}
+        </span>
+        <span className="rail-count">
+          {count} <span className="visually-hidden">{told}: select</span>
+        </span>
       </button>
     </li>
   );

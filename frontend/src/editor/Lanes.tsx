@@ -85,7 +85,7 @@ export function Lanes(props: LanesProps) {
           <IconLayoutSidebarRightCollapse size={17} />
         </ActionIcon>
         <h2>Devices</h2>
-        <span className="lanes-sum">
+        <span className="lanes-sum" title="Between devices, for each frame">
           {estimate.cuts === 0 ? "no cut" : `${plural(estimate.cuts, "cut")}, ${formatBytes(estimate.cutBytes)}/frame`}
         </span>
         <Button size="compact-xs" variant="default" leftSection={<IconPlus size={13} />} onClick={() => setAdding(true)} data-testid="add-device">

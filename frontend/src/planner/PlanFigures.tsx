@@ -14,11 +14,13 @@ export function PlanFigures({ predicted: { prediction, before, current }, short 
   if (!prediction) return null;
   const { throughput_per_s: throughput, latency_s: latency, bottleneck, estimated } = prediction;
   if (short) {
-    const told = `Predicted: ${formatValue("throughput", throughput)}, ${formatDuration(latency)} for one frame${estimated ? ", estimated" : ""}; limited by ${resourceWords(bottleneck)}`;
     return (
-      <button type="button" className={current ? "rail-figure" : "rail-figure is-dim"} aria-label={told} title={told} onClick={() => openPlanner("plan")} data-testid="rail-figure">
-        <b>{formatValue("throughput", throughput).replace(" frames/s", "")}</b>
-        <span>frames/s</span>
+      <button type="button" className={current ? "rail-figure" : "rail-figure is-dim"} title={`Predicted; limited by ${resourceWords(bottleneck)}`} onClick={() => openPlanner("plan")} data-testid="rail-figure">
+        <span className="visually-hidden">Predicted: </span>
+        <b>{formatValue("throughput", throughput).replace(" frames/s", "")}</b> <span>frames/s</span>
+        <span className="visually-hidden">
+          , {formatDuration(latency)} for one frame{estimated ? ", estimated" : ""}, limited by {resourceWords(bottleneck)}
+        </span>
       </button>
     );
   }

@@ -41,6 +41,7 @@ export default function PlannerPanel({ model, network, devices, predicted, unpre
   }, []);
   return (
     <aside ref={panel} className="planner" aria-label="Planner" data-testid="planner">
+      <h2 className="visually-hidden">Planner</h2>
       <ResizeHandle width={width} />
       <Tabs value={tab} onChange={(value) => openPlanner(TABS.find((known) => known === value) ?? tab)} keepMounted={false} className="planner-tabs">
         <header className="planner-head">

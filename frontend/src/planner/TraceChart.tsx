@@ -29,7 +29,7 @@ export function TraceChart({ samples, objective, elapsed_s }: TraceChartProps) {
         <path className="trace-bound" d={bound} />
         <path className="trace-value" d={value} />
       </svg>
-      {ticks.map((tick) => (
+      {ticks.filter((tick) => tick !== 0).map((tick) => (
         <text key={tick} className="trace-label" x={1} y={Math.max(HEIGHT - y.place(tick) - 3, 9)}>
           {formatValue(objective, tick)}
         </text>
