@@ -18,6 +18,7 @@ from partition_studio.planner.figures.estimate import (
     Roofline,
     estimate_profile,
     estimated_carry,
+    over_network,
     scaled,
     typical_roofline,
 )
@@ -155,6 +156,8 @@ class FigureService:
             estimated.append("carry")
             if warning is None:
                 warning = f"what carrying costs there was not measured; measure it (`device profile NAME {model_id}`)"
+        if device.kind != "local":
+            carry = over_network(carry)
         codecs: Mapping[str, CodecSpeed] = {} if newest is None else newest.codecs
         if not codecs:
             estimated.append("codecs")
