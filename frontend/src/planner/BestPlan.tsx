@@ -156,7 +156,7 @@ function Found({ model, answer, baselines, searching, children }: FoundProps) {
       {answer.prediction.estimated && <ProfileFirst model={model} prediction={answer.prediction} />}
       <ul className="planner-notes">
         <li>
-          Searched: {answer.space} ({answer.method}).
+          Searched: {answer.space}.{answer.method !== answer.space && ` Found among: ${answer.method}.`}
         </li>
         {besidesEstimates(answer.notes).map((note) => (
           <li key={note}>{note}</li>

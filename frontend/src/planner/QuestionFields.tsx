@@ -112,6 +112,7 @@ function LimitFields({ devices }: Pick<FieldsProps, "devices">) {
             value={form[field] ?? ""}
             onChange={(value) => changeForm({ [field]: field === "maxDevices" ? wholeNumber(value) : typedNumber(value) })}
             min={0}
+            thousandSeparator=","
             allowDecimal={field !== "maxDevices"}
             hideControls
             data-testid={testid}
@@ -153,6 +154,11 @@ function Strategies() {
         onChange={() => changeForm({ contiguous: !contiguous })}
         data-testid="contiguous"
       />
+      {contiguous && (
+        <p className="planner-reason" id={ONE_RUN_REASON} data-testid="one-run-reason">
+          With one run per device no layer is divided or has replicas.
+        </p>
+      )}
       <div className="planner-strategies">
         {STRATEGY_WORDS.map(([strategy, title, what]) => (
           <Checkbox
@@ -169,11 +175,6 @@ function Strategies() {
         ))}
         <Checkbox size="xs" label="Codecs on links, without loss" checked={codecs} onChange={() => changeForm({ codecs: !codecs })} data-testid="allow-codecs" />
       </div>
-      {contiguous && (
-        <p className="planner-reason" id={ONE_RUN_REASON} data-testid="one-run-reason">
-          With one run per device no layer is divided or has replicas.
-        </p>
-      )}
       <NumberInput
         size="xs"
         label="Answers may change by codecs, at most"

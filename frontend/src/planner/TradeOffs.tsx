@@ -1,5 +1,5 @@
 /** Trade-offs: the plans of which none is better in everything, as a chart that fills while they are found. */
-import { Button, SegmentedControl } from "@mantine/core";
+import { Button, SegmentedControl, Switch } from "@mantine/core";
 import { IconChartDots3 } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import type { Device, Model } from "@/api/types";
@@ -79,7 +79,8 @@ function openPoint({ plan, title, kind }: FrontPoint, search: Search): void {
 function Front({ search, current }: { search: Search; current: Prediction | null }) {
   const [asked, setAsked] = useState<Axis>("energy");
   const [looked, setLooked] = useState<string | null>(null);
-  const points = pointsOf(search, current);
+  const [compared, setCompared] = useState(true);
+  const points = pointsOf(compared ? search : { front: search.front, baselines: [] }, current);
   const axis = usableAxis(asked, points);
   const point = points.find(({ id }) => id === looked) ?? null;
   const { missing } = plotFront(points, axis, 1, 1);
@@ -98,17 +99,20 @@ function Front({ search, current }: { search: Search; current: Prediction | null
   };
   return (
     <figure className="front" data-testid="front">
-      <SegmentedControl
-        size="xs"
-        aria-label="Upwards"
-        value={axis}
-        onChange={(value) => setAsked(value === "memory" ? "memory" : "energy")}
-        data={[
-          { value: "energy", label: "Energy upwards", disabled: usableAxis("energy", points) !== "energy" },
-          { value: "memory", label: "Memory upwards" },
-        ]}
-        data-testid="front-axis"
-      />
+      <div className="front-choice">
+        <SegmentedControl
+          size="xs"
+          aria-label="Upwards"
+          value={axis}
+          onChange={(value) => setAsked(value === "memory" ? "memory" : "energy")}
+          data={[
+            { value: "energy", label: "↑ Energy", disabled: usableAxis("energy", points) !== "energy" },
+            { value: "memory", label: "↑ Memory" },
+          ]}
+          data-testid="front-axis"
+        />
+        <Switch size="xs" label="Baselines" title="Without them there is more room for the trade-offs" checked={compared} onChange={() => setCompared(!compared)} disabled={search.front.length === 0} data-testid="front-baselines" />
+      </div>
       <ParetoChart points={points} axis={axis} looked={looked} look={look} open={(one) => openPoint(one, search)} />
       <p className="front-readout" data-testid="front-readout">
         {point ? (
