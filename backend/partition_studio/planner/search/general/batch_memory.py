@@ -2,7 +2,7 @@
 
 What a stage holds is the same: weights, matrices while they are packed, and the activations that are alive at once.
 Two things are near it: a link's window is reckoned from the stages' levels, and the stages of a device are loaded in
-the order of their first units.
+the order of their first units. `least_of` takes what neither can be below, so that it is never more than exact.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ from partition_studio.partition.stages import MAX_WINDOW
 from partition_studio.planner.search.general.batch_costs import Messages, sums_by
 from partition_studio.planner.search.general.batch_stages import MOST_READERS, Mask, Pairs, Small, Stages
 from partition_studio.planner.search.problem.problem import Floats, Integers, Problem
+
+#: Frames that may wait on any link.
+_LEAST_WINDOW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class BatchMemory:
 
     def of(self, stages: Stages, messages: Messages) -> Floats:
         """Return (D, assignments) bytes; 0 for devices that get nothing."""
+        return self._reckoned(stages, messages, is_least=False)
+
+    def least_of(self, stages: Stages, messages: Messages) -> Floats:
+        """Return what is never more than the exact bytes: as many frames wait, and as much is loaded, as must be."""
+        return self._reckoned(stages, messages, is_least=True)
+
+    def _reckoned(self, stages: Stages, messages: Messages, *, is_least: bool) -> Floats:
         count, units, devices = stages.label.shape[1], self._units, self._devices
         key = stages.label[:units].astype(np.int64) * count + np.arange(count)
         held, load = self._needs(stages, key)
@@ -51,9 +61,9 @@ class BatchMemory:
         begins = np.flatnonzero(np.diff(place, prepend=-1))
         before = np.cumsum(held) - held
         before -= np.repeat(before[begins], np.diff(begins, append=len(place)))
-        peak = np.maximum.reduceat(before + load, begins)
+        peak = np.maximum.reduceat(load if is_least else before + load, begins)
         running = np.add.reduceat(held, begins)
-        queues = self._queues(stages, messages, count)
+        queues = self._queues(stages, messages, count, is_least=is_least)
         found = np.zeros(count * devices)
         found[place[begins]] = memory.AGENT_BYTES + np.maximum(peak, running + queues[place[begins]])
         return np.ascontiguousarray(found.reshape(count, devices).T)
@@ -89,13 +99,13 @@ class BatchMemory:
         ahead = np.maximum(child, packing + graph)
         return held, np.maximum(held, np.where(weight < memory.AHEAD_FROM_BYTES, plain, ahead))
 
-    def _queues(self, stages: Stages, messages: Messages, count: int) -> Floats:
+    def _queues(self, stages: Stages, messages: Messages, count: int, *, is_least: bool) -> Floats:
         """Return what waits in links, by assignment and device."""
         reader, maker = messages.reader, messages.maker
         hops = stages.level[reader, messages.column].astype(np.int64) - stages.level[maker, messages.column]
         hops += maker == self._units
         hops[reader == self._units + 1] = 1
-        waiting = np.clip(hops + 1, 2, MAX_WINDOW) * messages.size_bytes
+        waiting = (_LEAST_WINDOW if is_least else np.clip(hops + 1, 2, MAX_WINDOW)) * messages.size_bytes
         peers = self._devices + 1
         found = sums_by(messages.column * peers + messages.target, waiting, count, peers)
         sent = np.where(messages.source != messages.target, waiting, 0.0)

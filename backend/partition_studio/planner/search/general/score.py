@@ -38,7 +38,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Figures:
-    """What placements cost, in columns; `energy_j` and `memory_bytes` (D, placements), None where nobody asks."""
+    """What placements cost, in columns; `energy_j` and `memory_bytes` (D, placements), None where nobody asks.
+
+    `least_bytes` is never more than the exact memory (D, placements).
+    """
 
     period_s: Floats
     spread_s: Floats
@@ -47,16 +50,18 @@ class Figures:
     latency_s: Floats | None
     energy_j: Floats | None
     memory_bytes: Floats | None
+    least_bytes: Floats | None = None
 
 
 class Scorer:
-    """Scores placements of one problem."""
+    """Scores placements of one problem. `with_all`: energy, where power is known, and memory whoever asks."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, *, with_all: bool = False) -> None:
         self._problem, self._costs = problem, BatchCosts(problem)
         limits = problem.limits
         self._with_latency = problem.objective == "latency" or limits.max_latency_s is not None
-        needs_memory = problem.objective == "max_memory" or _is_tight(problem)
+        self._with_energy = problem.needs_power or (with_all and not np.isnan(problem.idle_w).any())
+        needs_memory = with_all or problem.objective == "max_memory" or _is_tight(problem)
         self._memory = BatchMemory(problem) if needs_memory else None
 
     def cost(self, costs: Costs) -> float:
@@ -64,20 +69,23 @@ class Scorer:
         objective = self._problem.objective
         return costs.period_s if objective == "throughput" else costs.value(objective)
 
-    def figures(self, assignments: Integers | Small, power: float) -> Figures:
+    def figures(self, assignments: Integers | Small, power: float, *, with_least: bool = False) -> Figures:
         """Return the figures of assignments (units, assignments)."""
         stages = self._costs.stager.of(assignments)
         batch, messages = self._costs.of_stages(stages, power, with_latency=self._with_latency)
-        energy_j = batch.energy_j(self._problem) if self._problem.needs_power else None
+        energy_j = batch.energy_j(self._problem) if self._with_energy else None
         memory_bytes = None if self._memory is None else self._memory.of(stages, messages)
-        used = batch.is_used.sum(axis=0)
-        return Figures(batch.period_s, batch.spread_s, batch.hottest, used, batch.latency_s, energy_j, memory_bytes)
+        least = self._memory.least_of(stages, messages) if with_least and self._memory is not None else None
+        used, period_s = batch.is_used.sum(axis=0), batch.period_s
+        return Figures(
+            period_s, batch.spread_s, batch.hottest, used, batch.latency_s, energy_j, memory_bytes, least_bytes=least
+        )
 
     def of(self, assignments: Integers | Small, power: float) -> Score:
         """Return the scores of assignments (units, assignments)."""
         found = self.figures(assignments, power)
         exact, smooth, hottest = self._objective(found, power)
-        over, broken = self._over(found)
+        over, broken = self.over(found)
         rough = np.log(smooth) + over
         rough[~np.isfinite(found.period_s)] = np.inf
         return Score(rough, np.where(broken | ~np.isfinite(found.period_s), np.inf, exact), hottest)
@@ -104,7 +112,7 @@ class Scorer:
         most = each.max(axis=0)
         return most, most * ((each / most) ** power).sum(axis=0) ** (1 / power), each.argmax(axis=0)
 
-    def _over(self, found: Figures) -> tuple[Floats, "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]"]:
+    def over(self, found: Figures) -> tuple[Floats, "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]"]:
         """Return the penalty of limits that seem broken, and whether any does."""
         limits, ratios = self._problem.limits, []
         if limits.min_throughput_per_s is not None:
