@@ -6,7 +6,7 @@ import pytest
 
 from partition_studio.errors import BadInputError, NotFoundError, StudioError
 from partition_studio.partition.plan import CodecChoice, Plan
-from partition_studio.planner.figures.estimate import STUDIO_CARRY
+from partition_studio.planner.figures.estimate import STUDIO_CARRY, over_network
 from partition_studio.planner.figures.figures import CarrySpeed
 from partition_studio.planner.figures.profile import Profile
 from partition_studio.schemas import PlanPredictionOut, PredictIn, PredictionOut
@@ -211,9 +211,13 @@ def test_carrying_costs_the_studio_what_it_costs_a_device_that_was_profiled_on_i
     add_profile(studio.services, chain, "carries", carry=measured)
     try:
         assert figures.of(chain, ["new"]).figures.studio == measured
+        # Others are reached over a network.
+        change_device(studio.services, "newer", address="ssh://pi@192.0.2.1")
+        assert figures.of(chain, ["new", "newer"]).figures.studio == over_network(measured)
         studio.services.profiles.forget("carries")
         assert figures.of(chain, ["new"]).figures.studio == STUDIO_CARRY
     finally:
+        change_device(studio.services, "newer", address="local:")
         studio.services.profiles.forget("carries")
 
 

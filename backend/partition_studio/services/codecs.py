@@ -26,6 +26,7 @@ from partition_studio.planner.codecs.reasons import reasons
 from partition_studio.planner.codecs.task import Measured, codec_task, resolved_plan
 from partition_studio.planner.figures.figures import LinkFigures, Way
 from partition_studio.planner.prediction.stage_time import predict_stage_s
+from partition_studio.planner.search.strategies.codecs import AUTO
 from partition_studio.schemas import CutCodecsOut, JobOut, LinkProfileOut, PlanCodecsOut, TensorCodecOut
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.jobs import Job, JobService
@@ -44,9 +45,6 @@ KEPT = 32
 _STUDIO_FACTOR = 4.0
 
 _POLL_S = 0.2
-
-#: Among codecs to choose from: all.
-AUTO = "auto"
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from partition_studio.planner.prediction.next_move import next_move
 from partition_studio.planner.prediction.predict import flow_of, predict
 from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.question import Limits, Objective, Question
+from partition_studio.planner.search.strategies.codecs import AUTO
 from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.schemas import (
     DeviceOut,
@@ -263,11 +264,10 @@ def _check_names(limits: LimitsIn, registered: set[str]) -> None:
     for name in [*limits.memory_bytes, *limits.excluded]:
         if name not in registered:
             raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
+    codecs = (*get_args(CodecName), AUTO)
     for codec in limits.codecs:
-        if codec not in get_args(CodecName):
-            raise BadInputError(
-                f"There is no codec {codec!r}", next_step=f"Choose among {', '.join(get_args(CodecName))}."
-            )
+        if codec not in codecs:
+            raise BadInputError(f"There is no codec {codec!r}", next_step=f"Choose among {', '.join(codecs)}.")
 
 
 def _limits(limits: LimitsIn) -> Limits:
