@@ -13,7 +13,9 @@ from partition_studio.planner.search.text import share_text, value_text
 from partition_studio.schemas import AnswerOut, BaselineOut, ObstacleOut, SearchOut
 from partition_studio.searches.message import BASELINES, FRONT, Failure, Found, Kind
 
-CUT_SHORT = "The search was stopped amid a step: this is the best that was found until then, and what was proved of it."
+_STOPPED = "The search was stopped"
+
+CUT_SHORT = f"{_STOPPED} amid a step: this is the best that was found until then, and what was proved of it."
 
 
 @dataclass(slots=True)
@@ -93,7 +95,9 @@ class SearchState:
     def cut_short(self) -> None:
         """Take what was told until now for the result of a search that was ended amid something."""
         with self.lock:
-            if self.answer is not None and not self.answer.proved:
+            # It may have said so itself, and not ended yet.
+            is_said = self.answer is not None and any(note.startswith(_STOPPED) for note in self.answer.notes)
+            if self.answer is not None and not self.answer.proved and not is_said:
                 self.answer = self.answer.model_copy(update={"notes": [*self.answer.notes, CUT_SHORT]})
             self.front = sorted(self.front, key=lambda point: -point.value)
 
