@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition_studio.planner.search.bounds import lower_bounds
 from partition_studio.planner.search.packing.master import Master
 from partition_studio.planner.search.packing.rates import rates_of
 from partition_studio.planner.search.packing.tables import Column, Grid, Tables, Worths
@@ -53,6 +52,9 @@ _ALL = 2**22
 #: Where less than this part of all is not covered, prices will not show that anything is.
 _COVERED = 1e-6
 
+#: Sums of floats are right to this part at least.
+_MORE = 1 + 1e-9
+
 #: The part of the best prices in new ones.
 _OLD = 0.3
 
@@ -69,23 +71,22 @@ def packing_bound(
     Holds for whole layers only. Where it returns `most_s`, no placement is below that. Else the bound falls short by a
     few thousandths at least, as tables round down. `on_bound` is told each better bound.
     """
-    least_s = lower_bounds(problem).period_s
-    if not least_s < most_s < math.inf:
-        return min(least_s, most_s)
-    return _Packing(problem, least_s, most_s, stop, rounds, on_bound or (lambda _: None)).bound()
+    if not problem.allowed.any(axis=0).all():
+        return most_s
+    packing = _Packing(problem, most_s, stop, rounds, on_bound or (lambda _: None))
+    return packing.bound() if 0 < packing.least_s < most_s < math.inf else min(packing.least_s, most_s)
 
 
 class _Packing:
     def __init__(
         self,
         problem: Problem,
-        least_s: float,
         most_s: float,
         stop: Callable[[], bool],
         rounds: int,
         on_bound: Callable[[float], None],
     ) -> None:
-        self._best_s, self._most_s = least_s, most_s
+        self._most_s = most_s
         self._stop, self._left, self._on_bound = stop, rounds, on_bound
         count = len(problem.devices)
         most = problem.limits.max_devices
@@ -94,6 +95,9 @@ class _Packing:
         worths = 1 / np.maximum(speeds.sum(axis=0), 1e-12)
         self._worths: Floats = worths / worths.sum()
         self._prices = self._worths
+        # In a second, a device computes no more than what is dearest for its time.
+        dearest = (np.where(problem.allowed, self._worths, 0.0) / np.maximum(problem.compute_s, 1e-12)).max(axis=1)
+        self.least_s = self._best_s = float(1 / np.sort(dearest)[-self._most_devices :].sum()) / _MORE
         self._rates = [rates_of(problem, device) for device in range(count)]
         self._alike: dict[tuple[float, float], list[int]] = {}
         for device, rate in enumerate(self._rates):
