@@ -84,12 +84,18 @@ def test_memory_of_many_is_that_of_each_where_devices_have_one_stage_and_near_it
     columns[:, :3] = np.sort(columns[:, :3], axis=0)
     costs = BatchCosts(problem)
     stages = costs.stager.of(columns)
-    batch = BatchMemory(problem).of(stages, costs.of_stages(stages, 8.0, with_latency=False)[1])
+    messages = costs.of_stages(stages, 8.0, with_latency=False)[1]
+    memory = BatchMemory(problem)
+    batch, least_bytes = memory.of(stages, messages), memory.least_of(stages, messages)
     for column in range(columns.shape[1]):
         exact = evaluate(problem, columns[:, column]).memory_bytes
-        assert batch[:, column] == pytest.approx(exact, rel=0.05)
+        assert batch[:, column] == pytest.approx(exact, rel=0.3)
+        assert (least_bytes[:, column] <= np.array(exact)).all()
         graph = stages_of(problem, columns[:, column])
-        is_chain = all(maker + 1 == reader or -1 in (maker, reader) for maker, reader in graph.cuts)
+        last = len(graph.stages) - 1
+        is_chain = all(
+            maker + 1 == reader or maker == -1 or (maker, reader) == (last, -1) for maker, reader in graph.cuts
+        )
         if is_chain and len(graph.stages) == len({stage.device for stage in graph.stages}):
             assert batch[:, column] == pytest.approx(exact, rel=1e-12)
 

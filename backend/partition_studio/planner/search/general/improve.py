@@ -19,7 +19,7 @@ from partition_studio.planner.search.problem.evaluate import evaluate, keeps
 from partition_studio.planner.search.problem.problem import Costs, Integers, Problem
 
 #: Placements that are changed side by side, and changes of each that are looked at.
-CHAINS, EACH = 160, 2
+CHAINS, EACH = 160, 4
 
 #: Candidates in a round, from warm to cold; and how much worse, as a share of the cost, is gone on with in between.
 ROUND = 60_000
@@ -28,8 +28,11 @@ WARM, COLD = 0.06, 0.0005
 #: The power of the norm that stands for a maximum: at first everything that is busy counts, in the end the busiest.
 _FIRST_POWER, _LAST_POWER = 6.0, 40.0
 
+#: Units times candidates that are judged where nothing else is said, and candidates at least.
+_CELLS, _LEAST_EFFORT = 27_000_000, 20_000
+
 #: Units times candidates of a batch at most: what a moment's work is.
-_MOST_CELLS = 120_000
+_MOST_CELLS = 100_000
 
 #: Batches between two looks by `evaluate`, and how many of a batch that look best may have been judged already.
 _BATCHES, _TRIES = 10, 8
@@ -43,13 +46,16 @@ def improve_placement(
     start: Integers | None,
     stop: Callable[[], bool],
     on_better: Callable[[Found], None],
-    effort: int = 300_000,
+    effort: int | None = None,
 ) -> Found:
     """Return the best placement found by judging `effort` candidates, or until `stop`; none worse than `start`.
 
-    `start` may break limits, or be None: then any placement is begun with. `on_better` gets each better one that keeps
-    all limits. Nothing is proved: the bound is 0. The same question gets the same answer where nothing stops it.
+    Without an effort it takes some seconds: fewer candidates of larger networks. `start` may break limits, or be None:
+    then any placement is begun with. `on_better` gets each better one that keeps all limits. Nothing is proved: the
+    bound is 0. The same question gets the same answer where nothing stops it.
     """
+    if effort is None:
+        effort = max(_LEAST_EFFORT, _CELLS // max(1, len(problem.units)))
     return _Search(problem, stop, on_better).run(start, effort)
 
 
@@ -65,9 +71,8 @@ class _Search:
         self._value = math.inf
         self._waiting: tuple[float, Small] | None = None
         self._judged: set[bytes] = set()
-        fits = max(1, _MOST_CELLS // max(1, len(problem.units)))
-        self._each = max(4, min(EACH, fits // 8))
-        self._chains = max(4, min(CHAINS, fits // self._each))
+        fits = _MOST_CELLS // (EACH * max(1, len(problem.units)))
+        self._chains = max(4, min(CHAINS, fits))
 
     def run(self, start: Integers | None, effort: int) -> Found:
         if start is not None:
@@ -75,7 +80,7 @@ class _Search:
         if not self._blocks.allowed.any(axis=0).all():
             return self._found()
         done, number = 0, 0
-        batch = self._chains * self._each
+        batch = self._chains * EACH
         while done < effort and not self._stop():
             count = max(1, min(ROUND, effort - done) // batch)
             self._round(self._begin(start, number), count)
@@ -116,7 +121,7 @@ class _Search:
             if number % _BATCHES == 0:
                 score = self._scorer.of(self._blocks.units(here), power)
                 self._look()
-            changed = self._moves.of(here, score.hottest, self._each)
+            changed = self._moves.of(here, score.hottest, EACH)
             here, score = self._step(here, score, changed, power, warmth)
         self._look()
 
@@ -126,7 +131,7 @@ class _Search:
         new = self._scorer.of(self._blocks.units(changed), power)
         self._keep(changed, new)
         noise = self._draw.gumbel(size=len(new.rough))
-        chosen = (new.rough - warmth * noise).reshape(chains, -1).argmin(axis=1) + np.arange(chains) * self._each
+        chosen = (new.rough - warmth * noise).reshape(chains, -1).argmin(axis=1) + np.arange(chains) * EACH
         slack = warmth * self._draw.exponential(size=chains)
         goes = new.rough[chosen] <= score.rough + slack
         taken = chosen[goes]
