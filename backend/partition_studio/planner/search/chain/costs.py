@@ -183,10 +183,6 @@ class RunCosts:
         )
         return np.asarray(np.maximum.reduce(parts))
 
-    def link_s(self, source: int, device: int) -> Floats:
-        """Return how long the link from the previous run's device is busy."""
-        return np.asarray(self.previous / self.problem.link_bytes_per_s[source, device])
-
     def latency_s(self, device: int) -> Floats:
         """Return what each run adds to the latency at least, but for the way from the previous run."""
         problem, runs = self.problem, self.runs
