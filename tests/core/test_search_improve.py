@@ -15,7 +15,7 @@ from partition_studio.planner.search.found import Found
 from partition_studio.planner.search.general.batch_costs import BatchCosts
 from partition_studio.planner.search.general.batch_memory import BatchMemory
 from partition_studio.planner.search.general.improve import improve_placement
-from partition_studio.planner.search.problem.evaluate import evaluate, keeps, stages_of
+from partition_studio.planner.search.problem.evaluate import busy_of, evaluate, keeps, stage_s, stages_of
 from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.problem.problem import Costs, Integers, Problem, Tensor
 from partition_studio.planner.search.question import OBJECTIVES, Limits, Objective
@@ -60,7 +60,7 @@ def placements(problem: Problem, seed: int, count: int) -> Integers:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9))
-def test_period_latency_and_energy_of_many_are_those_of_each(seed: int) -> None:
+def test_what_is_busy_latency_and_energy_of_many_are_those_of_each(seed: int) -> None:
     problem = random_problem(random.Random(seed), most_units=9, most_devices=4)
     columns = placements(problem, seed, 6)
     batch = BatchCosts(problem).of(columns)
@@ -68,9 +68,17 @@ def test_period_latency_and_energy_of_many_are_those_of_each(seed: int) -> None:
     energy_j = batch.energy_j(problem)
     for column in range(columns.shape[1]):
         costs = evaluate(problem, columns[:, column])
-        assert batch.period_s[column] == pytest.approx(costs.period_s, rel=1e-9)
+        graph = stages_of(problem, columns[:, column])
+        seconds = [stage_s(problem, graph, number) for number in range(len(graph.stages))]
+        cpu_s, busy_s = busy_of(problem, graph, seconds)
+        assert batch.cpu_s[:, column] == pytest.approx(cpu_s, rel=1e-9)
+        assert batch.period_s[column] == pytest.approx(max(busy_s), rel=1e-9)
         assert batch.latency_s[column] == pytest.approx(costs.latency_s, rel=1e-9)
-        assert energy_j[:, column] == pytest.approx(costs.energy_j, rel=1e-9)
+        # Of the period and what idles meanwhile, nothing that is reckoned so is more than what is judged.
+        assert batch.period_s[column] <= costs.period_s * (1 + 1e-9)
+        if costs.period_s <= max(busy_s):
+            assert energy_j[:, column] == pytest.approx(costs.energy_j, rel=1e-9)
+        assert (energy_j[:, column] <= np.array(costs.energy_j) * (1 + 1e-9)).all()
 
 
 @settings(max_examples=40, deadline=None)

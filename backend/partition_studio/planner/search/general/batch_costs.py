@@ -1,7 +1,8 @@
 """What many assignments cost, at once: the figures of `evaluate` in arrays, some thousand times as fast for each.
 
-Period, latency and energy are those that `evaluate` reckons, but for the rounding of sums (and where more units than
-`MOST_READERS` read one tensor). Memory is near it: see `batch_memory`. So what looks best here is judged by `evaluate`.
+What is busy for how long, latency and energy are those that `evaluate` reckons, but for the rounding of sums (and where
+more units than `MOST_READERS` read one tensor); the period is that of the busiest. Memory is near it: see
+`batch_memory`. So what looks best here is judged by `evaluate`.
 """
 
 from dataclasses import dataclass
