@@ -93,7 +93,7 @@ class QuickPredictor:
     def _links(
         self, split: Split, names: list[str], devices: list[str]
     ) -> tuple[tuple[Transfer, ...], dict[str, MemoryBound]]:
-        windows = self._splitter.windows(tuple(split.cuts), len(names))
+        windows = self._splitter.windows(tuple(split.cuts), tuple(devices))
         size_bytes, figures = self._splitter.size_bytes, self.figures
         incoming: dict[str, list[LinkNeed]] = {device: [] for device in devices}
         outgoing: dict[str, list[LinkNeed]] = {device: [] for device in devices}
