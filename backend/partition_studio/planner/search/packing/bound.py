@@ -32,11 +32,10 @@ class _Stage:
 
 
 _STAGES = (
-    _Stage(Grid(32, 2), 30, 0.02),
-    _Stage(Grid(64, 2), 60, 0.01),
-    _Stage(Grid(128, 4), 60, 0.005),
-    _Stage(Grid(256, 4), 120, 0.002),
-    _Stage(Grid(512, 8), 240, 0.0005),
+    _Stage(Grid(64, 2), 30, 0.02),
+    _Stage(Grid(256, 2), 45, 0.005),
+    _Stage(Grid(1024, 3), 90, 0.0015),
+    _Stage(Grid(2048, 4), 240, 0.0005),
 )
 
 #: Rounds of prices for one period.
@@ -115,9 +114,7 @@ class _Packing:
         for number, stage in enumerate(_STAGES):
             master = Master(self._worths, self._groups(stage.prices), len(self._rates), self._most_devices)
             master.add(self._columns)
-            # At first the bound may be far off; later ones are near.
-            reach = math.sqrt(self._most_s / self._best_s) if number == 0 else (1 + stage.near) ** 2
-            self._approach(master, stage, reach)
+            self._approach(master, stage, is_first=number == 0)
             self._columns = master.columns
             if self._is_over():
                 break
@@ -126,8 +123,11 @@ class _Packing:
     def _is_over(self) -> bool:
         return self._stop() or self._left <= 0 or self._best_s >= self._most_s
 
-    def _approach(self, master: Master, stage: _Stage, reach: float) -> None:
-        """Try periods that are longer by `reach` while they are proved, then between the bound and what was not."""
+    def _approach(self, master: Master, stage: _Stage, *, is_first: bool) -> None:
+        """Try longer periods while they are proved, then such between the bound and what was not.
+
+        What is proved takes few rounds, and what is not many: so at first half of the way, later but a step.
+        """
         failed_s = math.inf
         while not self._is_over():
             near_s = self._best_s * (1 + stage.near)
@@ -136,8 +136,8 @@ class _Packing:
                 if failed_s <= near_s:
                     break
             else:
-                period_s = self._best_s * reach
-                period_s = self._most_s if max(period_s, near_s) >= self._most_s else period_s
+                half_s = math.sqrt(self._best_s * self._most_s) if is_first else near_s * (1 + stage.near)
+                period_s = min(max(half_s, near_s), self._most_s)
             if not self._prove(period_s, master, stage.grid):
                 failed_s = period_s
 
