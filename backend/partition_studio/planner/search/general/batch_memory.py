@@ -1,8 +1,9 @@
 """What many assignments take of memory on each device, at once: near `evaluate.memory_of`.
 
 What a stage holds is the same: weights, matrices while they are packed, and the activations that are alive at once.
-Two things are near it: a link's window is reckoned from the stages' levels, and the stages of a device are loaded in
-the order of their first units. `least_of` takes what neither can be below, so that it is never more than exact.
+Two things are near it: a link's window is reckoned from the stages' levels (to the studio: as if no other way led
+there), and the stages of a device are loaded in the order of their first units. `least_of` takes what neither can be
+below, so that it is never more than exact.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from partition_studio.partition import memory
-from partition_studio.partition.stages import MAX_WINDOW
+from partition_studio.partition.stages import MAX_WINDOW, TURNS
 from partition_studio.planner.search.general.batch_costs import Messages, sums_by
 from partition_studio.planner.search.general.batch_stages import MOST_READERS, Mask, Pairs, Small, Stages
 from partition_studio.planner.search.problem.problem import Floats, Integers, Problem
@@ -105,7 +106,9 @@ class BatchMemory:
         hops = stages.level[reader, messages.column].astype(np.int64) - stages.level[maker, messages.column]
         hops += maker == self._units
         hops[reader == self._units + 1] = 1
-        waiting = (_LEAST_WINDOW if is_least else np.clip(hops + 1, 2, MAX_WINDOW)) * messages.size_bytes
+        windows = np.full(len(hops), _LEAST_WINDOW) if is_least else np.clip(hops + 1, _LEAST_WINDOW, MAX_WINDOW)
+        windows = np.minimum(windows + np.where(_take_turns(stages, messages), TURNS, 0), MAX_WINDOW)
+        waiting = windows * messages.size_bytes
         peers = self._devices + 1
         found = sums_by(messages.column * peers + messages.target, waiting, count, peers)
         sent = np.where(messages.source != messages.target, waiting, 0.0)
@@ -179,3 +182,13 @@ class BatchMemory:
         leaves = np.repeat(leaves, np.diff(pairs.begins, append=len(pairs.maker)), axis=0)
         leaves |= self._is_output[:, None]
         return is_last & ~inside, is_last & ~(inside & leaves)
+
+
+def _take_turns(stages: Stages, messages: Messages) -> Mask:
+    """Return of each message whether a device at its ends has several stages."""
+    devices, count = int(stages.device[-1, 0]), stages.label.shape[1]
+    first, column = np.nonzero(stages.is_first)
+    key = column * (devices + 1) + stages.device[first, column]
+    have_several = np.bincount(key, minlength=count * (devices + 1)) > 1
+    ends = [messages.column * (devices + 1) + end for end in (messages.source, messages.target)]
+    return np.asarray(have_several[ends[0]] | have_several[ends[1]])
