@@ -1,9 +1,11 @@
 """The best contiguous runs: each device computes at most one run of the units in their order.
 
-Where there are few enough sets of devices, the search is exact (`chain_orders`); devices that are alike count as one
+Where there are few enough sets of devices, the search is exact (`orders`); devices that are alike count as one
 kind. Where a figure hangs on the period (energy) or adds up beside a maximum (latency under a least throughput), ranges
-of periods are searched one by one, and cut in two where a range leaves it open. Else orders of devices are improved
-(`chain_local`), and the bound is that of all plans.
+of periods are searched one by one, and cut in two where a range leaves it open. Where there are more sets, figures that
+no run may exceed (all but sums: latency, total energy) are narrowed down (`narrow`): by all sets of devices at once up
+to some twenty unequal devices, by prices beyond. Sums are left to orders of devices that are improved (`local`), and
+the bound is that of all plans then.
 """
 
 import heapq
@@ -18,9 +20,10 @@ from partition_studio.planner.search.chain.borders import coarse_borders, fine_b
 from partition_studio.planner.search.chain.costs import RunCosts
 from partition_studio.planner.search.chain.local import improve
 from partition_studio.planner.search.chain.narrow import Gap, Trial, narrow
-from partition_studio.planner.search.chain.orders import Branches, Sets, StoppedError, ToGo
+from partition_studio.planner.search.chain.orders import Branches, Sets, ToGo
 from partition_studio.planner.search.chain.quantities import Kinds, Quantities, Ways, cost_of, kinds_of
 from partition_studio.planner.search.chain.reach import MOST_SETS, SetBits
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.chain.trials import ByPrices, ByReach
 from partition_studio.planner.search.chain.within import Figures
 from partition_studio.planner.search.found import Found as Found
@@ -38,8 +41,9 @@ _MOST_TABLE_BYTES = 400_000_000
 class Effort:
     """How much is tried, in table entries; some 300 million take a second.
 
-    `sets` is the most that going through all sets of devices may make; beyond, orders are improved, over few borders
-    (`coarse`) where there are more than `few_units`, then over all (`fine`).
+    `sets` is the most that tables over all sets of devices may make. Beyond, chains are looked for over few borders
+    first where there are more than `few_units`, then over all: by bits of sets up to `most_sets` of them, by prices
+    else; and where that is not enough by orders that are improved, up to `coarse` and `fine`.
     """
 
     sets: int = 4_000_000_000
@@ -64,7 +68,7 @@ def search_chain(
 ) -> Found:
     """Return the best assignment whose devices each have one contiguous run of units, as far as found until `stop`.
 
-    The bound is that of chains where all sets of devices are gone through, and that of all plans else.
+    No chain costs less than the bound; of sums on very many sets of devices it is only that of all plans.
     """
     return _Search(problem, stop, on_better, effort).run()
 
@@ -112,7 +116,7 @@ class _Search:
         return self._found(is_exact=False)
 
     def _quantities(self, borders: Integers, kinds: Kinds, ways: Ways) -> Quantities:
-        tables = RunCosts(self._problem, borders, longest_run(self._problem, borders, self._most_s()))
+        tables = RunCosts(self._problem, borders, longest_run(self._problem, borders, self._most_s()), self._stop)
         return Quantities(tables, kinds, ways)
 
     def _narrow(self, quantities: Quantities, sets: Sets, least_s: float, *, is_all: bool = False) -> bool:

@@ -8,6 +8,7 @@ single stage.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +37,10 @@ class _Crossing:
 class RunCosts:
     """The tables of one problem. `width`: most borders that a run may span."""
 
-    def __init__(self, problem: Problem, borders: Integers, width: int) -> None:
+    def __init__(
+        self, problem: Problem, borders: Integers, width: int, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Raises StoppedError."""
         self.problem, self.borders = problem, borders
         self.last = len(borders) - 1
         self.width = min(width, self.last)
@@ -53,7 +57,7 @@ class RunCosts:
         #: Whether a run of that length fits in; its `end` is a border, its `target` the row behind it.
         self.is_run = ends <= self.last
         self.end = np.minimum(ends, self.last)
-        self.runs: Runs = sure_runs(problem, borders, self.width)
+        self.runs: Runs = sure_runs(problem, borders, self.width, stop)
         self._fill()
         self.target = self._targets()
 

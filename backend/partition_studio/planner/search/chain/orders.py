@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 
 from partition_studio.planner.search.chain.prefix import Prefix, Prefixes, levels_matter
 from partition_studio.planner.search.chain.quantities import Kinds, Quantities, Quantity, cost_of
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.problem.evaluate import keeps
 from partition_studio.planner.search.problem.problem import Floats, Integers
 
 #: Where all runs begin: before the first one there is nothing that could be several stages.
 FIRST_ROW = 1
-
-
-class StoppedError(Exception):
-    """The search was told to stop; raised and caught inside."""
 
 
 class Sets:

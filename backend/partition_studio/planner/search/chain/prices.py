@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partition_studio.planner.search.chain.orders import Sets, StoppedError
+from partition_studio.planner.search.chain.orders import Sets
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.chain.within import END, Within
 from partition_studio.planner.search.problem.problem import Floats, Integers
 

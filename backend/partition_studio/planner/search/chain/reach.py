@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from partition_studio.planner.search.chain.orders import Sets, StoppedError
+from partition_studio.planner.search.chain.orders import Sets
 from partition_studio.planner.search.chain.quantities import Quantity
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.chain.within import END, Within
 from partition_studio.planner.search.problem.problem import Floats, Integers
 

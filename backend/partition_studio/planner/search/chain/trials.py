@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from partition_studio.planner.search.chain.beam import chain_by_prices
-from partition_studio.planner.search.chain.orders import Branches, Sets, StoppedError, assignment_of
+from partition_studio.planner.search.chain.orders import Branches, Sets, assignment_of
 from partition_studio.planner.search.chain.prices import Market, Prices
 from partition_studio.planner.search.chain.quantities import Quantity
 from partition_studio.planner.search.chain.reach import Reach, SetBits
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.chain.within import Figures, Within
 from partition_studio.planner.search.problem.problem import Floats, Integers
 

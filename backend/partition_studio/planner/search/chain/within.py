@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from partition_studio.planner.search.chain.orders import FIRST_ROW, StoppedError
+from partition_studio.planner.search.chain.orders import FIRST_ROW
 from partition_studio.planner.search.chain.quantities import ANY_WAY, Quantities, Quantity
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.problem.problem import Floats, Integers
 
 #: The node where all is done.
