@@ -38,11 +38,8 @@ MANY_PLACES = round(FIRST_PART / PART_OF_PLACE)
 #: A bound that is better by less than this part is no news.
 _NEWS = 1e-3
 
-#: Rounds of the first `packing_bound`, and how many times as many the next one gets: it takes turns with CP-SAT, which
-#: has the rest of the time to itself.
-FIRST_ROUNDS = 20
-MORE_ROUNDS = 3
-MOST_ROUNDS = 180
+#: Rounds of `packing_bound`, which ends by itself where more would bring little.
+ROUNDS = 400
 
 Assignment = tuple[int, ...]
 OnBound = Callable[[float], None]
@@ -105,14 +102,14 @@ class Search:
         """Search for so many seconds at most."""
         if self._bound == math.inf:
             return self._found(is_exact=True)
-        if self._problem.allowed.size > MOST_PLACES or self._stop():
-            return self._found(is_exact=False)
         # What is large takes long before it is searched at all.
         places = self._problem.allowed.size
+        if is_packed := places > MANY_PLACES:
+            self._pack()
+        if places > MOST_PLACES or self._stop():
+            return self._found(is_exact=self._is_settled)
         spent_s, part, seed = 0.0, max(FIRST_PART, places * PART_OF_PLACE), 1
-        longest, rounds = max(LONGEST_PART, 4 * part), FIRST_ROUNDS
-        if places > MANY_PLACES:
-            rounds = self._pack(rounds)
+        longest = max(LONGEST_PART, 4 * part)
         while spent_s < seconds and not self._stop() and not self._is_settled:
             # What CP-SAT changes step by step, it begins with the best; what it proves, without.
             keeps_best = self._best is not None and seed % 2 == 0
@@ -128,7 +125,9 @@ class Search:
                 return self._found(is_exact=True)
             # What the model lacks is no better than the best one but for `BETTER`.
             self.raise_bound(solver.best_objective_bound * relaxed.unit)
-            rounds = self._pack(rounds)
+            if not is_packed:
+                is_packed = True
+                self._pack()
         return self._found(is_exact=self._is_settled)
 
     @property
@@ -136,12 +135,10 @@ class Search:
         """Whether nothing is better than the best one, but for `BETTER`."""
         return self._bound >= self._value * (1 - BETTER)
 
-    def _pack(self, rounds: int) -> int:
-        """Raise the bound by what CP-SAT's linear programs do not see; return how many rounds to take the next time."""
-        if rounds <= MOST_ROUNDS and self._goal.of == "throughput" and self._value < math.inf and not self._is_settled:
-            found = packing_bound(self._problem, self._value, self._stop, rounds, on_bound=self.raise_bound)
-            self.raise_bound(found)
-        return MORE_ROUNDS * rounds
+    def _pack(self) -> None:
+        """Raise the bound by what CP-SAT's linear programs do not see, where the question is not an easy one."""
+        if self._goal.of == "throughput" and self._value < math.inf and not self._is_settled:
+            self.raise_bound(packing_bound(self._problem, self._value, self._stop, ROUNDS, on_bound=self.raise_bound))
 
     def _model(self, *, keeps_best: bool) -> Relaxed:
         """Return a model of all that may be better than the best, without what was judged.
