@@ -31,6 +31,9 @@ _FIRST_POWER, _LAST_POWER = 6.0, 40.0
 #: Units times candidates that are judged where nothing else is said, and candidates at least.
 _CELLS, _LEAST_EFFORT = 27_000_000, 20_000
 
+#: Candidates for each place that a unit may have: small questions need no more.
+_OF_PLACE = 1_000
+
 #: Units times candidates of a batch at most: what a moment's work is.
 _MOST_CELLS = 100_000
 
@@ -50,12 +53,12 @@ def improve_placement(
 ) -> Found:
     """Return the best placement found by judging `effort` candidates, or until `stop`; none worse than `start`.
 
-    Without an effort it takes some seconds: fewer candidates of larger networks. `start` may break limits, or be None:
-    then any placement is begun with. `on_better` gets each better one that keeps all limits. Nothing is proved: the
-    bound is 0. The same question gets the same answer where nothing stops it.
+    Without an effort it takes some seconds at most: fewer candidates of larger networks. `start` may break limits, or
+    be None: then any placement is begun with. `on_better` gets each better one that keeps all limits. Nothing is
+    proved: the bound is 0. The same question gets the same answer where nothing stops it.
     """
     if effort is None:
-        effort = max(_LEAST_EFFORT, _CELLS // max(1, len(problem.units)))
+        effort = max(_LEAST_EFFORT, min(_CELLS // max(1, len(problem.units)), _OF_PLACE * problem.allowed.size))
     return _Search(problem, stop, on_better).run(start, effort)
 
 
