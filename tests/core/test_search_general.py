@@ -143,6 +143,7 @@ def test_alike_devices_are_told_from_others() -> None:
         threads=np.ones(count, dtype=np.int64),
         message_s=np.ones(count + 1),
         byte_s=np.ones(count + 1),
+        beside_byte_s=None,
         link_bytes_per_s=np.full((count + 1, count + 1), 1e6),
         link_latency_s=np.zeros((count + 1, count + 1)),
         interface_bytes_per_s=np.full(count + 1, np.inf),

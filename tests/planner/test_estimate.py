@@ -142,3 +142,4 @@ def test_over_a_network_bytes_cost_more_than_over_the_loopback_and_messages_the_
     far = over_network(near)
     assert far.message_s == near.message_s
     assert 1 < far.byte_s / near.byte_s < 4
+    assert far.byte_s - far.beside_byte_s == pytest.approx(near.byte_s)

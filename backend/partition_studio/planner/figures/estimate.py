@@ -132,8 +132,12 @@ def estimated_carry(roofline: Roofline) -> CarrySpeed:
 
 
 def over_network(carry: CarrySpeed) -> CarrySpeed:
-    """Return what messages cost a device that others reach over a network, by what they cost over its loopback."""
-    return CarrySpeed(carry.message_s, carry.byte_s * _NETWORK_BYTES)
+    """Return what messages cost a device that others reach over a network, by what they cost over its loopback.
+
+    What packets add is done while the next ones are on their way.
+    """
+    byte_s = carry.byte_s * _NETWORK_BYTES
+    return CarrySpeed(carry.message_s, byte_s, byte_s - carry.byte_s)
 
 
 def estimate_profile(network: Network, device: str, roofline: Roofline, threads: int) -> Profile:

@@ -129,8 +129,8 @@ def _travel_s(flow: Flow, transfer: Transfer) -> float:
     if transfer.source == transfer.target:
         return 0.0
     link = flow.links.of(transfer.source, transfer.target)
-    carry_s = transfer.send_s / min(1.0, flow.cores.get(transfer.source, 1.0))
-    carry_s += transfer.receive_s / min(1.0, flow.cores.get(transfer.target, 1.0))
+    carry_s = (transfer.send_s - transfer.send_beside_s) / min(1.0, flow.cores.get(transfer.source, 1.0))
+    carry_s += (transfer.receive_s - transfer.receive_beside_s) / min(1.0, flow.cores.get(transfer.target, 1.0))
     return carry_s + transfer.wire_bytes / link.bytes_per_s + link.latency_s
 
 

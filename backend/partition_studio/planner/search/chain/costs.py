@@ -223,7 +223,7 @@ class RunCosts:
     def _travel_s(self, source: int, target: int, size: Floats) -> Floats:
         problem = self.problem
         fixed = problem.message_s[source] + problem.message_s[target] + problem.link_latency_s[source, target]
-        byte_s = problem.byte_s[source] + problem.byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
+        byte_s = problem.way_byte_s[source] + problem.way_byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
         return np.asarray(fixed + byte_s * size)
 
     @cached_property

@@ -81,7 +81,7 @@ class Ways:
                     float(problem.link_bytes_per_s[one, other]),
                     float(problem.link_latency_s[one, other]),
                     float(problem.message_s[one]),
-                    float(problem.byte_s[one]),
+                    float(problem.way_byte_s[one]),
                 )
                 groups.setdefault(key, []).append(source)
             self.sources.append([[], *groups.values()])

@@ -187,7 +187,7 @@ class BatchCosts:
         apart = source != target
         to = np.where(apart, target, (source + 1) % (self.devices + 1))
         way_s = problem.message_s[source] + problem.message_s[to] + problem.link_latency_s[source, to]
-        byte_s = problem.byte_s[source] + problem.byte_s[to] + 1 / problem.link_bytes_per_s[source, to]
+        byte_s = problem.way_byte_s[source] + problem.way_byte_s[to] + 1 / problem.link_bytes_per_s[source, to]
         way_s = np.where(apart, way_s + byte_s * messages.size_bytes, 0.0)
         begin = np.zeros((units + 2) * count)
         took = np.zeros((units + 2) * count)

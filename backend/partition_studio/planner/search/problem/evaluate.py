@@ -237,7 +237,7 @@ def travel_s(problem: Problem, source: int, target: int, size_bytes: float) -> f
     if source == target:
         return 0.0
     carrying = problem.message_s[source] + problem.message_s[target]
-    byte_s = problem.byte_s[source] + problem.byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
+    byte_s = problem.way_byte_s[source] + problem.way_byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
     return float(carrying + byte_s * size_bytes + problem.link_latency_s[source, target])
 
 
