@@ -8,7 +8,9 @@ from partition_studio.partition.partition import partition
 from partition_studio.partition.plan import CodecChoice
 from partition_studio.partition.run_stages import PartNotRunnableError
 from partition_studio.partition.stages import StageGraph
-from partition_studio.planner.search.answer import cost_of
+from partition_studio.planner.search.answer import cost_of, plans_of
+from partition_studio.planner.search.bounds import lower_bounds
+from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.question import Question
 from partition_studio.planner.search.strategies.codecs import AUTO_NOTE, UNKNOWN_NOTE, usable_codecs
 from partition_studio.planner.search.strategies.judge import Judge
@@ -18,8 +20,8 @@ from partition_studio.searches.out import prediction_out
 from partition_studio.services.codecs import CodecService
 
 CHOSEN_NOTE = (
-    "Codecs were chosen by what they make of frames that were tried; the bound is of plans whose tensors travel as "
-    "they are."
+    "Codecs were chosen by what they make of frames that were tried. The bound is of plans with any codecs, of which "
+    "little is known."
 )
 NO_HELP_NOTE = "Codecs were tried on frames: none that may be used makes this plan better."
 
@@ -59,15 +61,18 @@ def with_tried_codecs(
         change = {"plan": plain, "prediction": prediction_out(before.prediction), "notes": [*notes, NO_HELP_NOTE]}
         return answer.model_copy(update=change)
     value = cost_of(question.objective, judged.cost)
-    is_beyond = value > answer.bound if question.objective == "throughput" else value < answer.bound
+    # What was proved of tensors that travel as they are says nothing of plans with codecs.
+    bound = cost_of(question.objective, min(lower_bounds(pose(question)).cost(question.objective), judged.cost))
     return answer.model_copy(
         update={
             "plan": plan,
             "prediction": prediction_out(judged.prediction),
             "value": value,
-            "bound": value if is_beyond else answer.bound,
-            "gap": 0.0 if is_beyond else _gap(question, value, answer.bound),
-            "space": f"{answer.space} whose tensors travel as they are",
+            "bound": bound,
+            "gap": _gap(question, value, bound),
+            "proved": bound == value,
+            "contiguous_bound": None,
+            "space": f"{plans_of(question.limits)}, with codecs",
             "notes": [*notes, CHOSEN_NOTE, *_change_note(found.change)],
         }
     )
