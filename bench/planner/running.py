@@ -26,6 +26,9 @@ _WARM_UP, _LEAST = 12, 8
 
 _ALONE = 9
 
+#: The pipeline is full by then; and a sample tells of the second before it.
+_FULL_S = 2.0
+
 
 class RunError(Exception):
     """What was to be measured does not run; the message says why."""
@@ -33,15 +36,17 @@ class RunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`per_s` between the first and last frame that count; `latency_s` of a frame alone; `memory_bytes` by device.
+    """`per_s` between the first and last frame that count; `latency_s` of a frame alone; the rest by device.
 
     Memory is the highest resident size of an agent, which is started for the plan and ended after it. The process that
-    optimises a large stage before it is loaded is not in it.
+    optimises a large stage before it is loaded is not in it. `cpu_s` is an agent's processor time for each frame while
+    the pipeline is full; devices that told nothing meanwhile are left out.
     """
 
     per_s: float
     latency_s: float
     memory_bytes: Mapping[str, int]
+    cpu_s: Mapping[str, float]
 
 
 def ended(services: Services, job: JobOut) -> JobOut:
@@ -55,12 +60,19 @@ def ended(services: Services, job: JobOut) -> JobOut:
 def run_plan(services: Services, model_id: str, plan: Plan, seconds: float) -> Measured:
     """Deploy a plan, run it at full speed for a while, then a few frames one by one. Raises RunError."""
     network = services.models.network(model_id)
-    with _Memory(services) as memory, _deployed(services, model_id, plan) as door:
+    with _Agents(services) as agents, _deployed(services, model_id, plan) as door:
+        begin_s = time.time()
         per_s = _throughput(door, network, seconds)
+        cores = agents.cores_between(begin_s, time.time())
         latency_s = _latency(door, network)
-        memory.wait_for_another()
+        agents.wait_for_another()
     used = set(plan.placement.values())
-    return Measured(per_s, latency_s, {name: size for name, size in memory.most_bytes.items() if name in used})
+    return Measured(
+        per_s,
+        latency_s,
+        {name: size for name, size in agents.most_bytes.items() if name in used},
+        {name: busy / per_s for name, busy in cores.items() if name in used},
+    )
 
 
 @contextmanager
@@ -124,22 +136,27 @@ def _latency(door: FrontDoor, network: Network) -> float:
     return float(np.median(seconds[2:]))
 
 
-class _Memory:
-    """Watches what the agents hold."""
+class _Agents:
+    """Watches what the agents hold, and how much of their cores they take."""
 
     def __init__(self, services: Services) -> None:
         self.most_bytes: dict[str, int] = {}
+        self._cores: dict[str, dict[float, float]] = {}
         self._services = services
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "_Memory":
+    def __enter__(self) -> "_Agents":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    def cores_between(self, begin_s: float, end_s: float) -> dict[str, float]:
+        """Return the mean of the cores that each agent took while the pipeline was full, between two moments."""
+        return means_between(self._cores, begin_s + _FULL_S, end_s)
 
     def wait_for_another(self) -> None:
         """Wait until there are figures that are newer than now."""
@@ -151,6 +168,15 @@ class _Memory:
         while not self._over.wait(_POLL_S):
             for live in self._services.telemetry.live():
                 self.most_bytes[live.device] = max(self.most_bytes.get(live.device, 0), live.memory_peak_bytes)
+                self._cores.setdefault(live.device, {})[live.unix_s] = live.agent_cores
+
+
+def means_between(told: Mapping[str, Mapping[float, float]], begin_s: float, end_s: float) -> dict[str, float]:
+    """Return the mean of what each device told between two moments, by when; those that told nothing are left out."""
+    within = {
+        name: [what for at_s, what in list(by.items()) if begin_s <= at_s <= end_s] for name, by in list(told.items())
+    }
+    return {name: statistics.fmean(values) for name, values in within.items() if values}
 
 
 def median_and_worst(errors: list[float]) -> tuple[float, float]:

@@ -6,6 +6,8 @@ import pytest
 
 from partition_studio.errors import BadInputError, NotFoundError, StudioError
 from partition_studio.partition.plan import CodecChoice, Plan
+from partition_studio.planner.figures.estimate import STUDIO_CARRY, over_network
+from partition_studio.planner.figures.figures import CarrySpeed
 from partition_studio.planner.figures.profile import Profile
 from partition_studio.schemas import PlanPredictionOut, PredictIn, PredictionOut
 from tests.core.networks import relu_chain
@@ -25,7 +27,7 @@ from tests.studio import RunningStudio
 DEVICES = ("a", "b", "c")
 
 #: Each is for one test.
-OTHERS = ("new", "newer", "slow", "threads", "runtime", "form", "broken", "negative")
+OTHERS = ("new", "newer", "slow", "threads", "runtime", "form", "right", "carries", "broken", "negative")
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +189,36 @@ def test_a_stale_profile_is_not_used_and_said(
     assert "compute" in found.devices[0].estimated
     told = next(warning for warning in found.warnings if why in warning)
     assert told.startswith(f"{device}: ") and "not used" in told and "again" in told
+
+
+def test_a_newer_profile_of_other_conditions_does_not_hide_the_one_that_holds(
+    studio: RunningStudio, chain: str
+) -> None:
+    right = add_profile(studio.services, chain, "right")
+    for number, other in enumerate((Conditions(runtime="1.2.3"), Conditions(threads=4)), 2):
+        add_profile(studio.services, chain, "right", speed=0.1 / number, conditions=other)
+    found = prediction(studio, chain, "right")
+    assert "compute" not in found.devices[0].estimated
+    assert [stage.seconds for stage in found.stages] == [pytest.approx(right.run_s)]
+
+
+def test_carrying_costs_the_studio_what_it_costs_a_device_that_was_profiled_on_its_machine(
+    studio: RunningStudio, chain: str
+) -> None:
+    figures = studio.services.planner._figures
+    assert figures.of(chain, ["new"]).figures.studio == STUDIO_CARRY
+    measured = CarrySpeed(3e-4, 2e-9)
+    add_profile(studio.services, chain, "carries", carry=measured)
+    try:
+        assert figures.of(chain, ["new"]).figures.studio == measured
+        # Others are reached over a network.
+        change_device(studio.services, "newer", address="ssh://pi@192.0.2.1")
+        assert figures.of(chain, ["new", "newer"]).figures.studio == over_network(measured)
+        studio.services.profiles.forget("carries")
+        assert figures.of(chain, ["new"]).figures.studio == STUDIO_CARRY
+    finally:
+        change_device(studio.services, "newer", address="local:")
+        studio.services.profiles.forget("carries")
 
 
 def test_a_link_without_bandwidth_is_refused_by_name(studio: RunningStudio, chain: str) -> None:

@@ -4,30 +4,41 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from websockets.sync.client import connect
 
 from partition_studio.errors import BadInputError, NotFoundError, StudioError
+from partition_studio.partition.codecs import LOSSLESS
+from partition_studio.partition.plan import Plan
+from partition_studio.planner.search.question import Limits, Question
+from partition_studio.planner.search.search import search
+from partition_studio.planner.search.strategies.codecs import AUTO_NOTE
 from partition_studio.schemas import (
     AnswerOut,
     JobOut,
     LiveEnvelope,
-    ParetoIn,
     PlanPredictionOut,
     PredictIn,
+    PredictionOut,
     QuestionIn,
     SearchMessage,
     SearchOut,
 )
+from partition_studio.searches.out import answer_out
 from partition_studio.services import Services
+from partition_studio.services.search_codecs import CHOSEN_NOTE, NO_HELP_NOTE, with_tried_codecs
 from partition_studio.settings import open_data_dir
 from tests.core.networks import relu_chain
 from tests.planner_studio import add_devices, add_links, add_model, add_profile, branches
 from tests.studio import RunningStudio, wait_for
 
 DEVICES = ("a", "b", "c")
+
+#: Between these links are slow.
+FAR = ("far", "farther")
 
 #: Nobody waits so long: the tests stop what does not end by itself.
 LONG_S = 600.0
@@ -36,17 +47,19 @@ LONG_S = 600.0
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
     with RunningStudio(tmp_path_factory.mktemp("searches") / "studio") as running:
-        add_devices(running.services, DEVICES)
+        add_devices(running.services, [*DEVICES, *FAR])
         peers = ("studio", *DEVICES)
         add_links(running.services, {(one, other): 50e6 for one in peers for other in peers if one != other})
+        add_links(running.services, {FAR: 20e3, FAR[::-1]: 20e3})
+        add_links(running.services, {way: 50e6 for one in FAR for way in ((one, "studio"), ("studio", one))})
         yield running
 
 
 @pytest.fixture(scope="module")
 def digits(studio: RunningStudio) -> str:
     model_id = studio.services.models.add_example("digits").id
-    for number, device in enumerate(DEVICES):
-        add_profile(studio.services, model_id, device, speed=1 - 0.2 * number)
+    for number, device in enumerate((*DEVICES, *FAR)):
+        add_profile(studio.services, model_id, device, speed=1 - 0.1 * number)
     return model_id
 
 
@@ -141,41 +154,55 @@ def test_two_searches_compute_at_once_and_each_that_is_stopped_keeps_its_best(st
         assert done.state == "cancelled" and done.problem is None
         answer = best(job)
         assert answer is not None and answer.value >= first.value
+        assert sum("The search was stopped" in note for note in answer.notes) == (not answer.proved)
         assert set(answer.plan.placement) == {layer.name for layer in studio.services.models.network(hard).layers}
     assert not searching()
 
 
-def test_a_front_comes_point_by_point_and_no_point_is_worse_than_another(studio: RunningStudio, digits: str) -> None:
-    request = ParetoIn(seconds=LONG_S, most=6)
-    job = studio.client.post(f"/api/models/{digits}/fronts", JobOut, request)
+def far_question(studio: RunningStudio, model_id: str, devices: tuple[str, ...]) -> dict[str, Any]:
+    """Ask for codecs, where much lies between two layers that are pinned apart."""
+    layers = studio.services.models.network(model_id).layers
+    pins = {layers[0].name: devices[0], layers[2].name: devices[1]}
+    return {"devices": list(devices), "limits": {"pins": pins, "codecs": ["auto"], "contiguous": True}}
+
+
+def predicted(studio: RunningStudio, model_id: str, plan: Plan) -> PredictionOut:
+    request = PredictIn(plan=plan)
+    return studio.client.post(f"/api/models/{model_id}/predictions", PlanPredictionOut, request).prediction
+
+
+def test_codecs_are_tried_at_the_best_plans_cuts_and_named_in_it(studio: RunningStudio, digits: str) -> None:
+    job = start(studio, digits, **far_question(studio, digits, FAR))
     assert ended(studio, job).state == "done"
-    found = result(studio, digits, job)
-    assert found.kind == "pareto" and found.answer is None and 2 <= len(found.front) <= 6
-
-    def figures(point: AnswerOut) -> tuple[float, ...]:
-        assert point.prediction.max_energy_j is not None
-        return (
-            -point.prediction.throughput_per_s,
-            point.prediction.max_energy_j,
-            float(point.prediction.max_memory_bytes),
-        )
-
-    points = [figures(point) for point in found.front]
-    assert len(set(points)) == len(points)
-    for one in points:
-        assert not any(other != one and all(a <= b for a, b in zip(other, one, strict=True)) for other in points)
+    answer = result(studio, digits, job).answer
+    assert answer is not None and answer.space == "one run of layers per device, with codecs"
+    named = {entry.codec for entry in answer.plan.codecs}
+    assert named and named <= LOSSLESS - {"none"}
+    assert CHOSEN_NOTE in answer.notes and AUTO_NOTE not in answer.notes
+    # What is proved of tensors as they are is no bound of plans with codecs.
+    assert answer.bound >= answer.value and not (answer.proved and answer.gap > 0) and answer.contiguous_bound is None
+    # What was measured is known to whoever predicts the plan later.
+    assert predicted(studio, digits, answer.plan).throughput_per_s == pytest.approx(answer.value)
+    plain = answer.plan.model_copy(update={"codecs": []})
+    assert answer.value > 1.1 * predicted(studio, digits, plain).throughput_per_s
 
 
-def test_limits_that_no_plan_keeps_are_told_one_by_one(studio: RunningStudio, digits: str) -> None:
-    memory = dict.fromkeys(DEVICES, 10_000_000)
-    job = ended(studio, start(studio, digits, limits={"memory_bytes": memory}))
-    assert job.state == "failed" and job.problem is not None
-    assert job.problem.code == "no_feasible_plan"
-    found = result(studio, digits, job)
-    assert found.answer is None and found.obstacles
-    told = found.obstacles[0]
-    assert told.text and told.text in str(job.problem.details["obstacles"])
-    assert any(one.allowed == 10_000_000 for one in found.obstacles)
+@pytest.mark.parametrize(
+    ("codecs", "why"), [(["none", "zstd"], [NO_HELP_NOTE]), (["none", "auto"], [NO_HELP_NOTE]), (["none"], [])]
+)
+def test_codecs_that_help_nothing_or_may_not_be_used_are_not_in_the_plan(
+    studio: RunningStudio, digits: str, codecs: list[str], why: list[str]
+) -> None:
+    services = studio.services
+    network = services.models.network(digits)
+    pins = {network.layers[0].name: "a", network.layers[2].name: "b"}
+    limits = Limits(pins=pins, codecs=frozenset(codecs), contiguous=True)
+    question = Question(network, services.planner._figures.of(digits, ["a", "b"]).figures, ("a", "b"), limits=limits)
+    found = answer_out(search(question, stop=lambda: False, seconds=LONG_S, on_answer=lambda _: None))
+    assert found.space.endswith("whose tensors travel as they are") == (codecs != ["none"])
+    answer = with_tried_codecs(found, question, digits, services.planner._codecs, lambda: False, lambda _: None)
+    assert answer.plan.codecs == [] and answer.value == found.value
+    assert answer.notes == why
 
 
 def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: RunningStudio) -> None:
@@ -187,7 +214,9 @@ def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: 
     assert len(found.answer.plan.devices()) == 1
     # Nothing was profiled: that is said with the answer, and on the job.
     assert found.answer.prediction.estimated
-    assert any("not profiled" in note for note in found.answer.notes)
+    told = [*found.answer.notes, *found.answer.prediction.warnings]
+    assert sum("not profiled" in note for note in told) == 1
+    assert not any("profile it first." in note for note in told) and len(set(told)) == len(told)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +224,7 @@ def test_a_network_of_one_layer_on_more_devices_than_layers_lies_on_one(studio: 
     [
         ({"devices": ["a", "nobody"]}, "device_not_found", "nobody"),
         ({"devices": []}, "no_device", "no device"),
-        ({"limits": {"excluded": list(DEVICES)}}, "contradiction", "device"),
+        ({"limits": {"excluded": [*DEVICES, *FAR]}}, "contradiction", "device"),
         ({"limits": {"pins": {"conv9000": "a"}}}, "contradiction", "conv9000"),
         ({"limits": {"excluded": ["ghost"]}}, "device_not_found", "ghost"),
         ({"limits": {"codecs": ["mp3"]}}, "bad_input", "mp3"),

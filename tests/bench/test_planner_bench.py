@@ -9,6 +9,7 @@ import pytest
 from bench.planner.bench import Table, within
 from bench.planner.pipeedge import pipeedge
 from bench.planner.report import lines_of
+from bench.planner.running import means_between
 from bench.planner.simple import greedy, memory_proportional, single, uniform
 from bench.planner.volume import hypervolume, undominated
 from bench.planner.worlds import kinds_of, question_of
@@ -129,3 +130,8 @@ def test_a_table_shows_every_column_of_any_row_and_dashes_where_there_is_nothing
 def test_a_time_limit_is_over_at_once_when_it_is_nothing() -> None:
     assert within(0.0)()
     assert not within(60.0)()
+
+
+def test_only_what_a_device_told_between_two_moments_counts() -> None:
+    told = {"a": {1.0: 9.0, 2.0: 0.1, 3.0: 0.3, 4.0: 9.0}, "b": {1.0: 0.5}}
+    assert means_between(told, 2.0, 3.0) == {"a": pytest.approx(0.2)}

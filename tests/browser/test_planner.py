@@ -8,9 +8,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from partition_studio.cli.demo import DEMO_DEVICES, prepare
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import PlanIn, SavedPlanOut
+from partition_studio.schemas import JobOut, PlanIn, SavedPlanOut, SearchOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
+from tests.planner_studio import add_model, branches
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
@@ -24,17 +25,33 @@ def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStu
         yield running
 
 
+def only_plan(studio: RunningStudio, model: str, plan: Plan) -> None:
+    """Keep this plan of a network and no other."""
+    for saved in studio.services.plans.all(model):
+        studio.services.plans.remove(saved.id)
+    studio.services.plans.create(model, PlanIn(name="Demo", plan=plan))
+
+
 @pytest.fixture
 def demo(shared_demo: RunningStudio) -> RunningStudio:
     """The demo's studio with a plan that leaves something to be wished for."""
     model = shared_demo.services.demo_model_id
     assert model is not None
-    for saved in shared_demo.services.plans.all(model):
-        shared_demo.services.plans.remove(saved.id)
     spread = shared_demo.services.plans.spread(model, list(DEMO_DEVICES))
-    poor = spread.model_copy(update={"placement": {**spread.placement, "conv1": "board-2"}})
-    shared_demo.services.plans.create(model, PlanIn(name="Demo", plan=poor))
+    only_plan(shared_demo, model, spread.model_copy(update={"placement": {**spread.placement, "conv1": "board-2"}}))
     return shared_demo
+
+
+@pytest.fixture(scope="module")
+def hard_model(shared_demo: RunningStudio) -> str:
+    return add_model(shared_demo.services, branches(4, 12), "hard")
+
+
+@pytest.fixture
+def hard(shared_demo: RunningStudio, hard_model: str) -> str:
+    """A network of which no search proves soon which placement is best."""
+    only_plan(shared_demo, hard_model, shared_demo.services.plans.spread(hard_model, list(DEMO_DEVICES)))
+    return hard_model
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +66,18 @@ def open_editor(browser: Browser, studio: RunningStudio, **options: object) -> t
     _, page, errors = open_page(browser, studio, **options)
     expect(page.get_by_test_id("layer-conv1")).to_be_visible(timeout=PATIENCE_MS)
     return page, errors
+
+
+def open_hard(browser: Browser, studio: RunningStudio, model: str, **options: object) -> tuple[Page, list[str]]:
+    _, page, errors = open_page(browser, studio, **options)
+    page.goto(f"{studio.url}/m/{model}")
+    expect(page.get_by_test_id("layer-sum")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_test_id("suggest").click()
+    return page, errors
+
+
+def search_ends(page: Page, state: str) -> None:
+    expect(page.get_by_test_id("search-state")).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
 
 
 def saved_plan(studio: RunningStudio) -> Plan:
@@ -107,7 +136,7 @@ def test_suggest_fills_the_graph_within_the_limits_as_one_step(browser: Browser,
     shoot(page, "51-suggest-dark")
     assert_accessible(page)
     page.get_by_test_id("search-start").click()
-    expect(page.get_by_test_id("search-state")).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
+    search_ends(page, "done")
     expect(page.get_by_test_id("gap")).to_have_text(re.compile("proved optimal|at most .* better is possible"))
     expect(page.get_by_test_id("baselines")).to_contain_text("Best single device")
     expect(page.get_by_test_id("use-answer")).to_have_text("The graph shows it")
@@ -124,7 +153,9 @@ def test_suggest_fills_the_graph_within_the_limits_as_one_step(browser: Browser,
     assert errors == []
 
 
-def test_points_of_the_front_are_walked_and_opened_by_the_keyboard(browser: Browser, demo: RunningStudio) -> None:
+def test_points_of_the_front_are_reached_by_the_mouse_and_opened_by_the_keyboard(
+    browser: Browser, demo: RunningStudio
+) -> None:
     page, errors = open_editor(browser, demo)
     before = shown(page)
     page.get_by_test_id("suggest").click()
@@ -134,11 +165,21 @@ def test_points_of_the_front_are_walked_and_opened_by_the_keyboard(browser: Brow
     page.get_by_test_id("front-start").click()
     points = page.get_by_test_id("point-front")
     expect(points.nth(1)).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_test_id("search-state")).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
+    search_ends(page, "done")
     expect(page.get_by_test_id("point-baseline")).to_have_count(2)
     expect(page.get_by_test_id("point-current")).to_have_count(1)
+    # Without the baselines there is more room for the rest.
+    page.get_by_test_id("front-baselines").uncheck()
+    expect(page.get_by_test_id("point-baseline")).to_have_count(0)
     # One stop for the Tab key, then arrows; what a point is, is said, and its plan is looked at on the graph.
-    page.get_by_test_id("front-axis").get_by_text("Memory upwards").click()
+    page.get_by_test_id("front-axis").get_by_text("Memory").click()
+    # However close they lie, each is the one that is looked at where it is drawn.
+    readout = page.get_by_test_id("front-readout").locator("b")
+    for point in page.locator("[data-point]").all():
+        box = point.locator(".point-sign").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(readout).to_have_text(str(point.get_attribute("aria-label")).split(":")[0])
     page.locator("[data-point][tabindex='0']").focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
@@ -162,7 +203,7 @@ def test_points_of_the_front_are_walked_and_opened_by_the_keyboard(browser: Brow
 
 
 def test_without_a_feasible_plan_it_says_which_limit_and_by_how_much(browser: Browser, demo: RunningStudio) -> None:
-    page, errors = open_editor(browser, demo)
+    page, errors = open_editor(browser, demo, color_scheme="dark")
     before = shown(page)
     page.get_by_test_id("suggest").click()
     page.get_by_test_id("use-board-2").uncheck()
@@ -170,8 +211,12 @@ def test_without_a_feasible_plan_it_says_which_limit_and_by_how_much(browser: Br
     page.get_by_test_id("min-throughput").fill("1000000")
     page.get_by_test_id("search-start").click()
     obstacles = page.get_by_test_id("obstacles")
-    expect(obstacles.locator("li").first).to_contain_text(re.compile(r"\d"), timeout=PATIENCE_MS)
-    expect(page.get_by_test_id("min-throughput")).to_have_value(re.compile("1000000"))
+    # What was asked for, and what there is.
+    first = obstacles.locator("li").first
+    expect(first).to_have_text(re.compile(r"\d.*frames/s.*\d.*frames/s", re.S), timeout=PATIENCE_MS)
+    expect(first).not_to_contain_text("e+")
+    expect(page.get_by_test_id("min-throughput")).to_have_value("1,000,000 frames/s")
+    expect(page.get_by_test_id("use-board-2")).not_to_be_checked()
     shoot(page, "54-no-plan")
     assert_accessible(page)
     expect(page.get_by_test_id("undo")).to_be_disabled()
@@ -181,4 +226,105 @@ def test_without_a_feasible_plan_it_says_which_limit_and_by_how_much(browser: Br
     page.get_by_test_id("search-start").click()
     expect(page.get_by_test_id("found")).to_be_visible(timeout=PATIENCE_MS)
     expect(obstacles).to_be_hidden()
+    assert errors == []
+
+
+def test_stop_keeps_the_best_of_a_search_that_would_last(
+    browser: Browser, shared_demo: RunningStudio, hard: str
+) -> None:
+    page, errors = open_hard(browser, shared_demo, hard)
+    before = shown(page)
+    page.get_by_test_id("search-seconds").fill("3000")
+    page.get_by_test_id("search-start").click()
+    # What is best so far, how good any plan can be at most, and how both came along.
+    expect(page.get_by_test_id("value")).to_contain_text("frames/s", timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("trace")).to_have_attribute("aria-label", re.compile("^Best plan .*frames/s"))
+    expect(page.get_by_test_id("bound")).to_have_text(re.compile(r"Best so far\. No plan exceeds .* frames/s"))
+    shoot(page, "55-searching")
+    assert_accessible(page)
+    page.get_by_test_id("search-stop").click()
+    search_ends(page, "cancelled")
+    expect(page.get_by_test_id("use-answer")).to_have_text("The graph shows it")
+    jobs = shared_demo.client.get("/api/jobs", list[JobOut])
+    job = next(one.id for one in jobs if one.model_id == hard)
+    answer = shared_demo.client.get(f"/api/models/{hard}/searches/{job}", SearchOut).answer
+    assert answer is not None and not answer.proved
+    assert shown(page) == answer.plan.placement != before
+    shoot(page, "56-stopped")
+    page.get_by_test_id("undo").click()
+    expect(page.get_by_test_id("undo")).to_be_disabled()
+    assert shown(page) == before
+    assert errors == []
+
+
+def test_one_run_of_layers_per_device_is_proved_soon_and_replicas_are_allowed_by_one_press(
+    browser: Browser, shared_demo: RunningStudio, hard: str
+) -> None:
+    page, errors = open_hard(browser, shared_demo, hard, color_scheme="dark")
+    replicas = page.get_by_test_id("strategy-replicas")
+    expect(replicas).to_be_enabled()
+    switch = page.get_by_role("switch", name="One run of layers per device")
+    switch.focus()
+    page.keyboard.press("Space")
+    expect(switch).to_be_checked()
+    expect(switch).to_have_accessible_description(re.compile("proved soon"))
+    # What does not go with it rests, and it is said why.
+    expect(replicas).to_be_disabled()
+    expect(page.get_by_test_id("one-run-reason")).to_be_visible()
+    shoot(page, "57-one-run-dark")
+    assert_accessible(page)
+    page.get_by_test_id("search-start").click()
+    search_ends(page, "done")
+    expect(page.get_by_test_id("gap")).to_have_text("proved optimal")
+    runs = page.get_by_test_id("value").inner_text()
+    # The whole network on every device does more, which is said, with a way to have it.
+    page.get_by_test_id("allow-replicas").click()
+    expect(switch).not_to_be_checked()
+    expect(replicas).to_be_checked()
+    expect(page.get_by_test_id("search-state")).not_to_have_attribute("data-state", "done")
+    expect(page.get_by_test_id("value")).not_to_have_text(runs, timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("allow-replicas")).to_be_hidden()
+    if page.get_by_test_id("search-stop").is_visible():
+        page.get_by_test_id("search-stop").click()
+    expect(page.get_by_test_id("use-answer")).to_have_text("The graph shows it", timeout=PATIENCE_MS)
+    assert sorted(shown(page)["sum"].split()) == list(DEMO_DEVICES)
+    assert errors == []
+
+
+def test_beside_the_planner_the_graph_keeps_most_of_the_window(browser: Browser, demo: RunningStudio) -> None:
+    page, errors = open_editor(browser, demo)
+    page.get_by_test_id("suggest").click()
+    expect(page.get_by_test_id("device-rail")).to_be_visible()
+
+    def width(selector: str) -> float:
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        return box["width"]
+
+    assert width(".canvas") > 1280 * 0.6
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # Layers are dropped on a folded device as on one in full.
+    source, target = layer(page, "conv1").bounding_box(), page.get_by_test_id("rail-board-3").bounding_box()
+    assert source is not None and target is not None
+    page.mouse.move(source["x"] + 10, source["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(target["x"] + 10, target["y"] + 10, steps=5)
+    page.mouse.up()
+    expect(layer(page, "conv1")).to_have_attribute("data-device-name", "board-3")
+    expect(page.get_by_test_id("flash-note")).to_have_text("board-3: 1 layer → board-3")
+    # The planner's edge moves by keys, too; in full the devices stand there when they are asked for.
+    before = width(".planner")
+    page.get_by_role("separator", name="Width of the planner").focus()
+    page.keyboard.press("ArrowLeft")
+    assert width(".planner") > before
+    page.get_by_test_id("unfold-devices").click()
+    expect(page.get_by_test_id("device-card-board-1")).to_be_visible()
+    page.get_by_test_id("fold-devices").click()
+    page.set_viewport_size({"width": 1024, "height": 768})
+    assert page.evaluate(
+        "[...document.querySelectorAll('.header > *')].every(one => one.getBoundingClientRect().right <= innerWidth)"
+    )
+    shoot(page, "58-planner-on-a-tablet")
+    page.get_by_test_id("planner-close").click()
+    expect(page.get_by_test_id("device-card-board-1")).to_be_visible()
     assert errors == []

@@ -17,7 +17,7 @@ from partition_studio.cli.main import app
 from partition_studio.cli.planner_options import size_bytes
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError, StudioError
 from partition_studio.partition.plan import parse_plan
-from partition_studio.schemas import JobOut, PlanIn, SearchOut
+from partition_studio.schemas import AnswerOut, JobOut, PlanIn, SearchOut
 from tests.planner_studio import add_devices, add_links, add_model, add_profile, branches
 from tests.studio import RunningStudio, wait_for
 
@@ -91,13 +91,21 @@ def test_auto_writes_the_best_plan_within_its_limits_and_says_what_is_proved(
 
 
 def test_auto_as_json_is_one_document_with_the_plan_and_its_proof(studio: RunningStudio) -> None:
-    said = call(studio, "auto", "digits", "--devices", "a", "--objective", "max-memory", "--seconds", "20", "--json")
+    words = ("--devices", "a", "--objective", "max-memory", "--contiguous", "--seconds", "20", "--json")
+    said = call(studio, "auto", "digits", *words)
     assert said.code == 0, said
     found = SearchOut.model_validate(said.document)
     assert found.kind == "best" and found.answer is not None
     assert found.answer.objective == "max_memory" and found.answer.proved
     assert found.answer.plan.devices() == ("a",)
     assert found.answer.value == found.answer.prediction.max_memory_bytes
+    assert found.answer.space == "one run of layers per device"
+    assert found.answer.contiguous_bound == found.answer.bound
+
+
+def test_one_run_of_layers_goes_with_no_other_strategy(studio: RunningStudio) -> None:
+    said = call(studio, "auto", "digits", "--devices", "a,b", "--contiguous", "--strategies", "replicas")
+    assert isinstance(said.error, BadInputError) and said.error.code == "contradiction"
 
 
 def test_auto_without_a_feasible_plan_says_what_stands_in_the_way(studio: RunningStudio) -> None:
@@ -106,6 +114,10 @@ def test_auto_without_a_feasible_plan_says_what_stands_in_the_way(studio: Runnin
     obstacles = said.error.details["obstacles"]
     assert isinstance(obstacles, list) and obstacles
     assert all(str(obstacle).split()[0] in said.err for obstacle in obstacles)
+    # The same over REST, limit by limit.
+    found = newest_search(studio)
+    assert found.answer is None and {one.text for one in found.obstacles} == {str(obstacle) for obstacle in obstacles}
+    assert any(one.allowed == 10_000_000 for one in found.obstacles)
 
 
 def test_auto_refuses_pins_that_exclude_each_other_and_unknown_names(studio: RunningStudio, first_layer: str) -> None:
@@ -170,6 +182,12 @@ def test_ctrl_c_stops_a_search_and_keeps_its_best(studio: RunningStudio, tmp_pat
     assert set(parse_plan(out.read_bytes()).devices()) <= set(DEVICES)
 
 
+def newest_search(studio: RunningStudio) -> SearchOut:
+    """Return what the search that was begun last has found."""
+    job = next(job for job in studio.client.get("/api/jobs", list[JobOut]) if job.kind == "search")
+    return studio.client.get(f"/api/models/{job.model_id}/searches/{job.id}", SearchOut)
+
+
 def _has_answer(studio: RunningStudio, model_id: str) -> bool:
     jobs = studio.client.get("/api/jobs", list[JobOut])
     mine = [job for job in jobs if job.kind == "search" and job.model_id == model_id]
@@ -180,7 +198,16 @@ def _has_answer(studio: RunningStudio, model_id: str) -> bool:
 # --- plan pareto ------------------------------------------------------------------------------------------------------
 
 
-def test_pareto_lists_its_points_and_writes_a_plan_for_each(studio: RunningStudio, tmp_path: Path) -> None:
+def figures(point: AnswerOut) -> tuple[float, ...]:
+    """Return what a front is about: less of each is better."""
+    found = point.prediction
+    assert found.max_energy_j is not None
+    return -found.throughput_per_s, found.max_energy_j, float(found.max_memory_bytes)
+
+
+def test_pareto_lists_points_of_which_none_is_worse_than_another_and_writes_their_plans(
+    studio: RunningStudio, tmp_path: Path
+) -> None:
     folder = tmp_path / "front"
     said = call(studio, "pareto", "digits", "--devices", "a,b,c", "--most", "4", "--out", folder)
     assert said.code == 0 and said.error is None, said
@@ -190,6 +217,12 @@ def test_pareto_lists_its_points_and_writes_a_plan_for_each(studio: RunningStudi
     for plan in plans:
         assert set(parse_plan(plan.read_bytes()).devices()) <= set(DEVICES)
     assert "largest energy" in said.out and "best single device" in said.out
+    found = newest_search(studio)
+    assert found.kind == "pareto" and found.answer is None and len(found.front) == len(plans)
+    points = [figures(point) for point in found.front]
+    assert len(set(points)) == len(points)
+    for one in points:
+        assert not any(other != one and all(a <= b for a, b in zip(other, one, strict=True)) for other in points)
 
 
 # --- plan predict -----------------------------------------------------------------------------------------------------

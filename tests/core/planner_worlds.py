@@ -149,7 +149,7 @@ def random_world(network: Network, devices: int, seed: int, *, with_limits: bool
     names = [f"d{number}" for number in range(devices)]
     base = {layer.name: generator.uniform(0.2e-3, 8e-3) for layer in network.layers}
     found = {}
-    for name in names:
+    for number, name in enumerate(names):
         speed = generator.uniform(0.4, 2.5)
         found[name] = device_for(
             network,
@@ -157,7 +157,7 @@ def random_world(network: Network, devices: int, seed: int, *, with_limits: bool
             {layer: taken / speed * generator.uniform(0.7, 1.4) for layer, taken in base.items()},
             cores=generator.choice([1.0, 1.0, 2.0, 0.5]),
             memory_bytes=generator.randint(85, 140) * MIB if with_limits else None,
-            carry=CarrySpeed(generator.uniform(2e-5, 3e-4), generator.uniform(2e-10, 4e-9)),
+            carry=_carry(generator.uniform(2e-5, 3e-4), generator.uniform(2e-10, 4e-9), beside=number % 2 / 2),
             power=DevicePower(generator.uniform(0.5, 5), generator.uniform(0.5, 5)),
             session_s=generator.uniform(5e-5, 3e-4),
         )
@@ -170,6 +170,10 @@ def random_world(network: Network, devices: int, seed: int, *, with_limits: bool
     }
     interfaces = {name: generator.uniform(20e6, 200e6) for name in names if generator.random() < 0.3}
     return Figures(found, LinkTable(ways, interfaces), studio=CarrySpeed(2e-5, 3e-10))
+
+
+def _carry(message_s: float, byte_s: float, beside: float) -> CarrySpeed:
+    return CarrySpeed(message_s, byte_s, byte_s * beside)
 
 
 def conv_chain(channels: Sequence[int] = (3, 8, 8, 16, 16), size: int = 16) -> onnx.ModelProto:

@@ -31,7 +31,7 @@ def random_problem(seed: int, *, with_pins: bool = True) -> Problem:
     per_device = 1 if alike else devices
     tensors = random_tensors(chance, units)
     slow = chance.choice([2e5, 2e6, 2e7])
-    return Problem(
+    problem = Problem(
         units=tuple((f"u{unit}",) for unit in range(units)),
         devices=tuple(f"d{device}" for device in range(devices)),
         compute_s=_spread(seconds, devices),
@@ -58,6 +58,9 @@ def random_problem(seed: int, *, with_pins: bool = True) -> Problem:
         objective=chance.choices(OBJECTIVES, (5, 5, 5, 5, 2))[0],
         limits=Limits(),
     )
+    # Every second device does half of its work on bytes while they are on their way.
+    beside = 0.0 if alike else 0.5 * (np.arange(devices + 1) % 2)
+    return replace(problem, beside_byte_s=problem.byte_s * beside)
 
 
 def with_random_limits(

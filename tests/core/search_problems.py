@@ -34,7 +34,7 @@ def _free_problem(generator: random.Random, units: int, devices: int) -> Problem
     if units > 1 and generator.random() < 0.3:
         head, unit = generator.sample(range(units), 2)
         torn = (Torn(generator.randrange(devices), head, unit, uniform(0, 1e-3)),)
-    return Problem(
+    problem = Problem(
         units=tuple((f"u{unit}",) for unit in range(units)),
         devices=tuple(f"d{device}" for device in range(devices)),
         compute_s=np.array(compute),
@@ -60,6 +60,9 @@ def _free_problem(generator: random.Random, units: int, devices: int) -> Problem
         limits=Limits(),
         detail=Detail(torn=torn),
     )
+    # Every second device does half of its work on bytes while they are on their way.
+    beside = 0.0 if is_alike else 0.5 * (np.arange(peers) % 2)
+    return replace(problem, beside_byte_s=problem.byte_s * beside)
 
 
 def _tensors(generator: random.Random, units: int) -> tuple[Tensor, ...]:
@@ -137,6 +140,7 @@ def alike_devices(devices: int, *, units: int) -> Problem:
         allowed=np.ones((devices, units), dtype=np.bool_),
         message_s=np.full(devices + 1, 1e-4),
         byte_s=np.full(devices + 1, 1e-9),
+        beside_byte_s=None,
         interface_bytes_per_s=np.full(devices + 1, np.inf),
         link_bytes_per_s=links,
         link_latency_s=np.full_like(links, 3e-4),

@@ -126,15 +126,18 @@ def test_a_link_whose_window_is_too_short_for_its_latency_is_told() -> None:
     network = chain()
     plan = plan_for(network, {"l0": "a", "l1": "b", "l2": "b"})
     figures = figures_of(devices(network, alike(network, 0.01, "a", "b")))
-    assert predicted(network, plan, figures).warnings == ()
+    near = predicted(network, plan, figures)
+    assert (near.warnings, near.window_limit, near.steady_period_s) == ((), None, near.period_s)
     links = {**figures.links.links, ("a", "b"): LinkFigures(BYTES_PER_S, 0.5)}
     far = replace(figures, links=LinkTable(links))
-    [warning] = predicted(network, plan, far).warnings
+    limited = predicted(network, plan, far)
+    [warning] = limited.warnings
     # 11 ms of computing, 14 ms of carrying, 0.5 s there and 2 ms back; two frames in that time.
     assert warning.startswith("a-0->b-0: at most 3.8 frames/s pass, since no more than 2 are on their way")
     # Frames come two by two: of many the line through them is even.
     found = simulate(flow_of(partition(network, plan), far), 600)
     assert found.throughput_per_s == pytest.approx(2 / 0.527, rel=0.001)
+    assert limited.steady_period_s == pytest.approx(0.527 / 2)
 
 
 def test_branches_on_two_devices_run_beside_each_other() -> None:

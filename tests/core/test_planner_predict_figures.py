@@ -32,6 +32,7 @@ NO_NUMBER = math.nan
         ({"cores": NO_NUMBER}, "the number of cores is not a number"),
         ({"carry": CarrySpeed(-1e-3, 0)}, "carrying a message is -0.001"),
         ({"carry": CarrySpeed(0, NO_NUMBER)}, "carrying a byte is not a number"),
+        ({"carry": CarrySpeed(0, 1e-9, 2e-9)}, "carrying a byte beside the wire is 2e-09"),
         ({"power": DevicePower(-1, 1)}, "power when idle is -1"),
         ({"power": DevicePower(1, math.inf)}, "power of a busy core is inf"),
         ({"codecs": {"lz4": CodecSpeed(0, 1)}}, "encoding with lz4 is 0"),
@@ -122,7 +123,16 @@ def test_all_times_scaled_scale_the_period_and_the_latency(model: onnx.ModelProt
     slower = replace(
         flow,
         works=tuple(replace(w, seconds=w.seconds * factor, cpu_s=w.cpu_s * factor) for w in flow.works),
-        transfers=tuple(replace(t, send_s=t.send_s * factor, receive_s=t.receive_s * factor) for t in flow.transfers),
+        transfers=tuple(
+            replace(
+                t,
+                send_s=t.send_s * factor,
+                receive_s=t.receive_s * factor,
+                send_beside_s=t.send_beside_s * factor,
+                receive_beside_s=t.receive_beside_s * factor,
+            )
+            for t in flow.transfers
+        ),
         links=LinkTable(
             {
                 way: LinkFigures(link.bytes_per_s / factor, link.latency_s * factor)

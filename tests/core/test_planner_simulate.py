@@ -11,6 +11,7 @@ from partition_agent.protocol import STUDIO_PEER
 from partition_studio.partition.stages import SINK, SOURCE
 from partition_studio.planner.figures.figures import LinkFigures, LinkTable
 from partition_studio.planner.prediction.flow import Flow, Transfer, Work
+from partition_studio.planner.prediction.throughput import predict_flow
 from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.planner.simulation.trace import Bar, Trace
 
@@ -163,6 +164,17 @@ def test_carrying_takes_time_of_the_cores_that_compute() -> None:
     with_cores = replace(plain, transfers=tuple(heavy), cores={"a": 2.0, "b": 2.0})
     # The cores have time for more, but two frames on their way, of 17 ms each, are all that the window lets through.
     assert simulate(with_cores, 100).period_s == pytest.approx(0.010, rel=0.001)
+
+
+def test_what_is_carried_beside_the_wire_keeps_the_cores_busy_and_makes_no_frame_late() -> None:
+    plain = chain(0.010, 0.010, ms=8.0)
+    heavy = [replace(t, send_s=0.004, receive_s=0.005) if t.cut == "a->b" else t for t in plain.transfers]
+    beside = [replace(t, send_beside_s=0.003, receive_beside_s=0.004) if t.cut == "a->b" else t for t in heavy]
+    late, soon = replace(plain, transfers=tuple(heavy)), replace(plain, transfers=tuple(beside))
+    assert simulate(late, 1).fill_s == pytest.approx(predict_flow(late).latency_s) == pytest.approx(0.053)
+    assert simulate(soon, 1).fill_s == pytest.approx(predict_flow(soon).latency_s) == pytest.approx(0.046)
+    assert predict_flow(soon).period_s == predict_flow(late).period_s == pytest.approx(0.015)
+    assert simulate(soon, 100).period_s == pytest.approx(0.015)
 
 
 def test_a_stage_waits_for_all_its_inputs() -> None:

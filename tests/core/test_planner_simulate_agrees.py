@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -16,12 +17,12 @@ from partition_studio.planner.figures.figures import LinkFigures, LinkTable
 from partition_studio.planner.prediction.flow import Flow
 from partition_studio.planner.prediction.predict import flow_of
 from partition_studio.planner.prediction.throughput import predict_flow
-from partition_studio.planner.prediction.window_bound import window_bound_s
+from partition_studio.planner.prediction.window_bound import window_bound_s, window_limit
 from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.planner.spread import spread
 
 from .networks import load, run_plan
-from .planner_worlds import random_world, world
+from .planner_worlds import links_between, random_world, world
 from .random_flows import flow_by_chance
 from .test_planner_simulate import chain
 
@@ -46,12 +47,12 @@ def opened(flow: Flow, room: int) -> Flow:
 @given(seed=SEEDS)
 def test_where_windows_have_room_the_busiest_resource_sets_the_pace(seed: int) -> None:
     flow = flow_by_chance(seed, room=8, cores=[1.0], interfaces=False)
-    assert simulate(flow, 300).period_s == pytest.approx(predict_flow(flow).period_s, rel=0.01)
+    assert simulate(flow, 200).period_s == pytest.approx(predict_flow(flow).period_s, rel=0.01)
 
 
 def test_so_it_does_but_for_a_few_where_several_shared_resources_are_nearly_full() -> None:
     flows = [flow_by_chance(seed, room=8) for seed in range(30)]
-    found = sorted(simulate(flow, 250).period_s / predict_flow(flow).period_s for flow in flows)
+    found = sorted(simulate(flow, 150).period_s / predict_flow(flow).period_s for flow in flows)
     assert found[0] >= 0.99
     assert found[len(found) * 19 // 20] <= 1.01, "nineteen in twenty within 1 %"
     assert found[-1] <= 1.15
@@ -67,10 +68,23 @@ def test_no_flow_is_faster_than_its_busiest_resource_and_its_windows(
     assert simulate(flow, 200).period_s >= 0.97 * least_period_s(flow)
 
 
-def test_the_windows_of_plans_cost_few_flows_any_throughput() -> None:
-    found = sorted(simulate(flow, 200).period_s / least_period_s(flow) for flow in map(flow_by_chance, range(40)))
+def test_with_their_own_windows_nearly_all_flows_are_as_fast_as_predicted() -> None:
+    """Devices with several stages among them. The others: several devices nearly full, branches, and bursts."""
+    found = sorted(simulate(flow, 150).period_s / least_period_s(flow) for flow in map(flow_by_chance, range(40)))
     assert found[0] >= 0.99
-    assert found[len(found) * 17 // 20] <= 1.01, "most of them within 1 %"
+    assert found[len(found) * 19 // 20] <= 1.01, "nineteen in twenty within 1 %"
+    assert found[-1] <= 1.05
+
+
+def test_with_their_own_windows_nearly_all_reentrant_flows_are_as_fast_as_predicted() -> None:
+    """Nine stages on three devices."""
+    flows = [
+        flow_by_chance(seed, stages=9, devices=3, replicas=False, lanes=False, cores=[1.0]) for seed in range(10, 40)
+    ]
+    found = sorted(simulate(flow, 150).period_s / least_period_s(flow) for flow in flows)
+    assert found[0] >= 0.99
+    assert found[len(found) * 19 // 20] <= 1.01, "nineteen in twenty within 1 %"
+    assert found[-1] <= 1.15
 
 
 @settings(max_examples=25, deadline=None)
@@ -130,6 +144,18 @@ def test_a_window_allows_its_frames_in_the_time_there_and_back() -> None:
     assert window_bound_s(chain(0.010, 0.010, latency_s=0.1, window=43, ms=5)) == pytest.approx(0.215 / 43)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, part=st.floats(0.5, 1.0), far=st.booleans())
+def test_a_limit_is_told_where_windows_allow_less_than_the_rest(seed: int, part: float, far: bool) -> None:
+    flow = flow_by_chance(seed, latency_s=(0.02, 0.2) if far else (0.0, 2e-3))
+    bound_s = window_bound_s(flow)
+    assert window_limit(flow, bound_s * (1 + 1e-6)) is None
+    limit = window_limit(flow, bound_s * part * (1 - 1e-6))
+    assert limit is None or limit.transfer.source != limit.transfer.target
+    assert limit is None or limit.period_s == pytest.approx(bound_s)
+    assert limit is not None or not far
+
+
 def test_a_way_around_takes_the_places_of_the_short_way() -> None:
     """`a` feeds `d` at once, and by `b` and `c`, which takes 70 ms: with two places on the short way, 35 ms a frame."""
     plain = chain(0.010, 0.030, 0.030, 0.010)
@@ -150,6 +176,11 @@ def test_a_flow_without_any_time_is_not_limited_by_windows() -> None:
 # --- real architectures ----------------------------------------------------------------------------------------------
 
 
+@cache
+def example_network(name: str) -> Network:
+    return load(build_example(name), f"{name}.onnx")
+
+
 def plans_of(network: Network, devices: list[str]) -> Iterator[Plan]:
     yield spread(network, devices)
     yield run_plan(network, len(devices), 3, 6)
@@ -157,21 +188,29 @@ def plans_of(network: Network, devices: list[str]) -> Iterator[Plan]:
 
 @pytest.mark.parametrize("example", ALL)
 def test_prediction_and_simulation_agree_on_real_architectures(example: str) -> None:
-    network = load(build_example(example), f"{example}.onnx")
+    network = example_network(example)
     for devices in (2, 3, 4):
         figures = random_world(network, devices, 5 + devices)
         for plan in plans_of(network, sorted(figures.devices)):
             flow = flow_of(partition(network, plan), figures)
             expected = predict_flow(flow)
-            assert simulate(opened(flow, 8), 150).period_s == pytest.approx(expected.period_s, rel=0.01)
             assert simulate(flow, 1).fill_s >= expected.latency_s * (1 - 1e-9)
-            # What the windows of the plan cost beyond their bound: frames that meet while they take turns.
-            least_s = least_period_s(flow)
-            assert 0.99 * least_s <= simulate(flow, 150).period_s <= 1.15 * least_s
+            assert simulate(flow, 100).period_s == pytest.approx(least_period_s(flow), rel=0.01)
+
+
+def test_prediction_and_simulation_agree_on_residual_nets_that_return_to_devices() -> None:
+    network = example_network("resnet-50")
+    speeds = {"d0": 1.0, "d1": 2.0, "d2": 0.7, "d3": 1.4}
+    plans = [run_plan(network, 4, seed, 6) for seed in range(3)]
+    for mbit_per_s in (100, 300, 1000):
+        figures = world(network, speeds, links=links_between(sorted(speeds), mbit_per_s * 1e6 / 8))
+        for plan in plans:
+            flow = flow_of(partition(network, plan), figures)
+            assert simulate(flow, 100).period_s == pytest.approx(least_period_s(flow), rel=0.01)
 
 
 def test_replicas_of_a_real_architecture_are_as_fast_as_predicted() -> None:
-    network = load(build_example("squeezenet"), "squeezenet.onnx")
+    network = example_network("squeezenet")
     figures = world(network, {"a": 1.0, "b": 2.0, "c": 0.7})
     whole = spread(network, ["all"])
     plan = whole.model_copy(update={"replicas": {"all": ReplicaGroup(places=["a", "b", "c"])}})

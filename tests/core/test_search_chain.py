@@ -110,11 +110,13 @@ def test_the_same_problem_has_the_same_answer() -> None:
 
 
 def test_a_search_of_orders_stays_above_the_bound_and_claims_no_proof() -> None:
-    """What is tried where sets of devices are too many: a first search over few borders, then one over all."""
+    """What is tried of sums where sets of devices are too many: a first search over few borders, then one over all."""
     effort = Effort(sets=0, few_units=3, coarse=2_000, fine=4_000)
     losses = []
-    for seed in range(40):
+    for seed in range(120):
         problem = random_problem(random.Random(seed))
+        if problem.objective not in ("latency", "total_energy"):
+            continue
         found = search_chain(problem, never, nothing, effort)
         best = best_of(problem, chains(problem))
         assert not found.is_exact
@@ -122,6 +124,7 @@ def test_a_search_of_orders_stays_above_the_bound_and_claims_no_proof() -> None:
         if found.costs is not None and found.assignment is not None:
             assert keeps(problem, found.costs, found.assignment)
             losses.append(cost_of(problem, found.costs) / best)
+    assert len(losses) > 25
     assert min(losses) >= 1 - 1e-9
     assert median(losses) < 1.001
 

@@ -138,9 +138,10 @@ def test_lossy_codecs_are_only_for_who_allows_a_change() -> None:
 
 
 def test_a_space_says_what_is_in_it() -> None:
-    assert space_of(frozenset({"layers"})) == "any placement"
-    assert space_of(frozenset({"layers", "replicas"})) == "any placement, with replicas"
-    everything = space_of(frozenset({"layers", "replicas", "spatial", "output_channels", "input_channels"}))
+    assert space_of(Limits()) == "any placement"
+    assert space_of(Limits(strategies=frozenset({"layers", "replicas"}))) == "any placement, with replicas"
+    everything = space_of(Limits(strategies=frozenset(STRATEGIES) - {"spatial_independent"}))
+    assert space_of(Limits(contiguous=True)) == "one run of layers per device"
     assert everything.endswith("with replicas and layers divided by tiles, output channels and input channels")
 
 

@@ -1,6 +1,9 @@
 """The search of all placements: as good as trying each of them, proved, and honest when it was stopped."""
 
 import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,6 +21,7 @@ from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.problem.problem import Costs, Problem
 from partition_studio.planner.search.problem.series import series_of, twins_of
 from partition_studio.planner.search.question import Question
+from partition_studio.planner.search.stopping import Either
 
 from .networks import load
 from .planner_worlds import branch_net, conv_chain, random_world, residual_net, world
@@ -139,6 +143,7 @@ def test_alike_devices_are_told_from_others() -> None:
         threads=np.ones(count, dtype=np.int64),
         message_s=np.ones(count + 1),
         byte_s=np.ones(count + 1),
+        beside_byte_s=None,
         link_bytes_per_s=np.full((count + 1, count + 1), 1e6),
         link_latency_s=np.zeros((count + 1, count + 1)),
         interface_bytes_per_s=np.full(count + 1, np.inf),
@@ -170,6 +175,54 @@ def test_a_stopped_search_keeps_the_best() -> None:
     found = search_general(problem, None, lambda: bool(told), told.append, LONG_S, workers=1)
     assert len(told) == 1 and found.costs == told[0].costs
     assert found.bound <= cost_of(problem, told[0].costs or evaluate(problem, [0] * len(problem.units)))
+
+
+def test_each_better_bound_is_told_and_holds() -> None:
+    network = load(residual_net(2))
+    problem = pose(Question(network, random_world(network, 3, seed=1), ("d0", "d1", "d2")))
+    told: list[float] = []
+    found = search_general(problem, None, never, ignore, LONG_S, workers=1, on_bound=told.append)
+    assert found.costs is not None
+    assert told and all(earlier < later for earlier, later in pairwise(told))
+    assert told[-1] <= found.bound <= cost_of(problem, found.costs)
+
+
+class Deaf:
+    """Stops only what it can interrupt: nobody ever gets an answer from it that would end anything before."""
+
+    def __init__(self) -> None:
+        self.interrupted = 0
+
+    def __call__(self) -> bool:
+        return self.interrupted > 0
+
+    @contextmanager
+    def interrupts(self, act: Callable[[], None]) -> Iterator[None]:
+        is_over = threading.Event()
+
+        def interrupt() -> None:
+            while not is_over.wait(0.01):
+                self.interrupted += 1
+                act()
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        yield
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("either", [False, True])
+def test_what_computes_is_interrupted_and_keeps_the_best(*, either: bool) -> None:
+    network = load(branch_net(8))
+    names = tuple(f"d{number}" for number in range(6))
+    problem = pose(Question(network, random_world(network, 6, seed=3), names))
+    start = np.zeros(len(problem.units), dtype=np.int64)
+    deaf = Deaf()
+    found = search_general(problem, start, Either(never, deaf) if either else deaf, ignore, LONG_S, workers=1)
+    assert deaf.interrupted and not found.is_exact
+    assert found.costs is not None and found.bound <= cost_of(problem, found.costs)
+    assert cost_of(problem, found.costs) <= cost_of(problem, evaluate(problem, start))
 
 
 def test_a_search_that_may_not_begin_answers_with_its_start() -> None:

@@ -13,6 +13,7 @@ from partition_studio.planner.search.problem.evaluate import broken_limits
 from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.problem.problem import Costs, Problem
 from partition_studio.planner.search.question import Limits, Question
+from partition_studio.planner.search.text import rate_text, time_text
 
 from .networks import load
 from .planner_worlds import conv_chain, world
@@ -93,7 +94,8 @@ def test_memory_is_told_with_what_is_allowed_and_what_is_needed() -> None:
 def test_throughput_that_nothing_reaches_is_told_in_frames_a_second() -> None:
     (throughput,) = obstacles(chain_problem(Limits(min_throughput_per_s=1e6)), never, LONG_S)
     assert throughput.limit == "min_throughput_per_s" and throughput.needed is not None
-    assert f"no plan reaches more than {throughput.needed:.4g} frames/s" in throughput.text
+    assert throughput.text.startswith("Throughput: 1,000,000 frames/s asked for, ")
+    assert f"no plan reaches more than {rate_text(throughput.needed)}" in throughput.text
 
 
 def test_a_pin_in_the_way_is_named() -> None:
@@ -126,5 +128,15 @@ def test_limits_that_must_be_loosened_together_are_told_first() -> None:
     assert all(obstacle.text.endswith("loosening it alone does not help.") for obstacle in alone)
 
 
-def test_a_question_that_was_stopped_says_so() -> None:
-    assert obstacles(chain_problem(Limits(min_throughput_per_s=1e6)), lambda: True, LONG_S) == ()
+def test_limits_that_were_not_got_to_before_it_was_stopped_are_told_as_such() -> None:
+    problem = chain_problem(Limits(min_throughput_per_s=1e6, max_latency_s=1e-3))
+    told = obstacles(problem, lambda: True, LONG_S)
+    assert [obstacle.limit for obstacle in told] == ["min_throughput_per_s", "max_latency_s"]
+    assert all(obstacle.needed is None for obstacle in told)
+    assert all(obstacle.text.endswith("whether loosening it helps was not found out.") for obstacle in told)
+
+
+def test_figures_that_differ_are_told_apart() -> None:
+    (latency,) = obstacles(chain_problem(Limits(max_latency_s=1e-7)), never, LONG_S)
+    assert latency.needed is not None
+    assert latency.text.startswith(f"Latency: 0.1 µs allowed, at least {time_text(latency.needed, 4)} needed")

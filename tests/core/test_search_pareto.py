@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from partition_studio.partition.partition import partition
 from partition_studio.planner.errors import NoPlanError
 from partition_studio.planner.prediction.predict import predict
 from partition_studio.planner.search.answer import Answer
-from partition_studio.planner.search.front.pareto import pareto
+from partition_studio.planner.search.front.pareto import FrontEffort, pareto
 from partition_studio.planner.search.front.zones import Point, Zones, dominates, is_below
 from partition_studio.planner.search.problem.evaluate import evaluate, keeps
 from partition_studio.planner.search.problem.pose import pose
@@ -27,7 +28,7 @@ from tests.core.planner_worlds import MIB, branch_net, conv_chain, random_world,
 
 NETWORKS = [load(conv_chain((3, 4, 8, 4), 8)), load(branch_net()), load(relu_chain(4)), load(relu_chain(1))]
 RESIDUAL = load(residual_net(1))
-NO_LIMITS = Limits()
+NO_LIMITS, ONE_RUN = Limits(), Limits(contiguous=True)
 
 
 def never() -> bool:
@@ -39,11 +40,15 @@ def question_of(network: Network, devices: int, seed: int, limits: Limits = NO_L
     return Question(network, random_world(network, devices, seed), names, limits=limits)
 
 
+#: All contiguous runs are gone through; none are, but searched.
+LISTED, SEARCHED = FrontEffort(placements=3_000), FrontEffort(chains=0, placements=3_000)
+
+
 def front_of(
-    question: Question, most: int = 1000, stop: Callable[[], bool] = never
+    question: Question, most: int = 1000, stop: Callable[[], bool] = never, effort: FrontEffort = LISTED
 ) -> tuple[tuple[Answer, ...], list[Answer]]:
     told: list[Answer] = []
-    return pareto(question, stop=stop, seconds=20, most=most, on_point=told.append), told
+    return pareto(question, stop=stop, seconds=20, most=most, on_point=told.append, effort=effort), told
 
 
 def point_of(answer: Answer) -> Point:
@@ -75,10 +80,10 @@ def brute_force(problem: Problem) -> list[Point]:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 3), st.integers(1, 3), st.integers(0, 10**6))
-def test_the_front_is_that_of_all_contiguous_runs(network: int, devices: int, seed: int) -> None:
-    question = question_of(NETWORKS[network], devices, seed)
-    front, _ = front_of(question)
+@given(st.integers(0, 3), st.integers(1, 3), st.integers(0, 10**6), st.sampled_from([LISTED, SEARCHED]))
+def test_the_front_is_that_of_all_contiguous_runs(network: int, devices: int, seed: int, effort: FrontEffort) -> None:
+    question = question_of(NETWORKS[network], devices, seed, ONE_RUN)
+    front, _ = front_of(question, effort=effort)
     expected = brute_force(pose(question))
     assert len(front) == len(expected)
     for found, point in zip(sorted(map(point_of, front)), expected, strict=True):
@@ -87,35 +92,41 @@ def test_the_front_is_that_of_all_contiguous_runs(network: int, devices: int, se
 
 
 @settings(max_examples=3, deadline=None)
-@given(st.integers(0, 1), st.integers(0, 10**6))
-def test_the_front_within_limits_is_that_of_what_keeps_them(network: int, seed: int) -> None:
-    free = question_of(NETWORKS[network], 3, seed)
+@given(st.integers(0, 1), st.integers(0, 10**6), st.sampled_from([LISTED, SEARCHED]))
+def test_the_front_within_limits_is_that_of_what_keeps_them(network: int, seed: int, effort: FrontEffort) -> None:
+    free = question_of(NETWORKS[network], 3, seed, ONE_RUN)
     front, _ = front_of(free)
     middle = front[len(front) // 2].prediction
-    question = replace(
-        free, limits=Limits(min_throughput_per_s=middle.throughput_per_s, max_latency_s=1.5 * middle.latency_s)
-    )
+    limits = Limits(min_throughput_per_s=middle.throughput_per_s, max_latency_s=1.5 * middle.latency_s, contiguous=True)
+    question = replace(free, limits=limits)
     expected = brute_force(pose(question))
-    within, _ = front_of(question)
+    within, _ = front_of(question, effort=effort)
     assert sorted(map(point_of, within)) == [pytest.approx(point, rel=1e-6) for point in expected]
 
 
-def test_every_point_is_a_complete_plan_with_its_prediction() -> None:
-    question = question_of(RESIDUAL, 3, 5)
+@pytest.mark.parametrize("limits", [NO_LIMITS, ONE_RUN])
+def test_every_point_is_a_complete_plan_with_its_prediction(limits: Limits) -> None:
+    question = question_of(RESIDUAL, 3, 5, limits)
     front, told = front_of(question)
-    assert sorted(map(point_of, told)) == sorted(map(point_of, front))
+    assert front
+    assert set(map(point_of, front)) <= set(map(point_of, told))
     for answer in front:
         assert check_plan(question.network, answer.plan, None).ok
         assert predict(partition(question.network, answer.plan), answer.plan, question.figures) == answer.prediction
         assert answer.value == answer.prediction.throughput_per_s
-        assert answer.bound == pytest.approx(answer.value)
-        assert answer.space.startswith("contiguous runs of layers")
+        if limits.contiguous:
+            assert answer.bound == pytest.approx(answer.value)
+            assert answer.space.startswith("one run of layers per device within")
+        else:
+            assert answer.bound >= answer.value
+            assert answer.space.startswith("any placement within")
     assert [answer.value for answer in front] == sorted((a.value for a in front), reverse=True)
 
 
-def test_the_ends_of_the_front_come_first() -> None:
-    question = question_of(RESIDUAL, 3, 6)
-    front, told = front_of(question)
+@pytest.mark.parametrize("effort", [LISTED, SEARCHED])
+def test_the_ends_of_the_front_come_first(effort: FrontEffort) -> None:
+    question = question_of(RESIDUAL, 3, 6, ONE_RUN)
+    front, told = front_of(question, effort=effort, most=6)
     assert len(front) > 4
     points = [point_of(answer) for answer in front]
     for direction in range(3):
@@ -124,20 +135,62 @@ def test_the_ends_of_the_front_come_first() -> None:
 
 
 def test_a_front_of_few_points_is_a_part_of_the_whole() -> None:
-    question = question_of(RESIDUAL, 3, 6)
+    question = question_of(RESIDUAL, 3, 6, ONE_RUN)
     whole = {point_of(answer) for answer in front_of(question)[0]}
     few = [point_of(answer) for answer in front_of(question, most=4)[0]]
     assert len(few) == 4
     assert set(few) <= whole
 
 
+@pytest.mark.parametrize("effort", [LISTED, SEARCHED])
+def test_any_placement_gives_no_point_that_contiguous_runs_beat_and_some_that_beat_them(effort: FrontEffort) -> None:
+    network = NETWORKS[1]
+    runs = [point_of(answer) for answer in front_of(question_of(network, 3, 6, ONE_RUN))[0]]
+    front, _ = front_of(question_of(network, 3, 6), effort=effort)
+    points = [point_of(answer) for answer in front]
+    assert not any(dominates(run, point) for run in runs for point in points)
+    assert any(dominates(point, run) for run in runs for point in points)
+    assert any("step by step" in answer.method for answer in front)
+
+
+def test_no_told_point_is_beaten_by_an_earlier_one_nor_any_of_the_front_by_another() -> None:
+    front, told = front_of(question_of(RESIDUAL, 3, 6))
+    points = [point_of(answer) for answer in told]
+    for number, point in enumerate(points):
+        assert not any(other == point or dominates(other, point) for other in points[:number])
+    unbeaten = [point for point in points if not any(dominates(other, point) for other in points)]
+    assert sorted(unbeaten) == sorted(map(point_of, front))
+
+
+def test_never_more_points_are_kept_than_wanted() -> None:
+    for most in (1, 4, 9):
+        assert 1 <= len(front_of(question_of(RESIDUAL, 3, 6), most)[0]) <= most
+
+
+def test_every_placement_of_a_small_network_is_beaten_or_nearly_reached() -> None:
+    question = question_of(NETWORKS[2], 3, 8)
+    problem = pose(question)
+    front = np.array([point_of(answer) for answer in front_of(question)[0]])
+    every = []
+    for assignment in itertools.product(range(3), repeat=len(problem.units)):
+        costs = evaluate(problem, assignment)
+        every.append((costs.period_s, max(costs.energy_j), float(max(costs.memory_bytes))))
+    reach = front.max(axis=0) - front.min(axis=0)
+    for point in every:
+        assert ((front - np.array(point)) <= 0.02 * reach).all(axis=1).any()
+
+
+def test_the_same_question_has_the_same_front() -> None:
+    one, other = (front_of(question_of(RESIDUAL, 3, 6))[1] for _ in range(2))
+    assert [answer.plan for answer in one] == [answer.plan for answer in other]
+
+
 def test_a_front_that_is_stopped_has_what_it_told() -> None:
     question = question_of(RESIDUAL, 3, 6)
-    whole, _ = front_of(question)
     told: list[Answer] = []
     front = pareto(question, stop=lambda: len(told) >= 3, seconds=20, most=1000, on_point=told.append)
-    assert 3 <= len(front) < len(whole)
-    assert sorted(map(point_of, front)) == sorted(map(point_of, told))
+    assert 3 <= len(front) <= len(told) < 12
+    assert set(map(point_of, front)) <= set(map(point_of, told))
     for one, other in itertools.permutations(map(point_of, front), 2):
         assert not dominates(one, other)
     assert all(math.isfinite(answer.bound) and answer.gap >= 0 for answer in front)
@@ -150,7 +203,7 @@ def test_a_front_that_is_stopped_at_once_says_that_nothing_was_found() -> None:
 
 def test_without_known_power_the_front_is_over_throughput_and_memory() -> None:
     network = NETWORKS[0]
-    question = Question(network, world(network, {"a": 1.0, "b": 0.7}, power={"b": None}), ("a", "b"))
+    question = Question(network, world(network, {"a": 1.0, "b": 0.7}, power={"b": None}), ("a", "b"), limits=ONE_RUN)
     front, _ = front_of(question)
     problem = pose(question)
     points = set()
@@ -161,6 +214,9 @@ def test_without_known_power_the_front_is_over_throughput_and_memory() -> None:
     found = sorted((a.prediction.period_s, float(a.prediction.max_memory_bytes)) for a in front)
     assert found == [pytest.approx(point, rel=1e-6) for point in expected]
     assert all("power of 'b' is not known" in answer.notes[-1] for answer in front)
+    anywhere, _ = front_of(replace(question, limits=NO_LIMITS))
+    assert anywhere
+    assert all(any("power of 'b' is not known" in note for note in answer.notes) for answer in anywhere)
 
 
 def test_where_nothing_fits_the_front_says_why() -> None:

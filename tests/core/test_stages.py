@@ -64,17 +64,35 @@ def test_a_device_that_is_left_and_entered_again_has_two_stages() -> None:
         graph.stage("pi-7")
 
 
+def windows_of(placement: dict[str, str]) -> dict[str, int]:
+    _, graph = staged(network_of(RESIDUAL, ["d"]), placement)
+    return {cut.id: graph.window(cut) for cut in graph.cuts}
+
+
 def test_a_skip_over_another_device_waits_with_a_wider_window() -> None:
-    _, graph = staged(network_of(RESIDUAL, ["d"]), {"A": "p", "B": "q", "C": "q", "D": "p"})
-    assert [(s.name, s.layers) for s in graph.stages] == [("p-0", ("A",)), ("q-0", ("B", "C")), ("p-1", ("D",))]
-    windows = {cut.id: graph.window(cut) for cut in graph.cuts}
-    assert windows == {
+    assert windows_of({"A": "p", "B": "q", "C": "q", "D": "r"}) == {
         "source->p-0": 2,
         "p-0->q-0": 2,
-        "q-0->p-1": 2,
-        "p-0->p-1": 3,
-        "p-1->sink": 2,
+        "q-0->r-0": 2,
+        "p-0->r-0": 3,
+        "r-0->sink": 2,
     }
+
+
+def test_links_of_a_device_whose_stages_take_turns_have_three_more_places() -> None:
+    assert windows_of({"A": "p", "B": "q", "C": "q", "D": "p"}) == {
+        "source->p-0": 5,
+        "p-0->q-0": 5,
+        "q-0->p-1": 5,
+        "p-0->p-1": 6,
+        "p-1->sink": 5,
+    }
+    assert windows_of({"A": "p", "B": "q", "C": "p", "D": "r"})["r-0->sink"] == 2
+
+
+def test_a_plain_chain_waits_with_two_places() -> None:
+    _, graph = staged(relu_chain(3), {"l0": "a", "l1": "b", "l2": "c"})
+    assert {graph.window(cut) for cut in graph.cuts} == {2}
 
 
 def test_independent_branches_of_one_device_are_stages_of_their_own() -> None:
@@ -147,7 +165,7 @@ def test_submodels_are_written_with_a_manifest(tmp_path: Path) -> None:
         "consumer": "pi-0",
         "tensors": ["x"],
         "bytes": 128,
-        "window": 2,
+        "window": 5,
     }
     assert list((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "out"]
 

@@ -18,9 +18,11 @@ from partition_studio.planner.figures.estimate import (
     estimate_profile,
     estimated_carry,
     fused,
+    over_network,
     scaled,
     typical_roofline,
 )
+from partition_studio.planner.figures.figures import CarrySpeed
 from partition_studio.planner.figures.profile import network_digest, profile_of_json, profile_to_json
 from partition_studio.planner.prediction.stage_time import predict_stage_s
 from tests.core.networks import cnn_models, load, make_model, value, weight
@@ -133,3 +135,11 @@ def test_messages_cost_a_weak_board_several_times_what_they_cost_a_desktop() -> 
     assert estimated_carry(DESKTOP) == STUDIO_CARRY
     weak = estimated_carry(CAUTIOUS)
     assert 2 < weak.byte_s / STUDIO_CARRY.byte_s <= 6
+
+
+def test_over_a_network_bytes_cost_more_than_over_the_loopback_and_messages_the_same() -> None:
+    near = CarrySpeed(2e-4, 1e-9)
+    far = over_network(near)
+    assert far.message_s == near.message_s
+    assert 1 < far.byte_s / near.byte_s < 4
+    assert far.byte_s - far.beside_byte_s == pytest.approx(near.byte_s)

@@ -1,5 +1,8 @@
 """The process that searches: what is sent to it arrives, and what goes wrong there is told here."""
 
+import signal
+import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -18,6 +21,7 @@ from partition_studio.planner.figures.figures import (
 from partition_studio.planner.search.question import Limits, Question
 from partition_studio.searches.message import Failure, Task, decode_line, decode_task, encode_task, failure_line
 from partition_studio.searches.process import SearchProcess
+from partition_studio.searches.stopping import Stopping
 from tests.core.networks import load, relu_chain
 from tests.planner_studio import made_up_profile
 
@@ -63,7 +67,46 @@ def test_a_network_that_cannot_be_read_is_told_and_the_process_is_gone(tmp_path:
     with SearchProcess(task) as process:
         told = [found for found in process.findings(60.0) if found is not None]
     assert [found.what for found in told] == ["failure"]
-    assert process._process.returncode == 0
+    assert process._process.returncode == 0 and not process.was_cut
     error = msgspec.json.decode(bytes(told[0].document), type=Failure).error()
     assert isinstance(error, BadInputError)
     assert "none.onnx" in error.message
+
+
+#: Reads its task, tells that it has begun, and computes without ever asking whether it is to stop.
+DEAF = """
+import os, struct, sys
+_, size = struct.unpack("!QQ", sys.stdin.buffer.read(16))
+sys.stdin.buffer.read(size)
+os.write(1, b'{"what":"baselines","document":[]}\\n')
+while True:
+    pass
+"""
+
+
+def test_a_search_that_never_asks_ends_when_stopped_and_keeps_what_it_told() -> None:
+    task = Task.of("best", Path("net.onnx"), question(), 3600.0)
+    told = []
+    with SearchProcess(task, [sys.executable, "-c", DEAF]) as process:
+        for found in process.findings(600.0):
+            if found is not None:
+                told.append(found.what)
+                process.stop()
+        assert process.was_cut
+    assert told == ["baselines"] and process._process.returncode == -signal.SIGKILL
+
+
+def test_what_computes_is_told_again_until_it_has_ended() -> None:
+    stopping, told = Stopping(), threading.Semaphore(0)
+    with stopping.interrupts(told.release):
+        assert not stopping()
+        stopping.stop()
+        # The first time it may not have begun.
+        assert stopping() and told.acquire(timeout=60) and told.acquire(timeout=60)
+
+
+def test_time_that_is_up_stops_and_interrupts() -> None:
+    stopping, told = Stopping(), threading.Event()
+    stopping.stop_in(-1.0)
+    with stopping.interrupts(told.set):
+        assert stopping() and told.wait(60)

@@ -55,6 +55,7 @@ def test_a_stored_profile_that_cannot_be_hides_none_of_the_others(
         "moon": document("moon", scope="moon"),
         "tiny": document("tiny", run_s=5e-324),
         "other": {"format": 1},
+        "older": {**document("older"), "format": 1},
         "good": document("good"),
     }
     with (

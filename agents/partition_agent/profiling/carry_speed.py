@@ -1,8 +1,9 @@
 """What a message between devices costs this device's processor, besides its encoding.
 
 Two data planes of this process hand each other frames over loopback, as encrypted as between devices, one at a time:
-the next goes out when the credit for the one before has come back. So every thread of both ends that has to do with a
-message wakes up for it as it does in a pipeline, and half of what the process takes is what one end does.
+the next goes out a moment after the credit for the one before has come back. So every thread of both ends that has to
+do with a message has gone to sleep and wakes up for it as it does in a pipeline (in close succession messages cost a
+third of that), and half of what the process takes is what one end does.
 """
 
 import logging
@@ -32,6 +33,9 @@ _LINKS = {size: f"{size} bytes" for size in (SMALL_BYTES, LARGE_BYTES)}
 #: Of each size so many blocks of messages are timed, of which the median counts; a block has at least so many.
 _BLOCKS = 5
 _LEAST_MESSAGES = 2
+
+#: Between two messages, for all threads to come to rest.
+_REST_S = 0.005
 
 #: A device on which a message takes longer is not measured.
 _PATIENCE_S = 5.0
@@ -133,6 +137,7 @@ def _message_s(producer: _End, link: LinkSpec, size_bytes: int, budget_s: float)
     for _ in range(_BLOCKS):
         begin, begin_s, begin_cpu_s = sent, time.monotonic(), time.process_time()
         while sent - begin < _LEAST_MESSAGES or time.monotonic() - begin_s < budget_s / _BLOCKS:
+            time.sleep(_REST_S)
             pass_one()
         blocks_s.append((time.process_time() - begin_cpu_s) / (sent - begin) / 2)
     return median(blocks_s)

@@ -162,7 +162,7 @@ class _Measuring:
         self._next()
         kernels = self._kernels(measured, session_s)
         self._next()
-        layers = self._layers(session_s)
+        layers = self._layers(session_s, paused=measured.paused)
         gc.collect()
         self._next()
         codecs = codec_speeds(min(order.budget_s * _CODECS, _MOST_CODECS_S))
@@ -214,16 +214,16 @@ class _Measuring:
         session = self._session(trace="kernels", kept=kept)
         optimised = graph_of(kept)
         kept.unlink()
-        times = traced(session, len(optimised.nodes), self._order.budget_s * _KERNELS)
+        times = traced(session, len(optimised.nodes), self._order.budget_s * _KERNELS, paused=measured.paused)
         del session
         factor = _factor(measured.median_s, session_s, sum_of_medians(times))
         return fused_times(graph_of(Path(MODEL)), optimised, times, factor)
 
-    def _layers(self, session_s: float) -> Tuple[LayerTime, ...]:
+    def _layers(self, session_s: float, *, paused: bool) -> Tuple[LayerTime, ...]:
         order = self._order
         graph = graph_of(Path(MODEL))
         session = self._session(optimised=False, trace="layers")
-        times = traced(session, len(graph.nodes), order.budget_s * _LAYERS)
+        times = traced(session, len(graph.nodes), order.budget_s * _LAYERS, paused=paused)
         alone = sustained(
             session.run, min(order.budget_s * 0.15, 1.0), limited=order.limited or None, threads=order.threads
         )

@@ -7,7 +7,7 @@ kernels make. Kernels that the runtime added (changes of the memory layout) coun
 
 import re
 from statistics import median
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Set, Tuple
 
 from partition_agent.profiling.graph import Graph, Node
 from partition_agent.protocol import LayerTime
@@ -30,10 +30,17 @@ class Times(NamedTuple):
     output_bytes: int
 
 
-def kernel_times(events: Sequence[Dict[str, Any]], runs: int) -> Dict[str, Times]:
+def _by_the_wall(begin_us: int, end_us: int) -> float:
+    return (end_us - begin_us) / 1e6
+
+
+def kernel_times(
+    events: Sequence[Dict[str, Any]], runs: int, lasted: Callable[[int, int], float] = _by_the_wall
+) -> Dict[str, Times]:
     """Return the time of each kernel in each of `runs` runs by its name, in order of execution.
 
-    Kernels of a subgraph run inside that of the node which holds it, and are in its time.
+    Kernels of a subgraph run inside that of the node which holds it, and are in its time. `lasted` tells the seconds
+    between two moments of the profiler's clock.
     """
     seconds: Dict[str, List[float]] = {}
     sizes: Dict[str, Tuple[int, int]] = {}
@@ -46,7 +53,7 @@ def kernel_times(events: Sequence[Dict[str, Any]], runs: int) -> Dict[str, Times
             continue
         until_us = max(until_us, start_us + long_us)
         name = str(event["name"])[: -len(_SUFFIX)]
-        seconds.setdefault(name, []).append(long_us / 1e6)
+        seconds.setdefault(name, []).append(lasted(start_us, start_us + long_us))
         if name not in sizes:
             sizes[name] = (_size(event, "parameter_size"), _size(event, "output_size"))
     return {name: Times(_by_run(values, runs), *sizes[name]) for name, values in seconds.items()}

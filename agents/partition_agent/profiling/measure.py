@@ -3,15 +3,17 @@
 import json
 import os
 import time
+from operator import sub
 from pathlib import Path
 from statistics import median
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from partition_agent.codecs import dtype_of
 from partition_agent.profiling.graph import Graph, read_graph
 from partition_agent.profiling.kernels import Times, kernel_times, quartiles, undisturbed
+from partition_agent.profiling.pauses import PauseWatch
 from partition_agent.protocol import TensorSpec
 
 #: An ONNX model that hands one number on: what a run of it takes is what the runtime itself takes.
@@ -43,11 +45,15 @@ class NotRunnableError(Exception):
 
 
 class Measured(NamedTuple):
-    """Seconds of one run: median, distance between the quartiles, and of how many runs."""
+    """Seconds of one run: median, distance between the quartiles, and of how many runs.
+
+    `paused`: a quota stops the process now and then.
+    """
 
     median_s: float
     spread_s: float
     runs: int
+    paused: bool = False
 
 
 class Session:
@@ -191,7 +197,7 @@ def sustained(run: Callable[[], float], seconds_s: float, *, limited: Optional[b
     else:
         values = undisturbed([runs[n].seconds for n in calm(runs)])
     lower, upper = quartiles(values)
-    return Measured(median(values), upper - lower, len(runs))
+    return Measured(median(values), upper - lower, len(runs), limited)
 
 
 def _windows(runs: Sequence[Run]) -> List[float]:
@@ -206,23 +212,60 @@ def _windows(runs: Sequence[Run]) -> List[float]:
     return means or [spent_s / count]
 
 
-def traced(session: Session, kernels: int, budget_s: float) -> Dict[str, Times]:
+def traced(session: Session, kernels: int, budget_s: float, *, paused: bool) -> Dict[str, Times]:
     """Return the times of all kernels in some runs under the profiler that others disturbed least.
 
-    `kernels` is about the number of kernels: the trace grows with it.
+    `kernels` is about the number of kernels: the trace grows with it. `paused`: a quota stops the process now and then;
+    kernels are measured by a clock that stands still then, in all runs.
     """
     # The first run takes memory, and finds no weights in the caches.
     session.run()
-    begin_s = time.perf_counter()
-    runs: List[Run] = []
-    most = min(max(_MOST_EVENTS // max(kernels, 1), MIN_RUNS), _MOST_RUNS)
-    while len(runs) < MIN_RUNS or (len(runs) < most and time.perf_counter() - begin_s < budget_s):
-        runs.append(timed(session.run))
+    if paused:
+        return _traced_with_pauses(session, kernels, budget_s)
+    runs, _ = _runs(session, kernels, budget_s)
     kept = [number + 1 for number in calm(runs)]
     return {
         name: value._replace(seconds=tuple(value.seconds[n] for n in kept)) if len(value.seconds) > len(runs) else value
         for name, value in kernel_times(session.end_trace(), len(runs) + 1).items()
     }
+
+
+def _traced_with_pauses(session: Session, kernels: int, budget_s: float) -> Dict[str, Times]:
+    with PauseWatch() as watch:
+        runs, begins_s = _runs(session, kernels, budget_s)
+    clock, events = watch.clock(), session.end_trace()
+    shift_s = clocks_apart_s(events, begins_s)
+
+    def lasted(begin_us: int, end_us: int) -> float:
+        return clock.between(begin_us / 1e6 + shift_s, end_us / 1e6 + shift_s)
+
+    # The first run was before the watch.
+    return {
+        name: value._replace(seconds=value.seconds[1:]) if len(value.seconds) > len(runs) else value
+        for name, value in kernel_times(events, len(runs) + 1, lasted).items()
+    }
+
+
+def _runs(session: Session, kernels: int, budget_s: float) -> Tuple[List[Run], List[float]]:
+    """Run for about so long, as often as the trace may grow; return the runs, and when each began."""
+    start_s = time.perf_counter()
+    runs: List[Run] = []
+    begins_s: List[float] = []
+    most = min(max(_MOST_EVENTS // max(kernels, 1), MIN_RUNS), _MOST_RUNS)
+    while len(runs) < MIN_RUNS or (len(runs) < most and time.perf_counter() - start_s < budget_s):
+        begins_s.append(time.perf_counter())
+        runs.append(timed(session.run))
+    return runs, begins_s
+
+
+def clocks_apart_s(events: Sequence[Dict[str, Any]], begins_s: Sequence[float]) -> float:
+    """Return what is to be added to the profiler's clock to get ours.
+
+    `begins_s` is when the last runs of the trace began, by ours. The profiler notes a run a little later, or a pause
+    later; what came between is least where the difference is largest.
+    """
+    noted_s = sorted(int(e["ts"]) / 1e6 for e in events if e.get("name") == "model_run")[-len(begins_s) :]
+    return max(map(sub, begins_s, noted_s), default=0.0)
 
 
 def graph_of(path: Path) -> Graph:

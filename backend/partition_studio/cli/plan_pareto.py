@@ -33,8 +33,8 @@ from partition_studio.cli.planner_options import (
     limits_in,
 )
 from partition_studio.cli.planner_tables import print_baselines, print_notes
+from partition_studio.planner.search.text import energy_text, number_text, share_text, time_text
 from partition_studio.schemas import AnswerOut, JobOut, ParetoIn
-from partition_studio.searches.text import energy_text, share_text, time_text
 
 
 def pareto(
@@ -91,7 +91,7 @@ def pareto(
         (
             (
                 str(number),
-                f"{point.prediction.throughput_per_s:.4g}",
+                number_text(point.prediction.throughput_per_s, 4),
                 time_text(point.prediction.latency_s),
                 energy_text(point.prediction.max_energy_j),
                 bytes_text(point.prediction.max_memory_bytes),

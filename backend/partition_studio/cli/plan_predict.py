@@ -13,6 +13,7 @@ from partition_studio.cli.output import JsonOption, print_json, say
 from partition_studio.cli.planner_options import ModelWord
 from partition_studio.cli.planner_tables import print_gantt, print_prediction
 from partition_studio.errors import ConflictError, NotFoundError
+from partition_studio.planner.search.text import rate_text
 from partition_studio.schemas import PlanPredictionOut, PredictIn, SavedPlanOut
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def predict(
         print_gantt(found.gantt)
     if found.next_move is not None:
         move = found.next_move
-        say(f"What would help most: {move.text} ({move.throughput_per_s:.4g} frames/s, {move.gain:.3g} times as many)")
+        say(f"What would help most: {move.text} ({rate_text(move.throughput_per_s)}, {move.gain:.3g} times as many)")
     elif next_move:
         say("No single move of layers would make it faster.")
 

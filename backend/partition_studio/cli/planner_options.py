@@ -43,7 +43,9 @@ ContiguousOption = Annotated[
     bool,
     typer.Option("--contiguous", help="Give each device one run of layers: few messages, and the best is proved soon."),
 ]
-CodecsOption = Annotated[str | None, typer.Option(help="Codecs that links may use, with commas (see `plan codec`).")]
+CodecsOption = Annotated[
+    str | None, typer.Option(help="Codecs that links may use, with commas (see `plan codec`); auto: whichever is best.")
+]
 MaxChangeOption = Annotated[
     float,
     typer.Option(help="How much codecs may change the outputs, as a share of their largest value.", min=0, max=10),

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from partition_studio.cli.output import bytes_text, complaints, say, table
+from partition_studio.planner.search.text import energy_text, number_text, rate_text, share_text, time_text, value_text
 from partition_studio.schemas import AnswerOut, BaselineOut, DevicePredictionOut, GanttOut, PredictionOut, ResourceOut
-from partition_studio.searches.text import energy_text, share_text, time_text, value_text
 
 #: Columns of a Gantt chart.
 _GANTT_WIDTH = 100
@@ -13,7 +13,7 @@ _GANTT_WIDTH = 100
 def print_prediction(found: PredictionOut) -> None:
     """Print what is predicted: the plan, each device, each link."""
     say(
-        f"{found.throughput_per_s:.4g} frames/s, {time_text(found.latency_s)} for a frame alone; busiest: "
+        f"{rate_text(found.throughput_per_s)}, {time_text(found.latency_s)} for a frame alone; busiest: "
         f"{_resource(found.bottleneck)}"
     )
     table(
@@ -97,7 +97,7 @@ def print_baselines(found: Sequence[BaselineOut]) -> None:
         (
             (
                 baseline.name,
-                f"{baseline.prediction.throughput_per_s:.4g}",
+                number_text(baseline.prediction.throughput_per_s, 4),
                 time_text(baseline.prediction.latency_s),
                 energy_text(baseline.prediction.max_energy_j),
                 bytes_text(baseline.prediction.max_memory_bytes),
@@ -124,5 +124,5 @@ def print_gantt(gantt: GanttOut) -> None:
         say(f"{name:<{width}} |{''.join(row)}|")
     say(
         f"{'':<{width}}  0 to {time_text(end_s)}; the first result after {time_text(gantt.fill_s)}, simulated "
-        f"{gantt.throughput_per_s:.4g} frames/s"
+        f"{rate_text(gantt.throughput_per_s)}"
     )

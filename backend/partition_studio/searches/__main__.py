@@ -10,9 +10,10 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from partition_studio.searches.stopping import Stopping
 
 #: The studio and whoever uses the machine go first.
 NICE = 10
@@ -52,15 +53,17 @@ def main() -> None:
     memory_bytes, size = (LENGTH.unpack(_read(LENGTH.size))[0] for _ in range(2))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     task = _read(size)
-    stopped = threading.Event()
-    threading.Thread(target=_listen, args=(stopped,), daemon=True).start()
+    stopping = Stopping()
+    threading.Thread(target=_listen, args=(stopping,), daemon=True).start()
     try:
-        _search(task, Teller(out), stopped.is_set)
+        _search(task, Teller(out), stopping)
     except MemoryError:
         sys.exit(NO_MEMORY)
     except BrokenPipeError:
         # The studio has ended.
         sys.exit(1)
+    # All is told; tidying up would only keep the person waiting.
+    os._exit(0)
 
 
 def _read(size: int) -> bytes:
@@ -75,15 +78,15 @@ def _read(size: int) -> bytes:
     return data
 
 
-def _listen(stopped: threading.Event) -> None:
+def _listen(stopping: Stopping) -> None:
     asked = os.read(_STDIN, 1)
-    stopped.set()
+    stopping.stop()
     if not asked:
         time.sleep(GRACE_S)
         os._exit(1)
 
 
-def _search(data: bytes, teller: Teller, is_stopped: Callable[[], bool]) -> None:
+def _search(data: bytes, teller: Teller, stop: Stopping) -> None:
     begun_s = time.monotonic()
     # Imported under the limits.
     from partition_studio.errors import StudioError
@@ -106,11 +109,7 @@ def _search(data: bytes, teller: Teller, is_stopped: Callable[[], bool]) -> None
         teller.tell(baselines_line(baselines(question)))
         # Getting ready counts, but leaves some time in any case.
         seconds = max(task.seconds - (time.monotonic() - begun_s), task.seconds / 2)
-        deadline_s = time.monotonic() + seconds
-
-        def stop() -> bool:
-            return is_stopped() or time.monotonic() > deadline_s
-
+        stop.stop_in(seconds)
         if task.kind == "best":
             best = search(
                 question,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from partition_studio.planner.prediction.flow import Resource
 from partition_studio.planner.prediction.next_move import NextMove
 from partition_studio.planner.prediction.prediction import Prediction
-from partition_studio.planner.search.answer import Answer
+from partition_studio.planner.search.answer import Answer, notes_on
 from partition_studio.planner.search.baselines import Baseline
 from partition_studio.planner.simulation.trace import Trace
 from partition_studio.schemas import (
@@ -86,7 +86,11 @@ def _resource_out(found: Prediction, resource: Resource) -> ResourceOut:
 
 
 def answer_out(found: Answer, notes: Sequence[str] = ()) -> AnswerOut:
-    """Describe an answer; `notes` are of what it is made of."""
+    """Describe an answer; `notes` are of what it is made of.
+
+    What is estimated is said of each device and link of its prediction, and why by whoever knows: not here again.
+    """
+    said = notes_on(found.prediction)
     return AnswerOut(
         plan=found.plan,
         prediction=prediction_out(found.prediction),
@@ -97,7 +101,7 @@ def answer_out(found: Answer, notes: Sequence[str] = ()) -> AnswerOut:
         proved=found.is_proved,
         space=found.space,
         method=found.method,
-        notes=[*found.notes, *notes],
+        notes=[note for note in (*found.notes, *notes) if note not in said],
         contiguous_bound=found.contiguous_bound,
     )
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO, Self
 
@@ -18,7 +18,10 @@ from partition_studio.searches.message import Found, Task, decode_line, encode_t
 BASE_MEMORY_BYTES = 6 * 1024**3
 MEMORY_PER_WEIGHT_BYTE = 4
 
-#: How long it may take to tell its best once it was asked to stop, or its time is up; then it is killed.
+#: How long it may take to end by itself once it was asked to stop. Then it is killed: what it told is its best.
+PROMPT_S = 0.3
+
+#: How long it may take to tell its best when its time is up.
 GRACE_S = 6.0
 
 #: Starting, and loading the network, may take so long beside the time of the search.
@@ -29,6 +32,11 @@ MOST_WAITING = 64
 
 #: No line is longer.
 MAX_LINE_BYTES = 64 * 1024**2
+
+COMMAND = (sys.executable, "-m", "partition_studio.searches")
+
+#: Stands for a line where there is something else to look at.
+_LOOK = b""
 
 
 class SearchCrashedError(StudioError):
@@ -41,17 +49,19 @@ class SearchCrashedError(StudioError):
 class SearchProcess:
     """`with SearchProcess(task) as process:` runs it; at the end of the block it is gone, whatever happens."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    def __init__(self, task: Task, command: Sequence[str] = COMMAND) -> None:
+        self._task, self._command = task, command
         self._memory_bytes = BASE_MEMORY_BYTES + MEMORY_PER_WEIGHT_BYTE * task.weight_bytes
         self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
         self._lock = threading.Lock()
         self._stopped_s: float | None = None
+        self.was_cut = False
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "partition_studio.searches"]
         # In a session of its own: Ctrl+C at the studio's terminal is for the studio, which then stops this.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
         self._begun_s = time.monotonic()
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
@@ -77,25 +87,31 @@ class SearchProcess:
         self._process.stdout.close()
 
     def stop(self) -> None:
-        """Ask it to stop and to tell its best; it is killed when it takes too long."""
+        """Ask it to stop and to tell its best; what it is amid of may take longer than anybody waits."""
         if self._stopped_s is None:
             self._stopped_s = time.monotonic()
             self._send(b"s")
+            # Where there is no room for it, nobody waits for a line either.
+            with contextlib.suppress(queue.Full):
+                self._lines.put_nowait(_LOOK)
 
     def findings(self, tick_s: float) -> Iterator[Found | None]:
         """Yield what it finds until it ends, or does not although it was stopped; None every `tick_s` without anything.
 
-        Raises SearchCrashedError.
+        Afterwards `was_cut` tells whether it was still computing. Raises SearchCrashedError.
         """
         while True:
+            left_s = self._deadline_s() - time.monotonic()
             try:
-                line = self._lines.get(timeout=tick_s)
+                line = self._lines.get(timeout=max(min(tick_s, left_s), 0.001))
             except queue.Empty:
-                if time.monotonic() > self._deadline_s():
+                if time.monotonic() >= self._deadline_s():
                     if self._stopped_s is None:
                         raise SearchCrashedError("The process that searched went on after its time was up") from None
-                    # What it told until now is its best.
+                    self.was_cut = True
                     return
+                line = _LOOK
+            if line == _LOOK:
                 yield None
                 continue
             if line is None:
@@ -108,7 +124,7 @@ class SearchProcess:
 
     def _deadline_s(self) -> float:
         if self._stopped_s is not None:
-            return self._stopped_s + GRACE_S
+            return self._stopped_s + PROMPT_S
         return self._begun_s + START_S + self._task.seconds + GRACE_S
 
     def _send(self, data: bytes) -> None:

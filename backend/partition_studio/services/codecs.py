@@ -4,7 +4,7 @@ import hashlib
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
@@ -20,12 +20,13 @@ from partition_studio.partition.codecs import Settled, auto_tensors, settled_cod
 from partition_studio.partition.extract import Contents, submodels
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
-from partition_studio.planner.codecs.choice import CodecDecision, choose_codecs
+from partition_studio.planner.codecs.choice import CANDIDATES, CodecDecision, choose_codecs
 from partition_studio.planner.codecs.costs import CAUTIOUS_SPEEDS, CodecSpeed, CodecTask
 from partition_studio.planner.codecs.reasons import reasons
 from partition_studio.planner.codecs.task import Measured, codec_task, resolved_plan
 from partition_studio.planner.figures.figures import LinkFigures, Way
 from partition_studio.planner.prediction.stage_time import predict_stage_s
+from partition_studio.planner.search.strategies.codecs import AUTO
 from partition_studio.schemas import CutCodecsOut, JobOut, LinkProfileOut, PlanCodecsOut, TensorCodecOut
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.jobs import Job, JobService
@@ -139,6 +140,35 @@ class CodecService:
 
         return self._answer(model_id, plan, partition, step).settled()
 
+    def resolve(
+        self,
+        model_id: str,
+        plan: Plan,
+        partition: Partition,
+        *,
+        among: Collection[str],
+        cancelled: Callable[[], bool],
+        on_step: Callable[[str], None],
+    ) -> tuple[Plan, SettledCodecs]:
+        """Return a plan with names for `auto`, chosen `among` some codecs (`auto`: all), and what they make of frames.
+
+        What was measured is remembered for the plan with the names, too. Runs in the caller's thread, and raises as
+        `settle` does.
+        """
+
+        def step(text: str, _done: int = 0, _total: int | None = None) -> None:
+            if cancelled():
+                raise OperationCancelledError("The choice of codecs was cancelled")
+            on_step(text)
+
+        answer = self._answer(model_id, plan, partition, step, among)
+        named = resolved_plan(plan, partition.graph, answer.decision.codecs)
+        # What no entry speaks of travels as it is anyway.
+        named = named.model_copy(update={"codecs": [entry for entry in named.codecs if entry.codec != "none"]})
+        with self._lock:
+            _keep(self._answers, self._key(model_id, named), answer)
+        return named, answer.settled()
+
     def known(self, model_id: str, plan: Plan) -> SettledCodecs | None:
         """Return what was chosen for a plan before, under the same conditions; None where nothing was."""
         if not plan.codecs or not self._answers:
@@ -176,8 +206,17 @@ class CodecService:
             _keep(self._results, job.id, (model_id, _out(plan, partition, answer)))
         job.step("chosen", 1, 1)
 
-    def _answer(self, model_id: str, plan: Plan, partition: Partition, step: Callable[..., None]) -> _Answer:
+    def _answer(
+        self,
+        model_id: str,
+        plan: Plan,
+        partition: Partition,
+        step: Callable[..., None],
+        among: Collection[str] = (AUTO,),
+    ) -> _Answer:
         key = self._key(model_id, plan)
+        if AUTO not in among:
+            key += f" among {', '.join(sorted(among))}"
         step("waiting for another choice of codecs")
         while not self._trying.acquire(timeout=_POLL_S):
             step("waiting for another choice of codecs")
@@ -185,14 +224,16 @@ class CodecService:
             with self._lock:
                 found = self._answers.get(key)
             if found is None:
-                found = self._try(model_id, plan, partition, step)
+                found = self._try(model_id, plan, partition, step, among)
                 with self._lock:
                     _keep(self._answers, key, found)
             return found
         finally:
             self._trying.release()
 
-    def _try(self, model_id: str, plan: Plan, partition: Partition, step: Callable[..., None]) -> _Answer:
+    def _try(
+        self, model_id: str, plan: Plan, partition: Partition, step: Callable[..., None], among: Collection[str]
+    ) -> _Answer:
         graph = partition.graph
         parts = Contents(submodels(partition.network, graph, annotated=False))
         frames = self._frames(model_id, graph_bytes=sum(kind.size_bytes for kind in graph.tensors.values()))
@@ -203,6 +244,7 @@ class CodecService:
             plan,
             measured,
             trial.carried,
+            candidates=[one for one in CANDIDATES if AUTO in among or one.name in {*among, "none"}],
             on_tensor=lambda done, total: step("encoding what crosses the cuts", done, total),
         )
         step("choosing")

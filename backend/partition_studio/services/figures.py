@@ -18,6 +18,7 @@ from partition_studio.planner.figures.estimate import (
     Roofline,
     estimate_profile,
     estimated_carry,
+    over_network,
     scaled,
     typical_roofline,
 )
@@ -73,6 +74,7 @@ class FigureService:
         self._links = links
         self._lock = threading.Lock()
         self._rooflines: OrderedDict[tuple[object, ...], Roofline] = OrderedDict()
+        self._studio: tuple[tuple[object, ...], CarrySpeed | None] | None = None
 
     def of(self, model_id: str, names: Sequence[str]) -> Known:
         """Return what is known of a model on some devices, and of the links between them and the studio.
@@ -98,7 +100,30 @@ class FigureService:
                 "not every link was measured: the bandwidth of those is estimated (`partition-studio device links` "
                 "measures them)"
             )
-        return Known(Figures(devices, links, STUDIO_CARRY), tuple(told))
+        here = [name for name, device in known.items() if device.kind == "local"]
+        studio = self._studio_carry({name: measured[name] for name in here if name in measured})
+        if studio is None:
+            studio = STUDIO_CARRY
+        elif len(near) < len(set(names)):
+            studio = over_network(studio)
+        return Known(Figures(devices, links, studio), tuple(told))
+
+    def _studio_carry(self, here: Mapping[str, Sequence[tuple[int, datetime]]]) -> CarrySpeed | None:
+        """Return what messages cost the studio: what they cost a device on its machine that was profiled, the newest.
+
+        `here` are the profiles of such devices. None where there is none.
+        """
+        key = tuple(sorted((name, *profile) for name, profiles in here.items() for profile in profiles))
+        with self._lock:
+            kept = self._studio
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        newest = sorted(here, key=lambda name: max(at for _, at in here[name]), reverse=True)
+        found = (profile.carry for name in newest if (profile := self._profiles.newest(name)) is not None)
+        carry = next((carry for carry in found if carry is not None), None)
+        with self._lock:
+            self._studio = key, carry
+        return carry
 
     # --- one device --------------------------------------------------------------------------------------------------
 
@@ -153,6 +178,10 @@ class FigureService:
         if carry is None:
             carry = self._carry(device, found, network, threads)
             estimated.append("carry")
+            if warning is None:
+                warning = f"what carrying costs there was not measured; measure it (`device profile NAME {model_id}`)"
+        if device.kind != "local":
+            carry = over_network(carry)
         codecs: Mapping[str, CodecSpeed] = {} if newest is None else newest.codecs
         if not codecs:
             estimated.append("codecs")

@@ -16,6 +16,7 @@ from partition_studio.planner.prediction.next_move import next_move
 from partition_studio.planner.prediction.predict import flow_of, predict
 from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.question import Limits, Objective, Question
+from partition_studio.planner.search.strategies.codecs import AUTO
 from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.schemas import (
     DeviceOut,
@@ -36,6 +37,7 @@ from partition_studio.services.devices import DeviceNotFoundError, DeviceService
 from partition_studio.services.figures import FigureService
 from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.models import ModelService
+from partition_studio.services.search_codecs import bytes_of_tensors, with_tried_codecs
 from partition_studio.services.search_state import SearchState
 from partition_studio.telemetry.live import LiveHub
 
@@ -125,15 +127,7 @@ class PlannerService:
             if auto_tensors(graph, plan):
                 warnings.append("codecs that are `auto` have not been chosen yet: their tensors are taken as they are")
             return settled_codecs(graph, plan), {}, warnings
-        wire_bytes: dict[OnCut, int] = {}
-        for cut in graph.cuts:
-            size, total = graph.cut_bytes(cut), chosen.wire_bytes.get(cut.id)
-            if total is None or size == 0:
-                continue
-            # Only their sum was kept, and only their sum counts: they travel as one message.
-            for tensor in cut.tensors:
-                wire_bytes[cut.id, tensor] = round(total * graph.tensors[tensor].size_bytes / size)
-        return chosen.codecs, wire_bytes, []
+        return chosen.codecs, bytes_of_tensors(graph, chosen.wire_bytes), []
 
     # --- as jobs -----------------------------------------------------------------------------------------------------
 
@@ -144,13 +138,14 @@ class PlannerService:
         """
         question, notes = self._question(model_id, request.devices, request.objective, request.limits)
         task = Task.of("best", self._models.path(model_id), question, request.seconds)
-        return self._start(f"Best plan of {self._models.name(model_id)} ({request.objective})", model_id, task, notes)
+        title = f"Best plan of {self._models.name(model_id)} ({request.objective})"
+        return self._start(title, model_id, task, notes, question)
 
     def pareto(self, model_id: str, request: ParetoIn) -> JobOut:
         """Begin to look for the Pareto front; raises what `search` raises."""
         question, notes = self._question(model_id, request.devices, "throughput", request.limits)
         task = Task.of("pareto", self._models.path(model_id), question, request.seconds, request.most)
-        return self._start(f"Pareto front of {self._models.name(model_id)}", model_id, task, notes)
+        return self._start(f"Pareto front of {self._models.name(model_id)}", model_id, task, notes, question)
 
     def result(self, model_id: str, job_id: str) -> SearchOut:
         """Return what a search has found so far. Raises SearchNotFoundError, JobNotFoundError."""
@@ -191,9 +186,13 @@ class PlannerService:
             notes += _trouble(registered[name])
         return devices, notes
 
-    def _start(self, title: str, model_id: str, task: Task, notes: tuple[str, ...]) -> JobOut:
+    def _start(self, title: str, model_id: str, task: Task, notes: tuple[str, ...], question: Question) -> JobOut:
         search = SearchState(model_id, task.kind, notes)
-        job = self._jobs.start("search", title, [], lambda job: self._work(job, search, task), model_id=model_id)
+
+        def work(job: Job) -> None:
+            self._work(job, search, task, question)
+
+        job = self._jobs.start("search", title, [], work, model_id=model_id)
         self._keep(job.id, search)
         return job
 
@@ -206,7 +205,7 @@ class PlannerService:
 
     # --- in the job's thread -----------------------------------------------------------------------------------------
 
-    def _work(self, job: Job, search: SearchState, task: Task) -> None:
+    def _work(self, job: Job, search: SearchState, task: Task, question: Question) -> None:
         self._keep(job.id, search)
         for note in search.notes:
             job.warn(note)
@@ -216,6 +215,8 @@ class PlannerService:
         try:
             search.begun_s = time.monotonic()
             self._run(job, search, task)
+            if task.kind == "best":
+                self._try_codecs(job, search, question)
         finally:
             search.ended_s = time.monotonic()
             self._slots.release()
@@ -231,6 +232,19 @@ class PlannerService:
                     self._tell(job.id, search)
                 elapsed_s = time.monotonic() - search.begun_s
                 job.step(search.progress, min(int(elapsed_s), int(task.seconds)), max(1, int(task.seconds)), "seconds")
+            if process.was_cut:
+                search.cut_short()
+
+    def _try_codecs(self, job: Job, search: SearchState, question: Question) -> None:
+        """Have the best plan say by name which codecs it uses, where any may be used."""
+        answer = search.answer
+        if answer is None or job.cancelled():
+            return
+        found = with_tried_codecs(answer, question, search.model_id, self._codecs, job.cancelled, job.step)
+        if found is not answer:
+            search.settle(found)
+            self._tell(job.id, search)
+            job.step(search.progress, 1, 1)
 
     def _tell(self, job_id: str, search: SearchState) -> None:
         newest = search.newest
@@ -250,11 +264,10 @@ def _check_names(limits: LimitsIn, registered: set[str]) -> None:
     for name in [*limits.memory_bytes, *limits.excluded]:
         if name not in registered:
             raise DeviceNotFoundError(f"There is no device {name!r}", device=name)
+    codecs = (*get_args(CodecName), AUTO)
     for codec in limits.codecs:
-        if codec not in get_args(CodecName):
-            raise BadInputError(
-                f"There is no codec {codec!r}", next_step=f"Choose among {', '.join(get_args(CodecName))}."
-            )
+        if codec not in codecs:
+            raise BadInputError(f"There is no codec {codec!r}", next_step=f"Choose among {', '.join(codecs)}.")
 
 
 def _limits(limits: LimitsIn) -> Limits:

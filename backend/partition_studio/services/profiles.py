@@ -37,7 +37,7 @@ from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.models import ModelService
 from partition_studio.services.telemetry import TelemetryService
 from partition_studio.store.database import Database
-from partition_studio.store.tables import ProfileRow
+from partition_studio.store.tables import DeviceRow, ProfileRow
 from partition_studio.telemetry.figures import times_of_stages
 from partition_studio.telemetry.live import LiveHub
 
@@ -194,15 +194,23 @@ class ProfileService:
             return next((profile for profile in found if profile is not None), None)
 
     def _best(self, device: str, digest: str, threads: int) -> tuple[int, Profile] | None:
-        """Return the profile of a network on a device that fits best: as many threads, else the newest."""
-        query = (
-            select(ProfileRow)
-            .where(ProfileRow.device == device, ProfileRow.network_digest == digest)
-            .order_by((ProfileRow.threads == threads).desc(), ProfileRow.measured_at.desc())
-        )
+        """Return the profile of a network on a device that fits best.
+
+        Of those with as many threads and the ONNX Runtime that the device has now the newest; else the newest with as
+        many threads; else the newest.
+        """
+        query = select(ProfileRow).where(ProfileRow.device == device, ProfileRow.network_digest == digest)
         with self._database.session() as session:
-            rows = [(row.id, profile_of_json(row.document)) for row in session.scalars(query)]
-        return next(((number, profile) for number, profile in rows if profile is not None), None)
+            row = session.get(DeviceRow, device)
+            runtime = ((None if row is None else row.check) or {}).get("onnxruntime")
+
+            def rank(found: ProfileRow) -> tuple[bool, bool, datetime]:
+                is_alike = found.threads == threads
+                return is_alike, is_alike and (not runtime or found.runtime in ("", runtime)), found.measured_at
+
+            rows = sorted(session.scalars(query), key=rank, reverse=True)
+            told = ((row.id, profile_of_json(row.document)) for row in rows)
+            return next(((number, profile) for number, profile in told if profile is not None), None)
 
     # --- measuring (in the job's thread) ------------------------------------------------------------------------------
 

@@ -9,9 +9,13 @@ import msgspec
 
 from partition_studio.errors import StudioError
 from partition_studio.planner.errors import NoPlanError
+from partition_studio.planner.search.text import share_text, value_text
 from partition_studio.schemas import AnswerOut, BaselineOut, ObstacleOut, SearchOut
 from partition_studio.searches.message import BASELINES, FRONT, Failure, Found, Kind
-from partition_studio.searches.text import share_text, value_text
+
+_STOPPED = "The search was stopped"
+
+CUT_SHORT = f"{_STOPPED} amid a step: this is the best that was found until then, and what was proved of it."
 
 
 @dataclass(slots=True)
@@ -81,6 +85,21 @@ class SearchState:
                     assert_never(never)
             self.found += 1
             return True
+
+    def settle(self, answer: AnswerOut) -> None:
+        """Take what became of the best answer after the search."""
+        with self.lock:
+            self.answer = answer
+            self.found += 1
+
+    def cut_short(self) -> None:
+        """Take what was told until now for the result of a search that was ended amid something."""
+        with self.lock:
+            # It may have said so itself, and not ended yet.
+            is_said = self.answer is not None and any(note.startswith(_STOPPED) for note in self.answer.notes)
+            if self.answer is not None and not self.answer.proved and not is_said:
+                self.answer = self.answer.model_copy(update={"notes": [*self.answer.notes, CUT_SHORT]})
+            self.front = sorted(self.front, key=lambda point: -point.value)
 
     def _fail(self, error: StudioError) -> None:
         if isinstance(error, NoPlanError):

@@ -7,6 +7,7 @@ their links are measured, figures are gathered as for a person's plan, and plans
 import json
 import os
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bench.planner.bench import Bench, Cell, Table, within
 from bench.planner.running import Measured, RunError, ended, median_and_worst, run_plan
@@ -31,6 +32,19 @@ NAME = "reality"
 _NETWORKS = ("squeezenet", "resnet-50", "inception-v1")
 _SEARCH_S = 10.0
 
+_SHARES_NOTE = (
+    "'a ms' is for how long a frame is predicted to keep all cores of a busy that it shows, 'a cpu ms' the processor "
+    "time that its agent took for one. Under a quota that cannot be seen from inside, the second is the quota's share "
+    "of the first wherever the prediction is right"
+)
+
+
+class _Row(NamedTuple):
+    """A plan's row in the table of errors, and in that of what each device has to do."""
+
+    errors: dict[str, Cell]
+    shares: dict[str, Cell]
+
 
 def measure(bench: Bench) -> Iterator[Table]:
     """Predicted against measured throughput, latency and memory of at least a dozen plans."""
@@ -38,10 +52,12 @@ def measure(bench: Bench) -> Iterator[Table]:
     services = Services(open_data_dir(bench.folder / "studio"))
     try:
         names = _devices(bench, services)
-        rows: list[dict[str, Cell]] = []
+        plans: list[_Row] = []
         for name in networks:
-            rows += _rows(bench, services, name, names, -(-bench.plans // len(networks)))
-        yield Table(NAME, f"{len(rows)} plans on {', '.join(names)}", rows, _summary(rows))
+            plans += _rows(bench, services, name, names, -(-bench.plans // len(networks)))
+        errors = [plan.errors for plan in plans]
+        yield Table(NAME, f"{len(plans)} plans on {', '.join(names)}", errors, _summary(errors))
+        yield Table(NAME, "processor milliseconds for a frame", [plan.shares for plan in plans], [_SHARES_NOTE])
     finally:
         services.close()
 
@@ -57,7 +73,7 @@ def _devices(bench: Bench, services: Services) -> list[str]:
     return [request.name for request in requests]
 
 
-def _rows(bench: Bench, services: Services, name: str, devices: list[str], most: int) -> Iterator[dict[str, Cell]]:
+def _rows(bench: Bench, services: Services, name: str, devices: list[str], most: int) -> Iterator[_Row]:
     model = services.models.add_example(name)
     network = services.models.network(model.id)
     for device in devices:
@@ -71,12 +87,15 @@ def _rows(bench: Bench, services: Services, name: str, devices: list[str], most:
         made = partition(network, plan)
         predicted = predict(made, plan, known.figures)
         row = _row(name, label, predicted)
+        shares = {"network": name, "plan": label, "bottleneck": row["bottleneck"]}
         try:
-            row |= _compared(made, predicted, run_plan(services, model.id, plan, min(bench.seconds, 10.0)))
+            measured = run_plan(services, model.id, plan, min(bench.seconds, 10.0))
+            row |= _compared(made, predicted, measured)
+            shares |= _shares(predicted, measured)
         except RunError as error:
             row["failed"] = str(error)
-        print(f"   {row}", flush=True)
-        yield row
+        print(f"   {row}\n   {shares}", flush=True)
+        yield _Row(row, shares)
 
 
 def _plans(question: Question) -> list[tuple[str, Plan]]:
@@ -136,6 +155,14 @@ def _compared(made: Partition, predicted: Prediction, measured: Measured) -> dic
         row["agent MB"] = agent / 1e6
         row["measured MB"] = measured.memory_bytes[worst] / 1e6
         row["memory error %"] = 100 * (agent / measured.memory_bytes[worst] - 1)
+    return row
+
+
+def _shares(predicted: Prediction, measured: Measured) -> dict[str, Cell]:
+    row: dict[str, Cell] = {}
+    for name, device in sorted(predicted.devices.items()):
+        row[f"{name} ms"] = 1e3 * device.busy_s
+        row[f"{name} cpu ms"] = 1e3 * measured.cpu_s[name] if name in measured.cpu_s else None
     return row
 
 

@@ -19,6 +19,7 @@ NAME = "search"
 _NOTES = (
     "frames/s of each plan by the same costs; 'over': of plans that do not fit some device's memory",
     "first and best: seconds until the first answer, and until the last that was better; bound: no plan exceeds it",
+    "one run each: what no plan exceeds in which each board computes one run of layers",
 )
 
 
@@ -65,6 +66,7 @@ def searched(question: Question, seconds: float) -> dict[str, Cell]:
         "bound": answer.bound,
         "gap %": 100 * answer.gap,
         "proved": answer.is_proved,
+        "one run each": answer.contiguous_bound,
     }
 
 

@@ -20,6 +20,12 @@ import { extend, select, toggleAll, useView, viewStore } from "./view";
 
 /** Below it cards are too small to read, and one drawing stands for them. */
 export const FAR_ZOOM = 0.35;
+/** Below this the small print of a card cannot be read: its two names take all of the room. */
+const MIDDLE_ZOOM = 0.66;
+
+type Distance = "near" | "middle" | "far";
+const distanceOf = (zoom: number): Distance => (zoom < FAR_ZOOM ? "far" : zoom < MIDDLE_ZOOM ? "middle" : "near");
+const DISTANCE_CLASSES: Record<Distance, string> = { near: "canvas", middle: "canvas is-middle", far: "canvas" };
 const ARROWS = { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" } as const;
 const PARTS: Parts = { card: Card, frame: FrameBox, route: Route };
 
@@ -37,7 +43,8 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   const { network, tree, layout } = scene;
   const host = useRef<HTMLDivElement>(null);
   const [box, setBox] = useState<Rect | null>(null);
-  const [far, setFar] = useState(() => fitCamera(layout, size).zoom < FAR_ZOOM);
+  const [distance, setDistance] = useState(() => distanceOf(fitCamera(layout, size).zoom));
+  const far = distance === "far";
   const nodes = useMemo(() => (far ? [] : flowNodes(network, tree, layout)), [far, network, tree, layout]);
   const edges = useMemo(() => (far ? [] : flowEdges(tree, layout)), [far, tree, layout]);
   const [start] = useState(() => fitCamera(layout, size));
@@ -58,7 +65,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   }, []);
   const moved = useCallback((camera: Camera, byHand: boolean) => {
     cameraMan.moved(camera, byHand);
-    setFar(camera.zoom < FAR_ZOOM);
+    setDistance(distanceOf(camera.zoom));
   }, []);
 
   const names = useCallback((chosen: Iterable<number>) => [...chosen].map((node) => at(network.nodes, node).name), [network]);
@@ -240,7 +247,7 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   return (
     <div
       ref={host}
-      className="canvas"
+      className={DISTANCE_CLASSES[distance]}
       data-testid="canvas"
       data-far={far}
       tabIndex={0}

@@ -26,7 +26,7 @@ export function EditTools({ spread, suggest, canSpread }: EditToolsProps) {
           <IconArrowForwardUp size={17} />
         </ActionIcon>
       </Tooltip>
-      <Button size="compact-sm" variant="default" leftSection={<IconStack2 size={14} />} disabled={!canSpread} onClick={spread} data-testid="spread" title="Contiguous runs of layers, balanced by work, one for each ready device">
+      <Button size="compact-sm" variant="default" className="can-shrink" leftSection={<IconStack2 size={14} />} disabled={!canSpread} onClick={spread} data-testid="spread" title="Contiguous runs of layers, balanced by work, one for each ready device">
         Spread evenly
       </Button>
       <Button size="compact-sm" variant="default" leftSection={<IconWand size={14} />} disabled={!canSpread} onClick={suggest} data-testid="suggest" title="Have the best plan searched for, within limits; see what limits this one">

@@ -45,6 +45,7 @@ import { FoldItems } from "./FoldItems";
 import { AssignItems, Lanes } from "./Lanes";
 import { mostOf, needsProfile } from "./measure";
 import { Minimap } from "./Minimap";
+import { DEVICES_WIDTH, RAIL_WIDTH, useColumns } from "./panels";
 import { PlanMenu } from "./PlanMenu";
 import { SearchBox } from "./SearchBox";
 import { SelectionBar } from "./SelectionBar";
@@ -54,13 +55,12 @@ import { flash, resetView, select, useView, viewStore } from "./view";
 
 const PlannerPanel = lazy(() => import("@/planner/PlannerPanel"));
 
-const LANES_WIDTH = 320;
 const HEADER_HEIGHT = 48;
 const RESIZE_MS = 200;
 
 /** The room that the network is wrapped into: it follows the window. Panels that come and go do not move the layers. */
 function useRoom(): Shape {
-  const look = () => roomIn({ width: window.innerWidth - LANES_WIDTH, height: window.innerHeight - HEADER_HEIGHT });
+  const look = () => roomIn({ width: window.innerWidth - DEVICES_WIDTH, height: window.innerHeight - HEADER_HEIGHT });
   const [room, setRoom] = useState(look);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -113,6 +113,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const fleet = devices.map(({ name, state }) => `${name} ${state}`).join("\n");
   const { report, current, problem: reportProblem } = useReport(model, content, fleet);
   const planner = usePlanner(({ open, tab }) => (open ? tab : null));
+  const columns = useColumns(planner !== null);
   const reason = unpredictable(local.unplaced, report?.problems ?? []);
   const predicted = usePrediction(model, content, fleet, current && reason === null, planner === "plan");
   const deployments = useDeployments(model.id);
@@ -183,7 +184,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           open={deploy.open}
         />
       </Header>
-      <main className={planner === null ? "editor" : "editor has-planner"}>
+      <main className="editor" style={{ gridTemplateColumns: `minmax(0, 1fr)${planner === null ? "" : ` ${columns.plannerWidth}px`} ${columns.folded ? RAIL_WIDTH : DEVICES_WIDTH}px` }}>
         <div className="stage">
           <div className="canvas-host" ref={canvasRef}>
             {scene && width > 0 && sync !== "loading" ? (
@@ -198,8 +199,11 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
             ) : (
               <p className="loading center">Laying out {plural(model.layer_count, "layer")}…</p>
             )}
-            <PreviewNote />
             {scene && minimap && width > 0 && <Minimap scene={scene} size={canvasSize} />}
+            <div className="canvas-notes">
+              <PreviewNote />
+              <FlashNote everywhere={columns.folded} unplaced={local.unplaced} />
+            </div>
             <CanvasTools scene={scene} hasProfile={hasProfile} />
             <ZoomTools />
             <SelectedDetails model={model} network={network} />
@@ -228,7 +232,7 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
         </div>
         {planner !== null && (
           <Suspense fallback={<aside className="planner" aria-label="Planner" />}>
-            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unpredictable={reason} />
+            <PlannerPanel model={model} network={network} devices={devices} predicted={predicted} unpredictable={reason} width={columns.plannerWidth} />
           </Suspense>
         )}
         <Lanes
@@ -245,7 +249,9 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           spread={spread}
           showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
-          figures={reason === null ? <PlanFigures predicted={predicted} /> : null}
+          figures={reason === null ? <PlanFigures predicted={predicted} short={columns.folded} /> : null}
+          folded={columns.folded}
+          fold={columns.fold}
         />
       </main>
       <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />
@@ -270,6 +276,17 @@ function PreviewNote() {
   return (
     <p className="preview-note" data-testid="preview-note">
       Looking at: {label}
+    </p>
+  );
+}
+
+/** What the last step did, where no device in view says it. */
+function FlashNote({ everywhere, unplaced }: { everywhere: boolean; unplaced: number }) {
+  const flash = useView((view) => view.flash);
+  if (flash === null || !(everywhere || (flash.device === "" && unplaced === 0))) return null;
+  return (
+    <p className="preview-note is-flash" data-testid="flash-note">
+      {flash.device === "" ? flash.text : `${flash.device}: ${flash.text}`}
     </p>
   );
 }

@@ -1,6 +1,6 @@
 /** The devices beside the canvas, with the plan's totals above and its problems below. */
-import { Button, Menu, Modal } from "@mantine/core";
-import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconPlus, IconStack2 } from "@tabler/icons-react";
+import { ActionIcon, Button, Menu, Modal } from "@mantine/core";
+import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconLayoutSidebarRightCollapse, IconPlus, IconStack2 } from "@tabler/icons-react";
 import { useMemo, useState, type ReactNode } from "react";
 import type { Device, PlanProblem, PlanReport } from "@/api/types";
 import { formatBytes, plural } from "@/app/format";
@@ -12,6 +12,7 @@ import type { Marks } from "@/devices/palette";
 import { deviceOf } from "@/plan/content";
 import type { DeviceEstimate, Estimate } from "@/plan/estimate";
 import { usePlan } from "@/plan/store";
+import { DeviceRail } from "./DeviceRail";
 import { useView } from "./view";
 
 interface LanesProps {
@@ -33,6 +34,9 @@ interface LanesProps {
   showProblem: (problem: PlanProblem) => void;
   /** What is predicted of the plan. */
   figures: ReactNode;
+  /** To their signs. */
+  folded: boolean;
+  fold: (folded: boolean) => void;
 }
 
 /** The studio's figures where it has answered, those of the page meanwhile. */
@@ -70,11 +74,18 @@ export function Lanes(props: LanesProps) {
   const gone = [...costs.keys()].filter((name) => !devices.some((device) => device.name === name));
   const nothing = estimate.unplaced > 0 && estimate.unplaced === estimate.total.layers;
   const flashAt = (name: string) => (flash?.device === name ? flash.text : null);
+  if (props.folded) {
+    const { selectDevice, selectUnplaced, selectPlace, figures } = props;
+    return <DeviceRail {...{ devices, marks, estimate, costs, gone, report, selectDevice, selectUnplaced, selectPlace, figures }} unfold={() => props.fold(false)} />;
+  }
   return (
     <aside className="lanes" aria-label="Devices">
       <header className="lanes-head">
+        <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Fold the devices" title="Fold the devices" aria-expanded onClick={() => props.fold(true)} data-testid="fold-devices">
+          <IconLayoutSidebarRightCollapse size={17} />
+        </ActionIcon>
         <h2>Devices</h2>
-        <span className="lanes-sum">
+        <span className="lanes-sum" title="Between devices, for each frame">
           {estimate.cuts === 0 ? "no cut" : `${plural(estimate.cuts, "cut")}, ${formatBytes(estimate.cutBytes)}/frame`}
         </span>
         <Button size="compact-xs" variant="default" leftSection={<IconPlus size={13} />} onClick={() => setAdding(true)} data-testid="add-device">

@@ -13,8 +13,8 @@ import { planStore, replacePlan, usePlan } from "@/plan/store";
 import { takenOver } from "./applied";
 import { ProfileFirst } from "./ProfileFirst";
 import { ObjectiveField, QuestionFields, SecondsField } from "./QuestionFields";
-import { chosenDevices, plannable } from "./question";
-import { Proof, SearchState } from "./SearchState";
+import { allowedStrategies, chosenDevices, plannable, withReplicas } from "./question";
+import { Proof, SearchState, useElapsed } from "./SearchState";
 import { changeForm, plannerStore, usePlanner } from "./store";
 import type { Answer, Baseline } from "./types";
 import { endedSearch, useAsking, type Searching } from "./useSearch";
@@ -71,21 +71,21 @@ export function BestPlan({ model, network, devices, searching }: BestPlanProps) 
         {refused && <ProblemCard problem={refused} />}
         {!refused && <SearchState searching={searching} found={null} />}
         {answer && (
-          <Found model={model} answer={answer} baselines={search?.baselines ?? []} going={going}>
-            {!going && sharedIsBetter(answer, search?.baselines ?? []) && !form.strategies.includes("replicas") && (
+          <Found model={model} answer={answer} baselines={search?.baselines ?? []} searching={searching}>
+            {!going && sharedIsBetter(answer, search?.baselines ?? []) && !allowedStrategies(form).includes("replicas") && (
               <p className="planner-hint">
                 The whole network on every device gives more frames per second.{" "}
                 <button
                   type="button"
                   className="link"
                   onClick={() => {
-                    const wider = { ...form, strategies: [...form.strategies, "replicas" as const] };
+                    const wider = withReplicas(form);
                     changeForm(wider);
                     ask(wider, names);
                   }}
                   data-testid="allow-replicas"
                 >
-                  Allow replicas, and search again
+                  {form.contiguous ? "Allow replicas and several runs per device, and search again" : "Allow replicas, and search again"}
                 </button>
               </p>
             )}
@@ -117,17 +117,19 @@ interface FoundProps {
   model: Model;
   answer: Answer;
   baselines: readonly Baseline[];
-  going: boolean;
+  searching: Searching;
   /** What could be done for a better one. */
   children: ReactNode;
 }
 
-function Found({ model, answer, baselines, going, children }: FoundProps) {
+function Found({ model, answer, baselines, searching, children }: FoundProps) {
+  const { job, going, search, samples } = searching;
+  const elapsed_s = useElapsed(job, going, search) ?? 0;
   const open = usePlan((content) => sameContent(takenOver(content, answer.plan), content));
   const look = () => showPreview(takenOver(planStore.getState().content, answer.plan), going ? "Best so far" : "Suggested plan");
   return (
     <section data-testid="found" aria-label="What was found">
-      <Proof answer={answer} going={going} />
+      <Proof answer={answer} going={going} samples={samples} elapsed_s={elapsed_s} />
       <div className="planner-buttons">
         <Button size="compact-xs" variant={open || going ? "default" : "filled"} disabled={open} onPointerEnter={look} onPointerLeave={endPreview} onFocus={look} onBlur={endPreview} onClick={() => openAnswer(answer, "Suggested plan")} data-testid="use-answer">
           {open ? "The graph shows it" : going ? "Use what is best so far" : "Fill the graph with it"}
@@ -154,7 +156,7 @@ function Found({ model, answer, baselines, going, children }: FoundProps) {
       {answer.prediction.estimated && <ProfileFirst model={model} prediction={answer.prediction} />}
       <ul className="planner-notes">
         <li>
-          Searched: {answer.space} ({answer.method}).
+          Searched: {answer.space}.{answer.method !== answer.space && ` Found among: ${answer.method}.`}
         </li>
         {besidesEstimates(answer.notes).map((note) => (
           <li key={note}>{note}</li>

@@ -4,9 +4,26 @@ import { openPlanner } from "./store";
 import type { Predicted } from "./usePrediction";
 import { changeWords, formatValue, resourceWords } from "./words";
 
-export function PlanFigures({ predicted: { prediction, before, current } }: { predicted: Predicted }) {
+interface PlanFiguresProps {
+  predicted: Predicted;
+  /** Where there is room for one figure only. */
+  short: boolean;
+}
+
+export function PlanFigures({ predicted: { prediction, before, current }, short }: PlanFiguresProps) {
   if (!prediction) return null;
   const { throughput_per_s: throughput, latency_s: latency, bottleneck, estimated } = prediction;
+  if (short) {
+    return (
+      <button type="button" className={current ? "rail-figure" : "rail-figure is-dim"} title={`Predicted; limited by ${resourceWords(bottleneck)}`} onClick={() => openPlanner("plan")} data-testid="rail-figure">
+        <span className="visually-hidden">Predicted: </span>
+        <b>{formatValue("throughput", throughput).replace(" frames/s", "")}</b> <span>frames/s</span>
+        <span className="visually-hidden">
+          , {formatDuration(latency)} for one frame{estimated ? ", estimated" : ""}, limited by {resourceWords(bottleneck)}
+        </span>
+      </button>
+    );
+  }
   const change = before === null ? null : changeWords(before.throughput_per_s, throughput);
   return (
     <section className={current ? "plan-figures" : "plan-figures is-dim"} data-testid="plan-figures" aria-label="Prediction of the plan">

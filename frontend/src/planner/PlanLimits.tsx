@@ -120,7 +120,7 @@ function Devices({ prediction }: { prediction: Prediction }) {
         <tr>
           <th scope="col">Device</th>
           <th scope="col">Busy</th>
-          <th scope="col">Energy a frame</th>
+          <th scope="col" title="For each frame">Energy</th>
           <th scope="col">Memory</th>
         </tr>
       </thead>

@@ -7,6 +7,7 @@ import type { Network } from "@/graph/network";
 import { BestPlan, useFilling } from "./BestPlan";
 import { PlanLimits } from "./PlanLimits";
 import "./planner.css";
+import { ResizeHandle } from "./ResizeHandle";
 import { closePlanner, openPlanner, TABS, usePlanner, type Tab } from "./store";
 import { TradeOffs } from "./TradeOffs";
 import type { Predicted } from "./usePrediction";
@@ -22,9 +23,11 @@ interface PlannerPanelProps {
   predicted: Predicted;
   /** Why nothing can be predicted of the plan; null where it can. */
   unpredictable: string | null;
+  /** As it stands in the editor, in pixels. */
+  width: number;
 }
 
-export default function PlannerPanel({ model, network, devices, predicted, unpredictable }: PlannerPanelProps) {
+export default function PlannerPanel({ model, network, devices, predicted, unpredictable, width }: PlannerPanelProps) {
   const tab = usePlanner((state) => state.tab);
   const searches = useSearches(model);
   useFilling(model, searches.best);
@@ -38,6 +41,8 @@ export default function PlannerPanel({ model, network, devices, predicted, unpre
   }, []);
   return (
     <aside ref={panel} className="planner" aria-label="Planner" data-testid="planner">
+      <h2 className="visually-hidden">Planner</h2>
+      <ResizeHandle width={width} />
       <Tabs value={tab} onChange={(value) => openPlanner(TABS.find((known) => known === value) ?? tab)} keepMounted={false} className="planner-tabs">
         <header className="planner-head">
           <Tabs.List>

@@ -1,5 +1,5 @@
 /** What may be used and what must be kept: devices, limits, strategies, pins. */
-import { Button, Checkbox, CloseButton, NumberInput, Select } from "@mantine/core";
+import { Button, Checkbox, CloseButton, NumberInput, Select, Switch } from "@mantine/core";
 import { IconPin } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Device } from "@/api/types";
@@ -10,7 +10,7 @@ import { useView } from "@/editor/view";
 import { at, type Network } from "@/graph/network";
 import { planStore } from "@/plan/store";
 import { listLayers } from "@/plan/words";
-import { chosenDevices, pinGroups, plannable, pinsOf, typedNumber, withoutPins, type QuestionForm } from "./question";
+import { allowedStrategies, chosenDevices, pinGroups, plannable, pinsOf, typedNumber, withoutPins, type QuestionForm } from "./question";
 import { changeForm, usePlanner } from "./store";
 import { OBJECTIVES, STRATEGY_WORDS } from "./words";
 
@@ -112,6 +112,7 @@ function LimitFields({ devices }: Pick<FieldsProps, "devices">) {
             value={form[field] ?? ""}
             onChange={(value) => changeForm({ [field]: field === "maxDevices" ? wholeNumber(value) : typedNumber(value) })}
             min={0}
+            thousandSeparator=","
             allowDecimal={field !== "maxDevices"}
             hideControls
             data-testid={testid}
@@ -137,19 +138,37 @@ const wholeNumber = (value: string | number): number | null => {
   return number === null ? null : Math.max(Math.round(number), 1);
 };
 
+const ONE_RUN_REASON = "one-run-reason";
+
 function Strategies() {
-  const { strategies, codecs, maxChangePercent } = usePlanner(({ form }) => form);
+  const form = usePlanner((state) => state.form);
+  const { strategies, contiguous, codecs, maxChangePercent } = form;
   return (
     <fieldset className="planner-group">
-      <legend>Besides whole layers on one device each</legend>
+      <legend>How layers may be placed</legend>
+      <Switch
+        size="xs"
+        label="One run of layers per device"
+        description="Few messages, and the best is proved soon."
+        checked={contiguous}
+        onChange={() => changeForm({ contiguous: !contiguous })}
+        data-testid="contiguous"
+      />
+      {contiguous && (
+        <p className="planner-reason" id={ONE_RUN_REASON} data-testid="one-run-reason">
+          With one run per device no layer is divided or has replicas.
+        </p>
+      )}
       <div className="planner-strategies">
         {STRATEGY_WORDS.map(([strategy, title, what]) => (
           <Checkbox
             key={strategy}
             size="xs"
             label={title}
-            title={what}
-            checked={strategies.includes(strategy)}
+            title={contiguous ? undefined : what}
+            checked={allowedStrategies(form).includes(strategy)}
+            disabled={contiguous}
+            aria-describedby={contiguous ? ONE_RUN_REASON : undefined}
             onChange={() => changeForm({ strategies: strategies.includes(strategy) ? strategies.filter((one) => one !== strategy) : [...strategies, strategy] })}
             data-testid={`strategy-${strategy}`}
           />

@@ -1,21 +1,30 @@
 /** How a search comes along: best value, bound and gap, time, and a way to stop it. */
 import { Button, Progress } from "@mantine/core";
 import { IconPlayerStop } from "@tabler/icons-react";
+import type { Job } from "@/api/types";
 import { formatElapsed } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { shareOf } from "@/jobs/words";
 import { useNow } from "@/live/store";
 import { Obstacles } from "./Obstacles";
-import type { Answer } from "./types";
+import type { Sample } from "./trace";
+import { TraceChart } from "./TraceChart";
+import type { Answer, Search } from "./types";
 import type { Searching } from "./useSearch";
-import { formatValue, gapWords } from "./words";
+import { boundWords, contiguousWords, formatValue, gapWords, isBounded } from "./words";
+
+/** How long a search takes until now, by the clock that it began on; of one that ended, how long it took. */
+export function useElapsed(job: Job | null, going: boolean, search: Search | null): number | null {
+  const now = useNow(going);
+  if (job === null) return null;
+  return going ? Math.max(0, (now - Date.parse(job.started_at)) / 1000) : (search?.elapsed_s ?? null);
+}
 
 /** What is said while nothing was found, and the words for what was. */
 export function SearchState({ searching, found }: { searching: Searching; found: string | null }) {
   const { job, going, search, problem, stop } = searching;
-  const now = useNow(going);
+  const elapsed = useElapsed(job, going, search);
   if (job === null) return null;
-  const elapsed = going ? Math.max(0, (now - Date.parse(job.started_at)) / 1000) : (search?.elapsed_s ?? null);
   const share = shareOf(job);
   const obstacles = search?.obstacles ?? [];
   return (
@@ -23,7 +32,7 @@ export function SearchState({ searching, found }: { searching: Searching; found:
       {going && (
         <>
           <div className="job-head">
-            <span className="job-step">{job.step || "Searching"}</span>
+            <span className="job-step">{search?.answer ? "Searching for better ones" : job.step || "Searching"}</span>
             <span className="job-time">{[found, elapsed === null ? null : formatElapsed(elapsed)].filter((part) => part !== null).join(" · ")}</span>
             <Button size="compact-xs" variant="default" leftSection={<IconPlayerStop size={12} />} onClick={stop} data-testid="search-stop">
               Stop
@@ -44,28 +53,47 @@ export function SearchState({ searching, found }: { searching: Searching; found:
   );
 }
 
-/** The best plan so far and how good any plan can be at most. */
-export function Proof({ answer, going }: { answer: Answer; going: boolean }) {
+interface ProofProps {
+  answer: Answer;
+  going: boolean;
+  samples: readonly Sample[];
+  /** Since the search began; until its end. */
+  elapsed_s: number;
+}
+
+/** Of one that ended at once there is nothing to draw. */
+const WORTH_DRAWING = 3;
+
+/** The best plan so far and how good any plan can be at most: of all that were searched, and with one run of layers per device. */
+export function Proof({ answer, going, samples, elapsed_s }: ProofProps) {
   const { objective, value, bound, proved } = answer;
   const share = objective === "throughput" ? value / bound : bound / value;
+  const told = [boundWords(answer), contiguousWords(answer)] as const;
   return (
     <div className="proof" data-testid="proof">
-      <p>
-        <b>{formatValue(objective, value)}</b>
+      <p role="status">
+        <b data-testid="value">{formatValue(objective, value)}</b>
         <span className={proved ? "is-proved" : ""} data-testid="gap">
           {gapWords(answer)}
         </span>
       </p>
-      {!proved && Number.isFinite(share) && (
-        <>
-          <div className="meter-track" aria-hidden>
-            <span style={{ width: `${Math.min(Math.max(share, 0), 1) * 100}%` }} />
-          </div>
-          <p className="proof-bound">
-            {going ? "Best so far. " : ""}No plan {objective === "throughput" ? "exceeds" : "gets below"} {formatValue(objective, bound)}.
-          </p>
-        </>
+      {!proved && isBounded(answer) && (
+        <div className="meter-track" aria-hidden>
+          <span style={{ width: `${Math.min(Math.max(share, 0), 1) * 100}%` }} />
+        </div>
       )}
+      {told[0] !== null && (
+        <p className="proof-bound" data-testid="bound">
+          {going ? "Best so far. " : ""}
+          {told[0]}
+        </p>
+      )}
+      {told[1] !== null && (
+        <p className="proof-bound" data-testid="contiguous-bound">
+          {told[1]}
+        </p>
+      )}
+      {(going ? samples.length > 0 : samples.length >= WORTH_DRAWING) && <TraceChart samples={samples} objective={objective} elapsed_s={elapsed_s} />}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 /** Trade-offs: the plans of which none is better in everything, as a chart that fills while they are found. */
-import { Button, SegmentedControl } from "@mantine/core";
+import { Button, SegmentedControl, Switch } from "@mantine/core";
 import { IconChartDots3 } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import type { Device, Model } from "@/api/types";
@@ -79,7 +79,8 @@ function openPoint({ plan, title, kind }: FrontPoint, search: Search): void {
 function Front({ search, current }: { search: Search; current: Prediction | null }) {
   const [asked, setAsked] = useState<Axis>("energy");
   const [looked, setLooked] = useState<string | null>(null);
-  const points = pointsOf(search, current);
+  const [compared, setCompared] = useState(true);
+  const points = pointsOf(compared ? search : { front: search.front, baselines: [] }, current);
   const axis = usableAxis(asked, points);
   const point = points.find(({ id }) => id === looked) ?? null;
   const { missing } = plotFront(points, axis, 1, 1);
@@ -90,24 +91,29 @@ function Front({ search, current }: { search: Search; current: Prediction | null
     if (gone) endPreview();
   }, [gone]);
   const look = (next: FrontPoint | null) => {
+    // The pointer tells of each of its moves.
+    if ((next?.id ?? null) === looked) return;
     setLooked(next?.id ?? null);
     if (next?.plan) showPreview(takenOver(planStore.getState().content, next.plan), `${capitalised(next.title)}, ${formatValue("throughput", next.throughput)}`);
     else endPreview();
   };
   return (
     <figure className="front" data-testid="front">
-      <SegmentedControl
-        size="xs"
-        aria-label="Upwards"
-        value={axis}
-        onChange={(value) => setAsked(value === "memory" ? "memory" : "energy")}
-        data={[
-          { value: "energy", label: "Energy upwards", disabled: usableAxis("energy", points) !== "energy" },
-          { value: "memory", label: "Memory upwards" },
-        ]}
-        data-testid="front-axis"
-      />
-      <ParetoChart points={points} axis={axis} look={look} open={(one) => openPoint(one, search)} />
+      <div className="front-choice">
+        <SegmentedControl
+          size="xs"
+          aria-label="Upwards"
+          value={axis}
+          onChange={(value) => setAsked(value === "memory" ? "memory" : "energy")}
+          data={[
+            { value: "energy", label: "↑ Energy", disabled: usableAxis("energy", points) !== "energy" },
+            { value: "memory", label: "↑ Memory" },
+          ]}
+          data-testid="front-axis"
+        />
+        <Switch size="xs" label="Baselines" title="Without them there is more room for the trade-offs" checked={compared} onChange={() => setCompared(!compared)} disabled={search.front.length === 0} data-testid="front-baselines" />
+      </div>
+      <ParetoChart points={points} axis={axis} looked={looked} look={look} open={(one) => openPoint(one, search)} />
       <p className="front-readout" data-testid="front-readout">
         {point ? (
           <>
@@ -115,7 +121,7 @@ function Front({ search, current }: { search: Search; current: Prediction | null
             {point.estimated && <span className="tag">estimated</span>}
           </>
         ) : (
-          "Rest on a point to see its plan on the graph; press it to open the plan. Undo brings yours back."
+          "Rest near a point to see its plan on the graph; press to open the plan. Undo brings yours back."
         )}
       </p>
       <ChartLegend points={points} axis={axis} />
@@ -123,13 +129,21 @@ function Front({ search, current }: { search: Search; current: Prediction | null
       {axis === asked && missing > 0 && <p className="hint">{plural(missing, "plan")} not shown: a power is not known.</p>}
       <details className="planner-fold">
         <summary>As a table</summary>
-        <FrontTable points={points} open={(one) => openPoint(one, search)} />
+        <FrontTable points={points} looked={looked} look={look} open={(one) => openPoint(one, search)} />
       </details>
     </figure>
   );
 }
 
-function FrontTable({ points, open }: { points: readonly FrontPoint[]; open: (point: FrontPoint) => void }) {
+interface FrontTableProps {
+  points: readonly FrontPoint[];
+  looked: string | null;
+  look: (point: FrontPoint | null) => void;
+  open: (point: FrontPoint) => void;
+}
+
+/** The same points in a list, looked at and opened likewise. */
+function FrontTable({ points, looked, look, open }: FrontTableProps) {
   return (
     <div className="table-scroll">
       <table className="plain-table" data-testid="front-table">
@@ -144,12 +158,12 @@ function FrontTable({ points, open }: { points: readonly FrontPoint[]; open: (po
         </thead>
         <tbody>
           {points.map((point) => (
-            <tr key={point.id}>
+            <tr key={point.id} className={point.id === looked ? "is-looked" : ""} onPointerEnter={() => look(point)} onPointerLeave={() => look(null)}>
               <th scope="row">
                 {point.plan === null ? (
                   capitalised(point.title)
                 ) : (
-                  <button type="button" className="link" onClick={() => open(point)}>
+                  <button type="button" className="link" onFocus={() => look(point)} onBlur={() => look(null)} onClick={() => open(point)}>
                     {capitalised(point.title)}
                   </button>
                 )}

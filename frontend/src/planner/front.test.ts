@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { figuresOf, labelOf, neighbour, plotFront, pointsOf, usableAxis } from "./front";
+import { figuresOf, labelOf, nearest, neighbour, plotFront, pointsOf, usableAxis } from "./front";
 import { plotGantt } from "./gantt";
 import { predictionSample, reaching, searchSample } from "./samples";
 import { radiusOf, scaleOf } from "./scale";
@@ -62,6 +62,27 @@ describe("points of the front", () => {
     expect(plain(labelOf(point))).toBe("Point 1: 100 frames/s, 20.0 ms for one frame, at most 50.0 mJ a device, at most 60.0 MB a device, 1 device. Enter opens its plan");
     expect(labelOf(current)).not.toContain("Enter");
     expect(figuresOf({ ...point, energy: null })).toContain("energy not known");
+  });
+  it("that lie on each other are drawn apart, in the chart, and each is the nearest where it is drawn", () => {
+    const crowd = pointsOf({ front: Array.from({ length: 30 }, (_, i) => reaching(100 + i * 0.02, 0.05 + i * 1e-6, 60e6 + i)), baselines: [] }, { ...predictionSample, throughput_per_s: 100 });
+    for (const axis of ["energy", "memory"] as const) {
+      const { marks } = plotFront([...crowd, ...points], axis, 300, 200);
+      for (const mark of marks) {
+        expect(nearest(marks, mark, 20)?.point.id).toBe(mark.point.id);
+        expect(mark.x >= 0 && mark.x <= 300 && mark.y >= 0 && mark.y <= 200).toBe(true);
+      }
+      const again = plotFront([...crowd, ...points], axis, 300, 200).marks;
+      expect(again).toEqual(marks);
+    }
+  });
+  it("with room around them stay where they belong", () => {
+    const { marks } = plotFront(points.filter(({ kind }) => kind === "front"), "energy", 300, 200);
+    for (const { x, y, own } of marks) expect({ x, y }).toEqual(own);
+    expect(nearest(marks, { x: 150, y: 20 }, 10)).toBeNull();
+  });
+  it("tell what their sizes mean, unless all are of one size", () => {
+    expect(plotFront(points, "energy", 300, 200).sizes).toEqual([60e6, 140e6]);
+    expect(plotFront(points.slice(0, 1), "energy", 300, 200).sizes).toBeNull();
   });
   it("are walked by arrow keys, to both ends and no further", () => {
     const { marks } = plotFront(points, "energy", 300, 200);

@@ -47,11 +47,16 @@ const valueOn = (axis: Axis, { energy, memory }: FrontPoint): number | null => (
 /** Energy, unless no point knows it. */
 export const usableAxis = (asked: Axis, points: readonly FrontPoint[]): Axis => (asked === "energy" && points.length > 0 && points.every(({ energy }) => energy === null) ? "memory" : asked);
 
-export interface Mark {
-  point: FrontPoint;
+export interface Place {
   x: number;
   /** From the top. */
   y: number;
+}
+
+/** A point on the chart: drawn at `x` and `y`, which lie beside its own place where another one lies there. */
+export interface Mark extends Place {
+  point: FrontPoint;
+  own: Place;
   radius: number;
 }
 
@@ -61,7 +66,50 @@ export interface FrontPlot {
   marks: readonly Mark[];
   /** Points that have no figure on this axis. */
   missing: number;
+  /** What the sizes tell: the least and the most of the other figure; null where it is one or none. */
+  sizes: readonly [least: number, most: number] | null;
 }
+
+/** Marks nearer to each other than this cannot be told apart by a hand. */
+const APART = 7;
+const ROUNDS = 40;
+
+/** Move marks that lie on each other aside, within the box; those with room around them stay where they belong. */
+function apart(marks: readonly Mark[], width: number, height: number): Mark[] {
+  const places = marks.map(({ own }) => ({ ...own }));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    let moved = false;
+    places.forEach((one, i) => {
+      places.slice(0, i).forEach((other, j) => {
+        const [dx, dy] = [one.x - other.x, one.y - other.y];
+        const distance = Math.hypot(dx, dy);
+        if (distance >= APART - 0.01) return;
+        // Of two in the very same place the way apart is chosen by their order, so that it is the same each time.
+        const angle = distance > 0.01 ? Math.atan2(dy, dx) : (i + j) * 2.4;
+        const push = (APART - distance) / 2;
+        for (const [place, sign] of [[one, 1], [other, -1]] as const) {
+          place.x = Math.min(Math.max(place.x + sign * push * Math.cos(angle), 0), width);
+          place.y = Math.min(Math.max(place.y + sign * push * Math.sin(angle), 0), height);
+        }
+        moved = true;
+      });
+    });
+    if (!moved) break;
+  }
+  return marks.map((mark, i) => ({ ...mark, ...places[i] }));
+}
+
+/** The mark next to a place: each has the part of the chart around it, so that none hides another from the pointer. */
+export function nearest(marks: readonly Mark[], { x, y }: Place, reach: number): Mark | null {
+  const far = (mark: Mark) => Math.hypot(mark.x - x, mark.y - y);
+  const first = marks.reduce<Mark | null>((best, mark) => (best === null || far(mark) < far(best) ? mark : best), null);
+  return first !== null && far(first) <= Math.max(reach, first.radius) ? first : null;
+}
+
+const ASIDE = 3;
+
+/** Whether a mark is drawn so far from its own place that a line has to lead there. */
+export const isAside = ({ x, y, own }: Mark): boolean => Math.hypot(x - own.x, y - own.y) > ASIDE;
 
 /** Where points lie: throughput to the right, `axis` upwards, the other figure as their size. */
 export function plotFront(points: readonly FrontPoint[], axis: Axis, width: number, height: number): FrontPlot {
@@ -70,13 +118,11 @@ export function plotFront(points: readonly FrontPoint[], axis: Axis, width: numb
   const y = scaleOf(shown.map((point) => valueOn(axis, point) ?? 0), height, 4);
   const sizes = shown.map((point) => valueOn(otherAxis(axis), point)).filter((value) => value !== null);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
-  const marks = shown.map((point) => ({
-    point,
-    x: x.place(point.throughput),
-    y: height - y.place(valueOn(axis, point) ?? 0),
-    radius: radiusOf(valueOn(otherAxis(axis), point) ?? least, least, most),
-  }));
-  return { x, y, marks, missing: points.length - shown.length };
+  const marks = shown.map((point): Mark => {
+    const own = { x: x.place(point.throughput), y: height - y.place(valueOn(axis, point) ?? 0) };
+    return { point, own, ...own, radius: radiusOf(valueOn(otherAxis(axis), point) ?? least, least, most) };
+  });
+  return { x, y, marks: apart(marks, width, height), missing: points.length - shown.length, sizes: most > least ? [least, most] : null };
 }
 
 export const otherAxis = (axis: Axis): Axis => (axis === "energy" ? "memory" : "energy");
@@ -105,12 +151,12 @@ export function labelOf(point: FrontPoint): string {
 /** The point to which an arrow key leads: the next one by throughput, or up and down by the other figure. */
 export function neighbour(marks: readonly Mark[], from: string, key: string): Mark | null {
   const along = key === "ArrowLeft" || key === "ArrowRight" ? "x" : key === "ArrowUp" || key === "ArrowDown" ? "y" : null;
-  const order = along === null ? [...marks] : [...marks].sort((a, b) => (along === "x" ? a.x - b.x || b.y - a.y : b.y - a.y || a.x - b.x));
+  const order = along === null ? [...marks] : [...marks].sort((a, b) => (along === "x" ? a.own.x - b.own.x || b.own.y - a.own.y : b.own.y - a.own.y || a.own.x - b.own.x));
   if (key === "Home") return leftmost(marks);
-  if (key === "End") return [...marks].sort((a, b) => b.x - a.x)[0] ?? null;
+  if (key === "End") return [...marks].sort((a, b) => a.own.x - b.own.x || b.own.y - a.own.y).at(-1) ?? null;
   if (along === null) return null;
   const place = order.findIndex(({ point }) => point.id === from);
   return order[place + (key === "ArrowRight" || key === "ArrowUp" ? 1 : -1)] ?? null;
 }
 
-const leftmost = (marks: readonly Mark[]): Mark | null => [...marks].sort((a, b) => a.x - b.x)[0] ?? null;
+const leftmost = (marks: readonly Mark[]): Mark | null => [...marks].sort((a, b) => a.own.x - b.own.x || b.own.y - a.own.y)[0] ?? null;

@@ -3,10 +3,10 @@ import { EMPTY_REST } from "@/plan/content";
 import { content } from "@/plan/samples";
 import { takenOver } from "./applied";
 import { blameOf, blamesDevice, blamesEdge } from "./blame";
-import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins } from "./question";
+import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins, withReplicas } from "./question";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
-import { besidesEstimates, bottleneckWords, capitalised, changeWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sharedIsBetter, sortedObstacles, unpredictable } from "./words";
+import { besidesEstimates, bottleneckWords, boundWords, capitalised, changeWords, contiguousWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sharedIsBetter, sortedObstacles, unpredictable } from "./words";
 
 const plain = (text: string | null) => text?.replaceAll("\u202f", " ") ?? null;
 
@@ -18,7 +18,7 @@ describe("a question", () => {
       seconds: 60,
       limits: {
         min_throughput_per_s: null, max_latency_s: null, max_energy_j: null, max_total_energy_j: null, memory_bytes: {}, pins: {}, excluded: [],
-        max_devices: null, input_on: null, strategies: ["layers"], codecs: ["none"], max_change: 0,
+        max_devices: null, input_on: null, strategies: ["layers"], contiguous: false, codecs: ["none"], max_change: 0,
       },
     });
     expect(limitCount(FIRST_FORM, ["a"])).toBe(0);
@@ -38,6 +38,13 @@ describe("a question", () => {
     expect(chosenDevices(form, ["a", "b", "c"])).toEqual(["a", "c"]);
     expect(limitsOf(form, ["a", "b", "c"]).memory_bytes).toEqual({ a: 10_000_000 });
     expect(paretoOf(form, ["a", "b", "c"]).devices).toEqual(["a", "c"]);
+  });
+  it("for one run of layers per device lets the other strategies rest, and replicas end it", () => {
+    const form = { ...FIRST_FORM, contiguous: true, strategies: ["spatial" as const] };
+    expect([limitsOf(form, []).contiguous, limitsOf(form, []).strategies, limitCount(form, [])]).toEqual([true, ["layers"], 1]);
+    expect(limitsOf({ ...form, contiguous: false }, []).strategies).toEqual(["layers", "spatial"]);
+    const wider = limitsOf(withReplicas(withReplicas(form)), []);
+    expect([wider.contiguous, wider.strategies]).toEqual([false, ["layers", "spatial", "replicas"]]);
   });
   it("offers no device that cannot run the agent", () => {
     expect(plannable([{ name: "a", state: "ready" }, { name: "b", state: "cannot" }, { name: "c", state: "unreachable" }])).toEqual(["a", "c"]);
@@ -66,9 +73,28 @@ describe("words", () => {
     expect(values.map(plain)).toEqual(["212 frames/s", "4.70 ms", "67.0 mJ per frame", "91.3 MB"]);
   });
   it("tell how good an answer is", () => {
-    expect(gapWords({ proved: true, gap: 0.00001 })).toBe("proved optimal");
-    expect(plain(gapWords({ proved: false, gap: 0.03 }))).toBe("at most 3 % better is possible");
-    expect(gapWords({ proved: false, gap: Infinity })).toBe("not known how much better is possible");
+    expect(gapWords({ value: 100, bound: 100, proved: true, gap: 0.00001 })).toBe("proved optimal");
+    expect(plain(gapWords({ value: 100, bound: 103, proved: false, gap: 0.03 }))).toBe("at most 3 % better is possible");
+  });
+  it("take a bound out of all reach for none", () => {
+    const nothing = { objective: "throughput" as const, value: 100, bound: 1e8, proved: false, gap: 1e6 - 1 };
+    expect([gapWords(nothing), boundWords(nothing)]).toEqual(["not known how much better is possible", null]);
+    expect(gapWords({ ...nothing, value: 0.2, bound: 2e-7, gap: 0.999999 })).toBe("not known how much better is possible");
+    expect(gapWords({ ...nothing, gap: Infinity, bound: Infinity })).toBe("not known how much better is possible");
+  });
+  it("tell what no plan beats, and what none with one run of layers per device does", () => {
+    const answer = { objective: "throughput" as const, value: 100, bound: 103, proved: false, gap: 0.03, contiguous_bound: 96, space: "any placement" };
+    expect([boundWords(answer), boundWords({ ...answer, proved: true }), boundWords({ ...answer, objective: "latency", value: 0.1, bound: 0.09 })].map(plain)).toEqual(["No plan exceeds 103 frames/s.", null, "No plan gets below 90.0 ms."]);
+    const told = [answer, { ...answer, contiguous_bound: 100 }, { ...answer, contiguous_bound: 102 }, { ...answer, contiguous_bound: null }, { ...answer, space: "one run of layers per device" }];
+    expect(told.map(contiguousWords).map(plain)).toEqual([
+      "With one run of layers per device none beats 96.0 frames/s; this plan is 4 % better.", "With one run of layers per device none beats 100 frames/s; this plan does as well.",
+      "With one run of layers per device none beats 102 frames/s.", null, null,
+    ]);
+    const quick = { ...answer, objective: "latency" as const, value: 0.08, bound: 0.08, contiguous_bound: 0.1 };
+    expect(plain(contiguousWords(quick))).toBe("With one run of layers per device none gets below 100 ms; this plan is 20 % better.");
+  });
+  it("tell large figures with a prefix", () => {
+    expect([formatValue("throughput", 1e6), formatValue("throughput", 9999)].map(plain)).toEqual(["1.00 M frames/s", "9999 frames/s"]);
   });
   it("name every kind of resource", () => {
     const resources = [

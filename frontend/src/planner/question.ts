@@ -19,6 +19,8 @@ export interface QuestionForm {
   maxTotalEnergyJ: Typed;
   maxDevices: Typed;
   inputOn: string | null;
+  /** Each device computes one run of layers; strategies that were chosen rest meanwhile. */
+  contiguous: boolean;
   /** Besides whole layers. */
   strategies: readonly PlannerStrategy[];
   /** Whether links may use codecs that lose nothing. */
@@ -40,6 +42,7 @@ export const FIRST_FORM: QuestionForm = {
   maxTotalEnergyJ: null,
   maxDevices: null,
   inputOn: null,
+  contiguous: false,
   strategies: [],
   codecs: false,
   maxChangePercent: 0,
@@ -55,6 +58,12 @@ export const plannable = (devices: readonly Pick<Device, "name" | "state">[]): s
 
 /** The devices that may be used, in the order in which they are registered. */
 export const chosenDevices = ({ without }: Pick<QuestionForm, "without">, devices: readonly string[]): string[] => devices.filter((name) => !without.includes(name));
+
+/** What may be done besides whole layers: nothing where each device computes one run of them. */
+export const allowedStrategies = ({ contiguous, strategies }: Pick<QuestionForm, "contiguous" | "strategies">): readonly PlannerStrategy[] => (contiguous ? [] : strategies);
+
+/** The question with replicas, which several runs of layers go with. */
+export const withReplicas = (form: QuestionForm): QuestionForm => ({ ...form, contiguous: false, strategies: [...new Set([...form.strategies, "replicas" as const])] });
 
 function codecsOf({ codecs, maxChangePercent }: QuestionForm): string[] {
   const lossy = maxChangePercent > 0;
@@ -79,7 +88,8 @@ export function limitsOf(form: QuestionForm, devices: readonly string[]): Limits
     excluded: [],
     max_devices: form.maxDevices,
     input_on: form.inputOn,
-    strategies: ["layers", ...form.strategies],
+    strategies: ["layers", ...allowedStrategies(form)],
+    contiguous: form.contiguous,
     codecs: codecsOf(form),
     max_change: form.maxChangePercent / 100,
   };
@@ -130,5 +140,5 @@ export function typedNumber(value: string | number): Typed {
 export function limitCount(form: QuestionForm, devices: readonly string[]): number {
   const limits = limitsOf(form, devices);
   const single = [limits.min_throughput_per_s, limits.max_latency_s, limits.max_energy_j, limits.max_total_energy_j, limits.max_devices, limits.input_on];
-  return single.filter((value) => value !== null).length + Object.keys(limits.memory_bytes).length + (Object.keys(form.pins).length > 0 ? 1 : 0);
+  return single.filter((value) => value !== null).length + Object.keys(limits.memory_bytes).length + (Object.keys(form.pins).length > 0 ? 1 : 0) + (form.contiguous ? 1 : 0);
 }

@@ -18,7 +18,7 @@ export const predictionSample: Prediction = {
 
 export const answerSample: Answer = {
   plan: planSample({ conv1: "a" }), prediction: predictionSample, objective: "throughput", value: 100, bound: 103, gap: 0.03, proved: false,
-  space: "whole layers", method: "chain", notes: [],
+  space: "whole layers", method: "chain", notes: [], contiguous_bound: null,
 };
 
 export const reaching = (throughput: number, energy: number | null, memory: number): Answer => ({

@@ -4,6 +4,8 @@ import { createStore } from "zustand/vanilla";
 import type { Content } from "@/plan/content";
 import { endPreview } from "@/plan/preview";
 import { FIRST_FORM, type QuestionForm } from "./question";
+import { traced, type Sample } from "./trace";
+import type { Search } from "./types";
 
 export const TABS = ["plan", "best", "front"] as const;
 export type Tab = (typeof TABS)[number];
@@ -18,9 +20,11 @@ interface PlannerState {
   jobs: { best: string | null; front: string | null };
   /** The search whose answer fills the graph when it ends, and the plan at its start: edits since then are not overrun. */
   filling: { job: string; content: Content } | null;
+  /** How searches came along while this page looked, by their jobs. */
+  traces: Readonly<Record<string, readonly Sample[]>>;
 }
 
-const first = (model: string): PlannerState => ({ model, open: false, tab: "best", form: FIRST_FORM, jobs: { best: null, front: null }, filling: null });
+const first = (model: string): PlannerState => ({ model, open: false, tab: "best", form: FIRST_FORM, jobs: { best: null, front: null }, filling: null, traces: {} });
 
 export const plannerStore = createStore<PlannerState>()(() => first(""));
 export const usePlanner = <T>(select: (state: PlannerState) => T): T => useStore(plannerStore, select);
@@ -39,3 +43,11 @@ export function closePlanner(): void {
 }
 
 export const changeForm = (change: Partial<QuestionForm>): void => plannerStore.setState(({ form }) => ({ form: { ...form, ...change } }));
+
+/** Keep what a search has found now in its trace. */
+export function recordTrace(search: Search): void {
+  const { traces } = plannerStore.getState();
+  const old = traces[search.job] ?? [];
+  const samples = traced(old, search);
+  if (samples !== old) plannerStore.setState({ traces: { ...traces, [search.job]: samples } });
+}

@@ -1,6 +1,6 @@
 /** Searches of the opened model: starting, following and stopping them. */
 import { useQueries, queryOptions } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { isGoing, queryClient, rememberJob } from "@/api/queries";
 import type { Job, Model, ProblemBody } from "@/api/types";
@@ -8,7 +8,8 @@ import { cancelJob, useJobs } from "@/jobs/useJobs";
 import { sameForm } from "@/plan/content";
 import { planStore } from "@/plan/store";
 import { paretoOf, questionOf, type QuestionForm } from "./question";
-import { plannerStore, usePlanner } from "./store";
+import { plannerStore, recordTrace, usePlanner } from "./store";
+import type { Sample } from "./trace";
 import type { Search } from "./types";
 
 /** Messages say when there is something new; now and then it is asked for anyway. */
@@ -33,7 +34,11 @@ export interface Searching {
   /** Why it could not be started, or why it failed. */
   problem: Problem | ProblemBody | null;
   stop: () => void;
+  /** How it came along, as far as this page has seen it. */
+  samples: readonly Sample[];
 }
+
+const NO_SAMPLES: readonly Sample[] = [];
 
 /** What was found for another form of the model has other layers. */
 function ofForm(search: Search | null, model: Model): Search | null {
@@ -45,10 +50,15 @@ function ofForm(search: Search | null, model: Model): Search | null {
 export function useSearches(model: Model): Record<"best" | "front", Searching> {
   const mine = useJobs().filter(({ kind, model_id }) => kind === "search" && model_id === model.id).slice(0, LOOKED_AT);
   const asked = usePlanner((state) => state.jobs);
+  const traces = usePlanner((state) => state.traces);
   const results = useQueries({
     // One that waits for its turn has found nothing that could be asked for.
     queries: mine.map((job) => ({ ...searchQuery(model.id, job.id), enabled: job.state !== "waiting", refetchInterval: isGoing(job) ? ASK_EVERY_MS : (false as const) })),
   });
+  const going = mine.map((job, i) => (isGoing(job) || job.id in traces ? results[i]?.data : undefined)).find((search) => search?.kind === "best");
+  useEffect(() => {
+    if (going) recordTrace(going);
+  }, [going]);
   const find = (kind: Search["kind"], preferred: string | null): Searching => {
     const place = preferred === null ? mine.findIndex((_, i) => results[i]?.data?.kind === kind) : mine.findIndex(({ id }) => id === preferred);
     const job = mine[place] ?? null;
@@ -60,6 +70,7 @@ export function useSearches(model: Model): Record<"best" | "front", Searching> {
       stop: () => {
         if (job) cancelJob(job.id);
       },
+      samples: (job && traces[job.id]) ?? NO_SAMPLES,
     };
   };
   return { best: find("best", asked.best), front: find("pareto", asked.front) };

@@ -1,6 +1,6 @@
 /** The planner's findings in plain words. Pure. */
 import type { PlanProblem } from "@/api/types";
-import { formatBytes, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
+import { formatBytes, formatCount, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
 import { formatJoules } from "@/power/words";
 import type { Answer, Baseline, Objective, Obstacle, PlannerStrategy, Prediction, Resource } from "./types";
 
@@ -24,7 +24,7 @@ export const STRATEGY_WORDS: readonly (readonly [strategy: PlannerStrategy, titl
 export function formatValue(objective: Objective, value: number): string {
   switch (objective) {
     case "throughput":
-      return `${formatFps(value)} frames/s`;
+      return `${value < 9999.5 ? formatFps(value) : formatCount(value)} frames/s`;
     case "latency":
       return formatDuration(value);
     case "max_energy":
@@ -35,10 +35,38 @@ export function formatValue(objective: Objective, value: number): string {
   }
 }
 
+type Proved = Pick<Answer, "objective" | "value" | "bound" | "gap" | "proved">;
+
+/** A bound so far away was not found: it stands for none. */
+const FAR = 1000;
+
+/** Whether anything is known of how good a plan can be at most. */
+export const isBounded = ({ value, bound }: Pick<Proved, "value" | "bound">): boolean => value > 0 && bound > 0 && Math.max(value / bound, bound / value) < FAR;
+
 /** How good the answer is, as far as it is known: "proved optimal", "at most 3 % better is possible". */
-export function gapWords({ proved, gap }: Pick<Answer, "proved" | "gap">): string {
-  if (proved) return "proved optimal";
-  return Number.isFinite(gap) ? `at most ${formatPercent(gap)} better is possible` : "not known how much better is possible";
+export function gapWords(answer: Omit<Proved, "objective">): string {
+  if (answer.proved) return "proved optimal";
+  return isBounded(answer) ? `at most ${formatPercent(answer.gap)} better is possible` : "not known how much better is possible";
+}
+
+/** What no plan of the searched space beats; null where that is not known. */
+export function boundWords(answer: Proved): string | null {
+  if (answer.proved || !isBounded(answer)) return null;
+  return `No plan ${answer.objective === "throughput" ? "exceeds" : "gets below"} ${formatValue(answer.objective, answer.bound)}.`;
+}
+
+/** The studio's name for the plans in which each device computes one run of layers. */
+const ONE_RUN = "one run of layers per device";
+/** What is the same but for rounding; also the studio's tolerance of proofs. */
+const SAME = 1e-4;
+
+/** What no plan with one run of layers per device beats; null where it is not known, or was all that was asked. */
+export function contiguousWords({ objective, value, contiguous_bound: bound, space }: Pick<Answer, "objective" | "value" | "contiguous_bound" | "space">): string | null {
+  if (bound === null || space === ONE_RUN || !isBounded({ value, bound })) return null;
+  const none = `With ${ONE_RUN} none ${objective === "throughput" ? "beats" : "gets below"} ${formatValue(objective, bound)}`;
+  const better = objective === "throughput" ? value / bound - 1 : 1 - value / bound;
+  if (better > SAME) return `${none}; this plan is ${formatPercent(better)} better.`;
+  return Math.abs(better) <= SAME ? `${none}; this plan does as well.` : `${none}.`;
 }
 
 /** What a resource is and whose, as part of a sentence: "the processor of board-1". */

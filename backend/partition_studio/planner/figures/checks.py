@@ -71,6 +71,8 @@ def _of_device(device: DeviceFigures) -> Iterator[tuple[str, float, bool]]:
 def _of_carrying(carry: CarrySpeed) -> Iterator[tuple[str, float, bool]]:
     yield "the time of carrying a message", carry.message_s, _is_amount(carry.message_s)
     yield "the time of carrying a byte", carry.byte_s, _is_amount(carry.byte_s)
+    is_part = 0 <= carry.beside_byte_s <= carry.byte_s
+    yield "the time of carrying a byte beside the wire", carry.beside_byte_s, is_part
 
 
 def _is_amount(value: float) -> bool:

@@ -85,6 +85,12 @@ _BOARDS: tuple[tuple[str, Roofline], ...] = (
 _DESKTOP_CARRY = CarrySpeed(0.0002, 0.8e-9)
 _MOST_SLOWER = 6.0
 
+#: What a byte costs that passes a network in packets, beside one that passes the loopback in pieces of 64 KiB, where
+#: agents measure. By the processor seconds of all threads but those that compute, at four busy ends on virtual boards
+#: at 60 Mbit/s, sending and receiving averaged (docs/profiles.md). A device with time to spare wakes up for every few
+#: packets and takes more; there it hardly matters.
+_NETWORK_BYTES = 2.2
+
 #: What messages cost the studio's machine.
 STUDIO_CARRY = _DESKTOP_CARRY
 
@@ -123,6 +129,15 @@ def estimated_carry(roofline: Roofline) -> CarrySpeed:
     """Return what messages cost a device, by how much slower than a desktop's its cores compute."""
     slower = min(max(DESKTOP.macs_per_s / roofline.macs_per_s, 1.0), _MOST_SLOWER)
     return CarrySpeed(_DESKTOP_CARRY.message_s * slower, _DESKTOP_CARRY.byte_s * slower)
+
+
+def over_network(carry: CarrySpeed) -> CarrySpeed:
+    """Return what messages cost a device that others reach over a network, by what they cost over its loopback.
+
+    What packets add is done while the next ones are on their way.
+    """
+    byte_s = carry.byte_s * _NETWORK_BYTES
+    return CarrySpeed(carry.message_s, byte_s, byte_s - carry.byte_s)
 
 
 def estimate_profile(network: Network, device: str, roofline: Roofline, threads: int) -> Profile:

@@ -12,8 +12,9 @@ from partition_studio.graph.network import Network
 from partition_studio.planner.figures.speeds import CarrySpeed as CarrySpeed
 from partition_studio.planner.figures.speeds import CodecSpeed as CodecSpeed
 
-#: Version of the document; older ones are measured anew.
-FORMAT = 1
+#: Version of the document; older ones are measured anew. Before 2, pauses of a quota counted to kernels, and
+#: messages were measured without rest between them.
+FORMAT = 2
 
 #: Seconds and joules beyond this are none.
 _MAX_FIGURE = 1e15

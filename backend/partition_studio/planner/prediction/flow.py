@@ -56,7 +56,8 @@ class Work:
 class Transfer:
     """What one link carries of a frame: `producer` and `consumer` are names of works, or SOURCE and SINK.
 
-    `send_s` and `receive_s` are processor seconds at its two ends: carrying and coding. `window`: frames that may wait.
+    `send_s` and `receive_s` are processor seconds at its two ends: carrying and coding. Of these, `send_beside_s`
+    and `receive_beside_s` are spent while its bytes are on the wire. `window`: frames that may wait.
     `raw_bytes` is what the tensors take in memory, `wire_bytes` what travels. Between two stages of one device nothing
     travels: `wire_bytes` is 0 and `source` is `target`.
     """
@@ -72,6 +73,13 @@ class Transfer:
     receive_s: float
     window: int
     share: float = 1.0
+    send_beside_s: float = 0.0
+    receive_beside_s: float = 0.0
+
+    @property
+    def ends_s(self) -> float:
+        """The processor seconds before its bytes are on the wire, and after."""
+        return self.send_s - self.send_beside_s + self.receive_s - self.receive_beside_s
 
 
 @dataclass(frozen=True)

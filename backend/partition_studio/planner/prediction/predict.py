@@ -227,11 +227,13 @@ def _speed(figures: Figures, peer: str, codec: str) -> CodecSpeed:
 def _transfer(figures: Figures, message: _Message, way: Way, window: int, share: float) -> Transfer:
     producer, source = _end(SOURCE, way.producer)
     consumer, target = _end(SINK, way.consumer)
-    wire_bytes, send_s, receive_s = 0, 0.0, 0.0
+    wire_bytes, send_s, receive_s, send_beside_s, receive_beside_s = 0, 0.0, 0.0, 0.0, 0.0
     if source != target:
         wire_bytes = message.wire_bytes
-        send_s = figures.carry_of(source).seconds(wire_bytes) + message.encode_s(figures, source)
-        receive_s = figures.carry_of(target).seconds(wire_bytes) + message.decode_s(figures, target)
+        sending, receiving = figures.carry_of(source), figures.carry_of(target)
+        send_s = sending.seconds(wire_bytes) + message.encode_s(figures, source)
+        receive_s = receiving.seconds(wire_bytes) + message.decode_s(figures, target)
+        send_beside_s, receive_beside_s = sending.beside_byte_s * wire_bytes, receiving.beside_byte_s * wire_bytes
     return Transfer(
         message.cut,
         producer,
@@ -244,6 +246,8 @@ def _transfer(figures: Figures, message: _Message, way: Way, window: int, share:
         receive_s,
         window,
         share,
+        send_beside_s,
+        receive_beside_s,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from partition_studio.partition.memory import MemoryBound
 from partition_studio.planner.figures.figures import Way
 from partition_studio.planner.prediction.flow import Resource
+from partition_studio.planner.prediction.window_bound import WindowLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Prediction:
     """A plan's throughput (frames a second), latency (of a frame that is alone), and where the time goes.
 
     `period_s` is between frames at full throughput; `bottleneck` is what is busy all of it. `busy_s` has every
-    resource, `stages` are by name of their instances.
+    resource, `stages` are by name of their instances. `window_limit`: where windows of links let fewer frames through
+    than that, what they allow (told in the warnings, too, where it costs over 1 %).
     """
 
     throughput_per_s: float
@@ -74,6 +76,12 @@ class Prediction:
     devices: Mapping[str, DevicePrediction]
     links: Mapping[Way, LinkPrediction]
     warnings: tuple[str, ...] = ()
+    window_limit: WindowLimit | None = None
+
+    @property
+    def steady_period_s(self) -> float:
+        """Seconds between frames in steady state, with the plan's own windows."""
+        return self.period_s if self.window_limit is None else self.window_limit.period_s
 
     @property
     def is_estimated(self) -> bool:

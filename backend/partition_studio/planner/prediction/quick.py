@@ -93,7 +93,7 @@ class QuickPredictor:
     def _links(
         self, split: Split, names: list[str], devices: list[str]
     ) -> tuple[tuple[Transfer, ...], dict[str, MemoryBound]]:
-        windows = self._splitter.windows(tuple(split.cuts), len(names))
+        windows = self._splitter.windows(tuple(split.cuts), tuple(devices))
         size_bytes, figures = self._splitter.size_bytes, self.figures
         incoming: dict[str, list[LinkNeed]] = {device: [] for device in devices}
         outgoing: dict[str, list[LinkNeed]] = {device: [] for device in devices}
@@ -107,17 +107,21 @@ class QuickPredictor:
             need = LinkNeed(raw_bytes, window)
             if reader != TO_STUDIO:
                 incoming[target].append(need)
-            wire_bytes, send_s, receive_s = 0, 0.0, 0.0
+            wire_bytes, send_s, receive_s, send_beside_s, receive_beside_s = 0, 0.0, 0.0, 0.0, 0.0
             if source != target:
                 if maker != FROM_STUDIO:
                     outgoing[source].append(need)
                 self._require_way((source, target))
                 wire_bytes = raw_bytes
-                send_s = figures.carry_of(source).seconds(raw_bytes)
-                receive_s = figures.carry_of(target).seconds(raw_bytes)
+                sending, receiving = figures.carry_of(source), figures.carry_of(target)
+                send_s, receive_s = sending.seconds(raw_bytes), receiving.seconds(raw_bytes)
+                send_beside_s, receive_beside_s = sending.beside_byte_s * raw_bytes, receiving.beside_byte_s * raw_bytes
             cut = f"{producer}->{consumer}"
             transfers.append(
-                Transfer(cut, producer, consumer, source, target, raw_bytes, wire_bytes, send_s, receive_s, window)
+                Transfer(
+                    *(cut, producer, consumer, source, target, raw_bytes, wire_bytes, send_s, receive_s, window, 1.0),
+                    *(send_beside_s, receive_beside_s),
+                )
             )
         needs: dict[str, list[Members]] = {device: [] for device in devices}
         for device, members in zip(devices, split.stages, strict=True):

@@ -63,7 +63,7 @@ class Splitter:
             for makers, read in zip(self._makers, self.inputs, strict=True)
         ]
         self._borders: dict[Members, Border] = {}
-        self._windows: dict[tuple[Ends, ...], list[int]] = {}
+        self._windows: dict[tuple[tuple[Ends, ...], tuple[str, ...]], list[int]] = {}
 
     def split(self, places: Sequence[str]) -> Split | None:
         """Return the stages and cuts of a placement (each layer's place). None: a cut cannot be (`CutTypeError`)."""
@@ -92,17 +92,18 @@ class Splitter:
             found = self._borders[members] = self._border(members)
         return found
 
-    def windows(self, ends: tuple[Ends, ...], count: int) -> list[int]:
-        """Return the windows of cuts between `count` stages (see `StageGraph.window`)."""
-        found = self._windows.get(ends)
+    def windows(self, ends: tuple[Ends, ...], devices: tuple[str, ...]) -> list[int]:
+        """Return the windows of cuts between stages on these devices (see `StageGraph.window`)."""
+        key = ends, devices
+        found = self._windows.get(key)
         if found is None:
             if len(self._windows) >= MOST_KEPT:
                 self._windows.clear()
-            names = {FROM_STUDIO: SOURCE, TO_STUDIO: SINK, **{index: str(index) for index in range(count)}}
-            stages = tuple(Stage(str(index), "", (), (), ()) for index in range(count))
+            names = {FROM_STUDIO: SOURCE, TO_STUDIO: SINK, **{index: str(index) for index in range(len(devices))}}
+            stages = tuple(Stage(str(index), device, (), (), ()) for index, device in enumerate(devices))
             cuts = tuple(Cut(names[producer], names[consumer], ()) for producer, consumer in ends)
             graph = StageGraph(stages, cuts, {}, (), ())
-            found = self._windows[ends] = [graph.window(cut) for cut in cuts]
+            found = self._windows[key] = [graph.window(cut) for cut in cuts]
         return found
 
     def _border(self, members: Members) -> Border:

@@ -1,6 +1,9 @@
-"""Sums a flow up: what each device and link has to do for a frame, and what limits the whole."""
+"""Sums a flow up: what each device and link has to do for a frame, and what limits the whole.
 
-from collections.abc import Iterator, Mapping, Sequence
+That is the busiest resource. Where the windows of links let fewer frames through, the prediction says so beside it.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from partition_studio.partition.memory import MemoryBound
@@ -8,7 +11,8 @@ from partition_studio.planner.errors import BadFiguresError
 from partition_studio.planner.figures.figures import DeviceFigures, Figures, Way
 from partition_studio.planner.prediction.flow import Flow, Resource
 from partition_studio.planner.prediction.prediction import DevicePrediction, LinkPrediction, Prediction, StagePrediction
-from partition_studio.planner.prediction.throughput import Alone, alone, busy_of, travel_s
+from partition_studio.planner.prediction.throughput import Alone, alone, busy_of
+from partition_studio.planner.prediction.window_bound import WindowLimit, window_limit
 
 #: What the windows of links cost less than this, as a share of the period, is not told.
 _SLACK = 0.01
@@ -40,6 +44,9 @@ def sum_up(
     period_s = max(busy_s.values(), default=0.0)
     if period_s <= 0:
         raise BadFiguresError("Nothing of the plan takes any time by what was measured: no throughput follows.")
+    limit = window_limit(flow, period_s)
+    if limit is not None and limit.period_s > period_s * (1 + _SLACK):
+        warnings = *warnings, _window_warning(limit)
     way = alone(flow)
     loads = _loads(flow, figures)
     return Prediction(
@@ -54,8 +61,8 @@ def sum_up(
         warnings=(
             *(f"{name}: {text}" for name, note in notes.items() for text in note),
             *warnings,
-            *_window_warnings(flow, period_s),
         ),
+        window_limit=limit,
     )
 
 
@@ -125,21 +132,9 @@ def _links(flow: Flow, period_s: float, busy_s: Mapping[Resource, float]) -> dic
     return found
 
 
-def _window_warnings(flow: Flow, period_s: float) -> Iterator[str]:
-    """Say where a link's window lets fewer frames through than everything else does.
-
-    A frame has a place in a window from when its producer begins it until it is there, and the word that the place is
-    free goes back (`window_bound` tells what several links together allow).
-    """
-    seconds = {work.name: work.seconds for work in flow.works}
-    for transfer in flow.transfers:
-        if transfer.source == transfer.target:
-            continue
-        back_s = flow.links.of(transfer.target, transfer.source).latency_s
-        there_s = seconds.get(transfer.producer, 0.0) + travel_s(flow, transfer)
-        least_s = transfer.share * (there_s + back_s) / transfer.window
-        if least_s > period_s * (1 + _SLACK):
-            yield (
-                f"{transfer.cut}: at most {1 / least_s:.3g} frames/s pass, since no more than {transfer.window} are on "
-                f"their way at once, and each takes {there_s + back_s:.3g} s"
-            )
+def _window_warning(limit: WindowLimit) -> str:
+    """Say that a link's window lets fewer frames through than everything else does."""
+    return (
+        f"{limit.transfer.cut}: at most {1 / limit.period_s:.3g} frames/s pass, since no more than {limit.frames:.3g} "
+        f"are on their way at once, and each takes {limit.round_s:.3g} s"
+    )

@@ -117,4 +117,4 @@ def travel_s(flow: Flow, transfer: Transfer) -> float:
         return 0.0
     link = flow.links.of(transfer.source, transfer.target)
     wire_s = transfer.wire_bytes / link.bytes_per_s
-    return transfer.send_s + wire_s + link.latency_s + transfer.receive_s
+    return transfer.ends_s + wire_s + link.latency_s

@@ -20,6 +20,21 @@ from partition_studio.planner.prediction.flow import Flow, Transfer
 #: Of the longest time in the graph, what is only rounding.
 _NOTHING = 1e-12
 
+#: Passes over all edges in which times are looked for that keep a pace; nearly all flows take two or three.
+_PASSES = 8
+
+
+class WindowLimit(NamedTuple):
+    """The round that limits a flow: seconds between frames, those that a frame takes around, frames on their way.
+
+    `transfer` is the one between two peers that takes longest of it.
+    """
+
+    period_s: float
+    round_s: float
+    frames: float
+    transfer: Transfer
+
 
 class _Edge(NamedTuple):
     """`head` begins a frame at the earliest `seconds` after `tail` began the one that is `frames` before it."""
@@ -28,19 +43,59 @@ class _Edge(NamedTuple):
     head: int
     seconds: float
     frames: float
+    transfer: Transfer | None = None
 
 
 def window_bound_s(flow: Flow) -> float:
     """Return the least seconds between frames that the windows of a flow allow; 0 where they do not limit it."""
+    return _longest_round(*_graph(flow), 0.0)[0]
+
+
+def window_limit(flow: Flow, period_s: float) -> WindowLimit | None:
+    """Return what the windows of a flow allow where that is more than so many seconds between frames, else None."""
     nodes, edges = _graph(flow)
-    ratio_s = 0.0
+    if _is_in_time(nodes, edges, period_s):
+        return None
+    limit_s, cycle = _longest_round(nodes, edges, period_s)
+    crossing = [
+        (edge.seconds, edge.transfer)
+        for edge in cycle
+        if edge.transfer is not None and edge.transfer.source != edge.transfer.target
+    ]
+    if not crossing:
+        return None
+    _, transfer = max(crossing, key=lambda pair: pair[0])
+    return WindowLimit(limit_s, sum(edge.seconds for edge in cycle), sum(edge.frames for edge in cycle), transfer)
+
+
+def _is_in_time(nodes: int, edges: Sequence[_Edge], period_s: float) -> bool:
+    """Return whether times were found soon at which all may begin a frame each period: then nothing limits them.
+
+    Edges come forward first, in topological order, so one pass settles most flows.
+    """
+    begin_s = [0.0] * nodes
+    slack_s = _NOTHING * period_s
+    for _ in range(_PASSES):
+        has_changed = False
+        for tail, head, seconds, frames, _ in edges:
+            there_s = begin_s[tail] + seconds - period_s * frames
+            if there_s > begin_s[head] + slack_s:
+                begin_s[head], has_changed = there_s, True
+        if not has_changed:
+            return True
+    return False
+
+
+def _longest_round(nodes: int, edges: Sequence[_Edge], ratio_s: float) -> tuple[float, list[_Edge]]:
+    """Return the largest ratio of time to frames that is above `ratio_s`, and its cycle; `ratio_s` where none is."""
+    found: list[_Edge] = []
     # Newton's method: from one cycle to a better one, until no cycle takes longer than its frames at that pace.
     while (cycle := _cycle_above(nodes, edges, ratio_s)) is not None:
         better_s = sum(edge.seconds for edge in cycle) / sum(edge.frames for edge in cycle)
         if better_s <= ratio_s:
             break
-        ratio_s = better_s
-    return ratio_s
+        ratio_s, found = better_s, cycle
+    return ratio_s, found
 
 
 def _graph(flow: Flow) -> tuple[int, list[_Edge]]:
@@ -65,8 +120,8 @@ def _graph(flow: Flow) -> tuple[int, list[_Edge]]:
                 node, count = count, count + 1
             ends.append(node)
         there_s, back_s = seconds.get(transfer.producer, 0.0) + _travel_s(flow, transfer), _credit_s(flow, transfer)
-        forward.append(_Edge(ends[0], ends[1], there_s, 0.0))
-        back.append(_Edge(ends[1], ends[0], back_s, transfer.window / transfer.share))
+        forward.append(_Edge(ends[0], ends[1], there_s, 0.0, transfer))
+        back.append(_Edge(ends[1], ends[0], back_s, transfer.window / transfer.share, transfer))
     return count, [*forward, *parts, *back]
 
 
@@ -74,8 +129,8 @@ def _travel_s(flow: Flow, transfer: Transfer) -> float:
     if transfer.source == transfer.target:
         return 0.0
     link = flow.links.of(transfer.source, transfer.target)
-    carry_s = transfer.send_s / min(1.0, flow.cores.get(transfer.source, 1.0))
-    carry_s += transfer.receive_s / min(1.0, flow.cores.get(transfer.target, 1.0))
+    carry_s = (transfer.send_s - transfer.send_beside_s) / min(1.0, flow.cores.get(transfer.source, 1.0))
+    carry_s += (transfer.receive_s - transfer.receive_beside_s) / min(1.0, flow.cores.get(transfer.target, 1.0))
     return carry_s + transfer.wire_bytes / link.bytes_per_s + link.latency_s
 
 

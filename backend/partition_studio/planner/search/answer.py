@@ -78,7 +78,13 @@ _DIVISIONS: dict[Strategy, str] = {
 
 
 def space_of(limits: Limits) -> str:
-    """Say which plans a question allows: the ones that its bound is about."""
+    """Say which plans a search looks at: the ones that its bound is about. Codecs are only chosen for its best."""
+    as_they_are = " whose tensors travel as they are" if limits.codecs - {"none"} else ""
+    return plans_of(limits) + as_they_are
+
+
+def plans_of(limits: Limits) -> str:
+    """Say which plans a question allows, codecs apart."""
     strategies = limits.strategies
     if limits.contiguous:
         return "one run of layers per device"

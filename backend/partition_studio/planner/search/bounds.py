@@ -269,7 +269,7 @@ class _Travel:
 
     def __init__(self, problem: Problem, *, may_pack: bool) -> None:
         self._fixed = problem.message_s[:, None] + problem.message_s[None, :] + problem.link_latency_s
-        byte_s = problem.byte_s[:, None] + problem.byte_s[None, :] + 1 / problem.link_bytes_per_s
+        byte_s = problem.way_byte_s[:, None] + problem.way_byte_s[None, :] + 1 / problem.link_bytes_per_s
         self._byte_s = np.zeros_like(byte_s) if may_pack else byte_s
         self._session_s = problem.session_s
 

@@ -5,6 +5,7 @@ helps, all are lifted, and put back one after the other as long as some plan kee
 loosened together.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from partition_studio.planner.search.general.cp_sat import Least, least
 from partition_studio.planner.search.general.relaxed_costs import MOST_BYTES, Goal
 from partition_studio.planner.search.problem.problem import STUDIO, Problem
 from partition_studio.planner.search.question import Limits, Objective
+from partition_studio.planner.search.stopping import Either, Stop
+from partition_studio.planner.search.text import energy_text, rate_text, time_text
 from partition_studio.sizes import size_text
 
 _LIFTS: dict[str, Callable[[Limits], Limits]] = {
@@ -22,6 +25,12 @@ _LIFTS: dict[str, Callable[[Limits], Limits]] = {
     "max_total_energy_j": lambda limits: replace(limits, max_total_energy_j=None),
     "max_devices": lambda limits: replace(limits, max_devices=None),
 }
+
+#: Of the time that was given for looking for a plan, so much goes at most into why there is none.
+SHARE = 1 / 3
+
+#: Digits of figures: enough to tell what is allowed from what is needed.
+_DIGITS = 4
 
 #: Instead of a limit of memory that was lifted.
 _ENDLESS_BYTES = 2**62
@@ -72,16 +81,22 @@ _FIGURES = {
 }
 
 
-def obstacles(problem: Problem, stop: Callable[[], bool], seconds: float) -> tuple[Obstacle, ...]:
-    """Return what stands in the way of any plan, what helps first. Takes so many seconds at most, or until `stop`."""
+def obstacles(problem: Problem, stop: Stop, seconds: float) -> tuple[Obstacle, ...]:
+    """Return what stands in the way of any plan, what helps first.
+
+    `seconds` were given for the search itself; this takes `SHARE` of them at most, and no longer than until `stop`.
+    Limits that were not got to are told as such.
+    """
     limits = _limits_of(problem)
     if not limits:
         return ()
+    seconds *= SHARE
     each_s = seconds / (2 * len(limits) + 1)
     found = []
     for limit in limits:
         if stop():
-            break
+            found.append((limit, _NOT_LOOKED_FOR))
+            continue
         goal = limit.goal or Goal(problem.objective)
         lifted = limit.lift(problem)
         # What may lie where has no figure to look for: any plan will do.
@@ -93,6 +108,8 @@ def obstacles(problem: Problem, stop: Callable[[], bool], seconds: float) -> tup
     # What helps alone comes first.
     return tuple(sorted(told, key=lambda obstacle: obstacle.needed is None and obstacle.limit not in _SEVERAL))
 
+
+_NOT_LOOKED_FOR = Least(None, None, math.inf, 0.0, is_exact=False)
 
 _SEVERAL = ("several", "all_memory")
 
@@ -143,10 +160,10 @@ def _lift_places(units: set[int]) -> Callable[[Problem], Problem]:
     return lift
 
 
-def _any(problem: Problem, stop: Callable[[], bool], seconds: float) -> Least:
+def _any(problem: Problem, stop: Stop, seconds: float) -> Least:
     """Return any plan that keeps all limits."""
     found: list[Least] = []
-    return least(problem, Goal("devices"), None, lambda: bool(found) or stop(), found.append, seconds)
+    return least(problem, Goal("devices"), None, Either(lambda: bool(found), stop), found.append, seconds)
 
 
 def _ignore(_: Least) -> None:
@@ -194,16 +211,16 @@ def _amount(name: str, value: float) -> str:
         case "memory_bytes":
             return size_text(value)
         case "min_throughput_per_s":
-            return f"{value:.4g} frames/s"
+            return rate_text(value)
         case "max_latency_s":
-            return f"{value * 1000:.4g} ms"
+            return time_text(value, _DIGITS)
         case "max_devices":
             return f"{value:.0f}"
         case _:
-            return f"{value:.4g} J"
+            return energy_text(value, _DIGITS)
 
 
-def _together(problem: Problem, limits: Sequence[_Limit], stop: Callable[[], bool], seconds: float) -> list[Obstacle]:
+def _together(problem: Problem, limits: Sequence[_Limit], stop: Stop, seconds: float) -> list[Obstacle]:
     """Return what has to be loosened together, where no limit alone helps."""
     told = []
     with_memory = [limit for limit in limits if limit.name == "memory_bytes"]
@@ -235,7 +252,7 @@ def _without(problem: Problem, lifted: Sequence[_Limit]) -> Problem:
     return problem
 
 
-def _all_memory(problem: Problem, stop: Callable[[], bool], seconds: float) -> list[Obstacle]:
+def _all_memory(problem: Problem, stop: Stop, seconds: float) -> list[Obstacle]:
     """Return how many times as much memory all devices would need."""
     limits_bytes = tuple(int(limit) for limit in problem.memory_bytes.tolist())
     lifted = _lift_memory(set(range(len(limits_bytes))))(problem)

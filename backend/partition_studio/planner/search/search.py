@@ -18,6 +18,7 @@ from partition_studio.planner.search.bounds import lower_bounds
 from partition_studio.planner.search.chain.chain import search_chain
 from partition_studio.planner.search.found import Found
 from partition_studio.planner.search.general.cp_sat import search_general
+from partition_studio.planner.search.general.improve import improve_placement
 from partition_studio.planner.search.obstacles import obstacles
 from partition_studio.planner.search.problem.evaluate import evaluate, keeps
 from partition_studio.planner.search.problem.pose import pose
@@ -35,6 +36,9 @@ DIVIDING: frozenset[Strategy] = frozenset({"spatial", "spatial_independent", "ou
 
 #: Devices that are tried alone, those that look best first; more where none of them may hold the network.
 MOST_SINGLES = 8
+
+#: So many placements are gone through sooner than they are improved.
+FEW_PLACEMENTS = 10_000
 
 #: An answer that is better by less than this is no news.
 _NEWS = 1e-9
@@ -99,9 +103,16 @@ def search(
 def _search_general(best: "_Best", problem: Problem, stop: Stop, seconds: float) -> bool:
     """Look at any placement; return whether it is known that none is better."""
     best.method = "any placement"
-    found = search_general(problem, best.start, stop, best.offer_found, seconds)
+    if len(problem.devices) ** len(problem.units) > FEW_PLACEMENTS:
+        found = improve_placement(problem, best.start, stop, best.offer_found)
+        best.offer_found(found)
+        best.start = found.assignment
+    is_whole = best.limits.strategies <= {"layers"}
+    found = search_general(
+        problem, best.start, stop, best.offer_found, seconds, on_bound=best.tell_bound if is_whole else None
+    )
     best.offer_found(found)
-    if best.limits.strategies <= {"layers"}:
+    if is_whole:
         best.bound(found.bound)
     return found.is_exact
 
@@ -190,6 +201,12 @@ class _Best:
         if self.limits.contiguous:
             self.bound(found.bound)
             self._is_searched = found.is_exact
+
+    def tell_bound(self, cost: float) -> None:
+        """Take a cost that no plan is below, and tell the best plan again with it."""
+        self.bound(cost)
+        if self.judged is not None:
+            self._tell(self._answer())
 
     @property
     def is_complete(self) -> bool:

@@ -19,12 +19,17 @@ Everything happens as the agents do it (see the agent's `pipeline`), but for the
 A stage that takes several frames in one go takes as many times as long for them, and all are done at its end.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from partition_studio.planner.prediction.flow import Flow, Work
 from partition_studio.planner.simulation.parts import Lane, Link, Parts, Station, Way
 from partition_studio.planner.simulation.shared import Agenda, Shared
 from partition_studio.planner.simulation.trace import Bar, Trace
+
+
+def _nothing() -> None:
+    """Be done."""
 
 
 def simulate(flow: Flow, frames: int) -> Trace:
@@ -168,11 +173,11 @@ class _Simulation:
                     self._arrived(link, frame)
                 else:
                     sent = partial(self._sent, link, link.way, frame, self._agenda.now_s)
-                    self._carry(link.spec.source, link.spec.send_s, frame, sent)
+                    self._carry(link.spec.source, link.spec.send_s - link.spec.send_beside_s, frame, sent)
 
     # --- travelling --------------------------------------------------------------------------------------------------
 
-    def _carry(self, peer: str, cpu_s: float, frame: int, then: partial[None]) -> None:
+    def _carry(self, peer: str, cpu_s: float, frame: int, then: Callable[[], None]) -> None:
         """Have a peer's cores work on a message at their end of a link."""
         if cpu_s <= 0:
             then()
@@ -194,6 +199,9 @@ class _Simulation:
     def _put_on(self, way: Way) -> None:
         way.is_busy = True
         link, frame = way.queue[0]
+        # Nothing waits for these, but what else the cores have to do.
+        self._carry(link.spec.source, link.spec.send_beside_s, frame, _nothing)
+        self._carry(link.spec.target, link.spec.receive_beside_s, frame, _nothing)
         passed = partial(self._passed, way, self._agenda.now_s)
         if way.pools and link.spec.wire_bytes > 0:
             self._wires.begin(frame, link.spec.wire_bytes, way.bytes_per_s, way.pools, passed)
@@ -210,7 +218,7 @@ class _Simulation:
 
     def _received(self, link: Link, frame: int) -> None:
         taken = partial(self._taken, link, frame, self._agenda.now_s)
-        self._carry(link.spec.target, link.spec.receive_s, frame, taken)
+        self._carry(link.spec.target, link.spec.receive_s - link.spec.receive_beside_s, frame, taken)
 
     def _taken(self, link: Link, frame: int, begin_s: float) -> None:
         self._bar(f"{link.spec.target} carrying", f"receive {link.spec.cut}", frame, begin_s)

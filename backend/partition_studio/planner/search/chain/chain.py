@@ -1,9 +1,11 @@
 """The best contiguous runs: each device computes at most one run of the units in their order.
 
-Where there are few enough sets of devices, the search is exact (`chain_orders`); devices that are alike count as one
+Where there are few enough sets of devices, the search is exact (`orders`); devices that are alike count as one
 kind. Where a figure hangs on the period (energy) or adds up beside a maximum (latency under a least throughput), ranges
-of periods are searched one by one, and cut in two where a range leaves it open. Else orders of devices are improved
-(`chain_local`), and the bound is that of all plans.
+of periods are searched one by one, and cut in two where a range leaves it open. Where there are more sets, figures that
+no run may exceed (all but sums: latency, total energy) are narrowed down (`narrow`): by all sets of devices at once up
+to some twenty unequal devices, by prices beyond. Sums are left to orders of devices that are improved (`local`), and
+the bound is that of all plans then.
 """
 
 import heapq
@@ -17,8 +19,13 @@ from partition_studio.planner.search.bounds import lower_bounds
 from partition_studio.planner.search.chain.borders import coarse_borders, fine_borders, longest_run
 from partition_studio.planner.search.chain.costs import RunCosts
 from partition_studio.planner.search.chain.local import improve
-from partition_studio.planner.search.chain.orders import Branches, Sets, StoppedError, ToGo
-from partition_studio.planner.search.chain.quantities import Quantities, Ways, cost_of, kinds_of
+from partition_studio.planner.search.chain.narrow import Gap, Trial, narrow
+from partition_studio.planner.search.chain.orders import Branches, Sets, ToGo
+from partition_studio.planner.search.chain.quantities import Kinds, Quantities, Ways, cost_of, kinds_of
+from partition_studio.planner.search.chain.reach import MOST_SETS, SetBits
+from partition_studio.planner.search.chain.stopped import StoppedError
+from partition_studio.planner.search.chain.trials import ByPrices, ByReach
+from partition_studio.planner.search.chain.within import Figures
 from partition_studio.planner.search.found import Found as Found
 from partition_studio.planner.search.problem.evaluate import evaluate, keeps
 from partition_studio.planner.search.problem.problem import Costs, Integers, Problem
@@ -34,15 +41,20 @@ _MOST_TABLE_BYTES = 400_000_000
 class Effort:
     """How much is tried, in table entries; some 300 million take a second.
 
-    `sets` is the most that going through all sets of devices may make; beyond, orders are improved, over few borders
-    (`coarse`) where there are more than `few_units`, then over all (`fine`).
+    `sets` is the most that tables over all sets of devices may make. Beyond, chains are looked for over few borders
+    first where there are more than `few_units`, then over all: by bits of sets up to `most_sets` of them, by prices
+    else; and where that is not enough by orders that are improved, up to `coarse` and `fine`.
     """
 
     sets: int = 4_000_000_000
+    most_sets: int = MOST_SETS
     few_units: int = 160
     coarse: int = 400_000_000
     fine: int = 3_000_000_000
 
+
+#: Orders are improved only where the best chain costs more than so many times the bound.
+_GOOD = 1.01
 
 #: Prefixes that are looked at in a range of periods before it is cut in two.
 _NODES = 3_000
@@ -56,7 +68,7 @@ def search_chain(
 ) -> Found:
     """Return the best assignment whose devices each have one contiguous run of units, as far as found until `stop`.
 
-    The bound is that of chains where all sets of devices are gone through, and that of all plans else.
+    No chain costs less than the bound; of sums on very many sets of devices it is only that of all plans.
     """
     return _Search(problem, stop, on_better, effort).run()
 
@@ -87,19 +99,47 @@ class _Search:
         ways = Ways(problem, kinds)
         try:
             if len(problem.units) > self._effort.few_units:
-                coarse = coarse_borders(problem, most)
-                tables = RunCosts(problem, coarse, longest_run(problem, coarse, self._most_s()))
-                few = Quantities(tables, kinds, ways)
-                improve(few, sets, bounds.period_s, self._effort.coarse, self._offer, self._stop)
+                few = self._quantities(coarse_borders(problem, most), kinds, ways)
+                if not self._narrow(few, sets, bounds.period_s):
+                    improve(few, sets, bounds.period_s, self._effort.coarse, self._offer, self._stop)
             borders = fine_borders(problem)
-            tables = RunCosts(problem, borders, longest_run(problem, borders, self._most_s()))
-            quantities = Quantities(tables, kinds, ways)
-            if len(borders) == len(problem.units) + 1 and self._are_few(sets, quantities):
+            quantities = self._quantities(borders, kinds, ways)
+            is_all = len(borders) == len(problem.units) + 1
+            if is_all and self._are_few(sets, quantities):
                 return self._found(is_exact=self._search_sets(quantities, sets, bounds.period_s))
+            is_narrow = self._narrow(quantities, sets, bounds.period_s, is_all=is_all)
+            if is_narrow and self._bound * _GOOD >= self._best:
+                return self._found(is_exact=self._bound >= self._best * (1 - BETTER))
             improve(quantities, sets, bounds.period_s, self._effort.fine, self._offer, self._stop)
         except StoppedError:
             pass
         return self._found(is_exact=False)
+
+    def _quantities(self, borders: Integers, kinds: Kinds, ways: Ways) -> Quantities:
+        tables = RunCosts(self._problem, borders, longest_run(self._problem, borders, self._most_s()), self._stop)
+        return Quantities(tables, kinds, ways)
+
+    def _narrow(self, quantities: Quantities, sets: Sets, least_s: float, *, is_all: bool = False) -> bool:
+        """Look for chains between the bound and the best; return whether that can be done for what is asked.
+
+        `is_all`: runs may begin at every unit, so that what is proved holds for all chains.
+        """
+        wanted = quantities.of(least_s, self._most_s(), self._best * (1 - BETTER))
+        if wanted[0].is_sum:
+            return False
+        figures = Figures(quantities, wanted, self._stop)
+        trial: Trial
+        if sets.size <= self._effort.most_sets:
+            trial = ByReach(figures, wanted[0], SetBits(sets), least_s, self._offer, self._stop)
+        else:
+            trial = ByPrices(figures, sets, self._offer, self._stop)
+        gap = Gap(self._bound, lambda: self._best * (1 - BETTER))
+        try:
+            narrow(trial, gap)
+        finally:
+            if is_all:
+                self._raise_bound(gap.bound)
+        return True
 
     def _most_s(self) -> float:
         """Return the period that a chain must be below, or keep, to be wanted."""

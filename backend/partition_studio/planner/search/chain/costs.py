@@ -8,6 +8,7 @@ single stage.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +37,10 @@ class _Crossing:
 class RunCosts:
     """The tables of one problem. `width`: most borders that a run may span."""
 
-    def __init__(self, problem: Problem, borders: Integers, width: int) -> None:
+    def __init__(
+        self, problem: Problem, borders: Integers, width: int, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Raises StoppedError."""
         self.problem, self.borders = problem, borders
         self.last = len(borders) - 1
         self.width = min(width, self.last)
@@ -53,7 +57,7 @@ class RunCosts:
         #: Whether a run of that length fits in; its `end` is a border, its `target` the row behind it.
         self.is_run = ends <= self.last
         self.end = np.minimum(ends, self.last)
-        self.runs: Runs = sure_runs(problem, borders, self.width)
+        self.runs: Runs = sure_runs(problem, borders, self.width, stop)
         self._fill()
         self.target = self._targets()
 
@@ -183,10 +187,6 @@ class RunCosts:
         )
         return np.asarray(np.maximum.reduce(parts))
 
-    def link_s(self, source: int, device: int) -> Floats:
-        """Return how long the link from the previous run's device is busy."""
-        return np.asarray(self.previous / self.problem.link_bytes_per_s[source, device])
-
     def latency_s(self, device: int) -> Floats:
         """Return what each run adds to the latency at least, but for the way from the previous run."""
         problem, runs = self.problem, self.runs
@@ -223,7 +223,7 @@ class RunCosts:
     def _travel_s(self, source: int, target: int, size: Floats) -> Floats:
         problem = self.problem
         fixed = problem.message_s[source] + problem.message_s[target] + problem.link_latency_s[source, target]
-        byte_s = problem.byte_s[source] + problem.byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
+        byte_s = problem.way_byte_s[source] + problem.way_byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
         return np.asarray(fixed + byte_s * size)
 
     @cached_property

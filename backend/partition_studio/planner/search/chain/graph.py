@@ -1,11 +1,13 @@
 """What of contiguous runs is sure whatever lies around them: which are one stage, and a way that a frame must take."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.problem.problem import STUDIO, Integers, Problem
 
 
@@ -80,8 +82,8 @@ class Order:
         return self._one_stage[key]
 
 
-def sure_runs(problem: Problem, borders: Integers, width: int) -> Runs:
-    """Return what is sure of the runs between `borders` that span at most `width` of them."""
+def sure_runs(problem: Problem, borders: Integers, width: int, stop: Callable[[], bool]) -> Runs:
+    """Return what is sure of the runs between `borders` that span at most `width` of them. Raises StoppedError."""
     order = Order(problem)
     units = _longest_way(problem, order)
     spine = np.zeros(len(problem.units), dtype=np.bool_)
@@ -95,7 +97,7 @@ def sure_runs(problem: Problem, borders: Integers, width: int) -> Runs:
             at[border] = Edge(maker, reader, max(sizes))
     read = [t.size_bytes for t in problem.tensors if t.producer == STUDIO and units[0] in t.consumers]
     made = [t.size_bytes for t in problem.tensors if t.producer == units[-1] and t.is_output]
-    is_sure, is_sure_behind_one = _sure(problem, order, borders, width)
+    is_sure, is_sure_behind_one = _sure(problem, order, borders, width, stop)
     return Runs(
         is_sure=is_sure,
         is_sure_behind_one=is_sure_behind_one,
@@ -126,11 +128,15 @@ def _longest_way(problem: Problem, order: Order) -> tuple[int, ...]:
     return tuple(reversed(way))
 
 
-def _sure(problem: Problem, order: Order, borders: Integers, width: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _sure(
+    problem: Problem, order: Order, borders: Integers, width: int, stop: Callable[[], bool]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which runs are even (see `units`) and connected, so one stage each; and which are behind one stage."""
     last = len(borders) - 1
     even, behind_one = (np.zeros((len(borders), width), dtype=np.bool_) for _ in range(2))
     for begin in range(last):
+        if stop():
+            raise StoppedError
         grown = _Grown(problem, order, int(borders[begin]))
         for end in range(begin + 1, min(begin + width, last) + 1):
             for unit in range(int(borders[end - 1]), int(borders[end])):

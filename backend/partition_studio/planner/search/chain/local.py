@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from partition_studio.planner.search.chain.orders import FIRST_ROW, Sets, StoppedError, assignment_of
+from partition_studio.planner.search.chain.orders import FIRST_ROW, Sets, assignment_of
 from partition_studio.planner.search.chain.quantities import Quantities, Quantity
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.problem.problem import Integers
 
 #: How much worse an order may be at first to be gone on from.
@@ -21,8 +22,8 @@ _PATIENCE = 0.08
 class _Order:
     """The best runs of one order of kinds."""
 
-    def __init__(self, quantities: Quantities, quantity: Quantity, most: int) -> None:
-        self._quantities, self._quantity, self._most = quantities, quantity, most
+    def __init__(self, quantities: Quantities, quantity: Quantity, stop: Callable[[], bool]) -> None:
+        self._quantities, self._quantity, self._stop = quantities, quantity, stop
         self.entries = 0
         self._typical = [1 if len(groups) > 1 else 0 for groups in quantities.ways.sources]
 
@@ -35,6 +36,8 @@ class _Order:
         least[costs.begin == costs.last] = 0.0
         tables, firsts = [], []
         for kind in reversed(order):
+            if self._stop():
+                raise StoppedError
             tables.append(least)
             cost = quantity.cost(self._typical[kind], kind)
             whole = quantity.join(cost, least[costs.target])
@@ -66,7 +69,7 @@ def improve(
     """
     problem = quantities.costs.problem
     quantity = quantities.of(least_s, math.inf, math.inf)[0]
-    search = _Order(quantities, quantity, sets.most)
+    search = _Order(quantities, quantity, stop)
     kinds = [kind for kind, members in enumerate(quantities.kinds.members) for _ in members]
     speed = problem.compute_s.sum(axis=1)[[members[0] for members in quantities.kinds.members]]
     fastest = sorted(kinds, key=lambda kind: float(speed[kind]))[: sets.most]

@@ -6,22 +6,20 @@ else `Branches` goes on with every prefix whose bound is below the best chain so
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partition_studio.planner.search.chain.prefix import Prefix, Prefixes, levels_matter
 from partition_studio.planner.search.chain.quantities import Kinds, Quantities, Quantity, cost_of
+from partition_studio.planner.search.chain.stopped import StoppedError
 from partition_studio.planner.search.problem.evaluate import keeps
 from partition_studio.planner.search.problem.problem import Floats, Integers
 
 #: Where all runs begin: before the first one there is nothing that could be several stages.
 FIRST_ROW = 1
-
-
-class StoppedError(Exception):
-    """The search was told to stop; raised and caught inside."""
 
 
 class Sets:
@@ -37,6 +35,11 @@ class Sets:
         """Return how many devices of a kind are in a set."""
         return number // self.strides[kind] % (self.counts[kind] + 1)
 
+    @property
+    def devices(self) -> int:
+        """How many devices there are."""
+        return sum(self.counts)
+
     def total(self, number: int) -> int:
         """Return how many devices are in a set."""
         return sum(self.used(number, kind) for kind in range(len(self.counts)))
@@ -49,11 +52,22 @@ class Sets:
                     yield kind, number + stride
 
 
+class Rest(Protocol):
+    """What of one quantity comes at least behind a run."""
+
+    @property
+    def quantity(self) -> Quantity:
+        """Of what."""
+
+    def rest(self, number: int, kind: int, row: int) -> Floats:
+        """Return it for the runs of one row, when such a run is on that kind and all of the set is used then."""
+
+
 class ToGo:
     """What the rest of a chain costs at least, of one quantity: `of(set, last kind)` by row."""
 
     def __init__(self, quantities: Quantities, sets: Sets, quantity: Quantity, stop: Callable[[], bool]) -> None:
-        self.quantity = quantity
+        self._quantity = quantity
         costs, ways = quantities.costs, quantities.ways
         self._target, self._rows = costs.target, len(costs.begin)
         kinds = range(len(sets.counts))
@@ -77,12 +91,17 @@ class ToGo:
                         least = quantity.join(quantity.cost(group, kind), behind).min(axis=1)
                         table[last] = np.minimum(table[last], least)
 
+    @property
+    def quantity(self) -> Quantity:
+        """Of what."""
+        return self._quantity
+
     def behind(self, number: int, kind: int) -> Floats:
         """Return what comes behind each run, when it is on that kind and all of the set is used then."""
         return np.asarray(self._least[number, kind][self._target])
 
     def rest(self, number: int, kind: int, row: int) -> Floats:
-        """Return the same for the runs of one row."""
+        """See `Rest`."""
         return np.asarray(self._least[number, kind][self._target[row]])
 
     @property
@@ -98,7 +117,12 @@ class Branches:
     """
 
     def __init__(
-        self, quantities: Quantities, sets: Sets, to_go: list[ToGo], least_s: float, offer: Callable[[Integers], float]
+        self,
+        quantities: Quantities,
+        sets: Sets,
+        to_go: Sequence[Rest],
+        least_s: float,
+        offer: Callable[[Integers], float],
     ) -> None:
         self._quantities, self._sets, self._to_go, self._offer = quantities, sets, to_go, offer
         self._problem = quantities.costs.problem

@@ -13,6 +13,9 @@ from partition_studio.planner.search.problem.series import twins_of
 #: Limits are kept but for the rounding of sums (see `evaluate`), and a little more where sums are in another order.
 _ROUNDING = 1 + 2e-9
 
+#: The way to a kind of which nothing is known.
+ANY_WAY = -1
+
 
 @dataclass(frozen=True)
 class Kinds:
@@ -49,7 +52,8 @@ def kinds_of(problem: Problem) -> Kinds:
 class Quantity:
     """One figure of a chain: `is_sum`, or else a maximum over runs; `most`: what it may be at most.
 
-    `cost(group, kind)` is the table of what a run costs, `group` being a way to reach a kind (see `Ways`).
+    `cost(group, kind)` is the table of what a run costs, `group` being a way to reach a kind (see `Ways`), or ANY_WAY:
+    what it costs at least, whichever device the run before has.
     """
 
     is_sum: bool
@@ -77,7 +81,7 @@ class Ways:
                     float(problem.link_bytes_per_s[one, other]),
                     float(problem.link_latency_s[one, other]),
                     float(problem.message_s[one]),
-                    float(problem.byte_s[one]),
+                    float(problem.way_byte_s[one]),
                 )
                 groups.setdefault(key, []).append(source)
             self.sources.append([[], *groups.values()])
@@ -103,9 +107,7 @@ class Quantities:
         firsts = [members[0] for members in kinds.members]
         memory = costs.memory_bytes
         self.fits = [costs.is_allowed(d) & (memory <= problem.memory_bytes[d]) for d in firsts]
-        self._own_s = [costs.period_s(d) for d in firsts]
-        self._cpu_s = [costs.cpu_s(d) for d in firsts]
-        self._own_latency_s = [costs.latency_s(d) for d in firsts]
+        self._made: dict[tuple[str, int], Floats] = {}
 
     def of(self, least_s: float, most_s: float, best: float) -> list[Quantity]:
         """Return the quantities of a range of periods; `best`: what the objective must be below."""
@@ -113,11 +115,13 @@ class Quantities:
         limits = problem.limits
         if limits.min_throughput_per_s is not None and limits.min_throughput_per_s > 0:
             most_s = min(most_s, _ROUNDING / limits.min_throughput_per_s)
-        tables: dict[tuple[str, int, int], Floats] = {}
+        tables: dict[tuple[str, float, int], Floats] = {}
 
         def cost(name: str) -> Callable[[int, int], Floats]:
             def of(group: int, kind: int) -> Floats:
-                key = name, group, kind
+                # But for the latency, only how fast the link is matters of a way.
+                way = float(group) if name == "latency" else self._speed(group, kind)
+                key = name, way, kind
                 if key not in tables:
                     tables[key] = self._table(name, group, kind, least_s, most_s)
                 return tables[key]
@@ -137,25 +141,48 @@ class Quantities:
                 found.append(Quantity(is_sum, limit * _ROUNDING, cost(name)))
         return found
 
-    def _table(self, name: str, group: int, kind: int, least_s: float, most_s: float) -> Floats:
+    def _speed(self, group: int, kind: int) -> float:
+        """Return the bytes a second of the link from the previous run's device, at most."""
+        problem = self.costs.problem
+        if group == ANY_WAY:
+            device = self.kinds.members[kind][0]
+            others = [float(problem.link_bytes_per_s[d, device]) for d in range(len(problem.devices)) if d != device]
+            return max(others, default=math.inf)
         source, device = self.kinds.pair(self.ways.examples[kind][group], kind)
-        period_s = self._own_s[kind]
-        if source is not None:
-            period_s = np.maximum(period_s, self.costs.link_s(source, device))
+        return math.inf if source is None else float(problem.link_bytes_per_s[source, device])
+
+    def _own(self, name: str, kind: int) -> Floats:
+        """Return a table of runs that hangs on no other run."""
+        key = name, kind
+        if key not in self._made:
+            make = {"period": self.costs.period_s, "cpu": self.costs.cpu_s, "latency": self.costs.latency_s}[name]
+            self._made[key] = make(self.kinds.members[kind][0])
+        return self._made[key]
+
+    def _table(self, name: str, group: int, kind: int, least_s: float, most_s: float) -> Floats:
+        problem, device = self.costs.problem, self.kinds.members[kind][0]
+        period_s = np.maximum(self._own("period", kind), self.costs.previous / self._speed(group, kind))
         may_be = self.fits[kind] & (period_s <= most_s)
         match name:
             case "period":
                 table = period_s
             case "latency":
-                table = self._own_latency_s[kind]
-                table = table if source is None else table + self.costs.way_s(source, device)
+                source = None if group == ANY_WAY else self.ways.examples[kind][group]
+                table = self._own("latency", kind)
+                if source is not None:
+                    table = table + self.costs.way_s(*self._pair(source, kind))
             case "memory":
                 table = self.costs.memory_bytes
             case _:
-                problem = self.costs.problem
                 idle_j = problem.idle_w[device] * np.maximum(least_s, period_s)
-                table = idle_j + problem.active_w[device] * self._cpu_s[kind]
+                table = idle_j + problem.active_w[device] * self._own("cpu", kind)
         return np.where(may_be, table, math.inf)
+
+    def _pair(self, source: int, kind: int) -> tuple[int, int]:
+        """Return devices of two kinds that are neighbours."""
+        one, other = self.kinds.pair(source, kind)
+        assert one is not None
+        return one, other
 
 
 def cost_of(problem: Problem, costs: Costs) -> float:

@@ -18,6 +18,7 @@ from partition_studio.planner.search.packing import packing_bound
 from partition_studio.planner.search.problem.evaluate import evaluate, keeps
 from partition_studio.planner.search.problem.problem import Costs, Integers, Problem
 from partition_studio.planner.search.problem.series import in_order, twins_of
+from partition_studio.planner.search.stopping import Stop, interrupting
 
 #: A plan counts as better where it is so by this part: below lies the rounding of the model.
 BETTER = 2e-5
@@ -31,14 +32,17 @@ PART_OF_PLACE = 1e-4
 #: Above this many devices times units the model would take longer to set up than there is time.
 MOST_PLACES = 30_000
 
-#: Rounds of `packing_bound`, and how many devices times units all of them may have.
-MOST_ROUNDS = 80
-PACKED_PLACES = 150_000
+#: Above this many devices times units CP-SAT's first part is a long one: what may come sooner, comes before it.
+MANY_PLACES = round(FIRST_PART / PART_OF_PLACE)
 
-#: The number of the part before which the bound is raised.
-_SECOND = 2
+#: A bound that is better by less than this part is no news.
+_NEWS = 1e-3
+
+#: Rounds of `packing_bound`, which ends by itself where more would bring little.
+ROUNDS = 400
 
 Assignment = tuple[int, ...]
+OnBound = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,19 @@ class Search:
     """One search for the placement that has least of a goal."""
 
     def __init__(
-        self, problem: Problem, goal: Goal, stop: Callable[[], bool], on_better: Callable[[Least], None]
+        self,
+        problem: Problem,
+        goal: Goal,
+        stop: Stop,
+        on_better: Callable[[Least], None],
+        on_bound: OnBound | None = None,
     ) -> None:
-        self._problem, self._goal, self._stop, self._on_better = problem, goal, stop, on_better
+        self._problem, self._goal, self._stop = problem, goal, stop
+        self._on_better, self._on_bound = on_better, on_bound
         self._best: Assignment | None = None
         self._costs: Costs | None = None
         self._value, self._bound = math.inf, least_value(problem, goal)
+        self._told_bound = self._bound
         self._judged: dict[Assignment, float] = {}
         self._twins = twins_of(problem)
 
@@ -80,17 +91,26 @@ class Search:
             self._best, self._costs, self._value = key, costs, value
             self._on_better(self._found(is_exact=False))
 
+    def raise_bound(self, bound: float) -> None:
+        """Take what no placement has less of, but for those that are as good as the best one."""
+        self._bound = max(self._bound, min(bound, self._value * (1 - BETTER)))
+        if self._on_bound is not None and self._bound > self._told_bound * (1 + _NEWS):
+            self._told_bound = self._bound
+            self._on_bound(self._bound)
+
     def run(self, seconds: float, workers: int) -> Least:
         """Search for so many seconds at most."""
         if self._bound == math.inf:
             return self._found(is_exact=True)
-        if self._problem.allowed.size > MOST_PLACES or self._stop():
-            return self._found(is_exact=False)
         # What is large takes long before it is searched at all.
         places = self._problem.allowed.size
+        if is_packed := places > MANY_PLACES:
+            self._pack()
+        if places > MOST_PLACES or self._stop():
+            return self._found(is_exact=self._is_settled)
         spent_s, part, seed = 0.0, max(FIRST_PART, places * PART_OF_PLACE), 1
         longest = max(LONGEST_PART, 4 * part)
-        while spent_s < seconds and not self._stop():
+        while spent_s < seconds and not self._stop() and not self._is_settled:
             # What CP-SAT changes step by step, it begins with the best; what it proves, without.
             keeps_best = self._best is not None and seed % 2 == 0
             relaxed = self._model(keeps_best=keeps_best)
@@ -104,19 +124,21 @@ class Search:
                 self._bound = max(self._bound, self._value * (1 - BETTER))
                 return self._found(is_exact=True)
             # What the model lacks is no better than the best one but for `BETTER`.
-            known = min(solver.best_objective_bound * relaxed.unit, self._value * (1 - BETTER))
-            self._bound = max(self._bound, known)
-            if seed == _SECOND:
+            self.raise_bound(solver.best_objective_bound * relaxed.unit)
+            if not is_packed:
+                is_packed = True
                 self._pack()
-            if self._bound >= self._value * (1 - BETTER):
-                return self._found(is_exact=True)
-        return self._found(is_exact=False)
+        return self._found(is_exact=self._is_settled)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether nothing is better than the best one, but for `BETTER`."""
+        return self._bound >= self._value * (1 - BETTER)
 
     def _pack(self) -> None:
         """Raise the bound by what CP-SAT's linear programs do not see, where the question is not an easy one."""
-        if self._goal.of == "throughput" and self._value < math.inf:
-            rounds = min(MOST_ROUNDS, PACKED_PLACES // self._problem.allowed.size)
-            self._bound = max(self._bound, packing_bound(self._problem, self._value, self._stop, rounds))
+        if self._goal.of == "throughput" and self._value < math.inf and not self._is_settled:
+            self.raise_bound(packing_bound(self._problem, self._value, self._stop, ROUNDS, on_bound=self.raise_bound))
 
     def _model(self, *, keeps_best: bool) -> Relaxed:
         """Return a model of all that may be better than the best, without what was judged.
@@ -145,19 +167,22 @@ class Search:
 class _Watch(cp_model.CpSolverSolutionCallback):
     """Judges what CP-SAT finds while it searches, and stops it when asked to."""
 
-    def __init__(self, search: Search, relaxed: Relaxed, stop: Callable[[], bool]) -> None:
+    def __init__(self, search: Search, relaxed: Relaxed, stop: Stop) -> None:
         super().__init__()
         self._search, self._relaxed, self._stop = search, relaxed, stop
 
     def solve(self, solver: cp_model.CpSolver) -> "cp_model.CpSolverStatus":
-        """Solve the model, asking whether to stop whenever there is news."""
+        """Solve the model, asking whether to stop whenever there is news, and stopping when told to."""
 
-        def on_news(_: object) -> None:
+        def on_bound(bound: float) -> None:
+            if math.isfinite(bound):
+                self._search.raise_bound(bound * self._relaxed.unit)
             if self._stop():
                 solver.stop_search()
 
-        solver.best_bound_callback = on_news
-        return solver.solve(self._relaxed.model, self)
+        solver.best_bound_callback = on_bound
+        with interrupting(self._stop, solver.stop_search):
+            return solver.solve(self._relaxed.model, self)
 
     def on_solution_callback(self) -> None:
         """Judge a solution."""
@@ -181,18 +206,20 @@ def _solver(seconds: float, part: float, workers: int, seed: int) -> cp_model.Cp
 def search_general(
     problem: Problem,
     start: Integers | None,
-    stop: Callable[[], bool],
+    stop: Stop,
     on_better: Callable[[Found], None],
     seconds: float,
     workers: int = 2,
+    on_bound: OnBound | None = None,
 ) -> Found:
     """Return the best of all assignments, as far as found in so many seconds or until `stop`.
 
-    `start` is an assignment to begin with. `on_better` gets each better one as soon as it is known, from a thread of
-    CP-SAT. With one worker, and where neither time nor `stop` ends it, the same question gets the same answer.
+    `start` is an assignment to begin with. `on_better` gets each better one, and `on_bound` each bound (see `Found`)
+    that is notably better, as soon as it is known, from a thread of CP-SAT. With one worker, and where neither time nor
+    `stop` ends it, the same question gets the same answer.
     """
     goal = Goal(problem.objective)
-    best = least(problem, goal, start, stop, lambda better: on_better(_found(better)), seconds, workers)
+    best = least(problem, goal, start, stop, lambda better: on_better(_found(better)), seconds, workers, on_bound)
     return _found(best)
 
 
@@ -205,13 +232,14 @@ def least(
     problem: Problem,
     goal: Goal,
     start: Sequence[int] | Integers | None,
-    stop: Callable[[], bool],
+    stop: Stop,
     on_better: Callable[[Least], None],
     seconds: float,
     workers: int = 2,
+    on_bound: OnBound | None = None,
 ) -> Least:
     """Return the placement with the least of a goal, searching for so many seconds at most."""
-    search = Search(problem, goal, stop, on_better)
+    search = Search(problem, goal, stop, on_better, on_bound)
     if start is not None:
         search.judge(start)
     return search.run(seconds, workers)

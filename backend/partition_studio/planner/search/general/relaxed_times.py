@@ -242,7 +242,7 @@ class Way:
     def _travel_s(self, source: int, target: int, tensor: Tensor) -> float:
         problem, size = self._problem, tensor.size_bytes
         carry_s = problem.message_s[source] + problem.message_s[target]
-        carry_s += (problem.byte_s[source] + problem.byte_s[target]) * size
+        carry_s += (problem.way_byte_s[source] + problem.way_byte_s[target]) * size
         return float(carry_s + size / problem.link_bytes_per_s[source, target] + problem.link_latency_s[source, target])
 
     def _stay(self) -> None:

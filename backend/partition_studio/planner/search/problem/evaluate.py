@@ -1,4 +1,7 @@
-"""Says what an assignment costs: the arbiter of all searches, equal to `planner.predict` for the plan that it makes.
+"""Says what an assignment costs: the arbiter of all searches, equal to `predict` for the plan that it makes.
+
+The period is what the busiest resource allows. Where windows of links let fewer frames through (short ones, over links
+of much latency), `predict` says so beside it (`window_limit`); searches do not reckon with that.
 
 Plain on purpose: stages, what passes between them, and then each figure by its definition (see `problem`).
 """
@@ -9,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from partition_studio.partition.memory import LinkNeed, StageNeed, link_bytes, memory_bound
-from partition_studio.partition.stages import MAX_WINDOW
+from partition_studio.partition.stages import MAX_WINDOW, TURNS
 from partition_studio.planner.search.problem.problem import STUDIO, Costs, Integers, Problem
 
 #: Limits are kept but for the rounding of sums.
@@ -234,13 +237,13 @@ def travel_s(problem: Problem, source: int, target: int, size_bytes: float) -> f
     if source == target:
         return 0.0
     carrying = problem.message_s[source] + problem.message_s[target]
-    byte_s = problem.byte_s[source] + problem.byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
+    byte_s = problem.way_byte_s[source] + problem.way_byte_s[target] + 1 / problem.link_bytes_per_s[source, target]
     return float(carrying + byte_s * size_bytes + problem.link_latency_s[source, target])
 
 
 def memory_of(problem: Problem, graph: UnitStages) -> tuple[int, ...]:
     """Return what each device's agent takes at most; 0 for those that get nothing."""
-    windows = windows_of(graph)
+    windows = plan_windows(graph)
     found = [0] * len(problem.devices)
     for device in dict.fromkeys(stage.device for stage in graph.stages):
         incoming, outgoing = [], []
@@ -256,8 +259,20 @@ def memory_of(problem: Problem, graph: UnitStages) -> tuple[int, ...]:
     return tuple(found)
 
 
-def windows_of(graph: UnitStages) -> dict[tuple[int, int], int]:
+def plan_windows(graph: UnitStages) -> dict[tuple[int, int], int]:
     """Return how many frames may wait on each cut: see `StageGraph.window`."""
+    on: dict[int, int] = {}
+    for stage in graph.stages:
+        on[stage.device] = on.get(stage.device, 0) + 1
+    windows = windows_of(graph)
+    for ends, window in windows.items():
+        if any(end != STUDIO and on[graph.stages[end].device] > 1 for end in ends):
+            windows[ends] = min(window + TURNS, MAX_WINDOW)
+    return windows
+
+
+def windows_of(graph: UnitStages) -> dict[tuple[int, int], int]:
+    """Return how many frames may wait on each cut at least, whatever else its devices do."""
     following: dict[int, list[int]] = {}
     for producer, consumer in graph.cuts:
         if producer != STUDIO:

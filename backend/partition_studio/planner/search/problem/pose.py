@@ -65,6 +65,9 @@ def pose(question: Question) -> Problem:
         threads=np.array([device.threads for device in known]),
         message_s=np.array([*(device.carry.message_s for device in known), question.figures.studio.message_s]),
         byte_s=np.array([*(device.carry.byte_s for device in known), question.figures.studio.byte_s]),
+        beside_byte_s=np.array(
+            [*(device.carry.beside_byte_s for device in known), question.figures.studio.beside_byte_s]
+        ),
         tensors=_tensors(network, units),
         **_links(question.figures, devices),
         weight_bytes=np.array([n.weight_bytes - all_of for n, (all_of, _) in zip(needs, apart, strict=True)]),

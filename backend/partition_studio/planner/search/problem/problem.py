@@ -118,7 +118,7 @@ class Problem:
         devices: names, in the order of the question; those that it leaves out are not among them.
         compute_s: (D, U) seconds by the clock.
         session_s, layout_byte_s, cores, threads: (D,).
-        message_s, byte_s: (D + 1,) processor seconds.
+        message_s, byte_s: (D + 1,) processor seconds; `beside_byte_s` is the part of `byte_s` that makes no frame late.
         tensors: those that pass between units, and the network's inputs and outputs.
         link_bytes_per_s, link_latency_s: (D + 1, D + 1) from row to column; the diagonal is unused.
         interface_bytes_per_s: (D + 1,) infinite where none is shared.
@@ -155,6 +155,7 @@ class Problem:
     objective: Objective
     limits: Limits
     detail: Detail = field(default=Detail())
+    beside_byte_s: Floats | None = None
 
     @cached_property
     def reads(self) -> tuple[tuple[int, ...], ...]:
@@ -164,6 +165,11 @@ class Problem:
             for unit in tensor.consumers:
                 found[unit].append(number)
         return tuple(map(tuple, found))
+
+    @cached_property
+    def way_byte_s(self) -> Floats:
+        """(D + 1,) processor seconds of a byte that a frame waits for."""
+        return self.byte_s if self.beside_byte_s is None else self.byte_s - self.beside_byte_s
 
     @cached_property
     def cpu_per_s(self) -> Floats:

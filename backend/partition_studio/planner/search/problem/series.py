@@ -82,7 +82,7 @@ def in_order(groups: Sequence[Sequence[int]], assignment: Sequence[int]) -> tupl
 def _are_twins(problem: Problem, one: int, other: int) -> bool:
     by_device = (
         *(problem.compute_s, problem.session_s, problem.layout_byte_s, problem.cores, problem.threads),
-        *(problem.message_s, problem.byte_s, problem.interface_bytes_per_s, problem.memory_bytes),
+        *(problem.message_s, problem.byte_s, problem.way_byte_s, problem.interface_bytes_per_s, problem.memory_bytes),
         *(problem.idle_w, problem.active_w, problem.allowed),
     )
     if not all(_equal(array[one], array[other]) for array in by_device):

@@ -12,6 +12,7 @@ from partition_agent.protocol import STUDIO_PEER, LinkCodec
 from partition_studio.partition.codecs import LOSSLESS, OnCut, crosses_devices
 from partition_studio.partition.plan import CodecChoice
 from partition_studio.partition.stages import Cut
+from partition_studio.planner.search.question import Limits
 from partition_studio.planner.search.strategies.judge import Judge, Judged
 
 #: Bytes that travel of one byte of a tensor, by codec.
@@ -20,6 +21,9 @@ Ratios = Mapping[str, float]
 NO_RATIOS: Ratios = MappingProxyType({})
 
 AS_IT_IS = "none"
+
+#: Allowed as a codec: whichever is best.
+AUTO = "auto"
 
 AUTO_NOTE = (
     "Codecs are chosen when the plan is deployed (`auto`), by what they make of real frames: the figures are of "
@@ -36,18 +40,26 @@ def with_codecs(
 ) -> tuple[Judged, tuple[str, ...]]:
     """Return the plan with codecs, as far as they are allowed and help, and what is to be said of them."""
     limits = judge.question.limits
-    allowed = [name for name in sorted(limits.codecs) if name != AS_IT_IS]
-    usable = [name for name in allowed if name in LOSSLESS or limits.max_change > 0]
+    usable = usable_codecs(limits)
     if not usable or not any(crosses_devices(judged.partition.graph, cut) for cut in judged.partition.graph.cuts):
         return judged, ()
     known = [name for name in usable if 0 < ratios.get(name, math.inf) < math.inf]
     if known:
         return _chosen(judge, judged, {name: ratios[name] for name in known}, stop), ()
-    if not limits.codecs >= LOSSLESS - {AS_IT_IS}:
+    if AUTO not in usable and not limits.codecs >= LOSSLESS - {AS_IT_IS}:
         return judged, (UNKNOWN_NOTE.format(names=", ".join(usable)),)
     change = {"codecs": [CodecChoice(codec="auto")], "max_change": limits.max_change}
     automatic = judge.judge(judged.plan.model_copy(update=change))
     return (judged, ()) if automatic is None else (automatic, (AUTO_NOTE,))
+
+
+def usable_codecs(limits: Limits) -> tuple[str, ...]:
+    """Return the codecs that a plan may use; those that change values only where a change is allowed."""
+    return tuple(
+        name
+        for name in sorted(limits.codecs)
+        if name in LOSSLESS - {AS_IT_IS} or name == AUTO or (name != AS_IT_IS and limits.max_change > 0)
+    )
 
 
 def _chosen(judge: Judge, judged: Judged, ratios: Ratios, stop: Callable[[], bool]) -> Judged:

@@ -1,0 +1,1 @@
+from partition_studio.planner.search.packing.bound import packing_bound as packing_bound
