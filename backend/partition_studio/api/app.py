@@ -1,5 +1,8 @@
 """The studio's web application."""
 
+import functools
+import gzip
+import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from partition_studio.api import (
     power,
     problems,
     profiles,
+    runs,
 )
 from partition_studio.api.auth import SESSION_S, Gate, Sessions, cookie_name
 from partition_studio.api.deps import ServicesDep
@@ -51,6 +55,20 @@ def allowed_hosts(host: str, port: int, extra: Sequence[str] = ()) -> frozenset[
     return frozenset({*with_port, *extra, *(names if port == 80 else [])})
 
 
+@functools.cache
+def _packed(file: Path) -> bytes:
+    """Return a built file as gzip; there are some dozens, which do not change."""
+    return gzip.compress(file.read_bytes(), 6)
+
+
+def _asset(file: Path, takes_gzip: bool) -> Response:
+    headers = {"Cache-Control": "max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+    if not takes_gzip or file.suffix not in (".js", ".css"):
+        return FileResponse(file, headers=headers)
+    kind = mimetypes.guess_type(file.name)[0]
+    return Response(_packed(file), media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
+
+
 def make_routes() -> FastAPI:
     """Return the application's routes, with nothing behind them yet."""
     app = FastAPI(
@@ -63,7 +81,7 @@ def make_routes() -> FastAPI:
         default_response_class=JSONResponse,
     )
     problems.install(app)
-    for module in (models, plans, planner, devices, power, profiles, links, jobs, deployments, live):
+    for module in (models, plans, planner, devices, power, profiles, links, jobs, deployments, runs, live):
         app.include_router(module.router, prefix="/api")
 
     @app.get("/api/studio", tags=["studio"])
@@ -99,7 +117,7 @@ def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) ->
         return response
 
     @app.get("/{path:path}", include_in_schema=False)
-    def page(path: str) -> Response:
+    def page(request: Request, path: str) -> Response:
         if path.startswith("api/"):
             raise NotFoundError(f"The studio has no /{path}", next_step="See /openapi.json for what there is.")
         try:
@@ -108,12 +126,14 @@ def create_app(services: Services, sessions: Sessions, hosts: frozenset[str]) ->
         except (OSError, ValueError):
             # A path that no file can have.
             is_page = False
-        if is_page:
+        if is_page and path.startswith("assets/"):
             # Built files carry a digest in their name; the page that names them must not be kept.
-            lasting = path.startswith("assets/")
-            return FileResponse(
-                file, headers={"Cache-Control": "max-age=31536000, immutable" if lasting else "no-cache"}
-            )
+            return _asset(file, "gzip" in request.headers.get("accept-encoding", ""))
+        if is_page:
+            return FileResponse(file, headers={"Cache-Control": "no-cache"})
+        if path.startswith("assets/"):
+            # A page of before an update must not take another one for its part.
+            raise NotFoundError(f"The studio has no /{path}", next_step="Reload the page.")
         index = STATIC / "index.html"
         if not index.is_file():
             return HTMLResponse(PAGE_MISSING, status_code=503)

@@ -135,6 +135,9 @@ class Gate:
                 raw = message.setdefault("headers", [])
                 assert isinstance(raw, list)
                 raw.extend((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
+                # Browsers answer a page that is gone back to from their cache: with a plan of long ago.
+                if scope["path"].startswith("/api/") and not any(name.lower() == b"cache-control" for name, _ in raw):
+                    raw.append((b"cache-control", b"no-store"))
             await send(message)
 
         await self._app(scope, receive, send_with_headers)  # type: ignore[arg-type]  # Send takes a MutableMapping

@@ -1,12 +1,12 @@
 """Deployments and the frames that run through them."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Form, Response, UploadFile
+from fastapi import APIRouter, Form, Query, UploadFile
 
 from partition_studio.api.deps import ServicesDep
 from partition_studio.errors import BadInputError
-from partition_studio.schemas import DeploymentIn, DeploymentOut, RunOut
+from partition_studio.schemas import DeploymentIn, DeploymentOut, DeploymentState, DryRunOut, RunOut, RunSource
 
 router = APIRouter(tags=["deployments"])
 
@@ -21,15 +21,33 @@ def _read(part: UploadFile) -> bytes:
 
 
 @router.get("/deployments")
-def list_deployments(services: ServicesDep) -> list[DeploymentOut]:
+def list_deployments(
+    services: ServicesDep,
+    model_id: str | None = None,
+    state: DeploymentState | None = None,
+    offset: Annotated[int, Query(ge=0, le=10_000)] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=200)] = None,
+) -> list[DeploymentOut]:
     """List the deployments, newest first."""
-    return services.deployments.all()
+    return services.deployments.all(model_id=model_id, state=state, offset=offset, limit=limit)
 
 
 @router.post("/deployments", status_code=202)
 def deploy(services: ServicesDep, request: DeploymentIn) -> DeploymentOut:
     """Start to put a plan onto its devices; follow it by `/deployments/{id}` or the live WebSocket."""
-    return services.deployments.deploy(request.model_id, request.plan)
+    return services.deployments.deploy(
+        request.model_id,
+        request.plan,
+        request.plan_name,
+        seen_epoch=request.seen_epoch,
+        waits=request.wait_for_retry,
+    )
+
+
+@router.post("/deployments/dry-run")
+def dry_run(services: ServicesDep, request: DeploymentIn) -> DryRunOut:
+    """Tell what deploying a plan would send to each device, without touching any."""
+    return services.deployments.dry_run(request.model_id, request.plan)
 
 
 @router.get("/deployments/{deployment_id}")
@@ -44,6 +62,12 @@ def cancel_deployment(services: ServicesDep, deployment_id: str) -> DeploymentOu
     return services.deployments.cancel(deployment_id)
 
 
+@router.post("/deployments/{deployment_id}/retry")
+def retry_deployment(services: ServicesDep, deployment_id: str, device: str | None = None) -> DeploymentOut:
+    """Try a device that failed on the way again, or all that wait for it."""
+    return services.deployments.retry(deployment_id, device)
+
+
 @router.post("/deployments/{deployment_id}/stop")
 def stop_deployment(services: ServicesDep, deployment_id: str) -> DeploymentOut:
     """End a deployment: its run, its stages, its agents and their files."""
@@ -54,7 +78,7 @@ def stop_deployment(services: ServicesDep, deployment_id: str) -> DeploymentOut:
 def start_run(
     services: ServicesDep,
     deployment_id: str,
-    source: Annotated[Literal["samples", "files", "random"], Form()] = "samples",
+    source: Annotated[RunSource, Form()] = "samples",
     repeat: Annotated[bool, Form(description="Go on from the beginning until stopped.")] = False,
     seconds: Annotated[float | None, Form(gt=0, le=3600)] = None,
     in_flight: Annotated[
@@ -70,26 +94,4 @@ def start_run(
         seconds=seconds,
         in_flight=in_flight,
         files=[(part.filename or "", _read(part)) for part in files or []],
-    )
-
-
-@router.get("/runs/{run_id}")
-def show_run(services: ServicesDep, run_id: str) -> RunOut:
-    """Show a run: its figures and newest results."""
-    return services.runs.show(run_id)
-
-
-@router.post("/runs/{run_id}/stop")
-def stop_run(services: ServicesDep, run_id: str) -> RunOut:
-    """Stop sending frames; those on their way still arrive."""
-    return services.runs.stop(run_id)
-
-
-@router.get("/runs/{run_id}/outputs.npz", response_class=Response)
-def run_outputs(services: ServicesDep, run_id: str) -> Response:
-    """Get every output of a finished run of files, as `<frame>:<output name>` arrays."""
-    return Response(
-        services.runs.outputs_npz(run_id),
-        media_type="application/zip",
-        headers={"Content-Disposition": 'attachment; filename="outputs.npz"'},
     )

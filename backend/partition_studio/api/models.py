@@ -12,7 +12,10 @@ from partition_studio.schemas import (
     ModelOut,
     ModelSummaryOut,
     PreprocessingOut,
+    WeightFiguresOut,
+    WeightOut,
 )
+from partition_studio.schemas.base import GivenName
 
 router = APIRouter(tags=["models"])
 
@@ -29,7 +32,7 @@ def list_models(services: ServicesDep) -> list[ModelSummaryOut]:
 def add_model(
     services: ServicesDep,
     file: UploadFile,
-    name: Annotated[str | None, Form(max_length=120)] = None,
+    name: Annotated[GivenName | None, Form()] = None,
     preprocessing: Annotated[str | None, Form(description="A PreprocessingOut as JSON.")] = None,
     labels: Annotated[str | None, Form(description="Class labels, one a line.")] = None,
     simplify: Annotated[bool | None, Form(description="Left out: simplified where that passes its check.")] = None,
@@ -49,22 +52,35 @@ def add_model(
     )
 
 
-@router.get("/models/{model_id}")
-def show_model(services: ServicesDep, model_id: str) -> ModelOut:
+@router.get("/models/{model_id}", response_model=ModelOut)
+def show_model(services: ServicesDep, model_id: str) -> Response:
     """Show a network: layers, shapes, MACs, parameters, activation bytes."""
-    return services.models.show(model_id)
+    # Written as it is: FastAPI would check thousands of layers once more.
+    return Response(services.models.show(model_id).model_dump_json(), media_type="application/json")
 
 
 @router.patch("/models/{model_id}")
 def change_model(services: ServicesDep, model_id: str, change: ModelChangeIn) -> ModelSummaryOut:
-    """Choose whether a network is used simplified; saved plans are for the form that they were made for."""
-    return services.models.choose(model_id, simplified=change.simplified)
+    """Name a network, or choose whether it is used simplified; saved plans are for the form that they were made for."""
+    return services.models.change(model_id, name=change.name, simplified=change.simplified)
 
 
 @router.delete("/models/{model_id}", status_code=204)
 def remove_model(services: ServicesDep, model_id: str) -> None:
     """Remove a network and its saved plans."""
     services.models.remove(model_id)
+
+
+@router.get("/models/{model_id}/weights")
+def list_weights(services: ServicesDep, model_id: str, layer: str) -> list[WeightOut]:
+    """List the weights of a layer."""
+    return services.weights.of_layer(model_id, layer)
+
+
+@router.get("/models/{model_id}/weights/figures")
+def show_weight(services: ServicesDep, model_id: str, name: str) -> WeightFiguresOut:
+    """Look at what a weight holds: range, mean, deviation, zeros, histogram."""
+    return services.weights.figures(model_id, name)
 
 
 @router.get("/models/{model_id}/samples/{sample}", response_class=Response)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from partition_studio.api.deps import ServicesDep
-from partition_studio.schemas import JobOut, ParetoIn, PlanPredictionOut, PredictIn, QuestionIn, SearchOut
+from partition_studio.schemas import BaselineOut, JobOut, ParetoIn, PlanPredictionOut, PredictIn, QuestionIn, SearchOut
 
 router = APIRouter(tags=["planner"])
 
@@ -12,6 +12,12 @@ router = APIRouter(tags=["planner"])
 def predict_plan(services: ServicesDep, model_id: str, request: PredictIn) -> PlanPredictionOut:
     """Predict a plan's throughput, latency, energy and memory, from what was measured of devices and links."""
     return services.planner.predict(model_id, request)
+
+
+@router.get("/models/{model_id}/baselines")
+def list_baselines(services: ServicesDep, model_id: str) -> list[BaselineOut]:
+    """Predict what any plan is compared with: the whole network on the best single device, and on every device."""
+    return services.planner.baselines(model_id)
 
 
 @router.post("/models/{model_id}/searches", status_code=202)

@@ -23,9 +23,10 @@ router = APIRouter(tags=["plans"])
 
 
 @router.post("/models/{model_id}/plans/check")
-def check_plan(services: ServicesDep, model_id: str, plan: Plan) -> PlanReportOut:
-    """Say what is wrong with a plan, or what it costs, against the registered devices."""
-    return services.plans.check(model_id, plan)
+def check_plan(services: ServicesDep, model_id: str, plan: Plan, predict: bool = False) -> PlanReportOut:
+    """Say what is wrong with a plan, or what it costs, against the registered devices; `predict`: and what it does."""
+    report, partition = services.plans.assess(model_id, plan)
+    return services.planner.with_prediction(model_id, plan, report, partition) if predict else report
 
 
 @router.post("/models/{model_id}/plans/spread")
@@ -88,6 +89,12 @@ def save_plan(services: ServicesDep, model_id: str, request: PlanIn) -> SavedPla
     return services.plans.create(model_id, request)
 
 
+@router.get("/plans/{plan_id}")
+def get_plan(services: ServicesDep, plan_id: RowId) -> SavedPlanOut:
+    """Return a saved plan."""
+    return services.plans.get(plan_id)
+
+
 @router.put("/plans/{plan_id}")
 def update_plan(services: ServicesDep, plan_id: RowId, request: PlanIn) -> SavedPlanOut:
     """Save a plan anew; refused when someone else saved it since `revision`."""
@@ -96,5 +103,11 @@ def update_plan(services: ServicesDep, plan_id: RowId, request: PlanIn) -> Saved
 
 @router.delete("/plans/{plan_id}", status_code=204)
 def remove_plan(services: ServicesDep, plan_id: RowId) -> None:
-    """Remove a saved plan."""
+    """Remove a saved plan; it can be restored for 30 days."""
     services.plans.remove(plan_id)
+
+
+@router.post("/plans/{plan_id}/restore")
+def restore_plan(services: ServicesDep, plan_id: RowId) -> SavedPlanOut:
+    """Bring a removed plan back, with its id."""
+    return services.plans.restore(plan_id)

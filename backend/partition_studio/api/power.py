@@ -48,6 +48,7 @@ def read_history(
     name: str,
     seconds: Annotated[float, Query(gt=0, le=7 * 86400)] = 600,
     points: Annotated[int, Query(ge=2, le=2000)] = 300,
+    until_unix_s: Annotated[float | None, Query(gt=0, lt=1e11, description="Left out: now.")] = None,
 ) -> HistoryOut:
-    """Read what a device did over the last `seconds`, in at most `points` points; gaps are points without figures."""
-    return services.telemetry.history(name, seconds, points)
+    """Read what a device did over `seconds`, in at most `points` points; gaps are points without figures."""
+    return services.telemetry.history(name, seconds, points, until_unix_s)

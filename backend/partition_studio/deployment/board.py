@@ -2,12 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
-from partition_studio.schemas import CutOut, DeviceProgressOut, DeviceStep, ProblemOut, StageOut
-
-DeploymentState = Literal["deploying", "running", "stopping", "stopped", "failed", "cancelled"]
+from partition_studio.schemas import (
+    CutOut,
+    DeploymentState,
+    DeviceProgressOut,
+    DeviceStep,
+    DeviceStepOut,
+    ProblemOut,
+    StageOut,
+)
 
 #: From each state, the ones that may follow.
 TRANSITIONS: Mapping[DeploymentState, frozenset[DeploymentState]] = {
@@ -27,15 +32,48 @@ class InvalidTransitionError(RuntimeError):
         super().__init__(f"a deployment that is {start} cannot become {finish}")
 
 
+#: What a device goes through; the other steps only say where it stands.
+WORK: frozenset[DeviceStep] = frozenset({"connect", "check", "install", "push", "load", "verify", "start"})
+
+
+@dataclass(slots=True)
+class _Step:
+    """One step of a device, over all times that it was at it."""
+
+    elapsed_s: float = 0.0
+    #: When it came to it; None once it left it.
+    since_s: float | None = None
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+
+    def leave(self, now_s: float) -> None:
+        if self.since_s is not None:
+            self.elapsed_s += now_s - self.since_s
+            self.since_s = None
+
+
 @dataclass(slots=True)
 class _Row:
     step: DeviceStep = "waiting"
     detail: str = ""
-    done_bytes: int | None = None
-    total_bytes: int | None = None
     begun_s: float | None = None
     ended_s: float | None = None
     problem: ProblemOut | None = None
+    steps: dict[DeviceStep, _Step] = field(default_factory=dict)
+
+    @property
+    def now(self) -> _Step | None:
+        return self.steps.get(self.step)
+
+    def go(self, step: DeviceStep, now_s: float) -> None:
+        """Leave the present step for another."""
+        if self.now is not None:
+            self.now.leave(now_s)
+        self.step = step
+        if step in WORK:
+            # The newest comes last, though a device may come to a step again.
+            self.steps[step] = entered = self.steps.pop(step, _Step())
+            entered.since_s, entered.done_bytes, entered.total_bytes = now_s, None, None
 
 
 class Board:
@@ -118,30 +156,41 @@ class Board:
     def step(self, device: str, step: DeviceStep, detail: str = "") -> None:
         """Note that a device is at a step."""
         with self._lock:
-            row = self._rows[device]
+            row, now_s = self._rows[device], self._clock_s()
             if row.step == "failed":
                 return
-            row.begun_s = row.begun_s if row.begun_s is not None else self._clock_s()
+            row.begun_s = row.begun_s if row.begun_s is not None else now_s
             if step != row.step:
-                row.done_bytes = row.total_bytes = None
-            row.step, row.detail = step, detail
+                row.go(step, now_s)
+            row.detail = detail
             if step == "ready":
-                row.ended_s = self._clock_s()
+                row.ended_s = now_s
         self._on_change()
 
     def bytes(self, device: str, done_bytes: int, total_bytes: int | None) -> None:
         """Note how much of the present step's data has gone over."""
         with self._lock:
-            self._rows[device].done_bytes, self._rows[device].total_bytes = done_bytes, total_bytes
+            now = self._rows[device].now
+            if now is not None:
+                now.done_bytes, now.total_bytes = done_bytes, total_bytes
         self._on_change()
 
     def fail(self, device: str, problem: ProblemOut) -> None:
         """Note that a device cannot go on."""
         with self._lock:
-            row = self._rows[device]
+            row, now_s = self._rows[device], self._clock_s()
             if row.step != "failed":
-                row.step, row.detail, row.problem = "failed", problem.message, problem
-                row.ended_s = self._clock_s()
+                row.go("failed", now_s)
+                row.detail, row.problem, row.ended_s = problem.message, problem, now_s
+        self._on_change()
+
+    def again(self, device: str) -> None:
+        """Note that a device that failed is tried again."""
+        with self._lock:
+            row = self._rows[device]
+            if row.step == "failed":
+                row.go("waiting", self._clock_s())
+                row.detail, row.problem, row.ended_s = "trying again", None, None
         self._on_change()
 
     def rows(self) -> list[DeviceProgressOut]:
@@ -153,10 +202,19 @@ class Board:
                     device=device,
                     step=row.step,
                     detail=row.detail,
-                    done_bytes=row.done_bytes,
-                    total_bytes=row.total_bytes,
+                    done_bytes=None if row.now is None else row.now.done_bytes,
+                    total_bytes=None if row.now is None else row.now.total_bytes,
                     elapsed_s=0.0 if row.begun_s is None else (row.ended_s or now_s) - row.begun_s,
                     problem=row.problem,
+                    steps=[
+                        DeviceStepOut(
+                            step=name,
+                            elapsed_s=step.elapsed_s + (0.0 if step.since_s is None else now_s - step.since_s),
+                            done_bytes=step.done_bytes,
+                            total_bytes=step.total_bytes,
+                        )
+                        for name, step in row.steps.items()
+                    ],
                 )
                 for device, row in self._rows.items()
             ]

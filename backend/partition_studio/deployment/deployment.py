@@ -12,20 +12,21 @@ from datetime import UTC, datetime
 
 from partition_agent.protocol import End
 from partition_agent.protocol import Progress as StageProgress
-from partition_studio.deployment.board import Board, DeploymentState
+from partition_studio.deployment.board import Board
 from partition_studio.deployment.described import cuts_out, stages_out
 from partition_studio.deployment.errors import (
     DeploymentCancelledError,
     DeviceLostError,
 )
 from partition_studio.deployment.front_door import FrontDoor
+from partition_studio.deployment.retries import Retries
 from partition_studio.deployment.rollout import MAX_PARALLEL_DEVICES, Rollout
 from partition_studio.deployment.run import Run, Tensors
 from partition_studio.deployment.spec import DeploymentSpec
 from partition_studio.errors import StudioError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.fleet.session.session import DeviceSession
-from partition_studio.schemas import DeploymentOut, ProblemOut
+from partition_studio.schemas import DeploymentOut, DeploymentState, ProblemOut
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +49,13 @@ class Deployment:
         both_fit: bool = True,
         on_change: Callable[["Deployment"], None],
         created_at: datetime | None = None,
+        waits: bool = False,
     ) -> None:
         """Take what is to be deployed.
 
         `replaces` ends when this one runs; or before anything is sent, unless `both_fit` on their devices.
-        `created_at` is the moment of the request, where that was made to an earlier studio.
+        `created_at` is the moment of the request, where that was made to an earlier studio. `waits`: a device that
+        fails on the way is waited for, to be tried again.
         """
         self.spec = spec
         self.created_at = created_at or datetime.now(UTC)
@@ -67,7 +70,8 @@ class Deployment:
         self.board = Board(spec.graph.devices, time.monotonic, lambda: on_change(self))
         self.board.describe(stages_out(spec.graph, {}), cuts_out(spec.graph))
         self._both_fit = both_fit
-        self._rollout = Rollout(spec, sessions, self.board, self._make_room)
+        self._retries = Retries(lambda: on_change(self)) if waits else None
+        self._rollout = Rollout(spec, sessions, self.board, self._make_room, self._retries)
 
     @property
     def id(self) -> str:
@@ -97,7 +101,7 @@ class Deployment:
     @property
     def passthrough(self) -> Mapping[str, str]:
         """Outputs that are inputs of the network."""
-        return self._rollout.manifest.passthrough
+        return self._rollout.parts.manifest.passthrough
 
     def constant_outputs(self) -> Tensors:
         """Return the outputs that are the same for every input. Raises NetworkChangedError."""
@@ -118,6 +122,10 @@ class Deployment:
         """Give up while it is on its way."""
         self._cancelled.set()
         self._rollout.halt()
+
+    def retry(self, device: str | None) -> bool:
+        """Try a device that failed again, or all of them; return whether any waits for it."""
+        return self._retries is not None and self._retries.ask(device)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until it no longer deploys; return whether that is so."""
@@ -196,7 +204,9 @@ class Deployment:
             return
         problem = ProblemOut.of(DeviceLostError(f"{device} was lost: {reason}", device=device))
         with self._ending:
-            if self.state == "deploying":
+            if self.state == "deploying" and self._rollout.bears_loss:
+                logger.info("deployment_bears_loss", extra={"deployment_id": self.id, "device": device})
+            elif self.state == "deploying":
                 self._lost = problem
                 self.board.fail(device, problem)
                 self._rollout.halt()
@@ -246,12 +256,14 @@ class Deployment:
             model_name=self.spec.model_name,
             state=self.board.state,
             plan=self.spec.plan,
+            plan_name=self.spec.plan_name,
             stages=self.board.stages,
             cuts=self.board.cuts,
             devices=self.board.rows(),
             created_at=self.created_at,
             deploy_s=self.board.deploy_s,
             problem=self.board.problem,
+            retry_until=None if self._retries is None else self._retries.until,
             notes=self.board.notes,
             plaintext=self.spec.plaintext,
             run=run.snapshot() if run is not None else None,

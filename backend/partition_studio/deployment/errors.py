@@ -37,6 +37,20 @@ class AlreadyDeployingError(ConflictError):
     next_step = "Wait until it stands, or cancel it."
 
 
+class DeployedSinceError(ConflictError):
+    """Somebody else deployed a plan of this model meanwhile."""
+
+    code = "deployed_since"
+    next_step = "Look at what was deployed, then deploy over it if you mean to."
+
+
+class NothingToRetryError(ConflictError):
+    """No device of the deployment waits to be tried again."""
+
+    code = "nothing_to_retry"
+    next_step = "Deploy the plan again."
+
+
 class RunGoingOnError(ConflictError):
     """A run is going on in this deployment."""
 
@@ -70,3 +84,10 @@ class OutputsNotKeptError(ConflictError):
 
     code = "outputs_not_kept"
     next_step = "Only a run of files that does not repeat keeps every output; start one of those."
+
+
+class StudioEndedError(DeploymentError):
+    """The studio ended in the middle of a deployment, which could not go on without it."""
+
+    code = "studio_ended"
+    next_step = "Deploy it again."

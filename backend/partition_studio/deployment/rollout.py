@@ -26,23 +26,23 @@ from partition_agent.protocol import Progress as StageProgress
 from partition_studio.deployment.addresses import LOOPBACK
 from partition_studio.deployment.answers import clean_prepared, find_held, require_own_keys
 from partition_studio.deployment.board import Board
-from partition_studio.deployment.described import as_carried, cuts_out, stages_out
+from partition_studio.deployment.described import cuts_out, stages_out
 from partition_studio.deployment.errors import LOADING_NEXT_STEPS
 from partition_studio.deployment.front_door import FrontDoor
-from partition_studio.deployment.manifest import DeviceShare, Manifest, build_manifest
+from partition_studio.deployment.manifest import DeviceShare
+from partition_studio.deployment.parts import Parts
 from partition_studio.deployment.probe import try_all_devices
-from partition_studio.deployment.spec import DeploymentSpec, Given, SettledCodecs
+from partition_studio.deployment.retries import Retries, patiently
+from partition_studio.deployment.spec import DeploymentSpec
 from partition_studio.deployment.ways import DataSocket, Everywhere, Ways
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import AgentFaultError, OperationCancelledError
 from partition_studio.fleet.progress import Progress as FleetProgress
+from partition_studio.fleet.progress import stop_if_cancelled
 from partition_studio.fleet.session.agent_client import Patience
 from partition_studio.fleet.session.session import DeviceSession, SessionStep
 from partition_studio.fleet.text import clean_text
-from partition_studio.partition.micro_batch import free_batches
-from partition_studio.partition.runtimes import RuntimeTooOldError, for_runtimes
-from partition_studio.partition.submodel import Contents, SubModel, require_deployable, submodels
-from partition_studio.partition.verify import Verification, verify
+from partition_studio.partition.verify import Verification
 from partition_studio.schemas import PLAINTEXT_NOTE, ProblemOut
 
 logger = logging.getLogger(__name__)
@@ -57,17 +57,29 @@ PREPARE_SILENCE_S = 180.0
 CALL_S = 20.0
 
 
+def _count(things: Collection[object], name: str) -> str:
+    return f"1 {name}" if len(things) == 1 else f"{len(things)} {name}s"
+
+
 class Rollout:
     """One attempt. Its steps go onto `board`; `front_door` is there once the devices are connected."""
 
     def __init__(
-        self, spec: DeploymentSpec, sessions: Mapping[str, DeviceSession], board: Board, make_room: Callable[[], None]
+        self,
+        spec: DeploymentSpec,
+        sessions: Mapping[str, DeviceSession],
+        board: Board,
+        make_room: Callable[[], None],
+        retries: Retries | None = None,
     ) -> None:
-        """Prepare an attempt; `make_room` is called when all devices are reached and nothing has been sent yet."""
+        """Prepare an attempt; `make_room` is called when all devices are reached and nothing has been sent yet.
+
+        With `retries`, a device that cannot be reached or sent its parts waits there, while the others go on.
+        """
         self._make_room = make_room
+        self._retries = retries
         self.spec = spec
         self.front_door: FrontDoor | None = None
-        self._manifest: Manifest | None = None
         self._sessions = sessions
         self._board = board
         #: Set when nothing more is to be begun: cancelled by the person, or one device failed.
@@ -76,65 +88,23 @@ class Rollout:
         self._loading: set[str] = set()
         #: How long each of them is waited for.
         self._patience = {device: Patience() for device in sessions}
-        self._settled: SettledCodecs = Given()
-        #: How many frames a stage may compute in one go, where its sub-model allows more than one.
-        self._batches: Mapping[str, int] = {}
         self._ways: Ways | None = None
-
-    @property
-    def manifest(self) -> Manifest:
-        """What each agent is told; there once the rollout has begun."""
-        if self._manifest is None:
-            raise AssertionError("not begun")
-        return self._manifest
-
-    def _cut(self) -> Mapping[str, SubModel]:
-        """Make the sub-models, whose weights stay on disk, and the manifest. Raises StageTooLargeError."""
-        parts = submodels(self.spec.partition.network, self.spec.graph, annotated=False)
-        require_deployable(parts)
-        self._tell(parts)
-        return parts
-
-    def _tell(self, parts: Mapping[str, SubModel]) -> None:
-        """Make the manifest of these sub-models."""
-        digests = {name: part.digest for name, part in parts.items()}
-        self._manifest = build_manifest(
-            self.spec.graph, digests, self.spec.threads, codecs=self._settled.codecs, batches=self._batches
-        )
-
-    def _for_runtimes(self, parts: Mapping[str, SubModel], agents: Mapping[str, AgentInfo]) -> Mapping[str, SubModel]:
-        """Return the sub-models as the devices' runtimes take them: the same ones where they do so already.
-
-        Raises RuntimeTooOldError.
-        """
-        runtimes = {device: info.onnxruntime_version for device, info in agents.items()}
-        try:
-            written = for_runtimes(parts, self.spec.graph, runtimes)
-        except RuntimeTooOldError as error:
-            self._board.fail(str(error.details["device"]), ProblemOut.of(error))
-            raise
-        if written is not parts:
-            self._tell(written)
-        return written
+        self._are_parts_sent = False
+        self.parts = Parts(spec, board, self._halted.is_set)
 
     def roll_out(self) -> None:
         """Bring it up from nothing. Raises StudioError; what is on the devices by then is the caller's to release."""
-        parts = self._cut()
+        self.parts.cut()
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES + 1, thread_name_prefix=f"deploy-{self.spec.id}") as pool:
-            proof = pool.submit(self._settle_and_prove, parts)
-            agents = self._on_devices(pool, self._reach, also=(proof,))
-            parts, verification = proof.result()
-            verification.require_equal()
-            self._tell(parts)
-            written = self._for_runtimes(parts, agents)
-            if written is not parts:
-                # What is proved is what is sent.
-                for device in self.spec.graph.devices:
-                    self._board.step(device, "push", "proving the parts anew, written for the oldest runtime")
-                verification = self._prove(written)
-                verification.require_equal()
+            proof = pool.submit(self.parts.settle_and_prove)
+            agents = self._on_devices(pool, self._patient(self._reach), also=(proof,))
+            verification = self.parts.write_for(agents, proof.result())
+            for share in self.parts.manifest.shares:
+                for part in self.parts.of(share):
+                    # Before another deployment ends: what both have need not be sent again.
+                    self._sessions[share.device].keep_model(self.spec.holder, part.digest)
             self._make_room()
-            self._on_devices(pool, lambda share: self._push(share, written))
+            self._push_everywhere(pool)
             ways = self._find_ways()
             ways.survey(self._everywhere(pool), f"ways-{self.spec.id}")
             prepared = self._on_devices(pool, lambda share: self._prepare(share, ways.bind_host(share.device)))
@@ -150,8 +120,7 @@ class Rollout:
 
     def find_again(self) -> None:
         """Take hold of the agents that still run it, and become their source and sink with a new key."""
-        self._settled = Given(self.spec.settled_before())
-        self._tell(self._free_batches(self._cut()))
+        self.parts.cut_again()
         with ThreadPoolExecutor(MAX_PARALLEL_DEVICES, thread_name_prefix=f"resume-{self.spec.id}") as pool:
             held = self._on_devices(pool, self._find_share)
             self._find_ways().survey(self._everywhere(pool), f"ways-{self.spec.id}")
@@ -174,6 +143,8 @@ class Rollout:
     def halt(self) -> None:
         """Begin nothing more, and have devices give up what they load: the person cancelled, or a device is gone."""
         self._halted.set()
+        if self._retries is not None:
+            self._retries.halt()
         end = End(deployment=self.spec.id, epoch=self.spec.epoch)
         for device in list(self._loading):
             threading.Thread(target=self._give_up, args=(device, end), name=f"halt-{device}", daemon=True).start()
@@ -186,13 +157,20 @@ class Rollout:
             logger.info("halt_not_answered", extra={"device": device, "reason": error.message})
 
     @property
+    def bears_loss(self) -> bool:
+        """Whether a device that is lost now is reached again, or waits to be tried again."""
+        return self._retries is not None and not self._are_parts_sent
+
+    @property
     def is_halted(self) -> bool:
         """Whether nothing more is to be begun."""
         return self._halted.is_set()
 
     def _all_ready(self) -> None:
         self._check_halted()
-        for share in self.manifest.shares:
+        for share in self.parts.manifest.shares:
+            self._board.step(share.device, "start", "taking frames")
+        for share in self.parts.manifest.shares:
             self._board.step(share.device, "ready")
 
     def _find_share(self, share: DeviceShare) -> DeploymentInfo:
@@ -209,7 +187,7 @@ class Rollout:
     ) -> dict[str, T]:
         """Do something on every device (of `only` these) at once; the first failure halts the others and is raised."""
         self._check_halted()
-        shares = [share for share in self.manifest.shares if only is None or share.device in only]
+        shares = [share for share in self.parts.manifest.shares if only is None or share.device in only]
         futures = {share.device: pool.submit(self._guarded, share, work) for share in shares}
         everything: list[Future[Any]] = [*futures.values(), *also]
         done, waiting = wait(everything, return_when=FIRST_EXCEPTION)
@@ -222,8 +200,12 @@ class Rollout:
         return {device: future.result() for device, future in futures.items()}
 
     def _check_halted(self) -> None:
-        if self._halted.is_set():
-            raise OperationCancelledError("The deployment was cancelled")
+        stop_if_cancelled(self._halted.is_set, "The deployment")
+
+    def _patient(self, work: Callable[[DeviceShare], T]) -> Callable[[DeviceShare], T]:
+        if self._retries is None:
+            return work
+        return patiently(work, self._retries, self._board, self._check_halted)
 
     def _guarded(self, share: DeviceShare, work: Callable[[DeviceShare], T]) -> T:
         try:
@@ -246,36 +228,6 @@ class Rollout:
 
         return run
 
-    def _settle_and_prove(self, parts: Mapping[str, SubModel]) -> tuple[Mapping[str, SubModel], Verification]:
-        """Decide how tensors travel and how frames are computed together; return what is sent, and its proof."""
-        self._settled = self.spec.settled(self._halted.is_set, self._tell_of_proof)
-        freed = self._free_batches(parts)
-        proof = self._prove(freed)
-        self._settled, notes = as_carried(self.spec.graph, self._settled, proof.codec_effect)
-        self._board.describe(cuts=cuts_out(self.spec.graph, self._settled))
-        self._board.note(notes)
-        return freed, proof
-
-    def _free_batches(self, parts: Mapping[str, SubModel]) -> Mapping[str, SubModel]:
-        freed = free_batches(self.spec.partition, parts, self.spec.plan.micro_batch, self._check_halted)
-        self._batches = freed.batches
-        self._board.note(f"{stage} computes its frames one by one: {why}" for stage, why in freed.refused.items())
-        return freed.parts
-
-    def _tell_of_proof(self, text: str) -> None:
-        logger.info("codecs_settled", extra={"deployment_id": self.spec.id, "step": text})
-
-    def _prove(self, parts: Mapping[str, SubModel]) -> Verification:
-        spec = self.spec
-        return verify(
-            spec.original(),
-            spec.partition,
-            Contents(parts),
-            spec.test_frame,
-            codecs=self._settled.codecs,
-            on_stage=lambda _stage: self._check_halted(),
-        )
-
     def _reach(self, share: DeviceShare) -> AgentInfo:
         """Connect, check, install, and start the agent."""
 
@@ -288,16 +240,29 @@ class Rollout:
                 self._board.bytes(share.device, report.done_bytes, report.total_bytes)
 
         self._board.step(share.device, "connect", "connecting")
-        return self._sessions[share.device].hold_agent(self.spec.holder, on_step, progress, self._halted.is_set)
+        info = self._sessions[share.device].hold_agent(self.spec.holder, on_step, progress, self._halted.is_set)
+        self._wait_for_others(share)
+        return info
 
-    def _push(self, share: DeviceShare, parts: Mapping[str, SubModel]) -> None:
-        session = self._sessions[share.device]
-        stage_of = self.manifest.stage_of
-        sizes = {stage.digest: parts[stage_of[stage.name]].size_bytes for stage in share.stages}
-        total, before = sum(sizes.values()), 0
-        self._board.step(share.device, "push", f"{len(share.stages)} sub-models")
-        for stage in share.stages:
-            part = parts[stage_of[stage.name]]
+    def _wait_for_others(self, share: DeviceShare) -> None:
+        self._board.step(share.device, "waiting", "waiting for the other devices")
+
+    def _push_everywhere(self, pool: ThreadPoolExecutor) -> None:
+        """Send the parts; again to a device that was lost while others were waited for."""
+        missing = self.spec.graph.devices
+        while missing:
+            self._on_devices(pool, self._patient(self._push), only=missing)
+            missing = tuple(device for device in self._sessions if not self._sessions[device].holds(self.spec.holder))
+        self._are_parts_sent = True
+
+    def _push(self, share: DeviceShare) -> None:
+        session, parts = self._sessions[share.device], self.parts.of(share)
+        if not session.holds(self.spec.holder):
+            # It was lost since it was reached.
+            self._reach(share)
+        total, before = sum(part.size_bytes for part in parts), 0
+        self._board.step(share.device, "push", _count(parts, "sub-model"))
+        for part in parts:
             session.push_model(
                 self.spec.holder,
                 part.data,
@@ -307,9 +272,10 @@ class Rollout:
             )
             before += part.size_bytes
             self._board.bytes(share.device, before, total)
+        self._wait_for_others(share)
 
     def _prepare(self, share: DeviceShare, host: str) -> Prepared:
-        self._board.step(share.device, "load", f"{len(share.stages)} stages")
+        self._board.step(share.device, "load", _count(share.stages, "stage"))
         self._loading.add(share.device)
         self._patience[share.device].note()
         try:
@@ -334,7 +300,7 @@ class Rollout:
         finally:
             self._loading.discard(share.device)
         prepared = clean_prepared(answer, share, plaintext=self.spec.plaintext)
-        self._board.step(share.device, "verify", "waiting for the other devices")
+        self._wait_for_others(share)
         return prepared
 
     def stage_progress(self, device: str, event: StageProgress) -> None:
@@ -346,19 +312,19 @@ class Rollout:
     # --- the ways between devices ------------------------------------------------------------------------------------
 
     def _find_ways(self) -> Ways:
-        self._ways = ways = Ways(self.manifest.links, self._sessions, self._tell_of_peers)
+        self._ways = ways = Ways(self.parts.manifest.links, self._sessions, self._tell_of_peers)
         return ways
 
     def _connect(self, pool: ThreadPoolExecutor, sockets: Mapping[str, DataSocket], last_frame: int = -1) -> None:
         """Connect all devices to their peers, and the studio to them, which have seen no frame after this one yet."""
-        manifest, ways = self.manifest, self._ways
+        manifest, ways = self.parts.manifest, self._ways
         if ways is None:
             raise AssertionError("found before")
         require_own_keys({device: socket.public_key for device, socket in sockets.items()})
         for device in sockets:
             self._board.step(device, "verify", "looking for a way to the other devices")
         ways.settle(self._everywhere(pool), sockets)
-        self._board.describe(cuts=cuts_out(self.spec.graph, self._settled, ways.way))
+        self._board.describe(cuts=cuts_out(self.spec.graph, self.parts.settled, ways.way))
         self._board.note([*ways.notes(), *([PLAINTEXT_NOTE] if self.spec.plaintext else [])])
         door = FrontDoor(
             deployment=self.spec.id,
@@ -395,5 +361,5 @@ class Rollout:
             self._board.step(device, "verify", "comparing one frame with the whole network")
         if self.front_door is None:
             raise AssertionError("connected before")
-        inputs = {name: self.spec.test_frame[name] for name in self.manifest.inputs}
+        inputs = {name: self.spec.test_frame[name] for name in self.parts.manifest.inputs}
         self._board.note(try_all_devices(self.front_door, inputs, verification, self._check_halted))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +18,11 @@ import numpy.typing as npt
 from partition_studio.deployment.errors import OutputsNotKeptError
 from partition_studio.deployment.front_door import FrameLostError, FrameResult, FrontDoor, NoCreditError
 from partition_studio.errors import StudioError
-from partition_studio.schemas import ClassScoreOut, EnergyOut, FrameResultOut, ProblemOut, RunOut
+from partition_studio.schemas import ClassScoreOut, EnergyOut, FrameResultOut, ProblemOut, RunOut, RunSource, RunState
 
 logger = logging.getLogger(__name__)
 
 Tensors = Mapping[str, npt.NDArray[np.generic]]
-RunSource = Literal["samples", "files", "random"]
-RunState = Literal["running", "finished", "stopped", "failed"]
 
 #: Tells the energy of each device, of the first and last moment (Unix time) and the number of frames in between.
 EnergyMeter = Callable[[float, float, int], Mapping[str, EnergyOut]]

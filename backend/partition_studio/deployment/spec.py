@@ -65,6 +65,7 @@ class DeploymentSpec:
     settle: Settle | None = None
     plaintext: bool = False
     before: Settled = field(default_factory=lambda: NOTHING)
+    plan_name: str | None = None
 
     @property
     def graph(self) -> StageGraph:

@@ -8,14 +8,12 @@ same resolution make a stage. Where the structure has no branches, names with a 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 from partition_studio.errors import PlanError
 from partition_studio.graph.block_names import BlockNames
+from partition_studio.graph.kinds import BlockKind
 from partition_studio.graph.network import Layer, Network
 from partition_studio.graph.regions import Flow, Region
-
-BlockKind = Literal["stage", "residual", "inception", "fire", "dense", "branches", "named", "manual"]
 
 _SUMS = {"Add", "Sum", "Mean", "Max", "QLinearAdd"}
 _JOINS = {*_SUMS, "Concat", "QLinearConcat"}

@@ -165,6 +165,11 @@ class Network:
         return sum(layer.macs for layer in self.layers)
 
     @cached_property
+    def tensor_sizes(self) -> Mapping[str, int]:
+        """Bytes of each activation."""
+        return MappingProxyType({name: tensor.size_bytes for name, tensor in self.tensors.items()})
+
+    @cached_property
     def weight_sizes(self) -> Mapping[str, int]:
         """Bytes of each weight."""
         return MappingProxyType({name: weight.size_bytes for name, weight in self.weights.items()})

@@ -109,10 +109,17 @@ def _compare(made: Arrays, whole: Arrays, fewer: int, layers: int) -> SimplifyVe
     return SimplifyVerdict(
         True,
         "equal",
-        f"{fewer} of {layers} layers {'falls' if fewer == 1 else 'fall'} away; {len(whole)} tensors were compared, the "
-        f"largest difference is {largest:.1e} of a tensor's largest value.",
+        f"{fewer} of {layers} layers {'falls' if fewer == 1 else 'fall'} away; {len(whole)} tensors were compared: "
+        f"{_difference_words(largest)}.",
         fewer,
     )
+
+
+def _difference_words(largest: float) -> str:
+    if largest == 0:
+        return "all are equal"
+    share = f"{largest * 100:.1g} %" if largest >= 1e-6 else "less than 0.0001 %"
+    return f"the largest difference is {share} of a tensor's largest value"
 
 
 def too_large(size_bytes: int) -> SimplifyVerdict:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import onnx
 from onnx import AttributeProto, NodeProto
 
+from partition_studio.errors import NetworkError
 from partition_studio.graph.errors import (
     CyclicGraphError,
     DuplicateNameError,
@@ -27,6 +28,9 @@ _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLi
 
 #: Every ONNX Runtime that the studio runs with (1.20 or newer) takes this operator set; asking costs 8 MB.
 _SURE_OPSET = 21
+
+#: Refused nodes that are told by name; more are counted.
+MOST_TOLD = 20
 
 
 def describe(node: NodeProto) -> str:
@@ -59,26 +63,45 @@ def check_operators(model: onnx.ModelProto, file_name: str) -> None:
     UnknownOpError, UnsupportedTypeError, RandomLayerError.
     """
     versions = _opset_versions(model, file_name)
+    refused: list[NetworkError] = []
+    layers: list[dict[str, str]] = []
     for node in all_nodes(model.graph):
         if node.domain == "ai.onnx":
             node.domain = ""
-        where = f"{file_name}: the {describe(node)}"
-        if node.domain not in _DOMAINS:
-            raise UnsupportedDomainError(
-                f"{where} uses {node.op_type!r} of the domain {node.domain!r}, which is not supported.",
-                node=node.name,
-                domain=node.domain,
-            )
-        if not _is_known(node, versions):
-            raise UnknownOpError(
-                f"{where} has the unknown operator {node.op_type!r} (opset {versions.get(node.domain, 'missing')}).",
-                node=node.name,
-                op_type=node.op_type,
-            )
-        if any(attribute.type in _SPARSE for attribute in node.attribute):
-            raise UnsupportedTypeError(f"{where} holds a sparse tensor, which is not supported.", node=node.name)
-        if node.domain == "" and node.op_type in _RANDOM:
-            raise RandomLayerError(f"{where} makes random values ({node.op_type}).", node=node.name)
+        error = _why_not(node, versions, file_name)
+        if error is not None:
+            refused.append(error)
+            layers.append({"layer": (node.name or describe(node))[:200], "operator": node.op_type[:200]})
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        # Whoever exports the network anew wants to know of all of them at once.
+        first, more = refused[0], len(refused) - 1
+        rest = f"and {more} more {'nodes are' if more > 1 else 'node is'} refused"
+        error = type(first)(f"{first.message.rstrip('.')}, {rest}.")
+        error.details = {**first.details, "refused": layers[:MOST_TOLD], "refused_count": len(refused)}
+        raise error
+
+
+def _why_not(node: NodeProto, versions: dict[str, int], file_name: str) -> NetworkError | None:
+    where = f"{file_name}: the {describe(node)}"
+    if node.domain not in _DOMAINS:
+        return UnsupportedDomainError(
+            f"{where} uses {node.op_type!r} of the domain {node.domain!r}, which is not supported.",
+            node=node.name,
+            domain=node.domain,
+        )
+    if not _is_known(node, versions):
+        return UnknownOpError(
+            f"{where} has the unknown operator {node.op_type!r} (opset {versions.get(node.domain, 'missing')}).",
+            node=node.name,
+            op_type=node.op_type,
+        )
+    if any(attribute.type in _SPARSE for attribute in node.attribute):
+        return UnsupportedTypeError(f"{where} holds a sparse tensor, which is not supported.", node=node.name)
+    if node.domain == "" and node.op_type in _RANDOM:
+        return RandomLayerError(f"{where} makes random values ({node.op_type}).", node=node.name)
+    return None
 
 
 def _opset_versions(model: onnx.ModelProto, file_name: str) -> dict[str, int]:

@@ -117,14 +117,14 @@ class PlanReport:
 
 def check_plan(network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None = None) -> PlanReport:
     """Say what is wrong with a plan, and what it costs. Without `devices`, any device name will do."""
-    return _check(network, plan, devices)[0]
+    return assess(network, plan, devices)[0]
 
 
 def require_valid(
     network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None = None
 ) -> tuple[PlanReport, Partition]:
     """Return the report and the partition of a plan. Raises InvalidPlanError, which names the first error."""
-    report, partition = _check(network, plan, devices)
+    report, partition = assess(network, plan, devices)
     if report.errors or partition is None:
         first, others = report.errors[0], len(report.errors) - 1
         more = f" ({others} more problem{'s' if others > 1 else ''}.)" if others else ""
@@ -135,9 +135,10 @@ def require_valid(
     return report, partition
 
 
-def _check(
-    network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None
+def assess(
+    network: Network, plan: Plan, devices: Mapping[str, DeviceLimits] | None = None
 ) -> tuple[PlanReport, Partition | None]:
+    """Return the report on a plan, and its partition where the plan is sound enough to have one."""
     other = _other_network(network, plan)
     if other is not None and plan.shards:
         # What is wrong with dividing another network's layers leads away from what is wrong with the plan.

@@ -169,7 +169,7 @@ def peak_activation_bytes(network: Network, stage: Stage) -> int:
     for index, name in enumerate(stage.layers):
         last_use.update((tensor, index) for tensor in network.layer(name).inputs)
     last_use.update((tensor, len(stage.layers)) for tensor in stage.outputs)
-    size = {tensor: kind.size_bytes for tensor, kind in network.tensors.items()}
+    size = network.tensor_sizes
     alive = {tensor: size[tensor] for tensor in stage.inputs}
     peak = sum(alive.values())
     for index, name in enumerate(stage.layers):

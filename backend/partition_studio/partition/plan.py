@@ -1,12 +1,15 @@
 """The plan document: which layers are divided, and which device runs which layer. The same JSON everywhere."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from partition_studio.errors import PlanError
-from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.plan_faults import first_fault
+
+if TYPE_CHECKING:
+    # Commands know what a plan is, and must not wait until ONNX is loaded.
+    from partition_studio.graph.network import Network, NetworkForm
 
 #: No plan is longer; a network of 50 000 layers fits well.
 MAX_PLAN_BYTES = 16 * 1024 * 1024
@@ -43,14 +46,16 @@ class NetworkRef(Document):
     """Size of each free dimension that the person bound."""
 
     @classmethod
-    def of(cls, network: Network) -> Self:
+    def of(cls, network: "Network") -> Self:
         """Return the reference to a network."""
         form = network.form
         return cls(sha256=network.digest, name=network.name[:200], simplified=form.simplified, dims=dict(form.dims))
 
     @property
-    def form(self) -> NetworkForm:
+    def form(self) -> "NetworkForm":
         """How the file is to be loaded."""
+        from partition_studio.graph.network import NetworkForm
+
         return NetworkForm(self.simplified, tuple(sorted(self.dims.items())))
 
 

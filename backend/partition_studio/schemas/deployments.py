@@ -1,7 +1,7 @@
 """Deployments and runs."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,9 +22,54 @@ class DeploymentIn(Schema):
 
     model_id: ModelId
     plan: Plan
+    plan_name: Annotated[str, Field(max_length=120)] | None = None
+    """What the person calls the plan; shown in the history of runs."""
+    seen_epoch: int | None = Field(default=None, ge=0)
+    """The newest epoch of this model that the person knows of (0: none). Refused where somebody deployed since."""
+    wait_for_retry: bool = False
+    """Keep what stands when a device cannot be reached, installed or sent its parts, until it is tried again."""
+
+
+class SentPartOut(Schema):
+    """A sub-model that a device needs."""
+
+    stage: str
+    size_bytes: int
+    is_there: bool
+    """Whether the device has it already, from what runs there now."""
+
+
+class DeviceDryRunOut(Schema):
+    """What one device would be sent."""
+
+    device: str
+    parts: list[SentPartOut]
+    total_bytes: int
+    send_bytes: int
+    """Without what is there already."""
+
+
+class DryRunOut(Schema):
+    """What deploying a plan would send. Nothing is touched to find out."""
+
+    devices: list[DeviceDryRunOut]
+    send_bytes: int
+    replaces: str | None
+    """The running deployment of this model, which ends when the new one stands."""
+    leaves: list[str]
+    """Devices of the running deployment that the plan does not use."""
 
 
 DeviceStep = Literal["waiting", "connect", "check", "install", "push", "load", "verify", "start", "ready", "failed"]
+
+
+class DeviceStepOut(Schema):
+    """One step that a device has come to. Over all times that it was at it, where it was tried again."""
+
+    step: DeviceStep
+    elapsed_s: float
+    done_bytes: int | None = None
+    total_bytes: int | None = None
 
 
 class DeviceProgressOut(Schema):
@@ -37,6 +82,8 @@ class DeviceProgressOut(Schema):
     total_bytes: int | None = None
     elapsed_s: float = 0
     problem: ProblemOut | None = None
+    steps: list[DeviceStepOut] = Field(default=[])
+    """Those it came to, in order; the last one may be going on, or be the one that failed."""
 
 
 class ClassScoreOut(Schema):
@@ -59,14 +106,19 @@ class FrameResultOut(Schema):
     """Shape of each output."""
 
 
+RunState = Literal["running", "finished", "stopped", "failed", "interrupted"]
+
+RunSource = Literal["samples", "files", "random"]
+
+
 class RunOut(Schema):
     """Frames sent through a deployment."""
 
     id: str
     deployment_id: str
-    state: Literal["running", "finished", "stopped", "failed", "interrupted"]
+    state: RunState
     """`interrupted`: the studio ended in the middle of it; the figures are the last that were kept."""
-    source: Literal["samples", "files", "random"]
+    source: RunSource
     started_at: datetime
     elapsed_s: float
     in_flight: int | None = None
@@ -85,6 +137,9 @@ class RunOut(Schema):
     """The newest results first; a bounded number."""
 
 
+DeploymentState = Literal["deploying", "running", "stopping", "stopped", "failed", "cancelled"]
+
+
 class DeploymentOut(Schema):
     """A plan on its devices."""
 
@@ -92,8 +147,10 @@ class DeploymentOut(Schema):
     epoch: int
     model_id: str
     model_name: str
-    state: Literal["deploying", "running", "stopping", "stopped", "failed", "cancelled"]
+    state: DeploymentState
     plan: Plan
+    plan_name: str | None = None
+    """What the person called the plan when it was deployed."""
     stages: list[StageOut]
     cuts: list[CutOut]
     devices: list[DeviceProgressOut]
@@ -101,6 +158,8 @@ class DeploymentOut(Schema):
     deploy_s: float | None
     """Seconds from the request to the first moment that frames could run."""
     problem: ProblemOut | None
+    retry_until: datetime | None = None
+    """Devices failed, and the others are kept until then for them to be tried again."""
     notes: list[str] = Field(default=[])
     """What the person should know of it: a provider that is not there, links through the studio, links in plaintext."""
     plaintext: bool = False

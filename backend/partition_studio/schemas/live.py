@@ -158,7 +158,7 @@ class PlansMessage(Schema):
     model_id: str
 
 
-LiveMessage = Annotated[
+OneMessage = Annotated[
     DeviceLiveMessage
     | DeviceMessage
     | DeviceRemovedMessage
@@ -174,8 +174,21 @@ LiveMessage = Annotated[
 ]
 
 
+class BatchMessage(Schema):
+    """What came together: as one text, and to be shown as one change."""
+
+    type: Literal["batch"] = "batch"
+    messages: list[OneMessage]
+
+
+LiveMessage = Annotated[OneMessage | BatchMessage, Field(discriminator="type")]
+
+
 class LiveEnvelope(Schema):
-    """One WebSocket text. `sequence` grows by one; on a gap, fetch `/api/live` and the lists again."""
+    """One WebSocket text; at most ten a second. `sequence` grows by one.
+
+    On a gap, fetch `/api/live` and the lists again.
+    """
 
     sequence: int
     message: LiveMessage

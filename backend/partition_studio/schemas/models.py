@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from partition_studio.graph.blocks import BlockKind
-from partition_studio.schemas.base import Schema
+from partition_studio.graph.kinds import BlockKind, PictureKind
+from partition_studio.schemas.base import GivenName, Schema
 
 
 class TensorOut(Schema):
@@ -45,6 +45,13 @@ class PreprocessingOut(Schema):
     std: list[float] = Field(default=[1.0])
 
 
+class PictureItemOut(Schema):
+    """A block, or a layer outside of all blocks, in the small picture of a network."""
+
+    kind: PictureKind
+    layers: int
+
+
 class ModelSummaryOut(Schema):
     """A network that the studio holds."""
 
@@ -75,6 +82,14 @@ class ModelSummaryOut(Schema):
     dims: dict[str, int]
     """Size of each free dimension that the person bound."""
     added_at: datetime
+    picture: list[list[PictureItemOut]] = Field(default=[])
+    """The folded network in ranks from its inputs on, for a small picture; empty where an older studio made none."""
+    plan_count: int = 0
+    """Saved plans."""
+    run_count: int = 0
+    """Runs in the history."""
+    deployment_id: str | None = None
+    """The active deployment that runs it."""
 
 
 class BlockOut(Schema):
@@ -100,9 +115,10 @@ class ModelOut(ModelSummaryOut):
 
 
 class ModelChangeIn(Schema):
-    """Choose another form of a network."""
+    """Choose another form of a network, or name it anew; what is left out stays."""
 
-    simplified: bool
+    simplified: bool | None = None
+    name: GivenName | None = None
 
 
 class ExampleOut(Schema):

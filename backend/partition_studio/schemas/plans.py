@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from partition_studio.partition.plan import MAX_PLAN_BYTES, DeviceName, Plan, Sharding
-from partition_studio.schemas.base import Schema
+from partition_studio.schemas.base import GivenName, ProblemOut, Schema
+from partition_studio.schemas.planner import PredictionOut
 
 PlanFileText = Annotated[str, Field(max_length=MAX_PLAN_BYTES)]
 DeviceMap = Annotated[dict[DeviceName, DeviceName], Field(max_length=1000)]
@@ -15,7 +16,7 @@ DeviceMap = Annotated[dict[DeviceName, DeviceName], Field(max_length=1000)]
 class PlanIn(Schema):
     """A plan to save. `revision` is the one that the edit started from; another one now is a conflict."""
 
-    name: str = Field(min_length=1, max_length=120)
+    name: GivenName
     plan: Plan
     revision: int | None = None
 
@@ -159,6 +160,10 @@ class PlanReportOut(Schema):
     shards: list[ShardOut] = Field(default=[])
     divided: list[DividedLayerOut] = Field(default=[])
     """Every divided layer of the network, in topological order; empty where a sharding cannot be applied."""
+    prediction: PredictionOut | None = None
+    """Where it was asked for, and nothing but too little memory is wrong with the plan."""
+    unpredicted: ProblemOut | None = None
+    """Why a sound plan could not be predicted."""
 
 
 class TensorCodecOut(Schema):

@@ -15,7 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from partition_agent.protocol import End
 from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.described import decided, kept_notes
-from partition_studio.deployment.errors import AlreadyDeployingError, DeploymentNotFoundError
+from partition_studio.deployment.dry_run import dry_run
+from partition_studio.deployment.errors import (
+    AlreadyDeployingError,
+    DeployedSinceError,
+    DeploymentNotFoundError,
+    NothingToRetryError,
+    StudioEndedError,
+)
 from partition_studio.deployment.run import Tensors
 from partition_studio.deployment.spec import DeploymentSpec, SettledCodecs
 from partition_studio.errors import ConflictError, StudioError
@@ -24,7 +31,15 @@ from partition_studio.graph.load import original_model
 from partition_studio.partition.check import check_plan, crowded_devices, require_valid
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas import PLAINTEXT_NOTE, DeploymentMessage, DeploymentOut, RunOut
+from partition_studio.schemas import (
+    PLAINTEXT_NOTE,
+    DeploymentMessage,
+    DeploymentOut,
+    DeploymentState,
+    DryRunOut,
+    ProblemOut,
+    RunOut,
+)
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
 from partition_studio.store.database import Database
@@ -55,6 +70,15 @@ class SettleCodecs(Protocol):
         """Decide. Raises OperationCancelledError once `cancelled()` says so."""
 
 
+def _ended_with_the_studio(state: str) -> dict[str, object]:
+    """Return what is noted of a deployment that was active when an earlier studio ended, and is not taken up again."""
+    if state == "stopping":
+        return {"state": "stopped"}
+    what = "on its way" if state == "deploying" else "running"
+    error = StudioEndedError(f"The studio ended while this was {what}, and it ended with it")
+    return {"state": "failed", "problem": ProblemOut.of(error).model_dump(mode="json")}
+
+
 class DeploymentService:
     """Bring plans up and down. Thread-safe; nothing blocks for long but `stop`."""
 
@@ -77,14 +101,25 @@ class DeploymentService:
         self._models = models
         self._devices = devices
 
-    def all(self) -> list[DeploymentOut]:
+    def all(
+        self,
+        *,
+        model_id: str | None = None,
+        state: DeploymentState | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> list[DeploymentOut]:
         """List deployments, newest first."""
+        query = select(DeploymentRow).order_by(DeploymentRow.created_at.desc()).limit(LISTED)
+        if model_id is not None:
+            # Each has a whole plan to be read.
+            query = query.where(DeploymentRow.model_id == model_id)
         with self._database.session() as session:
-            query = select(DeploymentRow).order_by(DeploymentRow.created_at.desc()).limit(LISTED)
             ended = [out for row in session.scalars(query) if row.id not in self._live and (out := self._read(row))]
         live = [deployment.snapshot() for deployment in list(self._live.values())]
         both = sorted([*live, *ended], key=lambda out: out.created_at, reverse=True)
-        return self._with_runs(both)
+        wanted = [out for out in both if model_id in (None, out.model_id) and state in (None, out.state)]
+        return self._with_runs(wanted[offset : None if limit is None else offset + limit])
 
     def _with_runs(self, deployments: list[DeploymentOut]) -> list[DeploymentOut]:
         """Return them with the newest run that was kept where none of this studio's lifetime is known."""
@@ -137,13 +172,29 @@ class DeploymentService:
         """Return an active deployment of a network."""
         return next((x.id for x in list(self._live.values()) if x.is_active and x.spec.model_id == model_id), None)
 
-    def deploy(self, model_id: str, plan: Plan) -> DeploymentOut:
-        """Check a plan and begin to bring it up. Raises PlanError, AlreadyDeployingError."""
+    def deploy(
+        self,
+        model_id: str,
+        plan: Plan,
+        plan_name: str | None = None,
+        *,
+        seen_epoch: int | None = None,
+        waits: bool = False,
+    ) -> DeploymentOut:
+        """Check a plan and begin to bring it up. Raises PlanError, AlreadyDeployingError, DeployedSinceError.
+
+        `seen_epoch` is the newest of the model that the person knows of. `waits`: a device that fails on the way is
+        waited for, to be tried again.
+        """
         with self._lock:
             of_model = [live for live in self._live.values() if live.spec.model_id == model_id]
             if any(live.state == "deploying" for live in of_model):
                 raise AlreadyDeployingError(f"A deployment of {of_model[0].spec.model_name!r} is on its way")
-            spec = self._spec(secrets.token_hex(4), self._next_epoch(model_id), model_id, plan)
+            epoch = self._next_epoch(model_id)
+            if seen_epoch is not None and seen_epoch < epoch - 1:
+                raise DeployedSinceError("Another plan of this network was deployed meanwhile")
+            spec = self._spec(secrets.token_hex(4), epoch, model_id, plan)
+            spec = replace(spec, plan_name=plan_name or plan.name[:120] or None)
             old = next((live for live in of_model if live.state == "running"), None)
             deployment = Deployment(
                 spec,
@@ -151,6 +202,7 @@ class DeploymentService:
                 replaces=old,
                 both_fit=old is None or self._both_fit(old.spec, spec),
                 on_change=self._changed,
+                waits=waits,
             )
             self._live[deployment.id] = deployment
             self._save(deployment)
@@ -191,6 +243,20 @@ class DeploymentService:
         live.wait(30)
         return live.snapshot()
 
+    def retry(self, deployment_id: str, device: str | None) -> DeploymentOut:
+        """Try a device that failed again, or all that wait for it. Raises NothingToRetryError."""
+        live = self.live(deployment_id)
+        if not live.retry(device):
+            raise NothingToRetryError(f"{device or 'No device'} is not waiting to be tried again")
+        return live.snapshot()
+
+    def dry_run(self, model_id: str, plan: Plan) -> DryRunOut:
+        """Tell what deploying a plan would send. Raises PlanError."""
+        spec = self._spec("", 0, model_id, plan)
+        running = [live for live in list(self._live.values()) if live.spec.model_id == model_id]
+        old = next((live for live in running if live.state == "running"), None)
+        return dry_run(spec, old.spec if old is not None else None)
+
     def stop(self, deployment_id: str) -> DeploymentOut:
         """End a deployment; one that has ended stays as it is."""
         live = self._live.get(deployment_id)
@@ -215,14 +281,14 @@ class DeploymentService:
                 logger.warning("deployment_not_reached", extra={"deployment_id": live.id, "reason": error.message})
 
     def resume_running(self) -> None:
-        """Take up again, at the studio's start, what ran when the last one ended; the rest is noted as stopped."""
+        """Take up again, at the studio's start, what ran when the last one ended; the rest has ended with it."""
         with self._database.session() as session, session.begin():
             query = select(DeploymentRow).where(DeploymentRow.state.in_(("deploying", "running", "stopping")))
             rows = list(session.scalars(query))
             for row in rows:
                 if row.state != "running" or not self._resume(row):
-                    row.state = "stopped"
-                    row.document = {**row.document, "state": "stopped"}
+                    row.document = {**row.document, **_ended_with_the_studio(row.state)}
+                    row.state = row.document["state"]
                     out = self._read(row)
                     if out is not None:
                         threading.Thread(
@@ -252,7 +318,7 @@ class DeploymentService:
         try:
             spec = self._spec(row.id, row.epoch, row.model_id, out.plan)
             # As it was brought up, whatever would be decided today.
-            spec = replace(spec, plaintext=out.plaintext, before=decided(out.cuts))
+            spec = replace(spec, plaintext=out.plaintext, before=decided(out.cuts), plan_name=out.plan_name)
             sessions = {device: self._devices.session(device) for device in spec.graph.devices}
         except StudioError as error:
             logger.warning("deployment_not_resumed", extra={"deployment_id": row.id, "reason": error.message})

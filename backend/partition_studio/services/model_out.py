@@ -3,7 +3,8 @@
 from partition_studio.graph.blocks import find_blocks
 from partition_studio.graph.examples import Example
 from partition_studio.graph.network import Layer, Network, TensorType
-from partition_studio.schemas import BlockOut, LayerOut, TensorOut
+from partition_studio.graph.picture import picture_of
+from partition_studio.schemas import BlockOut, LayerOut, PictureItemOut, TensorOut
 
 
 def tensor_out(name: str, kind: TensorType) -> TensorOut:
@@ -49,4 +50,7 @@ def summarise(network: Network) -> dict[str, object]:
         "weight_bytes": network.weight_bytes,
         "inputs": [tensor_out(name, kind).model_dump() for name, kind in network.inputs.items()],
         "outputs": [tensor_out(name, kind).model_dump() for name, kind in network.outputs.items()],
+        "picture": [
+            [PictureItemOut.model_validate(item).model_dump() for item in rank] for rank in picture_of(network)
+        ],
     }

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import select
 
@@ -29,15 +30,14 @@ from partition_studio.schemas import (
 )
 from partition_studio.services.forms import ChosenForm, NotSimplifiableError, choose, judge
 from partition_studio.services.model_out import blocks_out, describe, layer_out, summarise, tensor_out
+from partition_studio.services.model_use import ModelUse, Use
+from partition_studio.services.uploads import copy_upload, plain_name
 from partition_studio.services.vetting import vet
 from partition_studio.store.database import Database
 from partition_studio.store.tables import ModelRow
 from partition_studio.telemetry.live import LiveHub
 
 SAMPLES_FOLDER = "samples"
-
-#: Uploads above this are refused while they come in.
-MAX_UPLOAD_BYTES = 4 * 1024**3
 
 #: Parsed networks kept in memory.
 KEPT_NETWORKS = 3
@@ -64,13 +64,6 @@ class ModelBusyError(ConflictError):
     next_step = "Stop that deployment first."
 
 
-class UploadTooLargeError(BadInputError):
-    """The file is larger than the studio takes."""
-
-    code = "upload_too_large"
-    next_step = "Choose a smaller network."
-
-
 def preprocessing_of(document: PreprocessingOut) -> Preprocessing:
     """Return the core's form of how images become inputs."""
     return Preprocessing(
@@ -81,29 +74,6 @@ def preprocessing_of(document: PreprocessingOut) -> Preprocessing:
     )
 
 
-def _plain_name(name: str) -> str:
-    """Return a file name that cannot lead out of its folder. Raises BadInputError."""
-    if (
-        not name
-        or Path(name).name != name
-        or name.startswith(".")
-        or not name.isprintable()
-        or len(os.fsencode(name)) > 200
-    ):
-        raise BadInputError(f"{name!r} is no plain file name", next_step="Rename the file and add it again.")
-    return name
-
-
-def _copy_upload(source: BinaryIO, target: Path) -> None:
-    copied = 0
-    with target.open("wb") as file:
-        while chunk := source.read(1 << 20):
-            copied += len(chunk)
-            if copied > MAX_UPLOAD_BYTES:
-                raise UploadTooLargeError(f"{target.name} is larger than {MAX_UPLOAD_BYTES / 1024**3:.0f} GiB")
-            file.write(chunk)
-
-
 class ModelService:
     """Add, list, show and remove networks. Every call may block; thread-safe."""
 
@@ -111,19 +81,21 @@ class ModelService:
         self, data_dir: Path, database: Database, hub: LiveHub, deployment_of: Callable[[str], str | None]
     ) -> None:
         """Open the networks of a data folder; `deployment_of` tells which active deployment runs a network."""
-        self._deployment_of = deployment_of
+        self._use = ModelUse(database, deployment_of)
         self._folder = data_dir / "models"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = database
         self._hub = hub
         self._lock = threading.Lock()
         self._networks: OrderedDict[tuple[str, NetworkForm], Network] = OrderedDict()
+        self._descriptions: WeakKeyDictionary[Network, dict[str, Any]] = WeakKeyDictionary()
 
     def all(self) -> list[ModelSummaryOut]:
         """List the networks, newest first."""
         with self._database.session() as session:
             rows = session.scalars(select(ModelRow).order_by(ModelRow.added_at.desc())).all()
-        return [self._summary(row) for row in rows]
+        use = self._use.of([row.id for row in rows])
+        return [self._summary(row, use[row.id]) for row in rows]
 
     def show(self, model_id: str) -> ModelOut:
         """Show a network whole."""
@@ -131,12 +103,24 @@ class ModelService:
         network = self.network(model_id)
         return ModelOut(
             **self._summary(row).model_dump(),
-            layers=[layer_out(layer) for layer in network.layers],
-            blocks=blocks_out(network),
-            tensors=[tensor_out(name, kind) for name, kind in network.tensors.items()],
+            **self._described(network),
             preprocessing=PreprocessingOut.model_validate(row.preprocessing),
             labels=row.labels,
         )
+
+    def _described(self, network: Network) -> dict[str, Any]:
+        """Return what a network consists of, as the API tells it; kept for as long as the network is."""
+        with self._lock:
+            found = self._descriptions.get(network)
+        if found is None:
+            found = {
+                "layers": [layer_out(layer) for layer in network.layers],
+                "blocks": blocks_out(network),
+                "tensors": [tensor_out(name, kind) for name, kind in network.tensors.items()],
+            }
+            with self._lock:
+                self._descriptions[network] = found
+        return found
 
     def add(
         self,
@@ -159,12 +143,12 @@ class ModelService:
         """
         incoming = Path(tempfile.mkdtemp(prefix="incoming-", dir=self._folder))
         try:
-            model_file = _plain_name(file_name)
-            _copy_upload(file, incoming / model_file)
+            model_file = plain_name(file_name)
+            copy_upload(file, incoming / model_file)
             for data_name, part in (data or {}).items():
-                if _plain_name(data_name) in (model_file, SAMPLES_FOLDER):
+                if plain_name(data_name) in (model_file, SAMPLES_FOLDER):
                     raise BadInputError(f"{data_name!r} cannot be the name of a data file beside {file_name!r}")
-                _copy_upload(part, incoming / data_name)
+                copy_upload(part, incoming / data_name)
             size_bytes = sum(part.stat().st_size for part in incoming.iterdir())
             if from_example is None:
                 vet(incoming / model_file, size_bytes, dims or {})
@@ -206,6 +190,25 @@ class ModelService:
             session.add(row)
             session.commit()
 
+    def change(self, model_id: str, *, name: str | None = None, simplified: bool | None = None) -> ModelSummaryOut:
+        """Name a network anew, or choose its form; what is None stays. Raises what `choose` does, BadInputError."""
+        if name is not None and not name.strip():
+            raise BadInputError("A network needs a name", next_step="Type one with at least one letter.")
+        if simplified is not None:
+            self.choose(model_id, simplified=simplified)
+        if name is not None:
+            self._name(model_id, name.strip())
+        return self._summary(self._row(model_id))
+
+    def _name(self, model_id: str, name: str) -> None:
+        with self._lock, self._database.session() as session:
+            row = session.get(ModelRow, model_id)
+            if row is None:
+                raise ModelNotFoundError(f"There is no model {model_id!r}", model_id=model_id)
+            row.name = name
+            session.commit()
+        self._hub.publish(ModelsMessage())
+
     def choose(self, model_id: str, *, simplified: bool) -> ModelSummaryOut:
         """Use a network simplified, or as it is in the file; saved plans stay those of the form they were made for.
 
@@ -240,7 +243,7 @@ class ModelService:
         self._hub.publish(ModelsMessage())
 
     def _refuse_busy(self, model_id: str) -> None:
-        deployment = self._deployment_of(model_id)
+        deployment = self._use.deployment_of(model_id)
         if deployment is not None:
             raise ModelBusyError(f"The deployment {deployment} runs this network", model_id=model_id)
 
@@ -355,7 +358,8 @@ class ModelService:
         folder = self._folder / row.digest / SAMPLES_FOLDER
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
-    def _summary(self, row: ModelRow) -> ModelSummaryOut:
+    def _summary(self, row: ModelRow, use: Use | None = None) -> ModelSummaryOut:
+        use = use or self._use.of([row.id])[row.id]
         return ModelSummaryOut.model_validate(
             {
                 "id": row.id,
@@ -366,6 +370,9 @@ class ModelService:
                 "samples": self._sample_names(row),
                 "trained": row.trained,
                 "added_at": row.added_at,
+                "plan_count": use.plan_count,
+                "run_count": use.run_count,
+                "deployment_id": use.deployment_id,
                 **ChosenForm.of_summary(row.summary).summary(),
                 **{key: value for key, value in row.summary.items() if key != "file_name"},
             }

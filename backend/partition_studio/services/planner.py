@@ -4,9 +4,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
-from partition_studio.errors import BadInputError, NotFoundError
+from partition_studio.errors import BadInputError, NotFoundError, StudioError
 from partition_studio.fleet.errors import OperationCancelledError
 from partition_studio.partition.check import require_valid
 from partition_studio.partition.codecs import OnCut, Settled, auto_tensors, settled_codecs
@@ -14,27 +14,32 @@ from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import CodecName, Plan
 from partition_studio.planner.prediction.next_move import next_move
 from partition_studio.planner.prediction.predict import flow_of, predict
+from partition_studio.planner.search.baselines import baselines
 from partition_studio.planner.search.problem.pose import pose
 from partition_studio.planner.search.question import Limits, Objective, Question
 from partition_studio.planner.search.strategies.codecs import AUTO
 from partition_studio.planner.simulation.simulate import simulate
 from partition_studio.schemas import (
+    BaselineOut,
     DeviceOut,
     JobOut,
     LimitsIn,
     ParetoIn,
     PlanPredictionOut,
+    PlanReportOut,
     PredictIn,
+    PredictionOut,
+    ProblemOut,
     QuestionIn,
     SearchMessage,
     SearchOut,
 )
 from partition_studio.searches.message import Task
-from partition_studio.searches.out import gantt_out, next_move_out, prediction_out
+from partition_studio.searches.out import baseline_out, gantt_out, next_move_out, prediction_out
 from partition_studio.searches.process import SearchProcess
 from partition_studio.services.codecs import CodecService
 from partition_studio.services.devices import DeviceNotFoundError, DeviceService
-from partition_studio.services.figures import FigureService
+from partition_studio.services.figures import FigureService, Known
 from partition_studio.services.jobs import Job, JobService
 from partition_studio.services.models import ModelService
 from partition_studio.services.search_codecs import bytes_of_tensors, with_tried_codecs
@@ -68,6 +73,23 @@ class NoDeviceGivenError(BadInputError):
     next_step = "Name the devices that may be used, or add one first."
 
 
+#: Errors in a report that do not keep a plan from being predicted.
+_BESIDE = ("over_memory", "device_cannot")
+
+
+class _Settled(NamedTuple):
+    """The codecs of a plan as they are known by now, the bytes that they make, and what is not known."""
+
+    codecs: Settled
+    wire_bytes: Mapping[OnCut, int]
+    warnings: list[str]
+
+
+def _predict(plan: Plan, partition: Partition, known: Known, settled: _Settled) -> PredictionOut:
+    found = predict(partition, plan, known.figures, settled.codecs, settled.wire_bytes)
+    return prediction_out(found, [*known.warnings, *settled.warnings])
+
+
 class PlannerService:
     """Predicts and searches. Every call may block; thread-safe."""
 
@@ -98,36 +120,54 @@ class PlannerService:
         # How much memory there is, is the prediction's business: it tells what does not fit.
         _, partition = require_valid(network, plan)
         known = self._figures.of(model_id, plan.devices())
-        codecs, wire_bytes, warnings = self._settled(model_id, plan, partition)
-        found = predict(partition, plan, known.figures, codecs, wire_bytes)
+        settled = self._settled(model_id, plan, partition)
         trace = None
         if request.gantt:
-            trace = simulate(
-                flow_of(partition, known.figures, codecs, wire_bytes, micro_batch=plan.micro_batch), request.gantt
-            )
+            flow = flow_of(partition, known.figures, settled.codecs, settled.wire_bytes, micro_batch=plan.micro_batch)
+            trace = simulate(flow, request.gantt)
         move = None
         if request.next_move:
             others = [device.name for device in self._devices.all() if device.state != "cannot"]
             names = list(dict.fromkeys([*plan.devices(), *others]))
             move = next_move(network, plan, self._figures.of(model_id, names).figures)
         return PlanPredictionOut(
-            prediction=prediction_out(found, [*known.warnings, *warnings]),
+            prediction=_predict(plan, partition, known, settled),
             gantt=None if trace is None else gantt_out(trace),
             next_move=None if move is None else next_move_out(move),
         )
 
-    def _settled(
-        self, model_id: str, plan: Plan, partition: Partition
-    ) -> tuple[Settled, Mapping[OnCut, int], list[str]]:
-        """Return a plan's codecs as they are known by now, the bytes that they make, and what is not known."""
+    def with_prediction(
+        self, model_id: str, plan: Plan, report: PlanReportOut, partition: Partition | None
+    ) -> PlanReportOut:
+        """Return the report on a plan with what is predicted of it, where nothing but too little memory is wrong."""
+        barring = [each for each in report.problems if each.severity == "error" and each.code not in _BESIDE]
+        if partition is None or barring:
+            return report
+        try:
+            known = self._figures.of(model_id, plan.devices())
+            prediction = _predict(plan, partition, known, self._settled(model_id, plan, partition))
+        except StudioError as error:
+            return report.model_copy(update={"unpredicted": ProblemOut.of(error)})
+        return report.model_copy(update={"prediction": prediction})
+
+    def baselines(self, model_id: str) -> list[BaselineOut]:
+        """Predict the plans that need no search, on every device that may be used.
+
+        Raises NoDeviceGivenError, BadFiguresError.
+        """
+        question, _ = self._question(model_id, None, "throughput", LimitsIn())
+        return [baseline_out(found) for found in baselines(question)]
+
+    def _settled(self, model_id: str, plan: Plan, partition: Partition) -> _Settled:
+        """Return a plan's codecs as they are known by now."""
         graph = partition.graph
         chosen = self._codecs.known(model_id, plan)
         if chosen is None:
             warnings = []
             if auto_tensors(graph, plan):
                 warnings.append("codecs that are `auto` have not been chosen yet: their tensors are taken as they are")
-            return settled_codecs(graph, plan), {}, warnings
-        return chosen.codecs, bytes_of_tensors(graph, chosen.wire_bytes), []
+            return _Settled(settled_codecs(graph, plan), {}, warnings)
+        return _Settled(chosen.codecs, bytes_of_tensors(graph, chosen.wire_bytes), [])
 
     # --- as jobs -----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import IO
 
 from partition_agent.protocol import Event, Fault, Progress, Telemetry
 from partition_studio.errors import StudioUnavailableError
+from partition_studio.schemas import PredictIn
 from partition_studio.services.access import AccessService
 from partition_studio.services.codecs import CodecService
 from partition_studio.services.deployments import DeploymentService
@@ -19,8 +20,10 @@ from partition_studio.services.planner import PlannerService
 from partition_studio.services.plans import PlanService
 from partition_studio.services.power import PowerService
 from partition_studio.services.profiles import ProfileService
+from partition_studio.services.run_history import RunHistory
 from partition_studio.services.runs import RunService
 from partition_studio.services.telemetry import TelemetryService
+from partition_studio.services.weights import WeightService
 from partition_studio.settings import DataDir, plaintext_links
 from partition_studio.store.database import open_in
 from partition_studio.telemetry.live import LiveHub
@@ -48,6 +51,7 @@ class Services:
         self.telemetry = TelemetryService(self._database, self.hub)
         self.deployments = DeploymentService(self._database, self.hub, plaintext=plaintext_links())
         self.models = ModelService(data_dir.path, self._database, self.hub, self.deployments.active_of)
+        self.weights = WeightService(self.models)
         callbacks = Callbacks(self._on_event, self._on_lost, self.telemetry.forget_live, self.telemetry.attached)
         self.devices = DeviceService(
             self._database,
@@ -60,7 +64,7 @@ class Services:
         self.access = AccessService(self.devices)
         self.telemetry.attach(self.devices, self.jobs.of_device)
         self.deployments.attach(self.models, self.devices)
-        self.runs = RunService(self._database, self.hub, self.models, self.deployments, self.telemetry)
+        self.runs = RunService(RunHistory(self._database), self.hub, self.models, self.deployments, self.telemetry)
         self.power = PowerService(self._database, self.devices, self.jobs, self.telemetry)
         self.profiles = ProfileService(
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs
@@ -71,8 +75,9 @@ class Services:
         self.deployments.settle = self.codecs.settle
         figures = FigureService(self.models, self.devices, self.profiles, self.links, self._database)
         self.planner = PlannerService(self.hub, self.models, self.devices, figures, self.codecs, self.jobs)
+        self.runs.predict = lambda model_id, plan: self.planner.predict(model_id, PredictIn(plan=plan)).prediction
         self.plans = PlanService(self._database, self.hub, self.models, self.devices, self.codecs)
-        self.runs.note_interrupted()
+        self.runs.history.note_interrupted()
         self.deployments.resume_running()
         self.devices.look_out()
 

@@ -5,21 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import delete, select
-
 from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
-from partition_studio.deployment.run import NamedFrame, Run, RunSource, Tensors
+from partition_studio.deployment.run import NamedFrame, Run, Tensors
 from partition_studio.errors import BadInputError, StudioError
 from partition_studio.graph.classes import probability_outputs, top_classes
 from partition_studio.graph.frames import random_frame, read_frame
-from partition_studio.schemas import ClassScoreOut, ProblemOut, RunMessage, RunOut
+from partition_studio.schemas import ClassScoreOut, RunMessage, RunOut, RunReportOut, RunSource
 from partition_studio.services.deployments import DeploymentService
 from partition_studio.services.models import ModelService
+from partition_studio.services.run_history import RunHistory
+from partition_studio.services.run_record import Predict, RunRecord
 from partition_studio.services.telemetry import TelemetryService
 from partition_studio.sizes import size_text
-from partition_studio.store.database import Database
-from partition_studio.store.tables import RunRow
 from partition_studio.telemetry.figures import times_of_stages
 from partition_studio.telemetry.live import LiveHub
 
@@ -31,9 +29,6 @@ MAX_RUN_BYTES = 512 * 1024**2
 
 #: Runs kept in memory, with their outputs.
 KEPT_RUNS = 8
-
-#: Ended runs whose figures are kept on disk.
-STORED_RUNS = 200
 
 #: How often the figures of a run that goes on are written down, for a studio that is killed meanwhile.
 KEEP_EVERY_S = 2.0
@@ -54,13 +49,13 @@ class RunService:
 
     def __init__(
         self,
-        database: Database,
+        history: RunHistory,
         hub: LiveHub,
         models: ModelService,
         deployments: DeploymentService,
         telemetry: TelemetryService,
     ) -> None:
-        self._database = database
+        self.history = history
         self._hub = hub
         self._models = models
         self._deployments = deployments
@@ -68,10 +63,13 @@ class RunService:
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._runs: dict[str, Run] = {}
+        self._records: dict[str, RunRecord] = {}
         #: When each was last written down (monotonic).
         self._kept_s: dict[str, float] = {}
         #: Tells what the stages of a deployment are expected to take for a frame, by name.
         self.expected_s: Callable[[str], Mapping[str, float]] | None = None
+        #: Predicts a plan of a network, for the report.
+        self.predict: Predict | None = None
 
     def start(
         self,
@@ -126,10 +124,13 @@ class RunService:
                 ),
             )
             deployment.run = run
+            self._records[run.id] = RunRecord.of(deployment)
+            self._records[run.id].tally.take(self._telemetry.live())
             self._runs[run.id] = run
             ended = [old.id for old in self._runs.values() if not old.is_running]
             for old_id in ended[: max(0, len(self._runs) - KEPT_RUNS)]:
                 del self._runs[old_id]
+                del self._records[old_id]
                 self._kept_s.pop(old_id, None)
         # From now on it is known to have been begun, whatever becomes of the studio.
         self._keep(run, run.snapshot())
@@ -140,11 +141,29 @@ class RunService:
         """Show a run."""
         if run_id in self._runs:
             return self._runs[run_id].snapshot()
-        with self._database.session() as session:
-            row = session.get(RunRow, run_id)
-        if row is None:
-            raise RunNotFoundError(f"There is no run {run_id!r}")
-        return RunOut.model_validate(row.document)
+        return self.history.find(run_id)
+
+    def report(self, run_id: str) -> RunReportOut:
+        """Return everything that is known of a run. Raises RunNotFoundError."""
+        run, record = self._runs.get(run_id), self._records.get(run_id)
+        if run is None or record is None:
+            return self.history.report(run_id)
+        self._predict(record)
+        with self._telling:
+            return record.report(run.snapshot())
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run that has ended. Raises RunNotFoundError, RunGoesOnError."""
+        with self._telling:
+            self.history.remove(run_id)
+            with self._lock:
+                self._runs.pop(run_id, None)
+                self._records.pop(run_id, None)
+                self._kept_s.pop(run_id, None)
+
+    def _predict(self, record: RunRecord) -> None:
+        if self.predict is not None:
+            record.predict(self.predict)
 
     def stop(self, run_id: str) -> RunOut:
         """Stop a run; what is on its way still arrives."""
@@ -188,11 +207,16 @@ class RunService:
             # Taken and published in one, so that nothing older follows what is newer.
             out = run.snapshot()
             self._hub.publish(RunMessage(run=out))
+            record = self._records.get(run.id)
+            if record is not None:
+                record.take(out, self._telemetry.live())
         if out.state != "running":
-            if not run.is_kept:
-                run.is_kept = True
+            if not run.is_kept and record is not None:
                 self._keep(run, out)
-                self.prune()
+                self.history.prune()
+                # Takes a moment, and what was measured is safe by now.
+                self._predict(record)
+                self._keep(run, out)
             return
         if time.monotonic() - self._kept_s.get(run.id, 0.0) > KEEP_EVERY_S:
             self._keep(run, out)
@@ -220,37 +244,11 @@ class RunService:
         )
 
     def _keep(self, run: Run, out: RunOut) -> None:
-        """Write down the figures of a run as they are now."""
-        self._kept_s[run.id] = time.monotonic()
-        with self._database.session() as session, session.begin():
-            session.merge(
-                RunRow(
-                    id=run.id,
-                    deployment_id=run.deployment_id,
-                    document=out.model_dump(mode="json"),
-                    started_at=run.started_at,
-                )
-            )
-
-    def note_interrupted(self) -> None:
-        """Mark, at the studio's start, the runs that an earlier one did not end: it was killed."""
-        problem = ProblemOut(
-            code="run_interrupted",
-            message="The studio ended in the middle of this run; the figures are the last that were kept",
-            next_step="Begin another run.",
-        )
-        with self._database.session() as session, session.begin():
-            for row in session.scalars(select(RunRow)):
-                if row.document.get("state") == "running":
-                    row.document = {
-                        **row.document,
-                        "state": "interrupted",
-                        "in_flight": None,
-                        "problem": problem.model_dump(mode="json"),
-                    }
-
-    def prune(self) -> None:
-        """Forget the figures of runs that ended long ago."""
-        old = select(RunRow.id).order_by(RunRow.started_at.desc()).offset(STORED_RUNS)
-        with self._database.session() as session, session.begin():
-            session.execute(delete(RunRow).where(RunRow.id.in_(list(session.scalars(old)))))
+        """Write down the figures of a run as they were; not over newer ones, nor of a run that was removed since."""
+        with self._telling:
+            record = self._records.get(run.id)
+            if record is None or (run.is_kept and out.state == "running"):
+                return
+            run.is_kept = out.state != "running"
+            self._kept_s[run.id] = time.monotonic()
+            self.history.keep(out, record)

@@ -208,10 +208,10 @@ class TelemetryService:
         with self._heard:
             return [known.live for known in self._reporting.values() if known.live is not None]
 
-    def history(self, device: str, seconds: float, points: int) -> HistoryOut:
-        """Return what a device did over the last `seconds`. Raises DeviceNotFoundError."""
+    def history(self, device: str, seconds: float, points: int, until_s: float | None = None) -> HistoryOut:
+        """Return what a device did over the `seconds` before a moment (now). Raises DeviceNotFoundError."""
         self._devices.power(device)
-        now_s = time.time()
+        now_s = time.time() if until_s is None else min(until_s, time.time())
         samples = [
             KeptSample(row.ring, row.sequence, row.at_s, row.incarnation, row.figures)
             for row in self._store.between(

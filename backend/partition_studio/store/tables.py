@@ -67,6 +67,8 @@ class PlanRow(Base):
     revision: Mapped[int]
     document: Mapped[Json] = mapped_column(JSON)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when it is removed: for a while it can be brought back, and its id is not another's."""
 
 
 class DeviceRow(Base):
@@ -103,7 +105,7 @@ class DeploymentRow(Base):
 
 
 class RunRow(Base):
-    """A finished run's figures."""
+    """A run's figures. What an older studio did not keep is None."""
 
     __tablename__ = "runs"
 
@@ -111,6 +113,14 @@ class RunRow(Base):
     deployment_id: Mapped[str] = mapped_column(String(16), index=True)
     document: Mapped[Json] = mapped_column(JSON)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    model_id: Mapped[str | None] = mapped_column(String(12))
+    state: Mapped[str | None] = mapped_column(String(12))
+    devices: Mapped[str | None] = mapped_column(Text)
+    """Their names, each between bars: `|pi-1|pi-2|`."""
+    about: Mapped[Json | None] = mapped_column(JSON)
+    """What the list of runs shows beside the run's own figures."""
+    report: Mapped[Json | None] = mapped_column(JSON, deferred=True)
+    """Its report, without the run itself: as large as the plan."""
 
 
 class TelemetryRow(Base):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator
 
 from partition_studio.schemas import (
+    BatchMessage,
     DeploymentMessage,
     DeviceLiveMessage,
     DeviceMessage,
@@ -16,8 +17,8 @@ from partition_studio.schemas import (
     JobMessage,
     LinksMessage,
     LiveEnvelope,
-    LiveMessage,
     ModelsMessage,
+    OneMessage,
     PlansMessage,
     ProfilesMessage,
     RunMessage,
@@ -28,7 +29,7 @@ from partition_studio.schemas import (
 MAX_BATCHES_PER_S = 10
 
 
-def message_key(message: LiveMessage) -> tuple[str, str]:
+def message_key(message: OneMessage) -> tuple[str, str]:
     """Return what a message is about: a newer one with the same key makes it worthless."""
     match message:
         case DeviceLiveMessage(live=live):
@@ -61,11 +62,11 @@ class Subscription:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], LiveMessage] = {}
+        self._waiting: dict[tuple[str, str], OneMessage] = {}
         self._wake = asyncio.Event()
         self._sequence = 0
 
-    def offer(self, message: LiveMessage) -> None:
+    def offer(self, message: OneMessage) -> None:
         """Keep `message` for this browser in place of an older one with the same key."""
         with self._lock:
             key = message_key(message)
@@ -78,15 +79,16 @@ class Subscription:
             return
 
     async def envelopes(self) -> AsyncIterator[LiveEnvelope]:
-        """Yield what is waiting, in order of arrival, forever."""
+        """Yield what is waiting, in order of arrival, as one message; forever."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             with self._lock:
                 batch = list(self._waiting.values())
                 self._waiting.clear()
-            for message in batch:
+            if batch:
                 self._sequence += 1
+                message = batch[0] if len(batch) == 1 else BatchMessage(messages=batch)
                 yield LiveEnvelope(sequence=self._sequence, message=message)
             await asyncio.sleep(1 / MAX_BATCHES_PER_S)
 
@@ -98,7 +100,7 @@ class LiveHub:
         self._lock = threading.Lock()
         self._subscriptions: set[Subscription] = set()
 
-    def publish(self, message: LiveMessage) -> None:
+    def publish(self, message: OneMessage) -> None:
         """Hand `message` to every browser. Never blocks; callable from any thread."""
         with self._lock:
             subscriptions = list(self._subscriptions)

@@ -101,7 +101,9 @@ def check_device(connection: DeviceConnection, base_dir: str = "") -> DeviceChec
 
     Raises BadAnswerError when it answers nonsense, and what `DeviceConnection.run` raises.
     """
-    script = check_script(base_dir)
+    is_studio = isinstance(connection, LocalConnection)
+    # Starting every Python of this machine would take most of the time, and tell nothing of the studio's own.
+    script = check_script(base_dir, sys.executable if is_studio else "")
     sent_s = time.time()
     answer = connection.run(["sh", "-s"], stdin=script, timeout_s=_PROBE_S)
     clock = Clock(sent_s, time.time())
@@ -115,7 +117,7 @@ def check_device(connection: DeviceConnection, base_dir: str = "") -> DeviceChec
                 "check_incomplete", extra={"device": connection.label, "part": key, "reason": said[f"{key}_failed"][-1]}
             )
     facts = parse_facts(said, connection.label, clock)
-    if isinstance(connection, LocalConnection):
+    if is_studio:
         return _of_studio(facts)
     return decide(replace(facts, has_sftp=connection.offers_sftp() if isinstance(connection, _OverSsh) else None))
 

@@ -40,14 +40,18 @@ probe_script.main()
 """
 
 
-def check_script(base_dir: str) -> bytes:
-    """Return what `sh -s` reads on stdin; `base_dir` may be empty, then it is below the user's home."""
+def check_script(base_dir: str, python: str = "") -> bytes:
+    """Return what `sh -s` reads on stdin; `base_dir` may be empty, then it is below the user's home.
+
+    `python` is the one that the agent will run by, where that is known: then none is looked for.
+    """
     package = resources.files("partition_studio.fleet.on_device")
     # Single quotes keep a shell from reading anything; the variables travel on stdin, not in argv. The clock is read
     # before the rest has arrived, so that its two readings lie as far apart as possible.
     head = (
         "printf 'partition-studio\\tclock_begin\\t%s\\n' \"$(date +%s.%N 2>/dev/null)\"\n"
-        f"PROBE={shlex.quote(_packed())}\nSTART={shlex.quote(_START)}\nBASE={shlex.quote(base_dir)}\nexport PROBE\n"
+        f"PROBE={shlex.quote(_packed())}\nSTART={shlex.quote(_START)}\nBASE={shlex.quote(base_dir)}\n"
+        f"PYTHON={shlex.quote(python)}\nexport PROBE\n"
     )
     return (head + package.joinpath("probe.sh").read_text(encoding="utf-8")).encode()
 

@@ -18,8 +18,8 @@ print("%d.%d.%d %s %d %s" % (sys.version_info[0], sys.version_info[1], sys.versi
   platform.python_implementation(), struct.calcsize("P") * 8, sys.executable))'
 # A Python that never answers must not take the whole check with it. Old busybox knows another `timeout`.
 if timeout 5 true >/dev/null 2>&1; then within() { timeout "$@"; }; else within() { shift; "$@"; }; fi
-chosen=
-for minor in 14 13 12 11 10 9 8 7 6 any; do
+chosen=$PYTHON
+[ -n "$chosen" ] || for minor in 14 13 12 11 10 9 8 7 6 any; do
   name=python3.$minor; [ "$minor" = any ] && name=python3
   for folder in $(printf '%s' "$PATH" | tr ':' ' ') /usr/local/bin /usr/bin "$HOME/.local/bin" "$HOME"/.pyenv/versions/3.*/bin /opt/python*/bin; do
     path=$folder/$name

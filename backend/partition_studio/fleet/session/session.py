@@ -246,11 +246,19 @@ class DeviceSession:
         """Hand the agent's reports of a job to `on_progress` meanwhile; it is called by the reading thread."""
         return self._talk.listening(job, on_progress)
 
+    def holds(self, holder: str) -> bool:
+        """Whether the agent runs for a holder, as far as is known."""
+        return holder in self._hold.holders.names()
+
+    def keep_model(self, holder: str, digest: str) -> bool:
+        """Have a sub-model that may be there already stay for a holder, whoever else leaves; False when he is none."""
+        return self._hold.holders.note_model(holder, digest)
+
     def push_model(
         self, holder: str, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck
     ) -> bool:
         """Put a sub-model where the agent looks for it; return False when it was there already."""
-        if not self._hold.holders.note_model(holder, digest):
+        if not self.keep_model(holder, digest):
             raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
         return self._software.upload_model(data, digest, progress, cancelled)
 

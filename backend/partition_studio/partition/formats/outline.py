@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from partition_studio.graph.names import spelled_name
 from partition_studio.graph.network import Layer
 from partition_studio.graph.read import LoadLimits, read_network
 from partition_studio.graph.walk import node_reads
@@ -37,7 +38,8 @@ class Outline:
         found: dict[str, RawNode] = {}
         for node in self.nodes:
             first = node.outputs[0] if node.outputs else ""
-            found.setdefault(node.name if node.name and node.name not in found else f"{node.op_type}_{first}", node)
+            name = spelled_name(node.name)
+            found.setdefault(name if name and name not in found else spelled_name(f"{node.op_type}_{first}"), node)
         return found
 
     def heir(self, name: str, layers: Sequence[Layer]) -> str | None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from partition_studio.graph.network import Network
-from partition_studio.planner.figures.figures import Figures
+if TYPE_CHECKING:
+    # Commands know the objectives, and must not wait until ONNX is loaded.
+    from partition_studio.graph.network import Network
+    from partition_studio.planner.figures.figures import Figures
 
 Objective = Literal["throughput", "latency", "max_energy", "total_energy", "max_memory"]
 """What is to be best: frames a second; seconds of one frame alone; the largest joules per frame of a device; the joules
@@ -60,8 +62,8 @@ class Question:
     `devices` is the order in which a person named them; where nothing else decides, earlier ones are used first.
     """
 
-    network: Network
-    figures: Figures
+    network: "Network"
+    figures: "Figures"
     devices: tuple[str, ...]
     objective: Objective = "throughput"
     limits: Limits = Limits()
