@@ -1,5 +1,6 @@
 /** The typed client of the studio's REST API, and errors as the studio words them. */
 import createClient from "openapi-fetch";
+import { fetchOrTake } from "@/app/early";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -42,7 +43,7 @@ export function onSignedOut(listener: () => void): () => void {
 }
 
 /** Read an error body; a body that is not the studio's (a proxy's page) gets words of our own. */
-export function problemFrom(body: unknown, status: number): Problem {
+function problemFrom(body: unknown, status: number): Problem {
   if (status === 401) signOutListeners.forEach((listener) => listener());
   if (isProblem(body)) return new Problem(body, status);
   return new Problem(
@@ -51,7 +52,7 @@ export function problemFrom(body: unknown, status: number): Problem {
   );
 }
 
-export function isProblem(body: unknown): body is ProblemOut {
+function isProblem(body: unknown): body is ProblemOut {
   return typeof body === "object" && body !== null && "code" in body && "message" in body && "next_step" in body;
 }
 
@@ -64,7 +65,7 @@ export function asProblem(error: unknown): Problem {
   );
 }
 
-export const client = createClient<paths>({ baseUrl: "", credentials: "same-origin" });
+export const client = createClient<paths>({ baseUrl: "", credentials: "same-origin", fetch: fetchOrTake });
 
 interface Answer<T> {
   data?: T;
@@ -79,7 +80,7 @@ export async function call<T>(request: Promise<Answer<T>>): Promise<T> {
     answer = await request;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    if (error instanceof TypeError) throw unreachable();
+    if (error instanceof TypeError || (error instanceof DOMException && error.name === "TimeoutError")) throw unreachable();
     throw asProblem(error);
   }
   if (!answer.response.ok) throw problemFrom(answer.error, answer.response.status);

@@ -1,7 +1,7 @@
 /** What the page asks the studio for, and keeps until the live connection says that it changed. */
 import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { call, client, Problem } from "./client";
-import type { Deployment, Device, Job, PowerSettings } from "./types";
+import type { Deployment, Device, Job, Model, PowerSettings } from "./types";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -23,6 +23,21 @@ export const modelQuery = (id: string) =>
     queryKey: ["model", id],
     staleTime: Infinity,
     queryFn: () => call(client.GET("/api/models/{model_id}", { params: { path: { model_id: id } } })),
+  });
+
+/** A network's weights never change; its two forms have their own. */
+export const weightsQuery = ({ id, simplified }: Pick<Model, "id" | "simplified">, layer: string) =>
+  queryOptions({
+    queryKey: ["weights", id, simplified, layer],
+    staleTime: Infinity,
+    queryFn: () => call(client.GET("/api/models/{model_id}/weights", { params: { path: { model_id: id }, query: { layer } } })),
+  });
+
+export const weightFiguresQuery = ({ id, simplified }: Pick<Model, "id" | "simplified">, name: string) =>
+  queryOptions({
+    queryKey: ["weight-figures", id, simplified, name],
+    staleTime: Infinity,
+    queryFn: () => call(client.GET("/api/models/{model_id}/weights/figures", { params: { path: { model_id: id }, query: { name } } })),
   });
 
 export const logQuery = (name: string) =>

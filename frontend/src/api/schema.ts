@@ -84,6 +84,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/deployments/{deployment_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry Deployment
+         * @description Try a device that failed on the way again, or all that wait for it.
+         */
+        post: operations["retry_deployment_api_deployments__deployment_id__retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deployments/{deployment_id}/runs": {
         parameters: {
             query?: never;
@@ -118,6 +138,26 @@ export interface paths {
          * @description End a deployment: its run, its stages, its agents and their files.
          */
         post: operations["stop_deployment_api_deployments__deployment_id__stop_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/deployments/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dry Run
+         * @description Tell what deploying a plan would send to each device, without touching any.
+         */
+        post: operations["dry_run_api_deployments_dry_run_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -240,7 +280,7 @@ export interface paths {
         };
         /**
          * Read History
-         * @description Read what a device did over the last `seconds`, in at most `points` points; gaps are points without figures.
+         * @description Read what a device did over `seconds`, in at most `points` points; gaps are points without figures.
          */
         get: operations["read_history_api_devices__name__history_get"];
         put?: never;
@@ -606,9 +646,29 @@ export interface paths {
         head?: never;
         /**
          * Change Model
-         * @description Choose whether a network is used simplified; saved plans are for the form that they were made for.
+         * @description Name a network, or choose whether it is used simplified; saved plans are for the form that they were made for.
          */
         patch: operations["change_model_api_models__model_id__patch"];
+        trace?: never;
+    };
+    "/api/models/{model_id}/baselines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Baselines
+         * @description Predict what any plan is compared with: the whole network on the best single device, and on every device.
+         */
+        get: operations["list_baselines_api_models__model_id__baselines_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/models/{model_id}/fronts": {
@@ -666,7 +726,7 @@ export interface paths {
         put?: never;
         /**
          * Check Plan
-         * @description Say what is wrong with a plan, or what it costs, against the registered devices.
+         * @description Say what is wrong with a plan, or what it costs, against the registered devices; `predict`: and what it does.
          */
         post: operations["check_plan_api_models__model_id__plans_check_post"];
         delete?: never;
@@ -915,6 +975,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/{model_id}/weights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Weights
+         * @description List the weights of a layer.
+         */
+        get: operations["list_weights_api_models__model_id__weights_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{model_id}/weights/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Weight
+         * @description Look at what a weight holds: range, mean, deviation, zeros, histogram.
+         */
+        get: operations["show_weight_api_models__model_id__weights_figures_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plans/{plan_id}": {
         parameters: {
             query?: never;
@@ -922,7 +1022,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Get Plan
+         * @description Return a saved plan.
+         */
+        get: operations["get_plan_api_plans__plan_id__get"];
         /**
          * Update Plan
          * @description Save a plan anew; refused when someone else saved it since `revision`.
@@ -931,9 +1035,29 @@ export interface paths {
         post?: never;
         /**
          * Remove Plan
-         * @description Remove a saved plan.
+         * @description Remove a saved plan; it can be restored for 30 days.
          */
         delete: operations["remove_plan_api_plans__plan_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/plans/{plan_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Plan
+         * @description Bring a removed plan back, with its id.
+         */
+        post: operations["restore_plan_api_plans__plan_id__restore_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -983,6 +1107,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Runs
+         * @description List the runs that were kept, newest first.
+         */
+        get: operations["list_runs_api_runs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -997,7 +1141,11 @@ export interface paths {
         get: operations["show_run_api_runs__run_id__get"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove Run
+         * @description Forget a run that has ended.
+         */
+        delete: operations["remove_run_api_runs__run_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1015,6 +1163,26 @@ export interface paths {
          * @description Get every output of a finished run of files, as `<frame>:<output name>` arrays.
          */
         get: operations["run_outputs_api_runs__run_id__outputs_npz_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{run_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report Run
+         * @description Get everything that is known of a run: predicted beside measured, by device and stage, over time.
+         */
+        get: operations["report_run_api_runs__run_id__report_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1203,6 +1371,19 @@ export interface components {
             notes: string[];
             plan: components["schemas"]["Plan"];
             prediction: components["schemas"]["PredictionOut"];
+        };
+        /**
+         * BatchMessage
+         * @description What came together: as one text, and to be shown as one change.
+         */
+        BatchMessage: {
+            /** Messages */
+            messages: (components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"] | components["schemas"]["JobMessage"] | components["schemas"]["LinksMessage"] | components["schemas"]["ProfilesMessage"] | components["schemas"]["SearchMessage"])[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "batch";
         };
         /**
          * BlockOut
@@ -1534,6 +1715,22 @@ export interface components {
             /** Model Id */
             model_id: string;
             plan: components["schemas"]["Plan"];
+            /**
+             * Plan Name
+             * @description What the person calls the plan; shown in the history of runs.
+             */
+            plan_name?: string | null;
+            /**
+             * Seen Epoch
+             * @description The newest epoch of this model that the person knows of (0: none). Refused where somebody deployed since.
+             */
+            seen_epoch?: number | null;
+            /**
+             * Wait For Retry
+             * @description Keep what stands when a device cannot be reached, installed or sent its parts, until it is tried again.
+             * @default false
+             */
+            wait_for_retry: boolean;
         };
         /**
          * DeploymentMessage
@@ -1587,7 +1784,19 @@ export interface components {
              */
             plaintext: boolean;
             plan: components["schemas"]["Plan"];
+            /**
+             * Plan Name
+             * @description What the person called the plan when it was deployed.
+             * @default null
+             */
+            plan_name: string | null;
             problem: components["schemas"]["ProblemOut"] | null;
+            /**
+             * Retry Until
+             * @description Devices failed, and the others are kept until then for them to be tried again.
+             * @default null
+             */
+            retry_until: string | null;
             /** @description The run that is going on, or the last one. */
             run: components["schemas"]["RunOut"] | null;
             /** Stages */
@@ -1759,6 +1968,23 @@ export interface components {
             sent_bytes: number;
             /** Weight Bytes */
             weight_bytes: number;
+        };
+        /**
+         * DeviceDryRunOut
+         * @description What one device would be sent.
+         */
+        DeviceDryRunOut: {
+            /** Device */
+            device: string;
+            /** Parts */
+            parts: components["schemas"]["SentPartOut"][];
+            /**
+             * Send Bytes
+             * @description Without what is there already.
+             */
+            send_bytes: number;
+            /** Total Bytes */
+            total_bytes: number;
         };
         /**
          * DeviceIn
@@ -2041,6 +2267,12 @@ export interface components {
              */
             step: "waiting" | "connect" | "check" | "install" | "push" | "load" | "verify" | "start" | "ready" | "failed";
             /**
+             * Steps
+             * @description Those it came to, in order; the last one may be going on, or be the one that failed.
+             * @default []
+             */
+            steps: components["schemas"]["DeviceStepOut"][];
+            /**
              * Total Bytes
              * @default null
              */
@@ -2060,6 +2292,29 @@ export interface components {
             type: "device_removed";
         };
         /**
+         * DeviceStepOut
+         * @description One step that a device has come to. Over all times that it was at it, where it was tried again.
+         */
+        DeviceStepOut: {
+            /**
+             * Done Bytes
+             * @default null
+             */
+            done_bytes: number | null;
+            /** Elapsed S */
+            elapsed_s: number;
+            /**
+             * Step
+             * @enum {string}
+             */
+            step: "waiting" | "connect" | "check" | "install" | "push" | "load" | "verify" | "start" | "ready" | "failed";
+            /**
+             * Total Bytes
+             * @default null
+             */
+            total_bytes: number | null;
+        };
+        /**
          * DividedLayerOut
          * @description A layer of the network that is divided, and what it became.
          */
@@ -2073,6 +2328,26 @@ export interface components {
              * @description Indices of the plan's shardings that divide it or a part of it, in order.
              */
             shards: number[];
+        };
+        /**
+         * DryRunOut
+         * @description What deploying a plan would send. Nothing is touched to find out.
+         */
+        DryRunOut: {
+            /** Devices */
+            devices: components["schemas"]["DeviceDryRunOut"][];
+            /**
+             * Leaves
+             * @description Devices of the running deployment that the plan does not use.
+             */
+            leaves: string[];
+            /**
+             * Replaces
+             * @description The running deployment of this model, which ends when the new one stands.
+             */
+            replaces: string | null;
+            /** Send Bytes */
+            send_bytes: number;
         };
         /**
          * EnergyOut
@@ -2759,11 +3034,13 @@ export interface components {
         };
         /**
          * LiveEnvelope
-         * @description One WebSocket text. `sequence` grows by one; on a gap, fetch `/api/live` and the lists again.
+         * @description One WebSocket text; at most ten a second. `sequence` grows by one.
+         *
+         *     On a gap, fetch `/api/live` and the lists again.
          */
         LiveEnvelope: {
             /** Message */
-            message: components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"] | components["schemas"]["JobMessage"] | components["schemas"]["LinksMessage"] | components["schemas"]["ProfilesMessage"] | components["schemas"]["SearchMessage"];
+            message: components["schemas"]["DeviceLiveMessage"] | components["schemas"]["DeviceMessage"] | components["schemas"]["DeviceRemovedMessage"] | components["schemas"]["DeploymentMessage"] | components["schemas"]["RunMessage"] | components["schemas"]["ModelsMessage"] | components["schemas"]["PlansMessage"] | components["schemas"]["JobMessage"] | components["schemas"]["LinksMessage"] | components["schemas"]["ProfilesMessage"] | components["schemas"]["SearchMessage"] | components["schemas"]["BatchMessage"];
             /** Sequence */
             sequence: number;
         };
@@ -2878,11 +3155,13 @@ export interface components {
         };
         /**
          * ModelChangeIn
-         * @description Choose another form of a network.
+         * @description Choose another form of a network, or name it anew; what is left out stays.
          */
         ModelChangeIn: {
+            /** Name */
+            name?: string | null;
             /** Simplified */
-            simplified: boolean;
+            simplified?: boolean | null;
         };
         /**
          * ModelOut
@@ -2899,6 +3178,11 @@ export interface components {
              * @description Recognised blocks, outer ones before those in them; at each level, a layer is in one at most.
              */
             blocks: components["schemas"]["BlockOut"][];
+            /**
+             * Deployment Id
+             * @description The active deployment that runs it.
+             */
+            deployment_id?: string | null;
             /**
              * Digest
              * @description SHA-256 of the ONNX file.
@@ -2937,7 +3221,25 @@ export interface components {
             outputs: components["schemas"]["TensorOut"][];
             /** Parameters */
             parameters: number;
+            /**
+             * Picture
+             * @description The folded network in ranks from its inputs on, for a small picture; empty where an older studio made none.
+             * @default []
+             */
+            picture: components["schemas"]["PictureItemOut"][][];
+            /**
+             * Plan Count
+             * @description Saved plans.
+             * @default 0
+             */
+            plan_count: number;
             preprocessing: components["schemas"]["PreprocessingOut"];
+            /**
+             * Run Count
+             * @description Runs in the history.
+             * @default 0
+             */
+            run_count: number;
             /**
              * Samples
              * @description Names of images that come with it.
@@ -2992,6 +3294,11 @@ export interface components {
              */
             added_at: string;
             /**
+             * Deployment Id
+             * @description The active deployment that runs it.
+             */
+            deployment_id?: string | null;
+            /**
              * Digest
              * @description SHA-256 of the ONNX file.
              */
@@ -3025,6 +3332,24 @@ export interface components {
             outputs: components["schemas"]["TensorOut"][];
             /** Parameters */
             parameters: number;
+            /**
+             * Picture
+             * @description The folded network in ranks from its inputs on, for a small picture; empty where an older studio made none.
+             * @default []
+             */
+            picture: components["schemas"]["PictureItemOut"][][];
+            /**
+             * Plan Count
+             * @description Saved plans.
+             * @default 0
+             */
+            plan_count: number;
+            /**
+             * Run Count
+             * @description Runs in the history.
+             * @default 0
+             */
+            run_count: number;
             /**
              * Samples
              * @description Names of images that come with it.
@@ -3216,6 +3541,19 @@ export interface components {
             keep: boolean;
             /** Password */
             password: string;
+        };
+        /**
+         * PictureItemOut
+         * @description A block, or a layer outside of all blocks, in the small picture of a network.
+         */
+        PictureItemOut: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "conv" | "dense" | "pool" | "norm" | "join" | "block" | "other";
+            /** Layers */
+            layers: number;
         };
         /**
          * PlacementMapIn
@@ -3446,6 +3784,8 @@ export interface components {
              * @default []
              */
             divided: components["schemas"]["DividedLayerOut"][];
+            /** @description Where it was asked for, and nothing but too little memory is wrong with the plan. */
+            prediction?: components["schemas"]["PredictionOut"] | null;
             /** Problems */
             problems: components["schemas"]["PlanProblemOut"][];
             /**
@@ -3455,6 +3795,8 @@ export interface components {
             shards: components["schemas"]["ShardOut"][];
             /** Stages */
             stages: components["schemas"]["StageOut"][];
+            /** @description Why a sound plan could not be predicted. */
+            unpredicted?: components["schemas"]["ProblemOut"] | null;
         };
         /**
          * PlansMessage
@@ -4072,6 +4414,43 @@ export interface components {
             utilisation: number;
         };
         /**
+         * RunDeviceOut
+         * @description What one device did during a run: means over its samples, and the most of what has a limit.
+         */
+        RunDeviceOut: {
+            /** Cpu Utilisation */
+            cpu_utilisation: number | null;
+            /** Device */
+            device: string;
+            /** Memory Limit Bytes */
+            memory_limit_bytes: number | null;
+            /** Memory Peak Bytes */
+            memory_peak_bytes: number | null;
+            /** Received Bytes Per S */
+            received_bytes_per_s: number | null;
+            /** Samples */
+            samples: number;
+            /** Sent Bytes Per S */
+            sent_bytes_per_s: number | null;
+            /** Temperature Peak C */
+            temperature_peak_c: number | null;
+            /** Throttled */
+            throttled: boolean;
+        };
+        /**
+         * RunListOut
+         * @description A page of the history, newest first.
+         */
+        RunListOut: {
+            /** Runs */
+            runs: components["schemas"]["RunSummaryOut"][];
+            /**
+             * Total
+             * @description Of all pages, with the filters that were asked for.
+             */
+            total: number;
+        };
+        /**
          * RunMessage
          * @description A run's newest figures and results; several a second at most.
          */
@@ -4082,6 +4461,32 @@ export interface components {
              * @enum {string}
              */
             type: "run";
+        };
+        /**
+         * RunNetworkOut
+         * @description The network that ran, as it was then.
+         */
+        RunNetworkOut: {
+            /** Digest */
+            digest: string;
+            /** Dims */
+            dims: {
+                [key: string]: number;
+            };
+            /** Inputs */
+            inputs: components["schemas"]["TensorOut"][];
+            /** Layer Count */
+            layer_count: number;
+            /** Macs */
+            macs: number;
+            /** Outputs */
+            outputs: components["schemas"]["TensorOut"][];
+            /** Parameters */
+            parameters: number;
+            /** Simplified */
+            simplified: boolean;
+            /** Weight Bytes */
+            weight_bytes: number;
         };
         /**
          * RunOut
@@ -4144,6 +4549,135 @@ export interface components {
             state: "running" | "finished" | "stopped" | "failed" | "interrupted";
             /** Submitted */
             submitted: number;
+        };
+        /**
+         * RunPointOut
+         * @description A stretch of a run, told at its end.
+         */
+        RunPointOut: {
+            /** Elapsed S */
+            elapsed_s: number;
+            /** Frames Per S */
+            frames_per_s: number;
+            /** Latency P50 S */
+            latency_p50_s: number | null;
+        };
+        /**
+         * RunReportOut
+         * @description Everything that is known of one run.
+         */
+        RunReportOut: {
+            /** @description What ran, as it stood when the run began; None where an older studio kept none. */
+            deployment: components["schemas"]["DeploymentOut"] | null;
+            /**
+             * Devices
+             * @default []
+             */
+            devices: components["schemas"]["RunDeviceOut"][];
+            /** Model Id */
+            model_id: string | null;
+            /** Model Name */
+            model_name: string | null;
+            network: components["schemas"]["RunNetworkOut"] | null;
+            /** Plan Name */
+            plan_name: string | null;
+            /**
+             * Points
+             * @description Over time, in stretches of equal length at the most 240.
+             * @default []
+             */
+            points: components["schemas"]["RunPointOut"][];
+            prediction: components["schemas"]["PredictionOut"] | null;
+            /**
+             * Prediction Missing
+             * @description Why there is no prediction.
+             */
+            prediction_missing?: string | null;
+            run: components["schemas"]["RunOut"];
+            /**
+             * Stages
+             * @description Empty where the run was too short to hear of its stages.
+             * @default []
+             */
+            stages: components["schemas"]["RunStageOut"][];
+        };
+        /**
+         * RunStageOut
+         * @description What one stage in one place did during a run: means over its frames.
+         */
+        RunStageOut: {
+            /** Compute S */
+            compute_s: number | null;
+            /** Device */
+            device: string;
+            /** Frames */
+            frames: number;
+            /** Lost */
+            lost: number;
+            /**
+             * Predicted S
+             * @description Its computation, as predicted.
+             */
+            predicted_s: number | null;
+            /** Queue Wait S */
+            queue_wait_s: number | null;
+            /** Stage */
+            stage: string;
+        };
+        /**
+         * RunSummaryOut
+         * @description A run in the history. What an older studio did not keep is None.
+         */
+        RunSummaryOut: {
+            /** Delivered */
+            delivered: number;
+            /** Deployment Id */
+            deployment_id: string;
+            /** Devices */
+            devices: string[];
+            /** Elapsed S */
+            elapsed_s: number;
+            /**
+             * Energy
+             * @description By device; figures of different devices and scopes never add.
+             */
+            energy: {
+                [key: string]: components["schemas"]["EnergyOut"];
+            };
+            /** Frames Per S */
+            frames_per_s: number | null;
+            /** Id */
+            id: string;
+            /** Latency P50 S */
+            latency_p50_s: number | null;
+            /** Latency P95 S */
+            latency_p95_s: number | null;
+            /** Lost */
+            lost: number;
+            /** Model Id */
+            model_id: string | null;
+            /** Model Name */
+            model_name: string | null;
+            /** Plan Name */
+            plan_name: string | null;
+            /** Predicted Frames Per S */
+            predicted_frames_per_s: number | null;
+            problem: components["schemas"]["ProblemOut"] | null;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "samples" | "files" | "random";
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "finished" | "stopped" | "failed" | "interrupted";
         };
         /**
          * SavedPlanOut
@@ -4212,6 +4746,21 @@ export interface components {
             model_id: string;
             /** Obstacles */
             obstacles: components["schemas"]["ObstacleOut"][];
+        };
+        /**
+         * SentPartOut
+         * @description A sub-model that a device needs.
+         */
+        SentPartOut: {
+            /**
+             * Is There
+             * @description Whether the device has it already, from what runs there now.
+             */
+            is_there: boolean;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Stage */
+            stage: string;
         };
         /**
          * ShardIn
@@ -4505,6 +5054,70 @@ export interface components {
             /** Error Type */
             type: string;
         };
+        /**
+         * WeightFiguresOut
+         * @description What a weight holds; minimum, maximum, mean and deviation are of its finite values.
+         */
+        WeightFiguresOut: {
+            histogram: components["schemas"]["WeightHistogramOut"] | null;
+            /** Infinite */
+            infinite: number;
+            /**
+             * Looked At
+             * @description Elements that were read: of a very large weight, pieces that are spread evenly over it.
+             */
+            looked_at: number;
+            /** Maximum */
+            maximum: number | null;
+            /** Mean */
+            mean: number | null;
+            /** Minimum */
+            minimum: number | null;
+            /** Not Numbers */
+            not_numbers: number;
+            /** @description Left out for vectors, very many slices, and where not all was read. */
+            slices: components["schemas"]["WeightSlicesOut"] | null;
+            /** Std */
+            std: number | null;
+            /** Zeros */
+            zeros: number;
+        };
+        /**
+         * WeightHistogramOut
+         * @description Counts of finite values: bin `i` is `[edges[i], edges[i + 1])`, the last one with its end.
+         */
+        WeightHistogramOut: {
+            /** Counts */
+            counts: number[];
+            /** Edges */
+            edges: number[];
+        };
+        /**
+         * WeightOut
+         * @description A constant that a layer reads.
+         */
+        WeightOut: {
+            /** Dtype */
+            dtype: string;
+            /** Elements */
+            elements: number;
+            /** Name */
+            name: string;
+            /** Shape */
+            shape: number[];
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * WeightSlicesOut
+         * @description The range of each slice along the first axis (of a convolution: each filter); none if nothing is finite.
+         */
+        WeightSlicesOut: {
+            /** Maximum */
+            maximum: (number | null)[];
+            /** Minimum */
+            minimum: (number | null)[];
+        };
     };
     responses: never;
     parameters: never;
@@ -4516,7 +5129,12 @@ export type $defs = Record<string, never>;
 export interface operations {
     list_deployments_api_deployments_get: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number | null;
+                model_id?: string | null;
+                offset?: number;
+                state?: ("deploying" | "running" | "stopping" | "stopped" | "failed" | "cancelled") | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4530,6 +5148,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeploymentOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -4660,6 +5287,39 @@ export interface operations {
             };
         };
     };
+    retry_deployment_api_deployments__deployment_id__retry_post: {
+        parameters: {
+            query?: {
+                device?: string | null;
+            };
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     start_run_api_deployments__deployment_id__runs_post: {
         parameters: {
             query?: never;
@@ -4713,6 +5373,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeploymentOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    dry_run_api_deployments_dry_run_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeploymentIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRunOut"];
                 };
             };
             /** @description Validation Error */
@@ -4920,6 +5613,8 @@ export interface operations {
             query?: {
                 points?: number;
                 seconds?: number;
+                /** @description Left out: now. */
+                until_unix_s?: number | null;
             };
             header?: never;
             path: {
@@ -5593,6 +6288,37 @@ export interface operations {
             };
         };
     };
+    list_baselines_api_models__model_id__baselines_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BaselineOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     start_front_api_models__model_id__fronts_post: {
         parameters: {
             query?: never;
@@ -5696,7 +6422,9 @@ export interface operations {
     };
     check_plan_api_models__model_id__plans_check_post: {
         parameters: {
-            query?: never;
+            query?: {
+                predict?: boolean;
+            };
             header?: never;
             path: {
                 model_id: string;
@@ -6138,6 +6866,103 @@ export interface operations {
             };
         };
     };
+    list_weights_api_models__model_id__weights_get: {
+        parameters: {
+            query: {
+                layer: string;
+            };
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WeightOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    show_weight_api_models__model_id__weights_figures_get: {
+        parameters: {
+            query: {
+                name: string;
+            };
+            header?: never;
+            path: {
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WeightFiguresOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    get_plan_api_plans__plan_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                plan_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedPlanOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     update_plan_api_plans__plan_id__put: {
         parameters: {
             query?: never;
@@ -6190,6 +7015,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    restore_plan_api_plans__plan_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                plan_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedPlanOut"];
+                };
             };
             /** @description Validation Error */
             422: {
@@ -6294,6 +7150,42 @@ export interface operations {
             };
         };
     };
+    list_runs_api_runs_get: {
+        parameters: {
+            query?: {
+                deployment_id?: string | null;
+                device?: string | null;
+                limit?: number;
+                model_id?: string | null;
+                offset?: number;
+                state?: ("running" | "finished" | "stopped" | "failed" | "interrupted") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunListOut"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     show_run_api_runs__run_id__get: {
         parameters: {
             query?: never;
@@ -6325,6 +7217,35 @@ export interface operations {
             };
         };
     };
+    remove_run_api_runs__run_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     run_outputs_api_runs__run_id__outputs_npz_get: {
         parameters: {
             query?: never;
@@ -6342,6 +7263,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    report_run_api_runs__run_id__report_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunReportOut"];
+                };
             };
             /** @description Validation Error */
             422: {

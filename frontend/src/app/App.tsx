@@ -1,32 +1,37 @@
 /** The shell: which page is shown, and what stands over all of them. */
 import { Button, MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider, useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { onSignedOut } from "@/api/client";
 import { queryClient, studioQuery } from "@/api/queries";
 import { connectLive } from "@/live/socket";
 import { useLive } from "@/live/store";
-import { ModelsPage } from "@/models/ModelsPage";
+import { AppCommands } from "./AppCommands";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Header } from "./Header";
+import { insist } from "./insist";
+import { lazily } from "./lazily";
 import { navigate, parseRoute, usePath } from "./router";
-import { Shortcuts } from "./Shortcuts";
-import { SignedOut } from "./SignedOut";
+import { SkipLink } from "./SkipLink";
 import { theme } from "./theme";
+import { Toasts } from "./Toasts";
 
-const Editor = lazy(() => import("@/editor/Editor"));
-const DevicesPage = lazy(() => import("@/devices/DevicesPage"));
+const SignedOut = lazily(() => import("./SignedOut").then(({ SignedOut: part }) => part));
+const SignInAgain = lazily(() => import("./SignedOut").then(({ SignInAgain: part }) => part));
+const Editor = lazy(() => insist(() => import("@/editor/Editor")));
+const ModelsPage = lazy(() => insist(() => import("@/models/ModelsPage").then(({ ModelsPage: page }) => ({ default: page }))));
+const DevicesPage = lazy(() => insist(() => import("@/devices/DevicesPage")));
+const RunsPage = lazy(() => insist(() => import("@/runs/RunsPage")));
 
 export function App() {
   return (
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <Notifications position="top-center" limit={3} />
+      <Toasts />
       <QueryClientProvider client={queryClient}>
         <ErrorBoundary>
           <Pages />
         </ErrorBoundary>
-        <Shortcuts />
+        <AppCommands />
       </QueryClientProvider>
     </MantineProvider>
   );
@@ -35,14 +40,26 @@ export function App() {
 function Pages() {
   const [signedOut, setSignedOut] = useState(false);
   useEffect(() => onSignedOut(() => setSignedOut(true)), []);
-  return signedOut ? <SignedOut /> : <Studio />;
+  useEffect(() => (signedOut ? undefined : connectLive()), [signedOut]);
+  const done = useCallback(() => {
+    setSignedOut(false);
+    void queryClient.invalidateQueries();
+  }, []);
+  // A page that was open stays open, with what was done on it.
+  const wasOpen = queryClient.getQueryData(studioQuery.queryKey) !== undefined;
+  if (signedOut && !wasOpen) return <SignedOut done={done} />;
+  return (
+    <>
+      <Studio />
+      {signedOut && <SignInAgain done={done} />}
+    </>
+  );
 }
 
 function Studio() {
   const path = usePath();
   const route = parseRoute(path);
   const studio = useQuery(studioQuery);
-  useEffect(connectLive, []);
   const demo = studio.data?.demo_model_id ?? null;
   const atHome = path === "/" || path === "/index.html";
   useEffect(() => {
@@ -51,16 +68,26 @@ function Studio() {
   if (atHome && (studio.isPending || demo !== null)) return <Header />;
   return (
     <>
+      <SkipLink />
       <ConnectionBanner />
-      {route.page === "models" && <ModelsPage />}
+      {route.page === "models" && (
+        <Suspense fallback={<Header />}>
+          <ModelsPage />
+        </Suspense>
+      )}
       {route.page === "devices" && (
         <Suspense fallback={<Header />}>
           <DevicesPage />
         </Suspense>
       )}
+      {route.page === "runs" && (
+        <Suspense fallback={<Header />}>
+          <RunsPage route={route} />
+        </Suspense>
+      )}
       {route.page === "editor" && (
         <Suspense fallback={<Header />}>
-          <Editor modelId={route.modelId} />
+          <Editor modelId={route.modelId} planId={route.planId} />
         </Suspense>
       )}
       {route.page === "unknown" && (
@@ -80,6 +107,17 @@ function Studio() {
 
 function ConnectionBanner() {
   const lost = useLive((state) => state.connection === "lost");
+  const outdated = useLive((state) => state.outdated);
+  if (!lost && outdated) {
+    return (
+      <div className="banner" role="status" data-testid="outdated">
+        The studio was updated, and this page is of before. Your edits are kept.{" "}
+        <button type="button" className="link" onClick={() => window.location.reload()}>
+          Reload
+        </button>
+      </div>
+    );
+  }
   if (!lost) return null;
   return (
     <div className="banner" role="status" data-testid="connection-lost">

@@ -1,17 +1,26 @@
 /** A text to be copied: a command that the person runs, never the studio. */
 import { ActionIcon, Tooltip } from "@mantine/core";
-import { useClipboard } from "@mantine/hooks";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { useEffect, useState } from "react";
+import { copyText } from "./copyText";
+
+const SAID_MS = 2000;
 
 export function CopyBox({ text, label }: { text: string; label: string }) {
-  const { copied, copy } = useClipboard({ timeout: 2000 });
+  const [copied, setCopied] = useState(false);
+  const copy = async () => setCopied(await copyText(text));
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [copied]);
   return (
     <div className="copy-box">
       <pre tabIndex={0} role="region" aria-label={label}>
         {text}
       </pre>
       <Tooltip label={copied ? "Copied" : "Copy"}>
-        <ActionIcon variant="subtle" color="gray" onClick={() => copy(text)} aria-label={`Copy ${label}`}>
+        <ActionIcon variant="subtle" color="gray" onClick={() => void copy()} aria-label={`Copy ${label}`}>
           {copied ? <IconCheck size={15} /> : <IconCopy size={15} />}
         </ActionIcon>
       </Tooltip>

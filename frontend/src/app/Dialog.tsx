@@ -1,8 +1,11 @@
 /** A dialog that is there while it is shown; closing it gives the focus back to where it was. */
-import { Modal, type ModalProps } from "@mantine/core";
+import type { ModalProps } from "@mantine/core";
 import { useEffect, useState } from "react";
+import { lazily } from "./lazily";
 
-export function Dialog(props: Omit<ModalProps, "opened" | "centered">) {
+const Window = lazily<ModalProps>(() => import("./Window").then(({ Window: part }) => part));
+
+export function Dialog(props: Omit<ModalProps, "opened">) {
   const [before] = useState(() => document.activeElement);
   useEffect(
     () => () => {
@@ -10,5 +13,5 @@ export function Dialog(props: Omit<ModalProps, "opened" | "centered">) {
     },
     [before],
   );
-  return <Modal {...props} opened centered returnFocus={false} />;
+  return <Window centered {...props} opened returnFocus={false} />;
 }

@@ -19,7 +19,7 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, State> {
       <main className="center notice" role="alert">
         <h1>The page has broken</h1>
         <p>{error.message}</p>
-        <p>Your plan is saved in the studio. Reload the page; if it happens again, report it with this sentence.</p>
+        <p>Your edits are saved in the studio, or kept in this browser until they are. Reload the page; if it happens again, report it with this sentence.</p>
         <button type="button" className="link" onClick={() => window.location.reload()}>
           Reload
         </button>

@@ -1,10 +1,10 @@
 /** The bar above every page. */
 import { ActionIcon, Tooltip, useMantineColorScheme, type MantineColorScheme } from "@mantine/core";
 import { IconDeviceDesktop, IconKeyboard, IconMoon, IconSun } from "@tabler/icons-react";
-import type { MouseEvent, ReactNode } from "react";
+import { useEffect, type MouseEvent, type ReactNode } from "react";
 import { JobsMenu } from "@/jobs/JobsMenu";
 import { Logo } from "./Logo";
-import { navigate, parseRoute, usePath } from "./router";
+import { navigate, parseRoute, usePath, type Route } from "./router";
 import { openShortcuts } from "./shortcuts";
 
 interface HeaderProps {
@@ -12,6 +12,10 @@ interface HeaderProps {
   subtitle?: string;
   children?: ReactNode;
 }
+
+const STUDIO = "Partition Studio";
+/** What stands on a browser's tab; a network's page has its name. */
+const PAGES: Partial<Record<Route["page"], string>> = { models: "Models", devices: "Devices", runs: "Runs" };
 
 export function Link({ to, current, children }: { to: string; current?: boolean; children: ReactNode }) {
   const follow = (event: MouseEvent) => {
@@ -28,6 +32,10 @@ export function Link({ to, current, children }: { to: string; current?: boolean;
 
 export function Header({ title, subtitle, children }: HeaderProps) {
   const route = parseRoute(usePath());
+  const page = title ?? PAGES[route.page];
+  useEffect(() => {
+    document.title = page === undefined ? STUDIO : `${page} – ${STUDIO}`;
+  }, [page]);
   return (
     <header className="header">
       <Link to="/models">
@@ -40,6 +48,9 @@ export function Header({ title, subtitle, children }: HeaderProps) {
         </Link>
         <Link to="/devices" current={route.page === "devices"}>
           Devices
+        </Link>
+        <Link to="/runs" current={route.page === "runs"}>
+          Runs
         </Link>
       </nav>
       {title !== undefined && (

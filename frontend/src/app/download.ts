@@ -1,6 +1,6 @@
 /** Handing the person a text as a file. */
-export function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+export function download(name: string, text: string, type = "application/json"): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
@@ -8,5 +8,11 @@ export function download(name: string, text: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-/** A name that every file system takes. */
-export const fileName = (name: string): string => name.replace(/[^\w.-]+/g, "-");
+/** With what is put before and after it, it is shorter than what any file system takes. */
+const LONGEST = 80;
+
+/** A name that every file system takes: visible, of plain letters, not too long. `fallback` where nothing of it is left. */
+export function fileName(name: string, fallback: string): string {
+  const plain = name.normalize("NFKD").replace(/\p{M}+/gu, "").replace(/[^\w.-]+/g, "-").slice(0, LONGEST);
+  return plain.replace(/^[-.]+|[-.]+$/g, "") || fallback;
+}

@@ -18,6 +18,9 @@ export const formatCount = (count: number): string => scaled(count, ["", "K", "M
 export const formatMacs = (macs: number): string => scaled(macs, ["MACs", "KMACs", "MMACs", "GMACs", "TMACs"], 1000);
 export const formatShape = (shape: readonly number[]): string => (shape.length === 0 ? "scalar" : shape.join("×"));
 
+/** A batch of one says nothing where room is short. */
+export const withoutBatch = (shape: readonly number[]): readonly number[] => (shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape);
+
 /** Below one per cent with a digit: something is not nothing. */
 export function formatPercent(share: number): string {
   const percent = share * 100;
@@ -26,7 +29,17 @@ export function formatPercent(share: number): string {
   return size < 0.05 ? "<0.1\u202f%" : `${percent.toFixed(1)}\u202f%`;
 }
 
-export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+/** A number of no unit, as of a weight: `0.0312`, `−1.2e-7`, `12`. */
+export function formatReal(value: number): string {
+  const size = Math.abs(value);
+  const text = Number.isInteger(value) && size < 1e6 ? String(value) : size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1);
+  return text.replace("-", "\u2212").replace("e-", "e\u2212").replace("e+", "e");
+}
+
+/** A count to the last one: `1 234`. */
+export const formatWhole = (count: number): string => count.toLocaleString("en-US").replaceAll(",", "\u202f");
+
+export const plural = (count: number, word: string): string => `${formatWhole(count)} ${word}${count === 1 ? "" : "s"}`;
 
 /** A duration: `3.2 ms`, `850 ms`, `4.1 s`, `2:05`. */
 export function formatDuration(seconds: number): string {

@@ -1,45 +1,39 @@
-/** The keys, and whether their list is open. */
+/** Gestures, and keys that mean what the focus is on; and whether their list is open. All other keys are those of commands. */
 import { createStore } from "zustand/vanilla";
+import type { Command } from "./commands";
 
 export const shortcutsStore = createStore<{ open: boolean }>()(() => ({ open: false }));
 export const openShortcuts = (): void => shortcutsStore.setState({ open: true });
+export const closeShortcuts = (): void => shortcutsStore.setState({ open: false });
 
-export const SHORTCUTS: readonly { title: string; keys: readonly (readonly [keys: string, what: string])[] }[] = [
+export const GESTURES: readonly { group: Command["group"]; keys: readonly (readonly [keys: string, what: string])[] }[] = [
   {
-    title: "Select",
+    group: "Select",
     keys: [
-      ["Click", "one layer"],
-      ["Ctrl Click", "add or take away a layer"],
+      ["Click", "one layer or block"],
+      ["Ctrl Click", "add it or take it away"],
       ["Shift Click", "all layers on the way to here"],
       ["Shift Drag", "a box, from empty canvas"],
-      ["Ctrl A", "all layers"],
-      ["Esc", "nothing"],
+      ["Arrows", "walk along the graph or the rows; with Shift, select on the way"],
+      ["Esc", "select nothing; leave the search"],
     ],
   },
   {
-    title: "Place",
+    group: "Place",
     keys: [
-      ["Drag", "layers onto a device"],
-      ["1 … 9", "send the selection to that device"],
-      ["S", "split the selection over several devices"],
-      ["Del", "take the selection off its device"],
+      ["Drag", "layers onto a device; what cannot be says why before you let go"],
+      ["Drag ⇕", "the marker between two devices: moves the boundary"],
+      ["Alt Click", "take the device of a layer as the brush"],
       ["Right click", "menu of devices"],
-      ["Ctrl Z", "undo"],
-      ["Ctrl Shift Z", "redo"],
     ],
   },
   {
-    title: "Look",
+    group: "Look",
     keys: [
-      ["Arrows", "walk along the graph (with Shift: select on the way)"],
-      ["Enter", "details of the layer, or open the block"],
-      ["O", "open the block, or fold the one around (with Shift: all like it)"],
-      ["[ ]", "fold or open all blocks"],
-      ["C", "how what the layer sends, or gets, travels to another device (or press the label on the edge)"],
-      ["/ or Ctrl F", "find; Enter goes to the next"],
-      ["F", "fit the network"],
-      ["+ −", "zoom; so does the wheel"],
-      ["?", "this list"],
+      ["Enter", "details of the layer, or open the block; in the search, the next hit"],
+      ["Ctrl Enter", "in the search: select all hits"],
+      ["Double click", "the same for a layer or block"],
+      ["Wheel", "zoom; drag empty canvas to move it"],
     ],
   },
 ];

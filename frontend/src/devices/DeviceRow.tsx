@@ -4,6 +4,7 @@ import { IconBolt, IconChartLine, IconChevronDown, IconChevronRight, IconFileTex
 import { useId, useState } from "react";
 import type { Device, Job } from "@/api/types";
 import { formatAgo, formatBytes, plural } from "@/app/format";
+import { own } from "@/app/own";
 import { JobProgress } from "@/jobs/JobProgress";
 import { useLive, useNow } from "@/live/store";
 import { Throttled } from "@/power/PowerFigure";
@@ -12,9 +13,11 @@ import { AccessDialog, accessFor, type Access } from "./AccessDialog";
 import type { DeviceDoings } from "./actions";
 import { CheckDetails } from "./CheckDetails";
 import { describePythons, reasonsNow, throttleWords } from "./checkGroups";
+import { DevicePath } from "./DevicePath";
 import { DeviceSign } from "./DeviceSign";
 import { DeviceProblem } from "./HostKey";
 import type { DeviceMark } from "./palette";
+import { pathOf } from "./path";
 import { Reasons } from "./Reasons";
 import { STATE_WORDS } from "./words";
 
@@ -24,7 +27,10 @@ interface DeviceRowProps {
   busy: boolean;
   job: Job | null;
   profiles: number;
+  /** Peers of which a measured link is known. */
+  peers: number;
   actions: DeviceDoings;
+  measureLinks: () => void;
 }
 
 function facts({ check, power, release }: Device): [string, string][] {
@@ -46,7 +52,7 @@ function facts({ check, power, release }: Device): [string, string][] {
 
 const LOGIN_WORDS: Record<Device["login_kept"], string | null> = { no: null, memory: "password in memory", keyring: "password in the keyring" };
 
-export function DeviceRow({ device, mark, busy, job, profiles, actions }: DeviceRowProps) {
+export function DeviceRow({ device, mark, busy, job, profiles, peers, actions, measureLinks }: DeviceRowProps) {
   const { name, check, problem, state } = device;
   const [open, setOpen] = useState(false);
   const [access, setAccess] = useState<Access | null>(null);
@@ -90,6 +96,12 @@ export function DeviceRow({ device, mark, busy, job, profiles, actions }: Device
           </ActionIcon>
         </Tooltip>
       </header>
+      <DevicePath
+        name={name}
+        path={pathOf(device, profiles, peers)}
+        busy={busy || job !== null}
+        act={(step) => (step === "checked" ? actions.check(name) : step === "profiled" ? actions.profile(name) : measureLinks())}
+      />
       <p className="device-where">
         <code>{device.address}</code>
         {device.reached_as != null && (
@@ -136,7 +148,7 @@ export function DeviceRow({ device, mark, busy, job, profiles, actions }: Device
 
 /** Live where the agent tells, else as the last check found it. */
 function Heat({ name, check }: { name: string; check: Device["check"] }) {
-  const live = useLive((state) => state.latest[name]?.live.thermal);
+  const live = useLive((state) => own(state.latest, name)?.live.thermal);
   const thermal = live ?? check?.thermal;
   if (!thermal) return null;
   return <Throttled names={thermal.throttled.length > 0 ? [throttleWords(thermal.throttled)] : []} />;

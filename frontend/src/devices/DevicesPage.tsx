@@ -1,22 +1,35 @@
 /** All devices: what each is, whether it can serve, adding others, and the links between them. */
-import { Button, Loader, Modal } from "@mantine/core";
+import { Button, Loader } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { IconFileImport, IconPlus } from "@tabler/icons-react";
-import { useEffect, useMemo, useState } from "react";
-import { asProblem } from "@/api/client";
-import { devicesQuery, profilesQuery } from "@/api/queries";
+import { IconFileImport, IconPlus, IconRefresh, IconStopwatch } from "@tabler/icons-react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { insist } from "@/app/insist";
+import { asProblem, call, client } from "@/api/client";
+import { devicesQuery, linksQuery, profilesQuery, rememberJob } from "@/api/queries";
+import { useCommands, type Command } from "@/app/commands";
 import { plural } from "@/app/format";
 import { Header } from "@/app/Header";
+import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
 import { useJobs } from "@/jobs/useJobs";
 import { jobOf } from "@/jobs/words";
 import { LinkMatrix } from "@/links/LinkMatrix";
+import "@/styles/devices.css";
 import { useDeviceDialogs } from "./actions";
-import { DeviceForm } from "./DeviceForm";
+import AddDevice from "./AddDevice";
 import { DeviceRow } from "./DeviceRow";
 import { ImportDialog } from "./ImportDialog";
 import { setMarks } from "./marks";
+import { NoDevices } from "./NoDevices";
 import { marksOf } from "./palette";
+import { peersOf } from "./path";
+
+const ProfileAll = lazy(() => insist(() => import("./ProfileAll")));
+
+function measureLinks(): void {
+  call(client.POST("/api/links", { body: { devices: null, seconds: 1 } })).then(rememberJob, tellProblem);
+  document.querySelector(".links")?.scrollIntoView({ block: "nearest" });
+}
 
 export default function DevicesPage() {
   const { data, error, isPending, refetch } = useQuery(devicesQuery);
@@ -25,7 +38,20 @@ export default function DevicesPage() {
   const marks = useMemo(() => marksOf(data ?? []), [data]);
   useEffect(() => setMarks(marks), [marks]);
   const { actions, checking, dialogs } = useDeviceDialogs();
-  const [adding, setAdding] = useState<"one" | "many" | null>(null);
+  const [adding, setAdding] = useState<"one" | "many" | "profiles" | null>(null);
+  const links = useQuery(linksQuery).data;
+  const some = data !== undefined && data.length > 0;
+  useCommands(
+    useMemo(
+      (): Command[] => [
+        { id: "devices.add", group: "Run", title: "Add a device…", words: "board ssh new", run: () => setAdding("one") },
+        { id: "devices.import", group: "Run", title: "Import devices…", words: "inventory ansible", run: () => setAdding("many") },
+        { id: "devices.profile", group: "Run", title: "Profile all devices…", words: "measure layers", unable: some ? null : "There is no device", run: () => setAdding("profiles") },
+        { id: "devices.links", group: "Run", title: "Measure all links", words: "bandwidth network", unable: some ? null : "There is no device", run: measureLinks },
+      ],
+      [some],
+    ),
+  );
   const names = (data ?? []).map(({ name }) => name);
   return (
     <>
@@ -35,6 +61,16 @@ export default function DevicesPage() {
           <div className="page-head">
             <h1>Devices</h1>
             <p>{names.length > 0 ? plural(names.length, "device") : ""}</p>
+            {names.length > 1 && (
+              <>
+                <Button size="xs" variant="default" leftSection={<IconRefresh size={14} />} loading={checking.size > 1} onClick={() => names.forEach(actions.check)} data-testid="check-all">
+                  Check all
+                </Button>
+                <Button size="xs" variant="default" leftSection={<IconStopwatch size={14} />} onClick={() => setAdding("profiles")} data-testid="profile-all">
+                  Profile all…
+                </Button>
+              </>
+            )}
             <Button size="xs" variant="default" leftSection={<IconFileImport size={14} />} onClick={() => setAdding("many")} data-testid="import-devices">
               Import…
             </Button>
@@ -51,10 +87,7 @@ export default function DevicesPage() {
             </ProblemCard>
           )}
           {data?.length === 0 && (
-            <section className="empty">
-              <h2>No devices yet</h2>
-              <p>A device needs an SSH server and Python 3.8 or newer: no root, no internet, nothing installed beforehand. To try the studio, a process on this machine will do.</p>
-            </section>
+            <NoDevices addBoard={() => setAdding("one")} />
           )}
           <ul className="device-list">
             {data?.map((device) => (
@@ -65,7 +98,9 @@ export default function DevicesPage() {
                 busy={checking.has(device.name)}
                 job={jobOf(jobs.filter(({ kind }) => kind !== "links"), device.name)}
                 profiles={profiles.filter((profile) => profile.device === device.name).length}
+                peers={peersOf(links, device.name)}
                 actions={actions}
+                measureLinks={measureLinks}
               />
             ))}
           </ul>
@@ -73,9 +108,12 @@ export default function DevicesPage() {
         {names.length > 0 && <LinkMatrix devices={names} />}
       </main>
       {dialogs}
-      <Modal opened={adding === "one"} onClose={() => setAdding(null)} title="Add a device" centered>
-        <DeviceForm taken={names} done={() => setAdding(null)} />
-      </Modal>
+      {adding === "one" && <AddDevice taken={names} close={() => setAdding(null)} />}
+      {adding === "profiles" && (
+        <Suspense>
+          <ProfileAll devices={data ?? []} close={() => setAdding(null)} />
+        </Suspense>
+      )}
       {adding === "many" && <ImportDialog close={() => setAdding(null)} />}
     </>
   );

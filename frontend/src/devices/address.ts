@@ -22,3 +22,13 @@ export function joinAddress({ host, user, port }: AddressParts): string {
   const bracketed = name.includes(":") && !name.startsWith("[") ? `[${name}]` : name;
   return `ssh://${user.trim() === "" ? "" : `${user.trim()}@`}${bracketed}${port.trim() === "" ? "" : `:${port.trim()}`}`;
 }
+
+/** Names for processes on this machine that nobody has yet. */
+export function localNames(taken: readonly string[], count: number): string[] {
+  const names: string[] = [];
+  for (let number = 1; names.length < count; number += 1) {
+    const name = `local-${number}`;
+    if (!taken.includes(name)) names.push(name);
+  }
+  return names;
+}

@@ -1,6 +1,7 @@
 /** What a check found, as groups of terms and values for the details of a device. Pure. */
 import type { DeviceCheck, PowerSettings, Reason } from "@/api/types";
 import { formatBytes, formatPercent, plural } from "@/app/format";
+import { own } from "@/app/own";
 
 export interface Group {
   title: string;
@@ -30,7 +31,7 @@ function seconds(value: number): string {
   return `${(value / 3600).toFixed(1)} h`;
 }
 
-export const THROTTLE_WORDS: Record<string, string> = {
+const THROTTLE_WORDS: Record<string, string> = {
   under_voltage: "under-voltage",
   capped: "frequency capped",
   throttled: "throttled",
@@ -45,7 +46,7 @@ export function providerWords(name: string): string {
   return PROVIDER_NAMES[short] ?? short;
 }
 
-export const throttleWords = (names: readonly string[]): string => names.map((name) => THROTTLE_WORDS[name] ?? name).join(", ");
+export const throttleWords = (names: readonly string[]): string => names.map((name) => own(THROTTLE_WORDS, name) ?? name).join(", ");
 
 function heat({ thermal }: DeviceCheck): Group {
   // Without any sensor nobody can say that it is not throttled.

@@ -3,7 +3,7 @@ import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import { COLOR_COUNT, type DeviceMark, type Marks } from "./palette";
 
-const marksStore = createStore<{ marks: Marks }>()(() => ({ marks: new Map() }));
+export const marksStore = createStore<{ marks: Marks }>()(() => ({ marks: new Map() }));
 
 export function setMarks(marks: Marks): void {
   const old = marksStore.getState().marks;

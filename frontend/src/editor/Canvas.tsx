@@ -1,52 +1,56 @@
 /** The canvas: cards and edges, selection by click, range and box, the keys that walk the graph. */
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent, type PointerEvent as ReactPointerEvent } from "react";
-import { itemAt, itemsInRect, type Rect } from "@/graph/hit";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState, type KeyboardEvent, type PointerEvent as ReactPointerEvent } from "react";
+import { plural } from "@/app/format";
+import { insist } from "@/app/insist";
+import { itemAt } from "@/graph/hit";
 import { at } from "@/graph/network";
 import { betweenCards, layersOfItems, step } from "@/graph/select";
-import { deviceOf } from "@/plan/content";
-import { placesOfNode } from "@/plan/divisions";
-import { planStore } from "@/plan/store";
+import { enter, setOpen } from "./atCursor";
 import { cameraMan, fitCamera } from "./camera";
 import { Card } from "./Card";
 import { useScene } from "./context";
-import { assignAndSay, beginDrag } from "./drag";
-import { Flow, flowEdges, flowNodes, type Camera, type FlowControl, type Parts } from "./flow";
-import { closeFold, foldAt, openFold, setAlike, setAll } from "./folding";
+import { distanceOf, type Distance } from "./distance";
+import { beginDrag } from "./drag";
+import { useDims } from "./find";
+import { Flow, type Camera, type FlowControl, type Parts } from "./flow";
 import { foldSize, foldTitle } from "./foldWords";
 import { FrameBox } from "./FrameBox";
+import { followPointer, isFar } from "./gesture";
+import { hideGhost, moveGhost } from "./ghost";
+import { handStore, holdsTool, useHand } from "./hand";
 import { Overview } from "./Overview";
+import { BoundaryMarkers } from "./parts";
 import { EdgeMarkers, Route } from "./Route";
+import { beginStroke, paintLayers, pickBrush, sayPainted } from "./stroke";
+import { useBox } from "./useBox";
+import { usePictured } from "./usePictured";
 import { extend, select, toggleAll, useView, viewStore } from "./view";
 
-/** Below it cards are too small to read, and one drawing stands for them. */
-export const FAR_ZOOM = 0.35;
-/** Below this the small print of a card cannot be read: its two names take all of the room. */
-const MIDDLE_ZOOM = 0.66;
-
-type Distance = "near" | "middle" | "far";
-const distanceOf = (zoom: number): Distance => (zoom < FAR_ZOOM ? "far" : zoom < MIDDLE_ZOOM ? "middle" : "near");
 const DISTANCE_CLASSES: Record<Distance, string> = { near: "canvas", middle: "canvas is-middle", far: "canvas" };
 const ARROWS = { ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right" } as const;
+const LiveLayer = lazy(() => insist(() => import("./LiveLayer")));
 const PARTS: Parts = { card: Card, frame: FrameBox, route: Route };
 
 interface CanvasProps {
   size: { width: number; height: number };
-  devices: readonly string[];
+  /** Behind the table: it keeps its place, and takes no focus. */
+  hidden: boolean;
   onMenu: (x: number, y: number) => void;
-  onSearch: () => void;
 }
 
 const isArrow = (key: string): key is keyof typeof ARROWS => key in ARROWS;
 
-export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
+export function Canvas({ size, hidden, onMenu }: CanvasProps) {
   const scene = useScene();
   const { network, tree, layout } = scene;
   const host = useRef<HTMLDivElement>(null);
-  const [box, setBox] = useState<Rect | null>(null);
+  const pictured = usePictured(true);
+  const live = useView((view) => view.live !== null);
+  const box = useBox(scene, host);
   const [distance, setDistance] = useState(() => distanceOf(fitCamera(layout, size).zoom));
   const far = distance === "far";
-  const nodes = useMemo(() => (far ? [] : flowNodes(network, tree, layout)), [far, network, tree, layout]);
-  const edges = useMemo(() => (far ? [] : flowEdges(tree, layout)), [far, tree, layout]);
+  const dims = useDims();
+  const tool = useHand((hand) => (hand.brush !== null ? "brush" : hand.tool));
   const [start] = useState(() => fitCamera(layout, size));
 
   useEffect(() => {
@@ -90,11 +94,6 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
     return found === undefined ? null : Number(found);
   };
 
-  const setOpen = (fold: number, wanted: boolean) => {
-    cameraMan.holdNext(fold);
-    (wanted ? openFold : closeFold)(scene, fold);
-  };
-
   const click = (item: number, event: { shiftKey: boolean; ctrlKey: boolean; metaKey: boolean }) => {
     const { anchor } = viewStore.getState();
     const { node } = at(layout.items, item);
@@ -112,11 +111,25 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
     if (event.target instanceof Element && event.target.closest("[data-open-fold], [data-close-fold]")) return;
     const frame = foldUnder(event.target, "frame");
     const item = frame === null ? itemUnder(event) : null;
-    if (frame === null && item === null) {
-      if (event.target instanceof Element && event.target.closest(".react-flow")) (event.shiftKey ? beginBox : clearOnClick)(event);
+    const meant = frame !== null ? [...at(tree.folds, frame).nodes] : item !== null ? layersOf(item) : [];
+    const { brush, tool } = handStore.getState();
+    if (event.altKey && pickBrush(names(meant))) return;
+    if (brush !== null) {
+      beginStroke(event.nativeEvent, scene, frame === null ? [] : names(meant));
       return;
     }
-    const meant = item === null ? [...at(tree.folds, frame ?? -1).nodes] : layersOf(item);
+    const adding = event.ctrlKey || event.metaKey;
+    if (tool === "box") {
+      box.begin(event, adding, () => (meant.length > 0 ? toggleAll(meant) : select([])));
+      return;
+    }
+    if (frame === null && item === null) {
+      if (event.target instanceof Element && event.target.closest(".react-flow")) {
+        if (event.shiftKey) box.begin(event, adding);
+        else clearOnClick(event);
+      }
+      return;
+    }
     const layers = () => {
       const { selection } = viewStore.getState();
       if (!meant.every((node) => selection.has(node))) select(meant);
@@ -131,52 +144,8 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   };
 
   const clearOnClick = (event: ReactPointerEvent) => {
-    const { clientX, clientY } = event;
-    const up = (end: PointerEvent) => {
-      if (Math.hypot(end.clientX - clientX, end.clientY - clientY) < 4) select([]);
-    };
-    window.addEventListener("pointerup", up, { once: true });
-  };
-
-  const beginBox = (event: ReactPointerEvent) => {
-    const origin = host.current?.getBoundingClientRect();
-    if (!origin) return;
-    const [x0, y0] = [event.clientX, event.clientY];
-    const before = event.ctrlKey || event.metaKey ? viewStore.getState().selection : new Set<number>();
-    const move = (to: PointerEvent) => {
-      const rect = { x: Math.min(x0, to.clientX), y: Math.min(y0, to.clientY), width: Math.abs(to.clientX - x0), height: Math.abs(to.clientY - y0) };
-      setBox({ ...rect, x: rect.x - origin.left, y: rect.y - origin.top });
-      const control = cameraMan.control;
-      if (!control) return;
-      const a = control.toCanvas({ x: rect.x, y: rect.y });
-      const b = control.toCanvas({ x: rect.x + rect.width, y: rect.y + rect.height });
-      const found = itemsInRect(layout.items, { x: a.x, y: a.y, width: b.x - a.x, height: b.y - a.y });
-      select([...before, ...layersOfItems(network, tree, layout.items, found)]);
-    };
-    const end = () => {
-      setBox(null);
-      window.removeEventListener("pointermove", move);
-      window.removeEventListener("pointerup", end);
-      window.removeEventListener("pointercancel", end);
-    };
-    window.addEventListener("pointermove", move);
-    window.addEventListener("pointerup", end);
-    window.addEventListener("pointercancel", end);
-  };
-
-  /** How the first tensor travels that leaves the layer's device, or else comes to it. */
-  const openLink = () => {
-    const { content } = planStore.getState();
-    const node = viewStore.getState().cursor ?? [...viewStore.getState().selection][0];
-    if (node === undefined) return;
-    const crosses = (index: number) => {
-      const edge = at(network.edges, index);
-      const [from, to] = [edge.from, edge.to].map((end) => placesOfNode(content, at(network.nodes, end)).map((place) => deviceOf(content, place))) as [string[], string[]];
-      return from.some((maker) => to.some((taker) => maker !== taker));
-    };
-    const link = [...at(network.outgoing, node), ...at(network.incoming, node)].find(crosses);
-    if (link === undefined) viewStore.setState({ announcement: "Nothing of this layer travels to another device" });
-    else viewStore.setState({ link });
+    const press = event.nativeEvent;
+    followPointer(press, { up: (end) => !isFar(press, end) && select([]), cancel: () => undefined });
   };
 
   const walk = (direction: "up" | "down" | "left" | "right", adding: boolean) => {
@@ -190,6 +159,8 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
       extend(layers);
       viewStore.setState({ cursor: first });
     } else select(layers);
+    const { brush } = handStore.getState();
+    if (brush !== null) sayPainted(paintLayers(names(layers), brush), brush);
     const { fold } = at(layout.items, next);
     const node = at(network.nodes, first);
     const folded = fold < 0 ? null : at(tree.folds, fold);
@@ -197,49 +168,15 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
     cameraMan.reveal(first);
   };
 
-  /** O: open the block at the cursor, or close the one around it; with Shift all like it. */
-  const toggleFold = (all: boolean) => {
-    const { cursor, selection } = viewStore.getState();
-    const node = cursor ?? [...selection][0];
-    const found = node === undefined ? null : foldAt(scene, node);
-    if (!found) return;
-    if (all) setAlike(scene, found.fold, found.isOpen ? "folded" : "open");
-    else setOpen(found.fold, !found.isOpen);
-  };
-
-  const enter = () => {
-    const { cursor, selection } = viewStore.getState();
-    const node = cursor ?? [...selection][0];
-    if (node === undefined) return;
-    const { fold } = at(layout.items, at(layout.itemOf, node));
-    if (fold >= 0) setOpen(fold, true);
-    else viewStore.setState({ detailsOpen: true });
-  };
-
+  // All other keys are those of commands.
   const key = (event: KeyboardEvent) => {
     host.current?.classList.remove("by-pointer");
     if (event.target !== host.current) return;
-    const { selection } = viewStore.getState();
-    const command = event.ctrlKey || event.metaKey;
     if (isArrow(event.key)) walk(ARROWS[event.key], event.shiftKey);
-    else if (/^[1-9]$/.test(event.key) && !command && !event.altKey) {
-      const device = devices[Number(event.key) - 1];
-      if (device !== undefined && selection.size > 0) assignAndSay(names(selection), device);
-    } else if ((event.key === "Delete" || event.key === "Backspace") && selection.size > 0) assignAndSay(names(selection), "");
     else if (event.key === "Escape") {
       select([]);
       viewStore.setState({ detailsOpen: false });
-    } else if (event.key === "s" && !command && selection.size > 0) viewStore.setState({ splitting: true });
-    else if (event.key === "c" && !command && selection.size > 0) openLink();
-    else if (event.key === "Enter" && selection.size > 0) enter();
-    else if (event.key.toLowerCase() === "o" && !command) toggleFold(event.shiftKey);
-    else if (event.key === "[" && !command) setAll(scene, "folded");
-    else if (event.key === "]" && !command) setAll(scene, "open");
-    else if (command && event.key === "a") select(network.nodes.filter((node) => node.kind === "layer").map((node) => node.index));
-    else if (event.key === "/") onSearch();
-    else if ((event.key === "f" || event.key === "0") && !command) cameraMan.fit();
-    else if (event.key === "+" || event.key === "=") cameraMan.zoomBy(1.25);
-    else if (event.key === "-") cameraMan.zoomBy(0.8);
+    } else if (event.key === "Enter" && viewStore.getState().selection.size > 0) enter(scene);
     else return;
     event.preventDefault();
   };
@@ -247,33 +184,44 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
   return (
     <div
       ref={host}
-      className={DISTANCE_CLASSES[distance]}
+      className={dims ? `${DISTANCE_CLASSES[distance]} is-only-hits` : DISTANCE_CLASSES[distance]}
       data-testid="canvas"
       data-far={far}
+      data-cards={layout.items.length}
+      data-layers
+      hidden={hidden}
       tabIndex={0}
       role="application"
       aria-roledescription="network graph"
-      aria-label={`Network graph of ${network.layerCount} layers. Arrow keys walk along the edges, O opens or folds a block, 1 to 9 send the selection to a device, S splits it over several, question mark lists all keys.`}
+      aria-label={`Network graph of ${plural(network.layerCount, "layer")}. Arrow keys walk along the edges, O opens or folds a block, 1 to 9 send the selection to a device, S splits it over several, question mark lists all keys.`}
       onPointerDown={press}
       onMouseDownCapture={(event) => {
         // React Flow pans on a mouse press; with Shift the press draws a selection box instead, and a painted card is dragged.
         const inFlow = event.target instanceof Element && event.target.closest(".react-flow") !== null;
-        if (inFlow && event.button === 0 && (event.shiftKey || (far && itemUnder(event) !== null))) event.stopPropagation();
+        // No gesture marks text, neither here nor where it leads.
+        if (inFlow && event.button === 0) event.preventDefault();
+        if (inFlow && event.button === 0 && (event.shiftKey || holdsTool() || (far && itemUnder(event) !== null))) event.stopPropagation();
       }}
+      onTouchStartCapture={(event) => {
+        // One finger draws with the tool, two move the view.
+        if (event.touches.length === 1 && (holdsTool() || itemUnder({ target: event.target, clientX: event.touches[0]?.clientX ?? 0, clientY: event.touches[0]?.clientY ?? 0 }) !== null)) event.stopPropagation();
+      }}
+      onPointerMove={(event) => moveGhost(event.clientX, event.clientY)}
+      onPointerLeave={hideGhost}
       onClick={(event) => {
         const [open, close] = [foldUnder(event.target, "openFold"), foldUnder(event.target, "closeFold")];
-        if (open !== null) setOpen(open, true);
-        else if (close !== null) setOpen(close, false);
+        if (open !== null) setOpen(scene, open, true);
+        else if (close !== null) setOpen(scene, close, false);
       }}
       onDoubleClick={(event) => {
         if (foldUnder(event.target, "closeFold") !== null || foldUnder(event.target, "openFold") !== null) return;
         const frame = foldUnder(event.target, "frame");
-        if (frame !== null) setOpen(frame, false);
+        if (frame !== null) setOpen(scene, frame, false);
         const item = itemUnder(event);
         if (item === null) return;
         const { node, fold } = at(layout.items, item);
         if (far) cameraMan.show(node);
-        else if (fold >= 0) setOpen(fold, true);
+        else if (fold >= 0) setOpen(scene, fold, true);
         else viewStore.setState({ detailsOpen: true });
       }}
       onContextMenu={(event) => {
@@ -285,11 +233,18 @@ export function Canvas({ size, devices, onMenu, onSearch }: CanvasProps) {
         onMenu(event.clientX, event.clientY);
       }}
       onKeyDown={key}
+      data-tool={tool}
     >
       <EdgeMarkers />
-      <Flow nodes={nodes} edges={edges} parts={PARTS} start={start} onReady={ready} onCamera={moved} />
+      <Flow drawing={far ? null : scene} size={size} parts={PARTS} start={start} onReady={ready} onCamera={moved} />
       {far && <Overview size={size} />}
-      {box && <div className="select-box" style={{ left: box.x, top: box.y, width: box.width, height: box.height }} />}
+      {live && (
+        <Suspense fallback={null}>
+          <LiveLayer size={size} />
+        </Suspense>
+      )}
+      {box.rect && <div className="select-box" style={{ left: box.rect.x, top: box.rect.y, width: box.rect.width, height: box.rect.height }} />}
+      {pictured && <BoundaryMarkers />}
       <Announcer />
     </div>
   );

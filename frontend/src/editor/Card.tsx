@@ -1,19 +1,28 @@
 /** A layer on the canvas. It holds no state: cards out of view are unmounted. */
 import { useMemo } from "react";
+import { own } from "@/app/own";
 import type { ShownItem } from "@/graph/layout";
 import { at, type NetworkNode } from "@/graph/network";
-import { formatShape } from "@/app/format";
-import { markClass, useMark, useMarks } from "@/devices/marks";
+import { formatShape, withoutBatch } from "@/app/format";
+import { markClass, useMarks } from "@/devices/marks";
 import { deviceOf } from "@/plan/content";
 import { devicesOfLayer, divisionsOf, whereabouts, type Division } from "@/plan/divisions";
+import { differing } from "@/plan/compare";
 import { useShownPlan } from "@/plan/preview";
+import { sharesOfLayers } from "@/plan/shares";
 import { badgeOf, describeDivision } from "@/plan/words";
 import { blamesDevice } from "@/planner/blame";
-import { Bar, useBar } from "./Bar";
+import { Bar, barOf, heatStyle } from "./Bar";
+import { CardCorner } from "./CardCorner";
+import { OtherSide, otherWords } from "@/plans/OtherSide";
 import { useScene } from "./context";
 import { FoldCard } from "./FoldCard";
-import { shorten } from "./shorten";
-import { useView } from "./view";
+import { measuredOf } from "./measure";
+import { Name } from "./Name";
+import { useSeen, type Seen } from "./seen";
+import { TroubleMark, TroubleWords } from "./TroubleMark";
+import { endTrace, trace } from "./tracing";
+import { tellSummary, type Summary } from "./troubles";
 
 export function Card({ item }: { item: ShownItem }) {
   const { network, tree } = useScene();
@@ -24,55 +33,82 @@ export function Card({ item }: { item: ShownItem }) {
 
 function EndCard({ node }: { node: NetworkNode }) {
   return (
-    <div className={`card-end card-${node.kind}`} title={node.name}>
+    <div className={`card-end card-${node.kind}`} title={`${node.op} ${node.name}: ${formatShape(node.shape)}`}>
       <span className="card-op">{node.op}</span>
-      <span className="card-name">{node.name}</span>
-      <span className="card-shape">{formatShape(node.shape)}</span>
+      <Name name={node.name} />
+      <span className="card-shape">{formatShape(withoutBatch(node.shape))}</span>
     </div>
   );
 }
 
+/** What a layer's card shows, by values that stay the same while nothing of it changes. */
+function layerSeen({ content, view, marks, costs, other }: Seen, node: NetworkNode) {
+  const { index, name } = node;
+  const place = own(content.placement, name);
+  const placed = place === undefined ? undefined : deviceOf(content, place);
+  const differs = other !== null && differing([name], content, other.content).length > 0;
+  return {
+    value: measuredOf([node], view.measure, content, costs),
+    measure: view.measure,
+    heat: view.heat,
+    division: divisionsOf(content.shards).get(name),
+    place,
+    placed,
+    group: place === undefined ? undefined : own(content.rest.replicas, place),
+    found: placed === undefined ? null : (marks.get(placed) ?? null),
+    selected: view.selection.has(index),
+    cursor: view.cursor === index,
+    hit: view.hits.has(index),
+    refused: view.refused?.layer === name ? view.refused.message : null,
+    worst: view.troubles.get(name)?.[0] ?? null,
+    blamed: view.blame !== null && blamesDevice(view.blame, devicesOfLayer(content, name)),
+    changed: view.deployed !== null && whereabouts(view.deployed, name) !== whereabouts(content, name),
+    compared: other !== null,
+    apart: differs,
+    other: differs ? other : null,
+  };
+}
+
 function LayerCard({ node }: { node: NetworkNode }) {
   const { index, name } = node;
-  const bar = useBar(useMemo(() => [index], [index]));
-  const division = useShownPlan(({ shards }) => divisionsOf(shards).get(name));
-  const place = useShownPlan(({ placement }) => placement[name]);
-  const placed = useShownPlan((content) => (place === undefined ? undefined : deviceOf(content, place)));
-  const group = useShownPlan(({ rest }) => (place === undefined ? undefined : rest.replicas[place]));
-  const shared = useMemo(() => group?.places.map((one, i) => ({ name: `${one} ${i}`, place: one, share: 1 / group.places.length })), [group]);
+  const { most } = useScene();
+  const { value, measure, heat, division, place, placed, group, found, selected, cursor, hit, refused, worst, blamed, changed, compared, apart: differs, other } = useSeen((seen) => layerSeen(seen, node));
+  const bar = barOf(value, measure, heat, most[measure]);
   const device = division || group ? undefined : placed;
-  const mark = useMark(device);
-  const selected = useView((view) => view.selection.has(index));
-  const cursor = useView((view) => view.cursor === index);
-  const hit = useView((view) => view.hits.has(index));
-  const wrong = useView((view) => (view.refused?.layer === name ? view.refused.message : view.wrong.get(name)));
-  const devices = useShownPlan((content) => devicesOfLayer(content, name).join("\n"));
-  const blamed = useView((view) => blamesDevice(view.blame, devices.split("\n")));
-  const where = useShownPlan((content) => whereabouts(content, name));
-  const changed = useView((view) => view.deployed !== null && whereabouts(view.deployed, name) !== where);
-  const classes = ["card", markClass(mark, device !== undefined), (division ?? group) && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", wrong !== undefined && "is-wrong", blamed && "is-blamed"];
+  const mark = device === undefined ? null : found;
+  const shared = useMemo(() => group?.places.map((one, i) => ({ name: `${one} ${i}`, place: one, share: 1 / group.places.length })), [group]);
+  const summary: Summary | null = refused !== null ? { worst: { severity: "error", message: refused, nextStep: null }, layers: 1 } : worst && { worst, layers: 1 };
+  const apart = differs && other ? { count: 1, other: sharesOfLayers(other.content, [name]), name: other.name } : null;
+  const classes = ["card", markClass(mark, device !== undefined), (division ?? group) && "is-divided", selected && "is-selected", cursor && "is-cursor", hit && "is-hit", summary && `is-${summary.worst.severity}`, blamed && "is-blamed", bar.heat !== null && "is-heat", apart ? "is-apart" : compared && "is-same"];
   const told = division ? describeDivision(division) : group ? `frames shared by ${group.places.join(", ")}` : device === undefined ? "on no device" : `on ${device}${place === device ? "" : ` (${place})`}`;
   return (
-    <div
-      className={classes.filter(Boolean).join(" ")}
-      data-testid={`layer-${name}`}
-      data-node={index}
-      data-device-name={division ? division.parts.map((part) => part.place).join(" ") : (group?.places.join(" ") ?? device ?? "")}
-      title={[`${node.op} ${name}`, told, bar.told, wrong].filter(Boolean).join("\n")}
-    >
-      {division || shared ? <Segments parts={division?.parts ?? shared ?? []} /> : <span className="card-stripe" />}
-      <span className="card-op">{node.op}</span>
-      <span className="card-shape">{formatShape(node.shape)}</span>
-      <span className="card-line">
-        <span className="card-name">{shorten(name)}</span>
-        <span className="card-badge">
-          {changed && <i className="card-changed" title="Changed since the last deploy" />}
-          {wrong !== undefined && <i className="card-wrong">!</i>}
-          {division ? <span className="card-split">{badgeOf(division)}</span> : group ? <span className="card-split">replicas ×{group.places.length}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
+    <>
+      <div
+        className={classes.filter(Boolean).join(" ")}
+        data-testid={`layer-${name}`}
+        data-node={index}
+        style={heatStyle(bar)}
+        onPointerEnter={() => trace(index)}
+        onPointerLeave={() => endTrace(index)}
+        data-device-name={division ? division.parts.map((part) => part.place).join(" ") : (group?.places.join(" ") ?? device ?? "")}
+        title={[`${node.op} ${name}`, told, apart && otherWords(apart), bar.told, summary && tellSummary(summary)].filter(Boolean).join("\n")}
+      >
+        {division || shared ? <Segments parts={division?.parts ?? shared ?? []} /> : <span className="card-stripe" />}
+        <span className="card-op">{node.op}</span>
+        <CardCorner shape={node.shape} heat={bar.heat} />
+        <span className="card-line">
+          <Name name={name} />
+          <span className="card-badge">
+            {changed && <i className="card-changed" title="Changed since the last deploy" />}
+            {summary && <TroubleMark summary={summary} />}
+            {division ? <span className="card-split">{badgeOf(division)}</span> : group ? <span className="card-split">replicas ×{group.places.length}</span> : device === undefined ? "–" : (mark?.initials ?? "?")}
+          </span>
         </span>
-      </span>
-      <Bar share={bar.share} />
-    </div>
+        {apart && <OtherSide difference={apart} />}
+        <Bar share={bar.share} />
+      </div>
+      {summary && <TroubleWords summary={summary} />}
+    </>
   );
 }
 

@@ -2,14 +2,18 @@
 import { ActionIcon } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconLayoutSidebarRightExpand } from "@tabler/icons-react";
 import type { ReactNode } from "react";
-import type { Device, PlanReport } from "@/api/types";
-import { formatPercent, plural } from "@/app/format";
+import type { Deployment, Device, PlanReport } from "@/api/types";
+import { formatPercent, formatWhole, plural } from "@/app/format";
 import { DeviceSign } from "@/devices/DeviceSign";
+import { gaugesOf, worstGauge } from "@/devices/gauges";
 import { markClass } from "@/devices/marks";
 import type { Marks } from "@/devices/palette";
 import { STATE_WORDS } from "@/devices/words";
+import { useLatest } from "@/live/useLatest";
 import type { DeviceEstimate, Estimate } from "@/plan/estimate";
 import { usePlan } from "@/plan/store";
+import type { Prediction } from "@/planner/types";
+import { useHand } from "./hand";
 import { useView } from "./view";
 
 interface DeviceRailProps {
@@ -20,6 +24,10 @@ interface DeviceRailProps {
   /** Devices of the plan that are registered no more. */
   gone: readonly string[];
   report: PlanReport | null;
+  liveDevices: ReadonlySet<string>;
+  prediction: Prediction | null;
+  /** The deployment whose steps are looked at, with what failed. */
+  shown: Deployment | null;
   selectDevice: (name: string) => void;
   selectUnplaced: () => void;
   selectPlace: (place: string) => void;
@@ -27,15 +35,16 @@ interface DeviceRailProps {
   figures: ReactNode;
 }
 
-export function DeviceRail({ devices, marks, estimate, costs, gone, report, selectDevice, selectUnplaced, selectPlace, unfold, figures }: DeviceRailProps) {
+export function DeviceRail({ devices, marks, estimate, costs, gone, report, liveDevices, prediction, shown, selectDevice, selectUnplaced, selectPlace, unfold, figures }: DeviceRailProps) {
   const replicas = usePlan((content) => content.rest.replicas);
-  const entry = (name: string, state: string) => {
+  const entry = (name: string, state: string, device?: Device) => {
+    const failure = shown?.devices.find((one) => one.device === name)?.problem ?? null;
     const cost = costs.get(name);
     const share = cost && estimate.total.macs > 0 ? cost.macs / estimate.total.macs : 0;
     const layers = cost?.layers ?? 0;
     const told = `${layers === 1 ? "layer" : "layers"} on ${name}, ${state}: ${formatPercent(share)} of the work`;
     return (
-      <RailItem key={name} place={name} count={layers} told={told} press={() => selectDevice(name)} className={markClass(marks.get(name) ?? null, true)}>
+      <RailItem key={name} place={name} count={layers} told={failure ? `${told}. ${failure.message}` : told} press={() => selectDevice(name)} className={`${markClass(marks.get(name) ?? null, true)}${failure ? " is-lost" : ""}`} gauge={device && <RailGauge device={device} cost={cost} prediction={prediction} isLive={liveDevices.has(name)} />}>
         <DeviceSign mark={marks.get(name) ?? null} />
         <span className="meter-track">
           <span style={{ width: `${Math.min(share, 1) * 100}%` }} />
@@ -54,7 +63,7 @@ export function DeviceRail({ devices, marks, estimate, costs, gone, report, sele
             <span className="rail-none">none</span>
           </RailItem>
         )}
-        {devices.map(({ name, state }) => entry(name, STATE_WORDS[state]))}
+        {devices.map((device) => entry(device.name, STATE_WORDS[device.state], device))}
         {Object.entries(replicas).map(([name, { places }]) => (
           <RailItem key={name} place={name} count={places.length} told={`replicas ${name}, frames shared by ${places.join(", ")}`} press={() => selectPlace(name)} className="dev-none">
             <span className="rail-none">×</span>
@@ -68,6 +77,24 @@ export function DeviceRail({ devices, marks, estimate, costs, gone, report, sele
   );
 }
 
+/** The fullest of a device's gauges, as a sign and in words. */
+function RailGauge({ device, cost, prediction, isLive }: { device: Device; cost: DeviceEstimate | undefined; prediction: Prediction | null; isLive: boolean }) {
+  const { ref, latest, staleS } = useLatest<HTMLSpanElement>(device.name);
+  const live = isLive && staleS === null ? (latest?.live ?? null) : null;
+  const gauges = gaugesOf(device, cost, prediction, live);
+  const tone = worstGauge(gauges);
+  const told = [gauges.memory, gauges.load, gauges.power, ...(gauges.heat ? [gauges.heat] : [])].filter((view) => view.fill !== null && (isLive || view.tone !== "fine")).map(({ words }) => words);
+  return (
+    <span ref={ref} className={`rail-gauge is-${tone}`} title={told.join("\n")} data-tone={tone} data-testid={`rail-gauge-${device.name}`}>
+      <span aria-hidden>
+        {live && gauges.load.value}
+        {tone !== "fine" && <i className="gauge-alarm">!</i>}
+      </span>
+      <span className="visually-hidden">{told.join(". ")}</span>
+    </span>
+  );
+}
+
 interface RailItemProps {
   /** Where what is dropped here goes. */
   place: string;
@@ -76,21 +103,25 @@ interface RailItemProps {
   told: string;
   press: () => void;
   className: string;
+  /** What it does, and whether it comes close to a limit. */
+  gauge?: ReactNode;
   /** Its sign, for the eye alone. */
   children: ReactNode;
 }
 
-function RailItem({ place, count, told, press, className, children }: RailItemProps) {
+function RailItem({ place, count, told, press, className, gauge, children }: RailItemProps) {
   const dropping = useView((view) => view.dropTarget === place);
+  const refused = useHand(({ trial }) => trial !== null && trial.verdict.refused !== null);
   return (
     <li>
-      <button type="button" className={`rail-item ${className}${dropping ? " is-drop" : ""}`} title={`Select the ${count} ${told}`} onClick={press} data-drop-device={place} data-testid={`rail-${place}`}>
+      <button type="button" className={`rail-item ${className}${dropping ? (refused ? " is-drop is-refused" : " is-drop") : ""}`} title={`Select the ${formatWhole(count)} ${told}`} onClick={press} data-drop-device={place} data-testid={`rail-${place}`}>
         <span className="rail-sign" aria-hidden>
           {children}
         </span>
         <span className="rail-count">
-          {count} <span className="visually-hidden">{told}: select</span>
+          {formatWhole(count)} <span className="visually-hidden">{told}: select</span>
         </span>
+        {gauge}
       </button>
     </li>
   );
@@ -110,7 +141,7 @@ function RailProblems({ report, unfold }: { report: PlanReport | null; unfold: (
   const told = plural(count, errors > 0 ? "problem" : "warning");
   return (
     <button type="button" className={`rail-problems ${errors > 0 ? "is-error" : "is-warning"}`} aria-label={`${told} of the plan: show`} title={told} onClick={unfold} data-testid="rail-problems">
-      {errors > 0 ? <IconCircleX size={17} aria-hidden /> : <IconAlertTriangle size={17} aria-hidden />} {count}
+      {errors > 0 ? <IconCircleX size={17} aria-hidden /> : <IconAlertTriangle size={17} aria-hidden />} {formatWhole(count)}
     </button>
   );
 }

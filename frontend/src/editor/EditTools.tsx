@@ -1,7 +1,8 @@
-/** Undo, redo, a first placement; and whether the plan is saved. */
+/** Undo, redo, a first placement. */
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
 import { IconArrowBackUp, IconArrowForwardUp, IconStack2, IconWand } from "@tabler/icons-react";
-import { redo, undo, useHistory, useLabel } from "@/plan/store";
+import { redo, undo, useHistory } from "@/plan/store";
+import { HistoryButton } from "@/plans/HistoryButton";
 
 interface EditToolsProps {
   spread: () => void;
@@ -10,22 +11,22 @@ interface EditToolsProps {
 }
 
 export function EditTools({ spread, suggest, canSpread }: EditToolsProps) {
-  const label = useLabel();
-  const past = useHistory().pastStates.length;
-  const next = useHistory().futureStates.at(-1);
+  const { past, future } = useHistory();
+  const [last, next] = [past.at(-1)?.delta.label, future.at(-1)?.delta.label];
   return (
     // A press by the mouse leaves the focus on the canvas, where the keys for the selection work.
     <div className="tools" role="toolbar" aria-label="Edit" onMouseDown={(event) => event.preventDefault()}>
-      <Tooltip label={past > 0 ? `Undo: ${label} (Ctrl+Z)` : "Nothing to undo"}>
-        <ActionIcon variant="subtle" color="gray" disabled={past === 0} onClick={undo} aria-label="Undo" data-testid="undo">
+      <Tooltip label={last === undefined ? "Nothing to undo" : `Undo: ${last} (Ctrl+Z)`}>
+        <ActionIcon variant="subtle" color="gray" disabled={last === undefined} onClick={undo} aria-label={last === undefined ? "Undo" : `Undo: ${last}`} data-testid="undo">
           <IconArrowBackUp size={17} />
         </ActionIcon>
       </Tooltip>
-      <Tooltip label={next ? `Redo: ${next.label ?? ""} (Ctrl+Shift+Z)` : "Nothing to redo"}>
-        <ActionIcon variant="subtle" color="gray" disabled={!next} onClick={redo} aria-label="Redo" data-testid="redo">
+      <Tooltip label={next === undefined ? "Nothing to redo" : `Redo: ${next} (Ctrl+Shift+Z)`}>
+        <ActionIcon variant="subtle" color="gray" disabled={next === undefined} onClick={redo} aria-label={next === undefined ? "Redo" : `Redo: ${next}`} data-testid="redo">
           <IconArrowForwardUp size={17} />
         </ActionIcon>
       </Tooltip>
+      <HistoryButton />
       <Button size="compact-sm" variant="default" className="can-shrink" leftSection={<IconStack2 size={14} />} disabled={!canSpread} onClick={spread} data-testid="spread" title="Contiguous runs of layers, balanced by work, one for each ready device">
         Spread evenly
       </Button>
@@ -33,15 +34,5 @@ export function EditTools({ spread, suggest, canSpread }: EditToolsProps) {
         Suggest…
       </Button>
     </div>
-  );
-}
-
-const SYNC_WORDS = { loading: "", saved: "Saved", unsaved: "Saving…", saving: "Saving…", conflict: "Not saved", failed: "Not saved, trying again" } as const;
-
-export function SyncNote({ state }: { state: keyof typeof SYNC_WORDS }) {
-  return (
-    <span className={`sync sync-${state}`} data-testid="sync" role="status">
-      {SYNC_WORDS[state]}
-    </span>
   );
 }

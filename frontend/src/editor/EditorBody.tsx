@@ -1,100 +1,73 @@
 /** The editor with its network and devices at hand. */
-import { Button, Menu } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { call, client } from "@/api/client";
-import type { Device, Model, Plan, PlanProblem, PlanReport } from "@/api/types";
+import type { Device, Model, Plan, PlanProblem } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { Header } from "@/app/Header";
+import { insist } from "@/app/insist";
 import { tellProblem } from "@/app/notify";
-import { ProblemCard } from "@/app/ProblemCard";
+import { own } from "@/app/own";
+import { DeployButton, DeployState } from "@/deploy/DeployButton";
+import { DeployDock } from "@/deploy/DeployDock";
+import { deployReason, useDeployments } from "@/deploy/deploying";
+import { useDeploy } from "@/deploy/useDeploy";
+import { useLiveView } from "@/deploy/useLiveView";
 import { setMarks } from "@/devices/marks";
 import { marksOf } from "@/devices/palette";
 import { isUsable } from "@/devices/words";
 import { allBlocks } from "@/graph/blocks";
 import { buildFolds } from "@/graph/folds";
-import { at, buildNetwork } from "@/graph/network";
-import { FormSwitch } from "@/models/FormSwitch";
-import { onPlansChanged } from "@/live/socket";
+import { buildNetwork } from "@/graph/network";
 import { estimate } from "@/plan/estimate";
-import { PlanKeeper, useSync } from "@/plan/keeper";
+import { useSync } from "@/plan/sync";
+import { KeeperContext, useOpenPlan } from "@/plan/useKeeper";
 import { contentOf, sameForm } from "@/plan/content";
 import { countDifferences, countSettings, devicesOfLayer, devicesOfPlan, wholeLayer } from "@/plan/divisions";
-import { redo, replacePlan, undo, usePlan } from "@/plan/store";
-import { usePreviewLabel } from "@/plan/preview";
+import { replacePlan, usePlan } from "@/plan/store";
 import { useReport } from "@/plan/useReport";
 import { PlanFigures } from "@/planner/PlanFigures";
-import { closePlanner, openPlanner, resetPlanner, usePlanner } from "@/planner/store";
+import { PlanSwitcher } from "@/plans/PlanSwitcher";
+import { closePlanner, openPlanner, usePlanner } from "@/planner/store";
 import { usePrediction } from "@/planner/usePrediction";
 import { unpredictable } from "@/planner/words";
-import { LinkDialog } from "./LinkDialog";
 import { useCosts, useProfileCosts } from "@/profiles/costs";
-import { RunDock } from "@/runs/RunDock";
+import { BrushNote } from "./BrushNote";
 import { Canvas } from "./Canvas";
-import { cameraMan, roomIn } from "./camera";
+import { cameraMan } from "./camera";
+import { FlashNote, PreviewNote } from "./CanvasNotes";
 import { CanvasTools, ZoomTools } from "./CanvasTools";
-import { ConflictCard } from "./ConflictCard";
 import { SceneContext, type Scene } from "./context";
-import { DeployButton, DeployState } from "./DeployControls";
-import { deployReason, useDeployments, useRun } from "./deploying";
-import { DeploySheet } from "./DeploySheet";
-import { Details } from "./Details";
-import { assignAndSay } from "./drag";
-import { EditTools, SyncNote } from "./EditTools";
-import { FoldItems } from "./FoldItems";
-import { AssignItems, Lanes } from "./Lanes";
+import { EditorCommands } from "./EditorCommands";
+import { EditTools } from "./EditTools";
+import { HandControl } from "./HandControl";
+import { Lanes } from "./Lanes";
 import { mostOf, needsProfile } from "./measure";
 import { Minimap } from "./Minimap";
 import { DEVICES_WIDTH, RAIL_WIDTH, useColumns } from "./panels";
+import { AnswerNote, CompareHost, ContextMenu, DragGhost, FigureKeeper, FormSwitch, HeatLegend, LinkDialog, LinkOpener, PlanTrouble, RunDock, SelectionBar } from "./parts";
 import { PlanMenu } from "./PlanMenu";
+import { PlanNotice } from "./PlanNotice";
 import { SearchBox } from "./SearchBox";
-import { SelectionBar } from "./SelectionBar";
-import { useDeploy } from "./useDeploy";
-import { useLayout, type Shape } from "./useLayout";
-import { flash, resetView, select, useView, viewStore } from "./view";
+import { focusLayers } from "./showing";
+import { StageBar } from "./StageBar";
+import { SyncNote } from "./SyncNote";
+import { useAsksCosts, useFinding } from "./useFinding";
+import { useLayout } from "./useLayout";
+import { usePictured } from "./usePictured";
+import { useRoom } from "./useRoom";
+import { useViewLink } from "./useViewLink";
+import { useTroubles } from "./useTroubles";
+import { flash, select, useView } from "./view";
 
-const PlannerPanel = lazy(() => import("@/planner/PlannerPanel"));
+const Details = lazy(() => insist(() => import("@/details/Details")));
+const LayerTable = lazy(() => insist(() => import("@/table/LayerTable")));
+const PlannerPanel = lazy(() => insist(() => import("@/planner/PlannerPanel")));
 
-const HEADER_HEIGHT = 48;
-const RESIZE_MS = 200;
+/** So many profiles can be fetched before anybody asks for them. */
+const FEW_DEVICES = 16;
 
-/** The room that the network is wrapped into: it follows the window. Panels that come and go do not move the layers. */
-function useRoom(): Shape {
-  const look = () => roomIn({ width: window.innerWidth - DEVICES_WIDTH, height: window.innerHeight - HEADER_HEIGHT });
-  const [room, setRoom] = useState(look);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const resized = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => setRoom(look()), RESIZE_MS);
-    };
-    window.addEventListener("resize", resized);
-    return () => {
-      clearTimeout(timer);
-      window.removeEventListener("resize", resized);
-    };
-  }, []);
-  return room;
-}
-
-function useKeeper(model: Model): PlanKeeper {
-  const [keeper] = useState(() => new PlanKeeper(model));
-  useEffect(() => {
-    resetView();
-    resetPlanner(`${model.id} ${model.simplified}`);
-    keeper.open();
-    const off = onPlansChanged((id) => {
-      if (id === model.id || id === "*") void keeper.heard();
-    });
-    return () => {
-      off();
-      keeper.close();
-    };
-  }, [keeper, model.id, model.simplified]);
-  return keeper;
-}
-
-export function EditorBody({ model, devices }: { model: Model; devices: readonly Device[] }) {
+export function EditorBody({ model, planId, devices }: { model: Model; planId: number | null; devices: readonly Device[] }) {
   const network = useMemo(() => buildNetwork(model), [model]);
   const { ref: canvasRef, width, height } = useElementSize();
   const canvasSize = useMemo(() => ({ width, height }), [width, height]);
@@ -103,40 +76,53 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   const tree = useMemo(() => buildFolds(network, allBlocks(model.blocks, byHand)), [network, model, byHand]);
   const folds = useView((view) => view.folds);
   const minimap = useView((view) => view.minimap);
+  const heat = useView((view) => view.heat);
+  const chosen = useView((view) => view.selection.size > 0);
+  const choosing = useView((view) => view.link !== null);
   const picture = useLayout(network, tree, room, folds);
-  const keeper = useKeeper(model);
+  const keeper = useOpenPlan(model, planId);
   const content = usePlan((whole) => whole);
-  const { state: sync } = useSync();
+  const sync = useSync(({ state }) => state);
+  const hindered = useSync(({ problem }) => problem !== null);
   const marks = useMemo(() => marksOf(devices), [devices]);
   useEffect(() => setMarks(marks), [marks]);
   const local = useMemo(() => estimate(network, content), [network, content]);
   const fleet = devices.map(({ name, state }) => `${name} ${state}`).join("\n");
-  const { report, current, problem: reportProblem } = useReport(model, content, fleet);
+  const told = useReport(model, content, fleet, sync !== "loading");
+  const { report, current, problem: reportProblem } = told;
   const planner = usePlanner(({ open, tab }) => (open ? tab : null));
   const columns = useColumns(planner !== null);
   const reason = unpredictable(local.unplaced, report?.problems ?? []);
-  const predicted = usePrediction(model, content, fleet, current && reason === null, planner === "plan");
+  const predicted = usePrediction(model, content, told, current && reason === null, planner === "plan");
   const deployments = useDeployments(model.id);
-  const { running, active } = deployments;
-  const run = useRun(running);
-  const deploy = useDeploy(model, deployments, run);
+  const { running } = deployments;
+  const deploy = useDeploy(model, deployments);
   const searchInput = useRef<HTMLInputElement>(null);
   const [menu, setMenu] = useState<{ x: number; y: number } | null>(null);
   const measure = useView((view) => view.measure);
-  const hasProfile = useProfileCosts(model.id, needsProfile(measure));
+  const detailsOpen = useView((view) => view.detailsOpen);
+  const asksCosts = useAsksCosts();
+  // The figures of an edit come from profiles at once; of a large fleet they come with the studio's answer alone.
+  const hasProfile = useProfileCosts(model.id, needsProfile(measure) || detailsOpen || asksCosts || devices.length <= FEW_DEVICES);
+  const finding = useFinding(model, network, tree);
+  const deviceNames = useMemo(() => devices.map(({ name }) => name), [devices]);
+  const table = useView(({ mode }) => mode === "table");
   const costs = useCosts();
   const scene = useMemo<Scene | null>(() => picture && { ...picture, most: mostOf(picture.network, picture.tree, picture.layout, costs) }, [picture, costs]);
 
+  const drawn = scene !== null && width > 0 && sync !== "loading";
+  const pictured = usePictured(drawn);
+
+  const linked = useViewLink(model.id);
+
   const deployed = running?.state === "running" ? running.plan : null;
-  useEffect(() => {
-    viewStore.setState({ deployed });
-  }, [deployed]);
+  const measuredAgainst = useLiveView(model, running, deploy.shown);
   const changes = useMemo(() => (deployed ? countDifferences(content, deployed) + countSettings(content.rest, deployed) : 0), [content, deployed]);
   const empty = local.unplaced === local.total.layers;
   const liveDevices = useMemo(() => (running ? devicesOfPlan(contentOf(running.plan)) : new Set<string>()), [running]);
-  useWrong(network, report);
+  useTroubles(network, report);
 
-  useShortcuts(searchInput);
+  const cannotDeploy = deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null);
 
   const spread = () => {
     const able = devices.filter(isUsable).map(({ name }) => name);
@@ -155,7 +141,12 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
     select(nodes);
     if (nodes[0] !== undefined) cameraMan.reveal(nodes[0]);
   };
+  const showLayers = (layers: readonly string[]) => {
+    const wanted = new Set(layers);
+    selectLayers((name) => wanted.has(name));
+  };
   const selectDevice = (device: string) => selectLayers((name) => devicesOfLayer(content, name).includes(device));
+  const selectUnplaced = () => selectLayers((name) => devicesOfLayer(content, name).length === 0);
   const showProblem = ({ layer, device }: PlanProblem) => {
     const whole = layer == null ? null : wholeLayer(layer, (name) => network.layerIndex.has(name));
     const node = whole === null ? undefined : network.layerIndex.get(whole);
@@ -166,69 +157,65 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
   };
 
   return (
-    <>
+    <KeeperContext value={keeper}>
       <Header title={model.name} subtitle={`${plural(model.layer_count, "layer")} · ${formatMacs(model.macs)} · ${formatCount(model.parameters)} params`}>
         <EditTools spread={spread} suggest={() => (planner === null ? openPlanner("best") : closePlanner())} canSpread={devices.length > 0} />
-        <SearchBox network={network} scene={picture} input={searchInput} leave={() => document.querySelector<HTMLElement>(".canvas")?.focus()} />
-        <FormSwitch model={model} />
+        <SearchBox finding={finding} devices={deviceNames} scene={picture} input={searchInput} leave={focusLayers} />
+        {pictured && <FormSwitch model={model} />}
         <span className="header-space" />
-        <SyncNote state={sync} />
-        <PlanMenu model={model} devices={devices} />
+        <PlanMenu model={model} devices={devices} isSeen={pictured} />
         <DeployState deployments={deployments} hidden={deploy.shown !== null} open={deploy.open} />
         <DeployButton
-          reason={deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null)}
-          active={active !== null}
-          busy={deploy.busy}
+          model={model}
+          deploy={deploy}
+          deployments={deployments}
+          reason={cannotDeploy}
+          problems={report?.problems ?? []}
           changes={running && !empty ? changes : null}
-          start={deploy.start}
-          open={deploy.open}
+          show={showProblem}
         />
       </Header>
       <main className="editor" style={{ gridTemplateColumns: `minmax(0, 1fr)${planner === null ? "" : ` ${columns.plannerWidth}px`} ${columns.folded ? RAIL_WIDTH : DEVICES_WIDTH}px` }}>
         <div className="stage">
-          <div className="canvas-host" ref={canvasRef}>
-            {scene && width > 0 && sync !== "loading" ? (
+          <StageBar name={model.name} network={network} scene={scene}>
+            <PlanSwitcher model={model} network={network} fleet={fleet} running={running} />
+            <SyncNote />
+          </StageBar>
+          <div className={table ? "canvas-host is-table" : "canvas-host"} ref={canvasRef}>
+            {scene && drawn ? (
               <SceneContext value={scene}>
-                <Canvas
-                  size={canvasSize}
-                  devices={devices.map(({ name }) => name)}
-                  onMenu={(x, y) => setMenu({ x, y })}
-                  onSearch={() => searchInput.current?.focus()}
-                />
+                <Canvas size={canvasSize} hidden={table} onMenu={(x, y) => setMenu({ x, y })} />
               </SceneContext>
             ) : (
               <p className="loading center">Laying out {plural(model.layer_count, "layer")}…</p>
             )}
-            {scene && minimap && width > 0 && <Minimap scene={scene} size={canvasSize} />}
+            {table && finding.rows && (
+              <Suspense fallback={<p className="loading center">Opening the table…</p>}>
+                <LayerTable rows={finding.rows} hits={finding.hits} tree={tree} onMenu={(x, y) => setMenu({ x, y })} />
+              </Suspense>
+            )}
+            {scene && minimap && !table && width > 0 && <Minimap scene={scene} size={canvasSize} />}
             <div className="canvas-notes">
+              <PlanNotice />
               <PreviewNote />
+              {pictured && <AnswerNote />}
               <FlashNote everywhere={columns.folded} unplaced={local.unplaced} />
             </div>
-            <CanvasTools scene={scene} hasProfile={hasProfile} />
-            <ZoomTools />
-            <SelectedDetails model={model} network={network} />
-            <SelectionBar model={model} network={network} devices={devices} />
-            {sync === "conflict" && <ConflictCard reload={() => void keeper.reload()} overwrite={() => void keeper.overwrite()} />}
-            {deploy.problem && (
-              <div className="sheet sheet-problem" data-testid="deploy-problem">
-                <ProblemCard problem={deploy.problem}>
-                  <Button size="xs" variant="default" onClick={deploy.close}>
-                    Close
-                  </Button>
-                </ProblemCard>
-              </div>
+            {!table && <BrushNote devices={devices} />}
+            {!table && <CanvasTools scene={scene} hasProfile={hasProfile} />}
+            {scene && heat && !table && <HeatLegend scene={scene} />}
+            {!table && <ZoomTools />}
+            {scene && detailsOpen && (
+              <Suspense fallback={null}>
+                <Details model={model} scene={scene} />
+              </Suspense>
             )}
-            {!deploy.problem && deploy.shown && (
-              <DeploySheet
-                deployment={deploy.shown}
-                close={deploy.close}
-                cancel={deploy.cancel}
-                retry={() => deploy.shown && deploy.retry(deploy.shown.plan)}
-                busy={deploy.busy}
-              />
-            )}
+            {chosen && <SelectionBar model={model} network={network} devices={devices} />}
+            {(pictured || hindered) && <PlanTrouble model={model} show={showLayers} />}
           </div>
-          {running && <RunDock key={running.id} model={model} deployment={running} run={run} />}
+          <DeployDock deploy={deploy} />
+          {pictured && <CompareHost model={model} network={network} fleet={fleet} running={running} predicted={predicted} unpredictable={reason} />}
+          {running && <RunDock key={running.id} model={model} deployment={running} prediction={measuredAgainst} />}
         </div>
         {planner !== null && (
           <Suspense fallback={<aside className="planner" aria-label="Planner" />}>
@@ -244,87 +231,37 @@ export function EditorBody({ model, devices }: { model: Model; devices: readonly
           liveDevices={liveDevices}
           deployment={running?.id ?? null}
           selectDevice={selectDevice}
-          selectUnplaced={() => selectLayers((name) => devicesOfLayer(content, name).length === 0)}
-          selectPlace={(place) => selectLayers((name) => content.placement[name] === place)}
+          selectUnplaced={selectUnplaced}
+          selectPlace={(place) => selectLayers((name) => own(content.placement, name) === place)}
           spread={spread}
           showRunning={deployed && sameForm(deployed.network, model) ? () => showPlan(deployed) : null}
           showProblem={showProblem}
-          figures={reason === null ? <PlanFigures predicted={predicted} short={columns.folded} /> : null}
+          prediction={reason === null ? predicted.prediction : null}
+          shown={deploy.shown}
+          retry={deploy.retry}
+          figures={<PlanFigures model={model} devices={devices} prediction={predicted.prediction} reason={reason} short={columns.folded} />}
           folded={columns.folded}
           fold={columns.fold}
         />
       </main>
-      <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />
-      <Menu opened={menu !== null} onChange={() => setMenu(null)} position="bottom-start" withinPortal>
-        <Menu.Target>
-          <button type="button" className="menu-anchor" tabIndex={-1} aria-label="Send the selection to a device" style={{ left: menu?.x ?? 0, top: menu?.y ?? 0 }} />
-        </Menu.Target>
-        <Menu.Dropdown data-testid="context-menu">
-          <Menu.Label>Send to</Menu.Label>
-          <AssignItems devices={devices} send={(device) => assignAndSay([...viewStore.getState().selection].map((node) => at(network.nodes, node).name), device)} />
-          <FoldItems scene={scene} />
-        </Menu.Dropdown>
-      </Menu>
-    </>
+      <EditorCommands
+        network={network}
+        scene={scene}
+        devices={devices}
+        finding={finding}
+        hasProfile={hasProfile}
+        searchInput={searchInput}
+        planner={planner !== null}
+        spread={spread}
+        selectDevice={selectDevice}
+        selectUnplaced={selectUnplaced}
+      />
+      {linked !== "" && <LinkOpener search={linked} scene={scene} loaded={sync !== "loading"} />}
+      <HandControl model={model} network={network} devices={devices} />
+      {pictured && <FigureKeeper model={model} network={network} content={content} report={current ? report : null} predicted={predicted} />}
+      {pictured && <DragGhost />}
+      {choosing && <LinkDialog network={network} cuts={[...(report?.cuts ?? []), ...(running?.state === "running" ? running.cuts : [])]} />}
+      {pictured && <ContextMenu at={menu} close={() => setMenu(null)} network={network} scene={scene} devices={devices} />}
+    </KeeperContext>
   );
 }
-
-/** Says that the canvas shows another plan than the one under the hand. */
-function PreviewNote() {
-  const label = usePreviewLabel();
-  if (label === null) return null;
-  return (
-    <p className="preview-note" data-testid="preview-note">
-      Looking at: {label}
-    </p>
-  );
-}
-
-/** What the last step did, where no device in view says it. */
-function FlashNote({ everywhere, unplaced }: { everywhere: boolean; unplaced: number }) {
-  const flash = useView((view) => view.flash);
-  if (flash === null || !(everywhere || (flash.device === "" && unplaced === 0))) return null;
-  return (
-    <p className="preview-note is-flash" data-testid="flash-note">
-      {flash.device === "" ? flash.text : `${flash.device}: ${flash.text}`}
-    </p>
-  );
-}
-
-/** Mark the layers that the studio's report complains of; that a layer has no device is seen without a mark. */
-function useWrong(network: Scene["network"], report: PlanReport | null): void {
-  useEffect(() => {
-    const wrong = new Map<string, string>();
-    for (const { severity, code, layer, message } of report?.problems ?? []) {
-      const whole = layer == null ? null : wholeLayer(layer, (name) => network.layerIndex.has(name));
-      if (whole !== null && severity === "error" && code !== "unplaced_layer") wrong.set(whole, message);
-    }
-    viewStore.setState({ wrong });
-  }, [network, report]);
-}
-
-/** Keys that work wherever the focus is, except while typing. */
-function useShortcuts(searchInput: React.RefObject<HTMLInputElement | null>): void {
-  useEffect(() => {
-    const key = (event: KeyboardEvent) => {
-      const command = event.ctrlKey || event.metaKey;
-      const typing = event.target instanceof HTMLElement && event.target.closest("input, textarea, [contenteditable]") !== null;
-      const letter = event.key.toLowerCase();
-      if (command && letter === "f") searchInput.current?.focus();
-      else if (command && letter === "z" && !typing) (event.shiftKey ? redo : undo)();
-      else if (command && letter === "y" && !typing) redo();
-      else return;
-      event.preventDefault();
-    };
-    window.addEventListener("keydown", key);
-    return () => window.removeEventListener("keydown", key);
-  }, [searchInput]);
-}
-
-function SelectedDetails({ model, network }: { model: Model; network: Scene["network"] }) {
-  const open = useView((view) => view.detailsOpen);
-  const node = useView((view) => view.cursor ?? [...view.selection][0] ?? null);
-  if (!open || node === null || at(network.nodes, node).kind !== "layer") return null;
-  return <Details model={model} network={network} node={node} />;
-}
-

@@ -1,7 +1,7 @@
 /** A folded block: many layers as one card, with the devices that hold them. */
 import { IconArrowsDiagonal } from "@tabler/icons-react";
 import { useMemo } from "react";
-import { formatPercent, formatShape, plural } from "@/app/format";
+import { formatPercent, formatWhole, plural } from "@/app/format";
 import { markClass, useMarks } from "@/devices/marks";
 import type { Fold } from "@/graph/folds";
 import { at } from "@/graph/network";
@@ -9,10 +9,16 @@ import { devicesOfLayer, whereabouts } from "@/plan/divisions";
 import { useShownPlan } from "@/plan/preview";
 import { sharesOfLayers, type DeviceShare } from "@/plan/shares";
 import { blamesDevice } from "@/planner/blame";
-import { Bar, useBar } from "./Bar";
+import { Bar, heatStyle, useBar } from "./Bar";
+import { CardCorner } from "./CardCorner";
+import { OtherSide, otherWords } from "@/plans/OtherSide";
+import { useDifference } from "@/plans/useDifference";
 import { useScene } from "./context";
 import { foldKind, foldSize, foldTitle } from "./foldWords";
 import { shorten } from "./shorten";
+import { TroubleMark, TroubleWords, useSummary } from "./TroubleMark";
+import { endTrace, trace } from "./tracing";
+import { tellSummary } from "./troubles";
 import { useView } from "./view";
 
 export function FoldCard({ fold }: { fold: Fold }) {
@@ -24,11 +30,13 @@ export function FoldCard({ fold }: { fold: Fold }) {
   const chosen = useView(({ selection }) => fold.nodes.reduce((count, node) => count + (selection.has(node) ? 1 : 0), 0));
   const cursor = useView((view) => view.cursor !== null && fold.nodes.includes(view.cursor));
   const hits = useView((view) => (view.hits.size === 0 ? 0 : fold.nodes.reduce((count, node) => count + (view.hits.has(node) ? 1 : 0), 0)));
-  const wrong = useView((view) => layers.map((layer) => (view.refused?.layer === layer ? view.refused.message : view.wrong.get(layer))).find((message) => message !== undefined));
+  const summary = useSummary(layers);
   const devices = useShownPlan((content) => [...new Set(layers.flatMap((layer) => devicesOfLayer(content, layer)))].join("\n"));
   const blamed = useView((view) => blamesDevice(view.blame, devices.split("\n")));
   const where = useShownPlan((content) => layers.map((layer) => whereabouts(content, layer)).join("\n"));
   const changed = useView(({ deployed }) => deployed !== null && layers.map((layer) => whereabouts(deployed, layer)).join("\n") !== where);
+  const difference = useDifference(layers);
+  const apart = difference === null || difference === "same" ? null : difference;
   const { shape } = at(network.nodes, at(fold.nodes, fold.nodes.length - 1));
   const [only] = shares;
   const whole = shares.length === 1 && only ? only.device : undefined;
@@ -41,41 +49,48 @@ export function FoldCard({ fold }: { fold: Fold }) {
     chosen === fold.nodes.length ? "is-selected" : chosen > 0 && "is-partly",
     cursor && "is-cursor",
     hits > 0 && "is-hit",
-    wrong !== undefined && "is-wrong",
+    summary && `is-${summary.worst.severity}`,
     blamed && "is-blamed",
+    bar.heat !== null && "is-heat",
+    apart ? "is-apart" : difference === "same" && "is-same",
   ];
   return (
-    <div
-      className={classes.filter(Boolean).join(" ")}
-      data-testid={`block-${fold.name}`}
-      data-node={fold.nodes[0]}
-      data-block-devices={devices.replaceAll("\n", " ")}
-      title={[`${foldTitle(fold)}: ${foldSize(fold)}`, `on ${told}`, bar.told, wrong].filter(Boolean).join("\n")}
-    >
-      {whole === undefined ? <FoldStripes shares={shares} /> : <span className="card-stripe" />}
-      <span className="card-op">{foldKind(fold)}</span>
-      <span className="card-shape" title={formatShape(shape)}>{formatShape(withoutBatch(shape))}</span>
-      <span className="card-line">
-        <span className="card-name">
-          {shorten(fold.name, 18)} · {plural(fold.nodes.length, "layer")}
+    <>
+      <div
+        className={classes.filter(Boolean).join(" ")}
+        data-testid={`block-${fold.name}`}
+        data-node={fold.nodes[0]}
+        style={heatStyle(bar)}
+        onPointerEnter={() => trace(at(fold.nodes, 0))}
+        onPointerLeave={() => endTrace(at(fold.nodes, 0))}
+        data-block-devices={devices.replaceAll("\n", " ")}
+        title={[`${foldTitle(fold)}: ${foldSize(fold)}`, `on ${told}`, apart && `${formatWhole(apart.count)} of them elsewhere ${otherWords(apart)}`, bar.told, summary && tellSummary(summary)].filter(Boolean).join("\n")}
+      >
+        {whole === undefined ? <FoldStripes shares={shares} /> : <span className="card-stripe" />}
+        <span className="card-op">{foldKind(fold)}</span>
+        <CardCorner shape={shape} heat={bar.heat} />
+        <span className="card-line">
+          <span className="card-name">
+            {shorten(fold.name, 18)} · {plural(fold.nodes.length, "layer")}
+          </span>
+          <span className="card-badge">
+            {apart && <span className="card-differs">≠{formatWhole(apart.count)}</span>}
+            {hits > 0 && <span className="card-hits">{plural(hits, "hit")}</span>}
+            {changed && <i className="card-changed" title="Changed since the last deploy" />}
+            {summary && <TroubleMark summary={summary} />}
+            {whole === undefined ? <span className="card-split">×{shares.length}</span> : whole === "" ? "–" : (mark?.initials ?? "?")}
+          </span>
         </span>
-        <span className="card-badge">
-          {hits > 0 && <span className="card-hits">{plural(hits, "hit")}</span>}
-          {changed && <i className="card-changed" title="Changed since the last deploy" />}
-          {wrong !== undefined && <i className="card-wrong">!</i>}
-          {whole === undefined ? <span className="card-split">×{shares.length}</span> : whole === "" ? "–" : (mark?.initials ?? "?")}
-        </span>
-      </span>
-      <button type="button" tabIndex={-1} className="card-open" data-open-fold={fold.index} aria-label={`Open ${fold.name}`} title={`Open ${fold.name} (O)`}>
-        <IconArrowsDiagonal size={12} />
-      </button>
-      <Bar share={bar.share} />
-    </div>
+        <button type="button" tabIndex={-1} className="card-open" data-open-fold={fold.index} aria-label={`Open ${fold.name}`} title={`Open ${fold.name} (O)`}>
+          <IconArrowsDiagonal size={12} />
+        </button>
+        {apart && <OtherSide difference={apart} />}
+        <Bar share={bar.share} />
+      </div>
+      {summary && <TroubleWords summary={summary} />}
+    </>
   );
 }
-
-/** A batch of one says nothing, and the kind needs the room. */
-const withoutBatch = (shape: readonly number[]): readonly number[] => (shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape);
 
 /** One stripe per device, as high as its share of the layers. */
 function FoldStripes({ shares }: { shares: readonly DeviceShare[] }) {

@@ -1,6 +1,7 @@
 /** What the menu of a card offers about its block. */
 import { Menu } from "@mantine/core";
 import { IconArrowsDiagonal, IconArrowsDiagonalMinimize2 } from "@tabler/icons-react";
+import { formatWhole } from "@/app/format";
 import { at } from "@/graph/network";
 import { alike } from "@/graph/folds";
 import { cameraMan } from "./camera";
@@ -30,7 +31,7 @@ export function FoldItems({ scene }: { scene: Scene | null }) {
       </Menu.Item>
       {count > 1 && (
         <Menu.Item leftSection={<Icon size={14} />} rightSection={<kbd>Shift O</kbd>} onClick={() => setAlike(scene, found.fold, found.isOpen ? "folded" : "open")} data-testid="menu-fold-alike">
-          {word} all {count} like it
+          {word} all {formatWhole(count)} like it
         </Menu.Item>
       )}
     </>

@@ -6,10 +6,12 @@ import type { AutodiceFiles, Device, ImportedPlan, Model } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { download, fileName } from "@/app/download";
 import { plural } from "@/app/format";
+import { own } from "@/app/own";
 import { ProblemCard } from "@/app/ProblemCard";
 import { planDocument } from "@/plan/content";
 import { autodiceHosts, mapDevices, readCuts, sameNamed, takeOver, type Names } from "@/plan/foreign";
 import { planStore, replacePlan } from "@/plan/store";
+import "@/styles/plan.css";
 import { flash } from "./view";
 
 export type Foreign = "import-autodice" | "import-map" | "import-cuts" | "export-autodice";
@@ -160,7 +162,7 @@ function NameTable({ names, devices, chosen, choose }: { names: readonly string[
               <Select
                 size="xs"
                 aria-label={`Device for ${name}`}
-                value={chosen[name] ?? KEEP}
+                value={own(chosen, name) ?? KEEP}
                 data={[{ value: KEEP, label: `${name}, as it is` }, ...devices.map((device) => ({ value: device.name, label: device.name }))]}
                 onChange={(value) => choose(name, value ?? KEEP)}
                 allowDeselect={false}
@@ -179,7 +181,12 @@ function useNames(read: Names | null, devices: readonly Device[]) {
   const [said, setSaid] = useState<Record<string, string>>({});
   const names = read && "names" in read ? read.names : [];
   const chosen = { ...sameNamed(names, devices.map(({ name }) => name)), ...said };
-  const mapped = Object.fromEntries(names.flatMap((name) => (chosen[name] ? [[name, chosen[name]]] : [])));
+  const mapped = Object.fromEntries(
+    names.flatMap((name) => {
+      const device = own(chosen, name) ?? KEEP;
+      return device === KEEP ? [] : [[name, device] as const];
+    }),
+  );
   return { names, chosen, mapped, choose: (name: string, device: string) => setSaid((old) => ({ ...old, [name]: device })), wrong: read && "problem" in read ? read.problem : null };
 }
 
@@ -303,7 +310,7 @@ function ToAutodice({ model, close }: DialogProps) {
       .then(setFiles, (error: unknown) => setProblem(asProblem(error)))
       .finally(() => setBusy(false));
   };
-  const name = fileName(model.name);
+  const name = fileName(model.name, "network");
   const others = Object.entries(files?.devices ?? {});
   return (
     <>

@@ -1,18 +1,19 @@
 /** The devices beside the canvas, with the plan's totals above and its problems below. */
-import { ActionIcon, Button, Menu, Modal } from "@mantine/core";
-import { IconAlertTriangle, IconCircleCheck, IconCircleX, IconLayoutSidebarRightCollapse, IconPlus, IconStack2 } from "@tabler/icons-react";
+import { ActionIcon, Button } from "@mantine/core";
+import { IconCircleCheck, IconLayoutSidebarRightCollapse, IconPlus, IconStack2 } from "@tabler/icons-react";
 import { useMemo, useState, type ReactNode } from "react";
-import type { Device, PlanProblem, PlanReport } from "@/api/types";
+import type { Deployment, Device, PlanProblem, PlanReport } from "@/api/types";
 import { formatBytes, plural } from "@/app/format";
+import { ProblemList } from "@/deploy/ProblemList";
 import { useDeviceDialogs } from "@/devices/actions";
 import { DeviceCard } from "@/devices/DeviceCard";
-import { DeviceForm } from "@/devices/DeviceForm";
 import { DeviceSign } from "@/devices/DeviceSign";
 import type { Marks } from "@/devices/palette";
 import { deviceOf } from "@/plan/content";
 import type { DeviceEstimate, Estimate } from "@/plan/estimate";
 import { usePlan } from "@/plan/store";
-import { DeviceRail } from "./DeviceRail";
+import type { Prediction } from "@/planner/types";
+import { AddDevice, DeviceRail, GoneDevice } from "./parts";
 import { useView } from "./view";
 
 interface LanesProps {
@@ -32,6 +33,10 @@ interface LanesProps {
   /** Takes over the plan of what runs; null where nothing runs, or its layers are not those shown. */
   showRunning: (() => void) | null;
   showProblem: (problem: PlanProblem) => void;
+  prediction: Prediction | null;
+  /** The deployment whose steps are looked at, with what failed. */
+  shown: Deployment | null;
+  retry: (deployment: Deployment, device: string) => void;
   /** What is predicted of the plan. */
   figures: ReactNode;
   /** To their signs. */
@@ -73,10 +78,10 @@ export function Lanes(props: LanesProps) {
   const costs = useMemo(() => costsOf(estimate, report, current), [estimate, report, current]);
   const gone = [...costs.keys()].filter((name) => !devices.some((device) => device.name === name));
   const nothing = estimate.unplaced > 0 && estimate.unplaced === estimate.total.layers;
-  const flashAt = (name: string) => (flash?.device === name ? flash.text : null);
+  const flashAt = (name: string) => (flash?.device === name && !flash.refused ? flash.text : null);
   if (props.folded) {
-    const { selectDevice, selectUnplaced, selectPlace, figures } = props;
-    return <DeviceRail {...{ devices, marks, estimate, costs, gone, report, selectDevice, selectUnplaced, selectPlace, figures }} unfold={() => props.fold(false)} />;
+    const { selectDevice, selectUnplaced, selectPlace, figures, prediction, shown } = props;
+    return <DeviceRail {...{ devices, marks, estimate, costs, gone, report, liveDevices, prediction, shown, selectDevice, selectUnplaced, selectPlace, figures }} unfold={() => props.fold(false)} />;
   }
   return (
     <aside className="lanes" aria-label="Devices">
@@ -135,40 +140,29 @@ export function Lanes(props: LanesProps) {
             dropping={dropTarget === device.name}
             flash={flashAt(device.name)}
             deployment={liveDevices.has(device.name) ? props.deployment : null}
+            prediction={props.prediction}
+            failure={props.shown?.devices.find((one) => one.device === device.name)?.problem ?? null}
+            retry={() => props.shown && props.retry(props.shown, device.name)}
             actions={{ ...actions, select: props.selectDevice }}
           />
         ))}
         <Groups dropTarget={dropTarget} flash={flash} marks={marks} select={props.selectPlace} />
         {gone.map((name) => (
-          <section key={name} className="device-card dev-gone" data-testid={`device-gone-${name}`}>
-            <header>
-              <button type="button" className="device-name" onClick={() => props.selectDevice(name)}>
-                {name}
-              </button>
-              <span className="state state-cannot">not registered</span>
-            </header>
-            <p className="device-facts">{plural(costs.get(name)?.layers ?? 0, "layer")} of the plan are on this device, which is gone.</p>
-          </section>
+          <GoneDevice key={name} name={name} layers={costs.get(name)?.layers ?? 0} devices={devices} select={props.selectDevice} />
         ))}
       </div>
       {props.figures}
       <Problems report={report} nothing={nothing} show={props.showProblem} />
       {dialogs}
-      <Modal opened={adding} onClose={() => setAdding(false)} title="Add a device" centered>
-        <DeviceForm taken={devices.map(({ name }) => name)} done={() => setAdding(false)} />
-      </Modal>
+      {adding && <AddDevice taken={devices.map(({ name }) => name)} close={() => setAdding(false)} />}
     </aside>
   );
 }
-
-/** Of problems of one kind; a hundred unplaced layers need not be listed one by one. */
-const SHOWN_PER_KIND = 2;
 
 /** Of a plan with nothing in it, that its layers have no device is said above once and for all. */
 function Problems({ report, nothing, show }: { report: PlanReport | null; nothing: boolean; show: (problem: PlanProblem) => void }) {
   const problems = (report?.problems ?? []).filter(({ code }) => !nothing || code !== "unplaced_layer");
   const errors = problems.filter(({ severity }) => severity === "error").length;
-  const groups = [...Map.groupBy(problems, ({ code }) => code).values()];
   return (
     <section className="plan-problems" data-testid="plan-problems" aria-label="Problems of the plan">
       {nothing && problems.length === 0 && <p className="plan-fine">No layer is on a device yet.</p>}
@@ -180,28 +174,7 @@ function Problems({ report, nothing, show }: { report: PlanReport | null; nothin
       {problems.length > 0 && (
         <>
           <h3>{errors > 0 ? plural(errors, "problem") : plural(problems.length, "warning")}</h3>
-          <ul>
-            {groups.flatMap((group) => group.slice(0, group.length > SHOWN_PER_KIND + 1 ? SHOWN_PER_KIND : undefined)).map((problem) => (
-              <li key={`${problem.code} ${problem.layer ?? ""} ${problem.device ?? ""} ${problem.message}`} className={`is-${problem.severity}`}>
-                {problem.severity === "error" ? <IconCircleX size={14} aria-label="Error" /> : <IconAlertTriangle size={14} aria-label="Warning" />}
-                <span>
-                  {problem.message} {problem.next_step}
-                </span>
-                {(problem.layer != null || problem.device != null) && (
-                  <button type="button" className="link" onClick={() => show(problem)}>
-                    show
-                  </button>
-                )}
-              </li>
-            ))}
-            {groups
-              .filter((group) => group.length > SHOWN_PER_KIND + 1)
-              .map((group) => (
-                <li key={group[0]?.code} className="is-more">
-                  and {group.length - SHOWN_PER_KIND} more like this
-                </li>
-              ))}
-          </ul>
+          <ProblemList problems={problems} show={show} />
         </>
       )}
     </section>
@@ -209,7 +182,7 @@ function Problems({ report, nothing, show }: { report: PlanReport | null; nothin
 }
 
 /** Replicas: names of the plan that layers can be dropped on like devices. */
-function Groups({ dropTarget, flash, marks, select }: { dropTarget: string | null; flash: { device: string; text: string } | null; marks: Marks; select: (place: string) => void }) {
+function Groups({ dropTarget, flash, marks, select }: { dropTarget: string | null; flash: { device: string; text: string; refused: boolean } | null; marks: Marks; select: (place: string) => void }) {
   const rest = usePlan((content) => content.rest);
   return Object.entries(rest.replicas).map(([name, { places }]) => (
     <section key={name} className={dropTarget === name ? "replica-card is-drop" : "replica-card"} data-drop-device={name} data-testid={`replicas-${name}`} aria-label={`Replicas ${name}`}>
@@ -224,30 +197,7 @@ function Groups({ dropTarget, flash, marks, select }: { dropTarget: string | nul
           </span>
         ))}
       </p>
-      {flash?.device === name && <p className="device-flash">{flash.text}</p>}
+      {flash?.device === name && !flash.refused && <p className="device-flash">{flash.text}</p>}
     </section>
   ));
-}
-
-export interface AssignItemsProps {
-  devices: readonly Device[];
-  send: (device: string) => void;
-}
-
-/** The devices as menu items, with their keys. */
-export function AssignItems({ devices, send }: AssignItemsProps) {
-  return (
-    <>
-      {devices.length === 0 && <Menu.Label>No devices yet</Menu.Label>}
-      {devices.map(({ name }, i) => (
-        <Menu.Item key={name} onClick={() => send(name)} rightSection={i < 9 ? <kbd>{i + 1}</kbd> : null} data-testid={`assign-to-${name}`}>
-          {name}
-        </Menu.Item>
-      ))}
-      <Menu.Divider />
-      <Menu.Item onClick={() => send("")} rightSection={<kbd>Del</kbd>}>
-        No device
-      </Menu.Item>
-    </>
-  );
 }

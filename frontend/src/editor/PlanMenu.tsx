@@ -1,64 +1,20 @@
-/** Export and import: the plan document, and other tools' files. */
+/** More about the plan: its settings, export and import. */
 import { ActionIcon, Menu } from "@mantine/core";
-import { IconAdjustments, IconDots, IconDownload, IconEraser, IconFileExport, IconFileImport, IconUpload } from "@tabler/icons-react";
-import { lazy, Suspense, useRef, useState } from "react";
-import { asProblem } from "@/api/client";
+import { IconDots } from "@tabler/icons-react";
+import { useRef, useState } from "react";
 import type { Device, Model } from "@/api/types";
-import { download, fileName } from "@/app/download";
-import { plural } from "@/app/format";
-import { tell } from "@/app/notify";
-import { EMPTY, planDocument } from "@/plan/content";
-import { readPlan } from "@/plan/document";
-import { planStore, replacePlan } from "@/plan/store";
-import { checkPlan } from "@/plan/useReport";
 import type { Foreign } from "./ForeignDialog";
-import { flash } from "./view";
+import { PlanDoings, PlanItems } from "./parts";
 
-const PlanSettings = lazy(() => import("./PlanSettings"));
-const ForeignDialog = lazy(() => import("./ForeignDialog"));
+/** What of the plan's files and settings is being done. */
+export type PlanDoing = Foreign | "settings";
 
-const IMPORTS: readonly (readonly [Foreign, string])[] = [
-  ["import-autodice", "Import AutoDiCE files…"],
-  ["import-map", "Import a map of layers…"],
-  ["import-cuts", "Import a list of cuts…"],
-];
-
-async function openFile(file: File, model: Model): Promise<void> {
-  const answer = readPlan(await file.text(), model);
-  if ("problem" in answer) {
-    tell(`${file.name}: ${answer.problem}`, answer.nextStep);
-    return;
-  }
-  try {
-    // A document that the studio does not take at all is refused here; what else is wrong is listed beside the canvas.
-    await checkPlan(model, answer.content);
-  } catch (error) {
-    const { message, nextStep } = asProblem(error);
-    tell(`${file.name}: ${message}`, nextStep);
-    return;
-  }
-  flash("", `${plural(replacePlan(answer.content, `Import ${file.name}`).layers, "layer")} changed`);
-}
-
-export function PlanMenu({ model, devices }: { model: Model; devices: readonly Device[] }) {
+/** `isSeen`: the network is there; until then only the button is. */
+export function PlanMenu({ model, devices, isSeen }: { model: Model; devices: readonly Device[]; isSeen: boolean }) {
   const input = useRef<HTMLInputElement>(null);
-  const [foreign, setForeign] = useState<Foreign | null>(null);
-  const [settings, setSettings] = useState(false);
-  const save = () => download(`${fileName(model.name)}.plan.json`, `${JSON.stringify(planDocument(model, planStore.getState().content), null, 2)}\n`);
+  const [doing, setDoing] = useState<PlanDoing | null>(null);
   return (
     <>
-      <input
-        ref={input}
-        type="file"
-        accept="application/json,.json"
-        hidden
-        data-testid="plan-import"
-        onChange={(event) => {
-          const file = event.currentTarget.files?.[0];
-          if (file) void openFile(file, model);
-          event.currentTarget.value = "";
-        }}
-      />
       <Menu position="bottom-end" withinPortal>
         <Menu.Target>
           <ActionIcon variant="subtle" color="gray" aria-label="More about the plan" data-testid="plan-menu">
@@ -66,40 +22,10 @@ export function PlanMenu({ model, devices }: { model: Model; devices: readonly D
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item leftSection={<IconAdjustments size={14} />} onClick={() => setSettings(true)} data-testid="plan-settings">
-            Settings of the plan…
-          </Menu.Item>
-          <Menu.Item leftSection={<IconDownload size={14} />} onClick={save} data-testid="plan-export">
-            Export plan
-          </Menu.Item>
-          <Menu.Item leftSection={<IconFileExport size={14} />} onClick={() => setForeign("export-autodice")} data-testid="export-autodice">
-            Export for AutoDiCE…
-          </Menu.Item>
-          <Menu.Divider />
-          <Menu.Item leftSection={<IconUpload size={14} />} onClick={() => input.current?.click()}>
-            Import plan…
-          </Menu.Item>
-          {IMPORTS.map(([what, label]) => (
-            <Menu.Item key={what} leftSection={<IconFileImport size={14} />} onClick={() => setForeign(what)} data-testid={what}>
-              {label}
-            </Menu.Item>
-          ))}
-          <Menu.Divider />
-          <Menu.Item leftSection={<IconEraser size={14} />} onClick={() => replacePlan({ ...EMPTY, rest: planStore.getState().content.rest }, "Clear the plan")}>
-            Clear the plan
-          </Menu.Item>
+          <PlanItems model={model} input={input} begin={setDoing} />
         </Menu.Dropdown>
       </Menu>
-      {settings && (
-        <Suspense>
-          <PlanSettings close={() => setSettings(false)} />
-        </Suspense>
-      )}
-      {foreign !== null && (
-        <Suspense>
-          <ForeignDialog what={foreign} model={model} devices={devices} close={() => setForeign(null)} />
-        </Suspense>
-      )}
+      {isSeen && <PlanDoings model={model} devices={devices} input={input} doing={doing} begin={setDoing} />}
     </>
   );
 }

@@ -1,91 +1,174 @@
-/** Finding layers by name, kind or device; Enter goes to the next hit. */
+/** Finding layers by words, fields and numbers; Enter goes to the next hit, Ctrl Enter selects all. */
 import { ActionIcon, TextInput } from "@mantine/core";
 import { IconChevronDown, IconChevronUp, IconSearch, IconX } from "@tabler/icons-react";
-import { useEffect, useState, type KeyboardEvent, type RefObject } from "react";
-import { search } from "@/graph/select";
-import type { Network } from "@/graph/network";
-import { devicesOfLayer } from "@/plan/divisions";
-import { planStore } from "@/plan/store";
+import { useEffect, useId, useMemo, useRef, useState, type FocusEvent, type KeyboardEvent, type RefObject } from "react";
+import { formatWhole, plural } from "@/app/format";
+import { insist } from "@/app/insist";
+import type * as suggesting from "@/graph/suggest";
+import type { Suggestion } from "@/graph/suggest";
 import { cameraMan } from "./camera";
-import { openTo, type Folded } from "./folding";
+import { ask, findStore, useFind } from "./find";
+import { showNode, type Folded } from "./folding";
+import { SearchPanel } from "./parts";
+import type { Finding } from "./useFinding";
 import { select, viewStore } from "./view";
 
+type Suggesting = typeof suggesting;
+
+/** How a search may go on: fetched when somebody begins to type. */
+function useSuggesting(typing: boolean): Suggesting | null {
+  const [language, setLanguage] = useState<Suggesting | null>(null);
+  useEffect(() => {
+    if (typing && language === null) void insist(() => import("@/graph/suggest")).then(setLanguage);
+  }, [typing, language]);
+  return language;
+}
+
 interface SearchBoxProps {
-  network: Network;
+  finding: Finding;
+  devices: readonly string[];
   /** Null while it is being laid out. */
   scene: Folded | null;
   input: RefObject<HTMLInputElement | null>;
   leave: () => void;
 }
 
-export function SearchBox({ network, scene, input, leave }: SearchBoxProps) {
-  const [query, setQuery] = useState("");
-  const [hits, setHits] = useState<readonly number[]>([]);
-  const [place, setPlace] = useState(-1);
+export function SearchBox({ finding: { rows, hits }, devices, scene, input, leave }: SearchBoxProps) {
+  const { text, problem, query, place, typing } = useFind((find) => find);
+  const [caret, setCaret] = useState(0);
+  const [active, setActive] = useState(-1);
+  const [closed, setClosed] = useState(false);
+  const nextCaret = useRef<number | null>(null);
+  const id = useId();
+  const language = useSuggesting(typing);
+  const vocabulary = useMemo(() => (language && typing && rows ? language.vocabularyOf(rows, devices) : null), [language, typing, rows, devices]);
+  const options = useMemo((): Suggestion[] => {
+    if (!language || !vocabulary) return [];
+    if (text.trim() === "") return language.examples(vocabulary).map((example) => ({ ...example, from: 0, to: text.length }));
+    return language.suggest(text, Math.min(caret, text.length), vocabulary);
+  }, [language, vocabulary, text, caret]);
+  const isOpen = typing && !closed && vocabulary !== null && (options.length > 0 || problem !== null || query !== null);
 
-  const ask = (text: string) => {
-    setQuery(text);
-    const { content } = planStore.getState();
-    const found = search(network, text, (layer) => devicesOfLayer(content, layer).join(" ") || undefined);
-    setHits(found);
-    setPlace(-1);
-    viewStore.setState({ hits: new Set(found) });
+  useEffect(() => {
+    if (nextCaret.current === null) return;
+    input.current?.setSelectionRange(nextCaret.current, nextCaret.current);
+    nextCaret.current = null;
+  }, [text, input]);
+
+  const type = (next: string, at: number) => {
+    ask(next);
+    setCaret(at);
+    setActive(-1);
+    setClosed(false);
   };
-  useEffect(() => () => viewStore.setState({ hits: new Set() }), []);
-
+  const take = ({ text: word, from, to }: Suggestion) => {
+    nextCaret.current = from + word.length;
+    type(text.slice(0, from) + word + text.slice(to), from + word.length);
+    input.current?.focus();
+  };
   const go = (by: number) => {
     if (hits.length === 0) return;
     const next = (place + by + hits.length + (place < 0 && by < 0 ? 1 : 0)) % hits.length;
     const node = hits[next];
     if (node === undefined) return;
-    setPlace(next);
+    findStore.setState({ place: next });
+    setClosed(true);
     select([node]);
-    // A folded hit comes into view with the picture in which it is open.
-    if (scene && openTo(scene, node)) cameraMan.showNext(node);
-    else cameraMan.show(node);
+    showNode(scene, node);
+  };
+  const selectAll = () => {
+    if (hits.length === 0) return;
+    select(hits);
+    viewStore.setState({ announcement: `${plural(hits.length, "layer")} selected` });
+    const [first] = hits;
+    if (first !== undefined) cameraMan.reveal(first);
+    leave();
   };
   const key = (event: KeyboardEvent) => {
-    if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
+    if (event.nativeEvent.isComposing) return;
+    const option = options[active];
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) selectAll();
+    else if (event.key === "Enter" && isOpen && option) take(option);
+    else if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
+    else if (event.key === "ArrowDown" && options.length > 0) {
+      setActive(closed ? 0 : (active + 1) % options.length);
+      setClosed(false);
+    } else if (event.key === "ArrowUp" && isOpen && options.length > 0) setActive((active <= 0 ? options.length : active) - 1);
     else if (event.key === "Escape") {
-      if (query === "") leave();
-      else ask("");
+      if (isOpen && active >= 0) setActive(-1);
+      else if (text !== "") type("", 0);
+      else leave();
     } else return;
     event.preventDefault();
     event.stopPropagation();
   };
+  const blurred = (event: FocusEvent<HTMLDivElement>) => {
+    if (event.currentTarget.contains(event.relatedTarget)) return;
+    findStore.setState({ typing: false });
+    setActive(-1);
+  };
+  const found = problem !== null ? "?" : query === null ? "" : hits.length === 0 ? "none" : `${place < 0 || place >= hits.length ? "" : `${formatWhole(place + 1)}/`}${formatWhole(hits.length)}`;
   return (
-    <div className="search">
+    <div
+      className="search"
+      role="search"
+      onBlur={blurred}
+      onFocus={() => {
+        findStore.setState({ typing: true });
+        setClosed(false);
+      }}
+    >
       <TextInput
         ref={input}
         size="xs"
-        aria-label="Find layers by name, kind or device"
+        role="combobox"
+        aria-label="Find layers by name, kind, device or numbers"
+        aria-expanded={isOpen}
+        aria-controls={isOpen ? `${id}-list` : undefined}
+        aria-activedescendant={isOpen && active >= 0 ? `${id}-${active}` : undefined}
+        aria-autocomplete="list"
+        aria-invalid={problem !== null}
+        aria-describedby={problem && isOpen ? `${id}-problem` : undefined}
         placeholder="Find layers"
         data-testid="search"
-        value={query}
-        onChange={(event) => ask(event.currentTarget.value)}
+        autoComplete="off"
+        spellCheck={false}
+        value={text}
+        onChange={(event) => type(event.currentTarget.value, event.currentTarget.selectionStart ?? event.currentTarget.value.length)}
+        onSelect={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
         onKeyDown={key}
         leftSection={<IconSearch size={14} />}
-        rightSectionWidth={query === "" ? 26 : 108}
+        rightSectionWidth={text === "" ? 26 : 108}
         rightSectionPointerEvents="all"
         rightSection={
-          query === "" ? (
+          text === "" ? (
             <kbd>/</kbd>
           ) : (
             <span className="search-more">
-              <span role="status">{hits.length === 0 ? "none" : `${place < 0 ? "" : `${place + 1}/`}${hits.length}`}</span>
+              <span role="status">{found}</span>
               <ActionIcon size="xs" variant="subtle" color="gray" aria-label="Previous hit" onClick={() => go(-1)}>
                 <IconChevronUp size={13} />
               </ActionIcon>
               <ActionIcon size="xs" variant="subtle" color="gray" aria-label="Next hit" onClick={() => go(1)}>
                 <IconChevronDown size={13} />
               </ActionIcon>
-              <ActionIcon size="xs" variant="subtle" color="gray" aria-label="Clear" onClick={() => ask("")}>
+              <ActionIcon
+                size="xs"
+                variant="subtle"
+                color="gray"
+                aria-label="Clear"
+                onClick={() => {
+                  type("", 0);
+                  input.current?.focus();
+                }}
+              >
                 <IconX size={13} />
               </ActionIcon>
             </span>
           )
         }
       />
+      {isOpen && <SearchPanel id={id} text={text} problem={problem} hits={query === null ? null : hits.length} options={options} active={active} take={take} selectAll={selectAll} />}
     </div>
   );
 }

@@ -7,8 +7,8 @@ import { formatCount, formatMacs, plural } from "@/app/format";
 import { allBlocks, blockAround } from "@/graph/blocks";
 import { at, type Network } from "@/graph/network";
 import { usePlan } from "@/plan/store";
-import { assignAndSay } from "./drag";
-import { AssignItems } from "./Lanes";
+import { SelectedAssignItems } from "./AssignItems";
+import { OnwardsMenu } from "./OnwardsItems";
 import { ReplicaPopover } from "./ReplicaPopover";
 import { SplitPopover } from "./SplitPopover";
 import { select, selectNamed, useView, viewStore } from "./view";
@@ -39,7 +39,7 @@ export function SelectionBar({ model, network, devices }: { model: Model; networ
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          <AssignItems devices={devices} send={(device) => assignAndSay(nodes.map(({ name }) => name), device)} />
+          <SelectedAssignItems network={network} devices={devices} />
         </Menu.Dropdown>
       </Menu>
       <SplitPopover key={[...selection].join(" ")} model={model} network={network} devices={devices} nodes={nodes.map(({ index }) => index)} />
@@ -54,6 +54,7 @@ export function SelectionBar({ model, network, devices }: { model: Model; networ
           All {first.op}
         </Button>
       )}
+      <OnwardsMenu network={network} />
       <Button size="compact-sm" variant="default" leftSection={<IconInfoCircle size={13} />} onClick={() => viewStore.setState({ detailsOpen: true })} data-testid="details-open">
         Details
       </Button>

@@ -1,21 +1,27 @@
 /** "Split this": how the selected layers are divided, over which devices, in which shares. */
-import { Button, Checkbox, Popover, Radio, Select, Switch } from "@mantine/core";
+import { Button, Popover, Radio, Switch } from "@mantine/core";
 import { IconArrowsSplit2 } from "@tabler/icons-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Device, Model } from "@/api/types";
-import { formatPercent, plural } from "@/app/format";
+import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
-import { DeviceSign } from "@/devices/DeviceSign";
-import { useMarks } from "@/devices/marks";
 import { isUsable } from "@/devices/words";
 import { at, type Network } from "@/graph/network";
-import { deviceOf, type Content } from "@/plan/content";
+import { figureRows } from "@/plan/changes";
+import type { Content } from "@/plan/content";
 import { devicesOfLayer } from "@/plan/divisions";
-import { choiceFrom, exchangePoints, gridShapes, hasHalos, hasTiles, incomplete, MAX_PARTS, MIDDLE_WEIGHT, MIN_PARTS, MOST_WEIGHT, resized, shardingFrom, type SplitChoice } from "@/plan/split";
+import { choiceFrom, exchangePoints, gridShapes, hasHalos, hasTiles, incomplete, MAX_PARTS, MIDDLE_WEIGHT, MIN_PARTS, resized, shardingFrom, type SplitChoice } from "@/plan/split";
 import { planStore, usePlan } from "@/plan/store";
 import { SPLIT_KINDS, SPLIT_WORDS } from "@/plan/words";
+import { cameraMan } from "./camera";
+import { FigureChip } from "./FigureChip";
+import { useOutcome } from "./outcome";
+import { Parts, Tiles } from "./SplitParts";
 import { useSplit } from "./useSplit";
 import { useView, viewStore } from "./view";
+
+/** Until the form stands where it stays. */
+const PLACED_MS = 60;
 
 const setOpen = (splitting: boolean): void => viewStore.setState({ splitting, refused: null });
 
@@ -62,6 +68,21 @@ function fitTiles(choice: SplitChoice): SplitChoice {
   return { ...choice, heights: resized(heights, rows), widths: resized(widths, columns) };
 }
 
+/** The card shows what the form asks for: it is not to lie under it. */
+function useClearCard(node: number | undefined) {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    // It is given its place after it was drawn.
+    const settled = setTimeout(() => {
+      const over = form.current?.closest(".split")?.getBoundingClientRect();
+      const canvas = document.querySelector(".canvas")?.getBoundingClientRect();
+      if (over && canvas && node !== undefined) cameraMan.clear(node, over.left - canvas.left, over.right - canvas.left);
+    }, PLACED_MS);
+    return () => clearTimeout(settled);
+  }, [node]);
+  return form;
+}
+
 function SplitForm({ model, network, devices, nodes }: SplitProps) {
   const layers = nodes.map((node) => at(network.nodes, node).name);
   const points = exchangePoints(network, nodes);
@@ -71,7 +92,10 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
     const able = devices.filter(isUsable).map(({ name }) => name);
     return firstChoice(planStore.getState().content, layers, places, able);
   });
-  const { busy, problem, reset, send } = useSplit(model);
+  const missing = incomplete(choice);
+  const { busy, problem, reset, send } = useSplit(model, missing === null ? shardingFrom(choice, layers, points) : null);
+  const outcome = useOutcome();
+  const form = useClearCard(nodes[0]);
   const change = (part: Partial<SplitChoice>) => {
     reset();
     setChoice((old) => fitTiles({ ...old, ...part }));
@@ -80,10 +104,10 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
     reset();
     setOpen(false);
   };
-  const missing = incomplete(choice);
   const { kind } = choice;
   return (
     <form
+      ref={form}
       onSubmit={(event) => {
         event.preventDefault();
         if (missing === null && !busy) send(shardingFrom(choice, layers, points), close);
@@ -98,7 +122,7 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
         </div>
       </Radio.Group>
       <p className="split-what">{SPLIT_WORDS[kind].what}</p>
-      <Parts choice={choice} places={places} rest={rest} change={change} />
+      <Parts model={model} choice={choice} places={places} layers={layers} rest={rest} change={change} />
       {hasTiles(kind) && <Tiles choice={choice} change={change} />}
       {hasHalos(kind) && points.length > 0 && (
         <Switch
@@ -111,6 +135,13 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
         />
       )}
       {problem && <ProblemCard problem={problem} />}
+      {!problem && missing === null && outcome?.isTrial && (
+        <ul className={outcome.settled ? "figure-chips is-lines split-figures" : "figure-chips is-lines split-figures is-dim"} aria-label="What it would change" data-testid="split-figures">
+          {figureRows(outcome.before, outcome.now).map((row) => (
+            <FigureChip key={row.name} row={row} />
+          ))}
+        </ul>
+      )}
       <footer>
         <Button size="xs" variant="default" onClick={close}>
           Cancel
@@ -122,118 +153,5 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
         {missing !== null && <span className="split-missing">{missing}</span>}
       </footer>
     </form>
-  );
-}
-
-interface ChoiceProps {
-  choice: SplitChoice;
-  change: (part: Partial<SplitChoice>) => void;
-}
-
-/** The devices to choose from, in the order of their cards; each chosen one with its share. */
-function Parts({ choice: { kind, parts }, places, rest, change }: ChoiceProps & { places: readonly string[]; rest: Content["rest"] }) {
-  const marks = useMarks();
-  const weights = new Map(parts.map(({ place, weight }) => [place, weight]));
-  const sum = parts.reduce((total, { weight }) => total + weight, 0);
-  const toggle = (place: string) => {
-    const chosen = new Set(weights.keys());
-    if (!chosen.delete(place)) chosen.add(place);
-    change({ parts: places.filter((known) => chosen.has(known)).map((known) => ({ place: known, weight: weights.get(known) ?? MIDDLE_WEIGHT })) });
-  };
-  if (places.length < MIN_PARTS) return <p className="split-what">Register a second device first: a part needs a device of its own.</p>;
-  return (
-    <ul className="split-parts" aria-label="Devices">
-      {places.map((place) => {
-        const weight = weights.get(place);
-        const device = deviceOf({ rest }, place);
-        return (
-          <li key={place}>
-            <Checkbox
-              size="xs"
-              checked={weight !== undefined}
-              disabled={weight === undefined && parts.length >= MAX_PARTS}
-              onChange={() => toggle(place)}
-              label={
-                <span className="split-place">
-                  <DeviceSign mark={marks.get(device) ?? null} /> {place}
-                  {place !== device && <small>{device}</small>}
-                </span>
-              }
-              data-testid={`split-device-${place}`}
-            />
-            {weight !== undefined && !hasTiles(kind) && (
-              <Weight
-                name={place}
-                value={weight}
-                share={weight / sum}
-                change={(next) => change({ parts: parts.map((part) => (part.place === place ? { place, weight: next } : part)) })}
-              />
-            )}
-          </li>
-        );
-      })}
-    </ul>
-  );
-}
-
-/** How tiles lie: rows times columns, and how high and wide they are. */
-function Tiles({ choice: { kind, parts, heights, widths }, change }: ChoiceProps) {
-  const shapes = gridShapes(parts.length).filter(([rows, columns]) => kind === "tiles" || (rows > 1 && columns > 1));
-  if (shapes.length === 0) return null;
-  const [height, width] = [heights, widths].map((list) => list.reduce((sum, weight) => sum + weight, 0)) as [number, number];
-  const put = (list: readonly number[], place: number, weight: number) => list.map((old, i) => (i === place ? weight : old));
-  return (
-    <div className="split-tiles">
-      <Select
-        size="xs"
-        label="Tiles"
-        value={`${heights.length} × ${widths.length}`}
-        data={shapes.map(([rows, columns]) => ({ value: `${rows} × ${columns}`, label: `${plural(rows, "row")} × ${plural(columns, "column")}` }))}
-        onChange={(value) => {
-          const [rows, columns] = shapes.find((shape) => shape.join(" × ") === value) ?? [heights.length, widths.length];
-          change({ heights: resized(heights, rows), widths: resized(widths, columns) });
-        }}
-        allowDeselect={false}
-        comboboxProps={{ withinPortal: false }}
-        data-testid="split-shape"
-      />
-      <ul className="split-parts">
-        {heights.length > 1 &&
-          heights.map((weight, i) => (
-            <li key={`row ${i}`}>
-              <span>Row {i + 1}</span>
-              <Weight name={`Row ${i + 1}`} value={weight} share={weight / height} change={(next) => change({ heights: put(heights, i, next) })} />
-            </li>
-          ))}
-        {widths.length > 1 &&
-          widths.map((weight, i) => (
-            <li key={`column ${i}`}>
-              <span>Column {i + 1}</span>
-              <Weight name={`Column ${i + 1}`} value={weight} share={weight / width} change={(next) => change({ widths: put(widths, i, next) })} />
-            </li>
-          ))}
-      </ul>
-    </div>
-  );
-}
-
-/** A weight against the others, by slider or number, with the share that it comes to. */
-function Weight({ name, value, share, change }: { name: string; value: number; share: number; change: (value: number) => void }) {
-  return (
-    <span className="split-weight">
-      <input type="range" min={1} max={Math.max(MOST_WEIGHT, Math.ceil(value))} step={1} value={value} onChange={(event) => change(Number(event.currentTarget.value))} aria-label={`Share of ${name}, against the others`} data-testid={`split-weight-${name}`} />
-      <input
-        type="number"
-        min={0.01}
-        step="any"
-        value={value}
-        onChange={(event) => {
-          const next = event.currentTarget.valueAsNumber;
-          if (Number.isFinite(next) && next > 0) change(next);
-        }}
-        aria-label={`Share of ${name} as a number`}
-      />
-      <output>{formatPercent(share)}</output>
-    </span>
   );
 }

@@ -3,6 +3,7 @@ import { CARD_HEIGHT, CARD_WIDTH, type Layout } from "@/graph/layout";
 import { fitRect, type Rect } from "@/graph/hit";
 import { at } from "@/graph/network";
 import { MAX_ZOOM, MIN_ZOOM, type Camera, type FlowControl } from "./flow";
+import type { Place } from "./viewLink";
 
 const MOVE_MS = 220;
 const MARGIN = 30;
@@ -13,14 +14,16 @@ export function moveMs(): number {
 
 /** The tools and the selection stand at the lower edge. */
 const BOTTOM_BAR = 44;
+/** The zoom tools stand at the right edge. */
+const SIDE_BAR = 42;
 const PADDING = 26;
 
 /** How much of a canvas of this size the network may fill. */
-export const roomIn = ({ width, height }: { width: number; height: number }) => ({ width: Math.max(width - 2 * PADDING, 200), height: Math.max(height - BOTTOM_BAR - 2 * PADDING, 200) });
+export const roomIn = ({ width, height }: { width: number; height: number }) => ({ width: Math.max(width - SIDE_BAR - 2 * PADDING, 200), height: Math.max(height - BOTTOM_BAR - 2 * PADDING, 200) });
 
 export function fitCamera(layout: Layout, window: { width: number; height: number }): Camera {
   const { top } = layout;
-  return fitRect({ x: 0, y: top, width: layout.width, height: layout.height - top }, { width: window.width, height: window.height - BOTTOM_BAR }, PADDING);
+  return fitRect({ x: 0, y: top, width: layout.width, height: layout.height - top }, { width: window.width - SIDE_BAR, height: window.height - BOTTOM_BAR }, PADDING);
 }
 
 /** Where a fold stands, open or closed; `inX` is where edges come in, which an eye follows. */
@@ -41,6 +44,8 @@ export class CameraMan {
   size = { width: 800, height: 600 };
   /** Whether the whole network is shown as `fit` left it: it then stays fitted when the canvas changes its size. */
   fitted = true;
+  /** How much of the canvas something covers at its left edge. */
+  private covered = 0;
   private intent: Intent | null = null;
   private readonly watchers = new Set<(camera: Camera) => void>();
 
@@ -58,6 +63,37 @@ export class CameraMan {
   fit = (): void => {
     if (this.layout) this.control?.moveTo(fitCamera(this.layout, this.size), moveMs());
     this.fitted = true;
+  };
+
+  /** Something covers so much of the canvas at its left edge; returns what ends it. */
+  cover(width: number): () => void {
+    this.covered = width;
+    return () => {
+      this.covered = 0;
+    };
+  }
+
+  /** Move a node's card out from behind what covers it. */
+  uncover = (node: number): void => {
+    if (!this.control || !this.layout) return;
+    const { x, y, zoom } = this.control.camera();
+    const left = this.cardOf(this.layout, node).x * zoom + x;
+    if (left >= this.covered + MARGIN || left + CARD_WIDTH * zoom < 0) return;
+    this.fitted = false;
+    this.control.moveTo({ x: x + this.covered + MARGIN - left, y, zoom }, moveMs());
+  };
+
+  /** Move a node's card out from under what stands over the canvas from `from` to `to`, across: to that side where it is seen whole. */
+  clear = (node: number, from: number, to: number): void => {
+    if (!this.control || !this.layout) return;
+    const { x, y, zoom } = this.control.camera();
+    const width = CARD_WIDTH * zoom;
+    const left = this.cardOf(this.layout, node).x * zoom + x;
+    if (left + width <= from || left >= to) return;
+    const aside = [to + MARGIN, from - MARGIN - width].find((place) => place >= MARGIN && place + width <= this.size.width - SIDE_BAR);
+    if (aside === undefined) return;
+    this.fitted = false;
+    this.control.moveTo({ x: x + aside - left, y, zoom }, moveMs());
   };
 
   /** The canvas has another size now. */
@@ -129,9 +165,29 @@ export class CameraMan {
     this.control.moveTo({ x: x + (nearest.x - now.x) * zoom, y: y + (nearest.y - now.y) * zoom, zoom }, 0);
   }
 
+  /** Where the middle of the window is, told from the card nearest to it. */
+  place(): Place | null {
+    if (!this.control || !this.layout) return null;
+    const { x, y, zoom } = this.control.camera();
+    const [cx, cy] = [(this.size.width / 2 - x) / zoom - CARD_WIDTH / 2, (this.size.height / 2 - y) / zoom - CARD_HEIGHT / 2];
+    let nearest = this.layout.items[0];
+    for (const item of this.layout.items) if (nearest && Math.hypot(item.x - cx, item.y - cy) < Math.hypot(nearest.x - cx, nearest.y - cy)) nearest = item;
+    return nearest ? { node: nearest.node, x: cx - nearest.x, y: cy - nearest.y, zoom } : null;
+  }
+
+  /** Stand at such a place again. */
+  goTo({ node, x, y, zoom: wanted }: Place): void {
+    if (!this.control || !this.layout) return;
+    this.fitted = false;
+    const card = this.cardOf(this.layout, node);
+    const zoom = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, wanted));
+    const [cx, cy] = [card.x + CARD_WIDTH / 2 + x, card.y + CARD_HEIGHT / 2 + y];
+    this.control.moveTo({ x: this.size.width / 2 - cx * zoom, y: this.size.height / 2 - cy * zoom, zoom }, 0);
+  }
+
   zoomBy = (factor: number): void => {
     if (!this.control) return;
-    const { x, y, zoom } = this.control.camera();
+    const { x, y, zoom } = this.control.goal();
     this.fitted = false;
     const next = Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom * factor));
     const [cx, cy] = [this.size.width / 2, this.size.height / 2];
@@ -153,9 +209,18 @@ export class CameraMan {
     const { x, y } = this.cardOf(this.layout, node);
     const zoom = Math.max(this.control.camera().zoom, 0.8);
     this.control.moveTo(
-      { x: this.size.width / 2 - (x + CARD_WIDTH / 2) * zoom, y: this.size.height / 2 - (y + CARD_HEIGHT / 2) * zoom, zoom },
+      { x: (this.covered + this.size.width) / 2 - (x + CARD_WIDTH / 2) * zoom, y: this.size.height / 2 - (y + CARD_HEIGHT / 2) * zoom, zoom },
       moveMs(),
     );
+  };
+
+  /** Have a block in view: its card, or all of it where it is open, as large as it can be read. */
+  showFold = (fold: number): void => {
+    const place = this.layout && placeOfFold(this.layout, fold);
+    if (!this.control || !place) return;
+    this.fitted = false;
+    const room = { width: this.size.width, height: this.size.height - BOTTOM_BAR };
+    this.control.moveTo(fitRect(place, room, 2 * PADDING), moveMs());
   };
 
   /** Move no more than needed to have the card of a node in view. */
@@ -164,7 +229,7 @@ export class CameraMan {
     const { x, y, zoom } = this.control.camera();
     const { x: left, y: top } = this.cardOf(this.layout, node);
     const [sx, sy] = [left * zoom + x, top * zoom + y];
-    const isInside = sx > MARGIN && sy > MARGIN && sx + CARD_WIDTH * zoom < this.size.width - MARGIN && sy + CARD_HEIGHT * zoom < this.size.height - MARGIN;
+    const isInside = sx > this.covered + MARGIN && sy > MARGIN && sx + CARD_WIDTH * zoom < this.size.width - MARGIN && sy + CARD_HEIGHT * zoom < this.size.height - MARGIN;
     if (!isInside) this.show(node);
   };
 

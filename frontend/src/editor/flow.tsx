@@ -1,31 +1,24 @@
-/** The only module that knows React Flow: it draws what is seen of a scene, and pans and zooms. */
-import {
-  Handle,
-  Position,
-  ReactFlow,
-  type Edge,
-  type EdgeProps,
-  type EdgeTypes,
-  type Node,
-  type NodeProps,
-  type NodeTypes,
-  type ReactFlowInstance,
-  type Viewport,
-} from "@xyflow/react";
+/**
+ * The only module that knows React Flow, which pans and zooms. What is seen of the scene is drawn here: React Flow would look for it among
+ * all cards and edges in each frame, and watch the size of each card, which is known.
+ */
+import { ReactFlow, useStoreApi, ViewportPortal, type ReactFlowInstance, type Viewport } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
-import { memo, type ComponentType, type ReactNode } from "react";
+import { createContext, memo, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ComponentType, type ReactNode } from "react";
+import { createPortal } from "react-dom";
 import type { FoldTree } from "@/graph/folds";
-import { CARD_HEIGHT, CARD_WIDTH, type Frame, type Layout, type ShownEdge, type ShownItem } from "@/graph/layout";
+import type { Rect } from "@/graph/hit";
+import { InView } from "@/graph/inView";
+import type { Frame, Layout, ShownEdge, ShownItem } from "@/graph/layout";
 import { at, type Network } from "@/graph/network";
-
-type CardNode = Node<{ item: ShownItem }, "card">;
-type FrameNode = Node<{ frame: Frame }, "frame">;
-type RouteEdge = Edge<{ edge: ShownEdge }, "route">;
+import { Glide } from "./glide";
 
 export type Camera = Viewport;
 
 export interface FlowControl {
   camera: () => Camera;
+  /** The same once a movement that goes on has come to its end. */
+  goal: () => Camera;
   moveTo: (camera: Camera, durationMs: number) => void;
   /** From window to canvas units. */
   toCanvas: (point: { x: number; y: number }) => { x: number; y: number };
@@ -37,9 +30,21 @@ export interface Parts {
   route: ComponentType<{ edge: ShownEdge }>;
 }
 
+interface Size {
+  width: number;
+  height: number;
+}
+
+interface Drawing {
+  network: Network;
+  tree: FoldTree;
+  layout: Layout;
+}
+
 interface FlowProps {
-  nodes: (CardNode | FrameNode)[];
-  edges: RouteEdge[];
+  /** Null: nothing is drawn here. */
+  drawing: Drawing | null;
+  size: Size;
   parts: Parts;
   start: Camera;
   onReady: (control: FlowControl) => void;
@@ -53,96 +58,84 @@ export const MAX_ZOOM = 2;
 /** The same for the same card whatever else is open, so that it stays in the page. */
 const idOf = (tree: FoldTree, { node, fold }: Pick<ShownItem, "node" | "fold">): string => (fold >= 0 ? `fold ${at(tree.folds, fold).name}` : `node ${node}`);
 
-export function flowNodes(network: Network, tree: FoldTree, layout: Layout): (CardNode | FrameNode)[] {
-  const frames = layout.frames.map((frame): FrameNode => {
-    const { x, y, width, height } = frame;
-    return { id: `frame ${at(tree.folds, frame.fold).name}`, type: "frame", position: { x, y }, data: { frame }, width, height, zIndex: -1, handles: [] };
-  });
-  const cards = layout.items.map((item): CardNode => ({
-    id: idOf(tree, item),
-    type: "card",
-    position: { x: item.x, y: item.y },
-    data: { item },
-    width: CARD_WIDTH,
-    height: CARD_HEIGHT,
-    // Layers take the pointer themselves (it drags them to a device); React Flow would switch it off.
-    ...(network.nodes[item.node]?.kind === "layer" ? { className: "nopan", style: { pointerEvents: "all" as const } } : {}),
-    handles: [
-      { type: "target", position: Position.Top, x: CARD_WIDTH / 2, y: 0, width: 1, height: 1 },
-      { type: "source", position: Position.Bottom, x: CARD_WIDTH / 2, y: CARD_HEIGHT, width: 1, height: 1 },
-    ],
-  }));
-  return [...frames, ...cards];
+/** Below the cards, and above the lines of all edges: lines that are followed, and above these what is written on edges. */
+const OverEdgesContext = createContext<Record<"line" | "label", SVGSVGElement | null>>({ line: null, label: null });
+
+/** What an edge draws above the lines of all edges. */
+export function OverEdges({ as, children }: { as: "line" | "label"; children: ReactNode }) {
+  const over = useContext(OverEdgesContext)[as];
+  return over && createPortal(children, over);
 }
 
-export function flowEdges(tree: FoldTree, layout: Layout): RouteEdge[] {
-  return layout.edges.map((edge) => {
-    const [source, target] = [edge.from, edge.to].map((item) => idOf(tree, at(layout.items, item))) as [string, string];
-    return { id: `${source} to ${target}`, type: "route", source, target, data: { edge } };
-  });
-}
+const seenFrom = ([x, y, zoom]: readonly [number, number, number], { width, height }: Size): Rect => ({ x: -x / zoom, y: -y / zoom, width: width / zoom, height: height / zoom });
 
-// React Flow takes each new `nodeTypes` object for a new kind of node, so one is kept per set of parts.
-const nodeTypes = new WeakMap<Parts, NodeTypes>();
-const edgeTypes = new WeakMap<Parts, EdgeTypes>();
-
-/** React Flow draws edges only between handles that it finds in the page. */
-function Anchored({ children }: { children: ReactNode }) {
+/** What is in view, drawn anew when something comes into view or leaves it, and not while it only moves. */
+function Drawn({ drawing: { network, tree, layout }, size, parts }: { drawing: Drawing; size: Size; parts: Parts }) {
+  const store = useStoreApi();
+  const inView = useMemo(() => new InView(layout), [layout]);
+  const seen = useSyncExternalStore(store.subscribe, () => inView.within(seenFrom(store.getState().transform, size)));
+  const [line, setLine] = useState<SVGSVGElement | null>(null);
+  const [label, setLabel] = useState<SVGSVGElement | null>(null);
+  const over = useMemo(() => ({ line, label }), [line, label]);
   return (
-    <>
-      <Handle type="target" position={Position.Top} isConnectable={false} />
-      {children}
-      <Handle type="source" position={Position.Bottom} isConnectable={false} />
-    </>
+    <OverEdgesContext value={over}>
+      {seen.frames.map((index) => {
+        const frame = at(layout.frames, index);
+        return <PlacedFrame key={at(tree.folds, frame.fold).name} frame={frame} part={parts.frame} />;
+      })}
+      <svg className="drawn-edges" aria-hidden>
+        {seen.edges.map((index) => {
+          const edge = at(layout.edges, index);
+          return <PlacedRoute key={`${idOf(tree, at(layout.items, edge.from))} to ${idOf(tree, at(layout.items, edge.to))}`} edge={edge} part={parts.route} />;
+        })}
+      </svg>
+      {/* React listens here for the focus, by which a browser takes an SVG for a stop of Tab. */}
+      <svg className="over-edges" ref={setLine} tabIndex={-1} aria-hidden />
+      <svg className="over-edges" ref={setLabel} tabIndex={-1} aria-hidden />
+      {seen.items.map((index) => {
+        const item = at(layout.items, index);
+        return <PlacedCard key={idOf(tree, item)} id={idOf(tree, item)} item={item} isLayer={network.nodes[item.node]?.kind === "layer"} part={parts.card} />;
+      })}
+    </OverEdgesContext>
   );
 }
 
-function nodeTypesOf(parts: Parts): NodeTypes {
-  let types = nodeTypes.get(parts);
-  if (!types) {
-    const { card: Card, frame: FramePart } = parts;
-    types = {
-      card: memo(({ data }: NodeProps<CardNode>) => (
-        <Anchored>
-          <Card item={data.item} />
-        </Anchored>
-      )),
-      frame: memo(({ data }: NodeProps<FrameNode>) => <FramePart frame={data.frame} />),
-    };
-    nodeTypes.set(parts, types);
-  }
-  return types;
-}
+/** Layers take the pointer: it drags them to a device. */
+const PlacedCard = memo(({ id, item, isLayer, part: Card }: { id: string; item: ShownItem; isLayer: boolean; part: Parts["card"] }) => (
+  <div className={isLayer ? "drawn-card nopan" : "drawn-card"} style={{ left: item.x, top: item.y }} data-card={id}>
+    <Card item={item} />
+  </div>
+));
 
-function edgeTypesOf(parts: Parts): EdgeTypes {
-  let types = edgeTypes.get(parts);
-  if (!types) {
-    const { route: Route } = parts;
-    types = { route: memo(({ data }: EdgeProps<RouteEdge>) => data && <Route edge={data.edge} />) };
-    edgeTypes.set(parts, types);
-  }
-  return types;
-}
+const PlacedFrame = memo(({ frame, part: FramePart }: { frame: Frame; part: Parts["frame"] }) => (
+  <div className="drawn-frame" style={{ left: frame.x, top: frame.y }}>
+    <FramePart frame={frame} />
+  </div>
+));
 
-export function Flow({ nodes, edges, parts, start, onReady, onCamera, children }: FlowProps) {
-  const ready = (instance: ReactFlowInstance<CardNode | FrameNode, RouteEdge>) =>
+const PlacedRoute = memo(({ edge, part: Route }: { edge: ShownEdge; part: Parts["route"] }) => <Route edge={edge} />);
+
+export function Flow({ drawing, size, parts, start, onReady, onCamera, children }: FlowProps) {
+  const glide = useRef<Glide | null>(null);
+  useEffect(() => () => glide.current?.end(), []);
+  const ready = (instance: ReactFlowInstance) => {
+    const moving = new Glide(() => instance.getViewport(), (camera) => void instance.setViewport(camera));
+    glide.current = moving;
     onReady({
       camera: () => instance.getViewport(),
-      moveTo: (camera, durationMs) => void instance.setViewport(camera, durationMs > 0 ? { duration: durationMs } : {}),
+      goal: () => moving.goal(),
+      moveTo: (camera, durationMs) => moving.moveTo(camera, durationMs),
       toCanvas: (point) => instance.screenToFlowPosition(point),
     });
+  };
   return (
     <ReactFlow
-      nodes={nodes}
-      edges={edges}
-      nodeTypes={nodeTypesOf(parts)}
-      edgeTypes={edgeTypesOf(parts)}
       defaultViewport={start}
       minZoom={MIN_ZOOM}
       maxZoom={MAX_ZOOM}
       onInit={ready}
+      onMoveStart={(event) => event != null && glide.current?.end()}
       onMove={(event, camera) => onCamera(camera, event != null)}
-      onlyRenderVisibleElements
       nodesDraggable={false}
       nodesConnectable={false}
       nodesFocusable={false}
@@ -157,6 +150,7 @@ export function Flow({ nodes, edges, parts, start, onReady, onCamera, children }
       panOnDrag={[0, 1]}
       proOptions={{ hideAttribution: true }}
     >
+      <ViewportPortal>{drawing && <Drawn drawing={drawing} size={size} parts={parts} />}</ViewportPortal>
       {children}
     </ReactFlow>
   );

@@ -19,7 +19,7 @@ const fold = (name: string): number => tree.byName.get(name) ?? -1;
 const folds = () => viewStore.getState().folds;
 
 describe("folding", () => {
-  beforeEach(resetView);
+  beforeEach(() => resetView(null));
 
   it("opens a block with all that hold it, and keeps the columns as they were wrapped", () => {
     openFold(scene([]), fold("residual3"));

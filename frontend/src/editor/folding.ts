@@ -42,6 +42,12 @@ export function openTo(scene: Folded, node: number): boolean {
   return true;
 }
 
+/** Have a node in the middle. One that a fold hides comes with the picture in which it is open. */
+export function showNode(scene: Folded | null, node: number): void {
+  if (scene && openTo(scene, node)) cameraMan.showNext(node);
+  else cameraMan.show(node);
+}
+
 export function setAlike(scene: Folded, fold: number, wanted: "open" | "folded"): void {
   const open = new Set(scene.layout.open);
   const same = alike(scene.tree, fold);

@@ -41,6 +41,47 @@ export function mostOf(network: Network, tree: FoldTree, { items }: Pick<Layout,
   return Object.fromEntries(MEASURES.map((measure) => [measure, largest(measure)])) as Record<Measure, number>;
 }
 
+/** What fits in a card's corner; "–" where nothing is known. */
+export function tellMeasure(value: number | null, measure: Measure): string {
+  if (value === null) return "–";
+  if (value === 0) return "0";
+  switch (measure) {
+    case "macs":
+      return formatMacs(value);
+    case "parameters":
+      return formatCount(value);
+    case "activation":
+      return formatBytes(value);
+    case "seconds":
+      return formatDuration(value);
+    case "joules":
+      return formatJoules(value);
+  }
+}
+
+/** From 0 to 1, as drawn: by the root, so that small ones are seen beside the largest. */
+export const shareOf = (value: number | null, most: number): number => (value === null || most <= 0 ? 0 : Math.min(1, Math.sqrt(value / most)));
+
+export interface Ranked {
+  node: number;
+  value: number;
+  /** Of all layers together. */
+  share: number;
+}
+
+/** The layers with the largest values, and how much of the whole they are. */
+export function largestOf(network: Network, measure: Measure, content: Content, costs: Costs, count: number): Ranked[] {
+  const valued = network.nodes.flatMap((node) => {
+    const value = node.kind === "layer" ? measuredOf([node], measure, content, costs) : null;
+    return value === null || value <= 0 ? [] : [{ node: node.index, value }];
+  });
+  const total = valued.reduce((sum, { value }) => sum + value, 0);
+  return valued
+    .sort((a, b) => b.value - a.value)
+    .slice(0, count)
+    .map((one) => ({ ...one, share: one.value / total }));
+}
+
 /** "1.2 ms predicted". */
 export function describeMeasure(value: number | null, measure: Measure): string {
   if (value === null) return measure === "joules" ? "no energy profile there" : "no profile there";

@@ -6,7 +6,7 @@ import { createStore } from "zustand/vanilla";
 interface Panels {
   plannerWidth: number;
   /** Whether the devices are folded to their signs: without the planner, and beside it; null: as there is room. */
-  folded: { alone: boolean; beside: boolean | null };
+  folded: { alone: boolean | null; beside: boolean | null };
 }
 
 export const PLANNER_WIDTH = { least: 300, usual: 360, wide: 480, most: 640 } as const;
@@ -15,11 +15,13 @@ export const RAIL_WIDTH = 68;
 
 /** Windows narrower than this have no room for the planner, the devices and a graph that can be read. */
 const ROOMY = 1600;
+/** And narrower ones, such as an upright tablet, none for the devices beside the graph alone. */
+const UPRIGHT = 900;
 /** The graph keeps at least so much. */
 const GRAPH = 380;
 
 const KEY = "panels";
-const FIRST: Panels = { plannerWidth: PLANNER_WIDTH.usual, folded: { alone: false, beside: null } };
+const FIRST: Panels = { plannerWidth: PLANNER_WIDTH.usual, folded: { alone: null, beside: null } };
 
 /** What was kept, as far as it makes sense. */
 export function readPanels(text: string | null): Panels {
@@ -28,7 +30,7 @@ export function readPanels(text: string | null): Panels {
     const { plannerWidth, folded } = JSON.parse(text) as Partial<{ plannerWidth: unknown; folded: Partial<Record<"alone" | "beside", unknown>> }>;
     return {
       plannerWidth: typeof plannerWidth === "number" && Number.isFinite(plannerWidth) ? plannerWidth : FIRST.plannerWidth,
-      folded: { alone: folded?.alone === true, beside: typeof folded?.beside === "boolean" ? folded.beside : null },
+      folded: { alone: typeof folded?.alone === "boolean" ? folded.alone : null, beside: typeof folded?.beside === "boolean" ? folded.beside : null },
     };
   } catch {
     return FIRST;
@@ -36,7 +38,7 @@ export function readPanels(text: string | null): Panels {
 }
 
 /** Whether the devices are folded in a window of that width. */
-export const isFolded = ({ folded }: Pick<Panels, "folded">, besidePlanner: boolean, windowWidth: number): boolean => (besidePlanner ? (folded.beside ?? windowWidth < ROOMY) : folded.alone);
+export const isFolded = ({ folded }: Pick<Panels, "folded">, besidePlanner: boolean, windowWidth: number): boolean => (besidePlanner ? (folded.beside ?? windowWidth < ROOMY) : (folded.alone ?? windowWidth < UPRIGHT));
 
 /** The planner's width in a window of that width: as wide as it was made, but the graph keeps its own. */
 export function plannerWidthIn(asked: number, folded: boolean, windowWidth: number): number {

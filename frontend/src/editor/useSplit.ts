@@ -1,5 +1,5 @@
 /** Asking the studio whether layers can be divided so, and doing it only when nothing new is wrong. */
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { asProblem, type Problem, type ProblemOut } from "@/api/client";
 import type { Model, PlanProblem, Sharding } from "@/api/types";
 import { plural } from "@/app/format";
@@ -8,10 +8,12 @@ import { wholeLayer } from "@/plan/divisions";
 import { newErrors } from "@/plan/split";
 import { edit, planDivision, planStore } from "@/plan/store";
 import { checkPlan } from "@/plan/useReport";
+import { endTrial, tryOut, useHand } from "./hand";
 import { flash, viewStore } from "./view";
 
 export interface Split {
   busy: boolean;
+  /** Why it cannot be: said as soon as the studio has looked at it, before anything is pressed. */
   problem: Problem | ProblemOut | null;
   /** Forget what was refused: something else is asked for now. */
   reset: () => void;
@@ -20,10 +22,36 @@ export interface Split {
 
 const spoken = ({ code, message, next_step }: PlanProblem): ProblemOut => ({ code, message, next_step: next_step ?? "Choose other layers, another way to split or other devices.", details: {} });
 
-export function useSplit(model: Model): Split {
+/** The layer of the network that a problem speaks of. */
+function layerOf(model: Model, { layer }: PlanProblem): string | null {
+  const known = new Set(model.layers.map(({ name }) => name));
+  return layer == null ? null : wholeLayer(layer, (name) => known.has(name));
+}
+
+/** Show on the cards what would be, and have the studio look at it: `sharding` is what is asked for now, null where it is not complete. */
+function useLook(model: Model, sharding: Sharding | null): PlanProblem | null {
+  const spelled = sharding === null ? null : JSON.stringify(sharding);
+  useEffect(() => {
+    const asked = spelled === null ? null : (JSON.parse(spelled) as Sharding);
+    if (asked === null) endTrial();
+    else tryOut(planDivision(asked), asked.devices);
+    return endTrial;
+  }, [spelled]);
+  const problem = useHand(({ trial }) => trial?.verdict.problem ?? null);
+  useEffect(() => {
+    if (problem === null) return;
+    const layer = layerOf(model, problem);
+    if (layer !== null) viewStore.setState({ refused: { layer, message: problem.message } });
+    return () => viewStore.setState({ refused: null });
+  }, [model, problem]);
+  return problem;
+}
+
+export function useSplit(model: Model, sharding: Sharding | null): Split {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | ProblemOut | null>(null);
   const asked = useRef(0);
+  const seen = useLook(model, sharding);
 
   const reset = () => {
     asked.current += 1;
@@ -33,13 +61,12 @@ export function useSplit(model: Model): Split {
   };
   const refuse = (error: PlanProblem) => {
     setProblem(spoken(error));
-    const known = new Set(model.layers.map(({ name }) => name));
-    const layer = error.layer == null ? null : wholeLayer(error.layer, (name) => known.has(name));
+    const layer = layerOf(model, error);
     viewStore.setState({ refused: layer === null ? null : { layer, message: error.message } });
   };
-  const send = (sharding: Sharding, done: () => void) => {
+  const send = (wanted: Sharding, done: () => void) => {
     reset();
-    const delta = planDivision(sharding);
+    const delta = planDivision(wanted);
     if (!delta) {
       done();
       return;
@@ -57,11 +84,11 @@ export function useSplit(model: Model): Split {
           return;
         }
         if (planStore.getState().content !== before) {
-          send(sharding, done);
+          send(wanted, done);
           return;
         }
         edit(delta);
-        flash(sharding.devices[0] ?? "", `${plural(sharding.layers.length, "layer")} split in ${sharding.devices.length}`);
+        flash(wanted.devices[0] ?? "", `${plural(wanted.layers.length, "layer")} split in ${wanted.devices.length}`);
         done();
       },
       (error: unknown) => {
@@ -71,5 +98,5 @@ export function useSplit(model: Model): Split {
       },
     );
   };
-  return { busy, problem, reset, send };
+  return { busy, problem: problem ?? (seen && spoken(seen)), reset, send };
 }

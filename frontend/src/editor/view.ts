@@ -4,6 +4,7 @@ import { createStore } from "zustand/vanilla";
 import type { Network } from "@/graph/network";
 import type { Content } from "@/plan/content";
 import type { Blame } from "@/planner/blame";
+import type { Troubles } from "./troubles";
 
 export const MEASURES = ["macs", "parameters", "activation", "seconds", "joules"] as const;
 export type Measure = (typeof MEASURES)[number];
@@ -16,6 +17,8 @@ export interface Folds {
 }
 
 interface ViewState {
+  /** The network, and which form of it, that all this is of. */
+  network: string | null;
   /** Node indices; layers only. */
   selection: ReadonlySet<number>;
   /** Where a range begins. */
@@ -23,14 +26,24 @@ interface ViewState {
   /** Where the arrow keys stand. */
   cursor: number | null;
   hits: ReadonlySet<number>;
+  /** Whether all but the hits is faint. */
+  onlyHits: boolean;
+  /** How the layers are shown. */
+  mode: "graph" | "table";
+  /** The column by which the table's rows are ordered; null: as the network has them. */
+  sort: { by: string; down: boolean } | null;
+  /** Whether the table's rows stand under their blocks. */
+  grouped: boolean;
   /** Null: as many are open as stay readable. */
   folds: Folds | null;
   measure: Measure;
+  /** Whether cards are coloured by the measure. */
+  heat: boolean;
   /** Whether the small map is wanted. */
   minimap: boolean;
   detailsOpen: boolean;
-  /** Layers that the studio's report complains of, with what it says. */
-  wrong: ReadonlyMap<string, string>;
+  /** What the studio's report says of single layers. */
+  troubles: Troubles;
   /** Whether the selection is being split. */
   splitting: boolean;
   /** The edge of which it is being chosen how its tensors travel. */
@@ -39,26 +52,34 @@ interface ViewState {
   refused: { layer: string; message: string } | null;
   /** Device name, or "" for "no device", under the drag. */
   dropTarget: string | null;
-  /** What the last drop did, shown at its device. */
-  flash: { device: string; text: string; id: number } | null;
+  /** What the last drop did, or why it was refused, shown at its device. */
+  flash: { device: string; text: string; id: number; refused: boolean } | null;
   /** For screen readers. */
   announcement: string;
   /** What limits the plan, marked while it is looked at. */
   blame: Blame | null;
+  /** What stands on the devices, or broke down there, as it is drawn above the network. */
+  live: { content: Content; stages: readonly { name: string; layers: readonly string[] }[]; lost: ReadonlySet<string> } | null;
   /** The running deployment's plan, to mark what changed since. */
   deployed: Pick<Content, "placement" | "shards"> | null;
 }
 
 const initial: ViewState = {
+  network: null,
   selection: new Set(),
   anchor: null,
   cursor: null,
   hits: new Set(),
+  onlyHits: false,
+  mode: "graph",
+  sort: null,
+  grouped: false,
   folds: null,
   measure: "macs",
+  heat: false,
   minimap: true,
   detailsOpen: false,
-  wrong: new Map(),
+  troubles: new Map(),
   splitting: false,
   link: null,
   refused: null,
@@ -66,15 +87,16 @@ const initial: ViewState = {
   flash: null,
   announcement: "",
   blame: null,
+  live: null,
   deployed: null,
 };
 
 export const viewStore = createStore<ViewState>()(() => initial);
 export const useView = <T>(select: (state: ViewState) => T): T => useStore(viewStore, select);
 
-export function resetView(): void {
-  const { measure, minimap } = viewStore.getState();
-  viewStore.setState({ ...initial, measure, minimap });
+export function resetView(network: string | null): void {
+  const { measure, heat, minimap } = viewStore.getState();
+  viewStore.setState({ ...initial, network, measure, heat, minimap });
 }
 
 /** Select these nodes and nothing else. */
@@ -108,10 +130,17 @@ export function extend(nodes: Iterable<number>): void {
 let flashes = 0;
 let flashTimer: ReturnType<typeof setTimeout> | undefined;
 
+const FLASH_MS = 3000;
+/** A reason takes longer to read. */
+const REFUSAL_MS = 9000;
+
 /** Say at a device what a drop did. */
-export function flash(device: string, text: string): void {
+export function flash(device: string, text: string, refused = false): void {
   flashes += 1;
   clearTimeout(flashTimer);
-  viewStore.setState({ flash: { device, text, id: flashes }, announcement: text });
-  flashTimer = setTimeout(() => viewStore.setState({ flash: null }), 3000);
+  viewStore.setState({ flash: { device, text, id: flashes, refused }, announcement: text });
+  flashTimer = setTimeout(() => viewStore.setState({ flash: null }), refused ? REFUSAL_MS : FLASH_MS);
 }
+
+/** Say at a device, and over the canvas, why nothing was done. */
+export const refuse = (device: string, why: string): void => flash(device, why, true);

@@ -28,5 +28,9 @@ export function blocksOf(blocks: readonly Block[], layer: string): Block[] {
 export function blockAround(blocks: readonly Block[], selection: readonly string[]): Block | null {
   const [first] = selection;
   if (first === undefined) return null;
-  return blocksOf(blocks, first).find(({ layers }) => layers.length > selection.length && selection.every((layer) => layers.includes(layer))) ?? null;
+  const holdsAll = (layers: readonly string[]) => {
+    const held = new Set(layers);
+    return selection.every((layer) => held.has(layer));
+  };
+  return blocksOf(blocks, first).find(({ layers }) => layers.length > selection.length && holdsAll(layers)) ?? null;
 }

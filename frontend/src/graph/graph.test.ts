@@ -5,7 +5,7 @@ import { at, buildNetwork, type LayerSource, type NetworkSource } from "./networ
 import { roundedPath, simplify } from "./path";
 import { longestPathRanks, settle, type Slot } from "./rank";
 import { reduceEdges, type Edges } from "./reduce";
-import { between, search, step } from "./select";
+import { between, step } from "./select";
 import { breakColumns, breakEvenly } from "./wrap";
 
 const edges = (count: number, pairs: readonly (readonly [number, number])[]): Edges => ({
@@ -182,12 +182,6 @@ describe("selection", () => {
     expect(step(layout, 1, "down")).toBe(2);
     expect(step(layout, 4, "up")).toBe(3);
     expect(step(layout, 5, "down")).toBeNull();
-  });
-  it("search takes name, kind and device, all words", () => {
-    const device = (name: string) => (name === "a" ? "pi2" : undefined);
-    expect(search(network, "conv pi2", device)).toEqual([1]);
-    expect(search(network, "unplaced conv", device)).toEqual([3]);
-    expect(search(network, "  ", device)).toEqual([]);
   });
 });
 

@@ -13,6 +13,9 @@ interface Corner {
   y: number;
 }
 
+/** The rectangle that two points span, whichever of its corners they are. */
+export const spanned = (a: Corner, b: Corner): Rect => ({ x: Math.min(a.x, b.x), y: Math.min(a.y, b.y), width: Math.abs(a.x - b.x), height: Math.abs(a.y - b.y) });
+
 /** Cards that overlap the rectangle (canvas units). */
 export function itemsInRect(items: readonly Corner[], rect: Rect): number[] {
   return items.flatMap(({ x, y }, item) => (x < rect.x + rect.width && rect.x < x + CARD_WIDTH && y < rect.y + rect.height && rect.y < y + CARD_HEIGHT ? [item] : []));

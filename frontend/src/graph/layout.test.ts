@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { buildFolds, withHolders, type FoldTree } from "./folds";
 import { CARD_HEIGHT, CARD_WIDTH, layoutGraph, READABLE_ZOOM, type Layout, type LayoutInput } from "./layout";
 import { at } from "./network";
-import { anyNet, chance, denseNet, inceptionNet, plainNet, residualNet, type Sample } from "./samples";
+import { anyNet, chance, denseNet, inceptionNet, plainNet, residualNet, type Sample, oneBlock } from "./samples";
 
 const WINDOW = { width: 900, height: 540 };
 
@@ -169,6 +169,12 @@ describe("what is open at first", () => {
     const { layout } = first(residualNet([3, 4, 6, 3]));
     expect(layout.open).toEqual(["stage1", "stage2", "stage3", "stage4"]);
     expect(layout.items.filter(({ fold }) => fold >= 0)).toHaveLength(16);
+  });
+
+  it("is more than one box that holds everything", () => {
+    const { input } = caseOf(oneBlock(4, 12));
+    expect(layoutGraph({ ...input, window: { width: 960, height: 450 } }).open).toEqual(["all"]);
+    expect(layoutGraph({ ...input, window: { width: 960, height: 250 } }).open).toEqual([]);
   });
 
   it("follows the window", () => {

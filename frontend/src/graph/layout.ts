@@ -5,7 +5,7 @@
  * broken for a base, the folds that were open when the picture was last made as a whole: what is opened after that only
  * grows in its column. Pure and deterministic; it runs in a worker. Positions are in canvas units at zoom 1.
  */
-import { CARD, layoutLevel, type Box, type EdgeKind, type Size } from "./box";
+import { CARD, CARD_HEIGHT, layoutLevel, ROW_GAP, type Box, type EdgeKind, type Size } from "./box";
 import { openings, type FoldTree } from "./folds";
 import { ItemGrid } from "./grid";
 import { buildLevels, type Level, type Levels } from "./level";
@@ -21,6 +21,9 @@ export type { EdgeKind } from "./box";
 
 /** What must still be readable: below this zoom names are too small, and more is folded. */
 export const READABLE_ZOOM = 0.62;
+/** A picture of so few cards says nothing: then more is opened, as far as cards are still drawn as such. */
+const FEW_CARDS = 5;
+const LEAST_ZOOM = 0.4;
 
 /** A network as far as its picture depends on it. */
 export interface Graph extends Edges {
@@ -90,6 +93,12 @@ export interface Layout {
   top: number;
 }
 
+/** Whether an edge only goes down to the card below. */
+export function isShort({ items }: Pick<Layout, "items">, { from, to }: Pick<ShownEdge, "from" | "to">): boolean {
+  const [above, below] = [at(items, from), at(items, to)];
+  return above.x === below.x && below.y > above.y && below.y - above.y - CARD_HEIGHT <= ROW_GAP;
+}
+
 const NO_FOLDS = (count: number): FoldTree => ({ folds: [], foldOf: new Int32Array(count).fill(-1), byName: new Map() });
 
 /** Lays out one graph, whose nodes are numbered in topological order, in any view. */
@@ -106,11 +115,20 @@ export class Draughtsman {
 
   draw(view: View): Layout {
     if (this.graph.count === 0) return { items: [], itemOf: [], frames: [], edges: [], ranks: [], orders: [], open: [], base: [], columnCount: 0, width: 0, height: 0, top: 0 };
-    const open = view.open ?? firstReadable(this.tree, this.strips, view.window);
+    const open = view.open ?? this.opening(view.window);
     const base = view.base ?? open;
     const plan = this.strips.plan(openIn(this.tree, base), view.window);
     const boxes = new Boxes(this.levels, this.tree, openIn(this.tree, open), (fold) => plan.columns(fold));
     return assemble(this.graph, this.tree, this.levels, boxes, { open, base });
+  }
+
+  /** What is open at first. */
+  private opening(window: View["window"]): string[] {
+    const ways = openings(this.tree);
+    const from = (zoom: number) => ways.find((names) => this.strips.plan(openIn(this.tree, names), window).zoom >= zoom);
+    const readable = from(READABLE_ZOOM) ?? ways.at(-1) ?? [];
+    const isPoor = readable.length === 0 && at(this.levels.levels, 0).items.length <= FEW_CARDS;
+    return isPoor ? (from(LEAST_ZOOM) ?? readable) : readable;
   }
 }
 
@@ -119,11 +137,6 @@ export const layoutGraph = (input: LayoutInput): Layout => new Draughtsman(input
 function openIn(tree: FoldTree, names: readonly string[]): (fold: number) => boolean {
   const indices = new Set(names.map((name) => tree.byName.get(name)));
   return (fold) => indices.has(fold);
-}
-
-function firstReadable(tree: FoldTree, strips: Strips, window: View["window"]): string[] {
-  const ways = openings(tree);
-  return ways.find((names) => strips.plan(openIn(tree, names), window).zoom >= READABLE_ZOOM) ?? ways.at(-1) ?? [];
 }
 
 /** The boxes of all levels that are shown. */
@@ -216,8 +229,7 @@ function walkOrder(items: readonly ShownItem[], edges: readonly ShownEdge[]): Pi
   const bySorted = longestPathRanks(sorted, edges.map(() => true));
   const ranks = items.map((_, item) => at(bySorted, at(placeOf, item)));
   const orders = new Array<number>(items.length).fill(0);
-  const byRank = new Map<number, number[]>();
-  ranks.forEach((rank, item) => byRank.set(rank, [...(byRank.get(rank) ?? []), item]));
+  const byRank = Map.groupBy(items.keys(), (item) => at(ranks, item));
   for (const list of byRank.values()) list.sort((a, b) => at(items, a).x - at(items, b).x).forEach((item, i) => (orders[item] = i));
   return { ranks, orders };
 }

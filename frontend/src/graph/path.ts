@@ -39,7 +39,7 @@ export function roundedPath(points: readonly Point[]): string {
 }
 
 /** A label's half width and height, about; longer ones are rare. */
-const LABEL = { x: 46, y: 8 };
+export const LABEL = { x: 46, y: 8 };
 const LABEL_STEP = 20;
 const MOST_SEGMENTS = 6;
 

@@ -96,6 +96,13 @@ export function inceptionNet(modules: number): Sample {
   return net.done(net.add("Gemm", [tensor], 1));
 }
 
+/** Branches side by side, all in one block. */
+export function oneBlock(branches: number, depth: number): Sample {
+  const net = new Builder();
+  const chain = Array.from({ length: depth }, () => "Conv");
+  return net.done(net.block("inception", "all", null, () => net.add("Concat", Array.from({ length: branches }, () => net.chain(chain, net.source, 28)), 28)));
+}
+
 export function plainNet(stages: readonly number[]): Sample {
   const net = new Builder();
   let tensor = net.source;
@@ -134,4 +141,18 @@ export function anyNet(seed: number, size: number): Sample {
     start += length + pick(4);
   }
   return net.done(outputs.at(-1) ?? net.source);
+}
+
+/** The same network, and how often anything of it has been looked at: work is counted by it, whatever the machine. */
+export function counted(network: Network): { network: Network; looks: () => number } {
+  let looks = 0;
+  const watched = <T extends object>(list: T): T =>
+    new Proxy(list, {
+      get: (target, key) => {
+        if (typeof key === "string") looks += 1;
+        return Reflect.get(target, key) as unknown;
+      },
+    });
+  const { nodes, edges, outgoing, incoming } = network;
+  return { network: { ...network, nodes: watched(nodes), edges: watched(edges), outgoing: watched(outgoing), incoming: watched(incoming) }, looks: () => looks };
 }

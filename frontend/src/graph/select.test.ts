@@ -1,11 +1,12 @@
 /** Selections among cards, some of which are folded blocks. */
 import { describe, expect, it } from "vitest";
 import { buildFolds } from "./folds";
-import { itemAt, itemsInRect } from "./hit";
+import { CARD_HEIGHT, CARD_WIDTH } from "./box";
+import { itemAt, itemsInRect, spanned } from "./hit";
 import { layoutGraph } from "./layout";
 import { at } from "./network";
 import { anyNet, inceptionNet, residualNet } from "./samples";
-import { betweenCards, layersOfItems, nodesOfItem, step } from "./select";
+import { betweenCards, layersInRect, layersOfItems, nodesOfItem, step } from "./select";
 
 const scene = ({ network, blocks }: ReturnType<typeof residualNet>, open: readonly string[]) => {
   const tree = buildFolds(network, blocks);
@@ -46,6 +47,19 @@ describe("cards", () => {
       }
     }
     expect(seen.size).toBe(picture.items.length);
+  });
+
+  it("are in a box that was drawn over a corner of them, from whichever corner it was drawn; folded ones whole", () => {
+    const item = itemOf("residual1");
+    const { x, y } = at(layout.items, item);
+    const inner = { x: x + CARD_WIDTH - 1, y: y + CARD_HEIGHT - 1 };
+    const outer = { x: x + CARD_WIDTH + 8, y: y + CARD_HEIGHT + 8 };
+    const whole = [...at(tree.folds, tree.byName.get("residual1") ?? -1).nodes];
+    for (const [from, to] of [[inner, outer], [outer, inner], [{ x: inner.x, y: outer.y }, { x: outer.x, y: inner.y }]] as const) {
+      expect(layersInRect(network, tree, layout.items, spanned(from, to))).toEqual(whole);
+    }
+    const beside = { x: x + CARD_WIDTH, y: y + CARD_HEIGHT };
+    expect(layersInRect(network, tree, layout.items, spanned(beside, outer))).toEqual([]);
   });
 
   it("are hit where they stand, and nowhere else", () => {

@@ -1,5 +1,6 @@
 /** Selections that follow the graph. */
 import type { FoldTree } from "./folds";
+import { itemsInRect, type Rect } from "./hit";
 import type { Layout, ShownItem } from "./layout";
 import { at, type Network } from "./network";
 
@@ -67,6 +68,9 @@ export function layersOfItems(network: Network, tree: FoldTree, items: readonly 
     .sort((x, y) => x - y);
 }
 
+/** The layers of the cards that a rectangle touches; folded ones are meant whole. */
+export const layersInRect = (network: Network, tree: FoldTree, items: readonly ShownItem[], rect: Rect): number[] => layersOfItems(network, tree, items, itemsInRect(items, rect));
+
 /** The next card in a direction: up and down along the edges, left and right in the rank. */
 export function step({ items, edges, ranks, orders }: Pick<Layout, "items" | "edges" | "ranks" | "orders">, item: number, direction: "up" | "down" | "left" | "right"): number | null {
   const rank = at(ranks, item);
@@ -96,17 +100,4 @@ function nearestInNextColumn(items: readonly ShownItem[], item: number, directio
     }
   });
   return best;
-}
-
-/** Layers whose name, kind or device contains the words; all words must match. */
-export function search(network: Network, query: string, deviceOf: (layer: string) => string | undefined): number[] {
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return [];
-  return network.nodes
-    .filter((node) => node.kind === "layer")
-    .filter((node) => {
-      const text = `${node.op} ${node.name} ${deviceOf(node.name) ?? "unplaced"}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    })
-    .map((node) => node.index);
 }

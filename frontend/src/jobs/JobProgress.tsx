@@ -36,7 +36,7 @@ export function JobProgress({ job, bare = false }: JobProgressProps) {
             loading={asked}
             onClick={() => {
               setAsked(true);
-              cancelJob(job.id);
+              void cancelJob(job.id).finally(() => setAsked(false));
             }}
             aria-label={`Cancel: ${job.title}`}
             data-testid={`cancel-${job.kind}`}

@@ -8,8 +8,8 @@ import { tellProblem } from "@/app/notify";
 
 export const useJobs = (): Job[] => useQuery(jobsQuery).data ?? [];
 
-export function cancelJob(id: string): void {
-  call(client.POST("/api/jobs/{job_id}/cancel", { params: { path: { job_id: id } } })).then(rememberJob, tellProblem);
+export function cancelJob(id: string): Promise<void> {
+  return call(client.POST("/api/jobs/{job_id}/cancel", { params: { path: { job_id: id } } })).then(rememberJob, tellProblem);
 }
 
 export interface Task {
@@ -49,7 +49,7 @@ export function useTask(): Task {
         .finally(() => setSending(false));
     },
     cancel: () => {
-      if (job) cancelJob(job.id);
+      if (job) void cancelJob(job.id);
     },
     forget: () => {
       setStarted(null);

@@ -1,6 +1,6 @@
 /** Long tasks in words. Pure. */
 import type { Job } from "@/api/types";
-import { formatBytes, formatPercent } from "@/app/format";
+import { formatBytes, formatPercent, formatWhole } from "@/app/format";
 
 export const STATE_WORDS: Record<Job["state"], string> = { waiting: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
@@ -15,7 +15,7 @@ export function shareOf({ done, total, state }: Pick<Job, "done" | "total" | "st
 export function amountOf({ done, total, unit }: Pick<Job, "done" | "total" | "unit">): string | null {
   if (total === null || total <= 0) return null;
   if (unit === "bytes") return `${formatBytes(Math.min(done, total))} of ${formatBytes(total)}, ${formatPercent(Math.min(done / total, 1))}`;
-  return `${done} of ${total}${unit === "seconds" ? " s" : ""}`;
+  return `${formatWhole(done)} of ${formatWhole(total)}${unit === "seconds" ? " s" : ""}`;
 }
 
 /** The job that a device takes part in now, of one kind or of any. */

@@ -1,10 +1,12 @@
 /** One metric of one device over time, drawn by uPlot from the ring buffer. */
 import { useComputedColorScheme } from "@mantine/core";
-import { useEffect, useRef } from "react";
-import uPlot from "uplot";
+import { useEffect, useRef, useState } from "react";
+import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { seriesOf, liveStore } from "./store";
 import type { History } from "@/api/types";
+import { insist } from "@/app/insist";
+import { own } from "@/app/own";
+import { seriesOf, liveStore } from "./store";
 import { joinHistory, type WindowS } from "./history";
 import type { Metric } from "./series";
 
@@ -60,9 +62,29 @@ function options(host: HTMLElement, { metric, height, axes = false, format, max,
   };
 }
 
+let library: typeof uPlot | null = null;
+
+/** What draws charts, fetched for the first one. */
+function useLibrary(): typeof uPlot | null {
+  const [found, setFound] = useState(() => library);
+  useEffect(() => {
+    if (found) return;
+    let wanted = true;
+    void insist(() => import("uplot")).then(({ default: fetched }) => {
+      library = fetched;
+      if (wanted) setFound(() => fetched);
+    });
+    return () => {
+      wanted = false;
+    };
+  }, [found]);
+  return found;
+}
+
 export function Chart(props: ChartProps) {
   const { device, metric, height, axes, history = null, windowS = 60, estimated } = props;
   const host = useRef<HTMLDivElement>(null);
+  const Plot = useLibrary();
   const scheme = useComputedColorScheme("light");
   const latest = useRef(props);
   useEffect(() => {
@@ -71,11 +93,11 @@ export function Chart(props: ChartProps) {
 
   useEffect(() => {
     const element = host.current;
-    if (!element) return;
+    if (!element || !Plot) return;
     let frame = 0;
     let visible = true;
     const read = () => joinHistory(windowS > 60 ? history : null, metric, seriesOf(device).read(metric)) as uPlot.AlignedData;
-    const plot = new uPlot(options(element, latest.current), read(), element);
+    const plot = new Plot(options(element, latest.current), read(), element);
     const draw = () => {
       frame = 0;
       plot.setData(read());
@@ -84,7 +106,7 @@ export function Chart(props: ChartProps) {
       if (visible && frame === 0) frame = requestAnimationFrame(draw);
     };
     const stop = liveStore.subscribe((state, before) => {
-      if (state.latest[device] !== before.latest[device]) schedule();
+      if (own(state.latest, device) !== own(before.latest, device)) schedule();
     });
     const seen = new IntersectionObserver(([entry]) => {
       visible = entry?.isIntersecting ?? true;
@@ -100,7 +122,7 @@ export function Chart(props: ChartProps) {
       cancelAnimationFrame(frame);
       plot.destroy();
     };
-  }, [device, metric, height, axes, scheme, history, windowS, estimated]);
+  }, [Plot, device, metric, height, axes, scheme, history, windowS, estimated]);
 
   return <div ref={host} className="ps-chart" style={{ height }} aria-hidden />;
 }

@@ -8,19 +8,20 @@ import type { DeviceLive, History } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
+import { own } from "@/app/own";
 import { throttleWords } from "@/devices/checkGroups";
 import { EnergyFacts, PowerTable, Throttled } from "@/power/PowerFigure";
 import { ABSENT, describeNoFigure, METHOD_WORDS, SCOPE_WORDS, shortProvenance } from "@/power/words";
 import { Chart } from "./Chart";
-import { formatMetric, METRIC_LABELS } from "./DeviceLivePanel";
+import { formatMetric, METRIC_LABELS } from "./metrics";
 import { describeLinks } from "./flow";
-import { throttledShare, WINDOW_WORDS, WINDOWS, type WindowS } from "./history";
+import { POINT_VALUES, throttledShare, WINDOW_WORDS, WINDOWS, type WindowS } from "./history";
 import { metricOf, METRICS, type Metric } from "./series";
 import { STALE_AFTER_MS, useLive, useNow } from "./store";
 
 export function ChartsDialog({ name, close }: { name: string; close: () => void }) {
   const [windowS, setWindowS] = useState<WindowS>(600);
-  const latest = useLive((state) => state.latest[name]);
+  const latest = useLive((state) => own(state.latest, name));
   const device = useQuery(devicesQuery).data?.find((one) => one.name === name);
   const noPower = device ? describeNoFigure(device.check?.power_sources ?? [], device.power) : "no figure";
   const { data: history = null, error, isPending } = useQuery(historyQuery(name, windowS));
@@ -95,7 +96,7 @@ interface MetricChartProps {
 function MetricChart({ name, metric, live, history, windowS, noPower }: MetricChartProps) {
   const value = live === null ? null : metricOf(live, metric);
   const from = metric === "power" ? provenance(live, history) : null;
-  const before = history?.points.some((point) => ({ fps: point.frames_per_s, cpu: point.cpu_utilisation, memory: point.memory_bytes, power: point.power_w, temperature: point.temperature_c })[metric] !== null) ?? false;
+  const before = history?.points.some((point) => POINT_VALUES[metric](point) !== null) ?? false;
   const empty = value === null && !before;
   return (
     <section data-testid={`chart-${metric}`}>

@@ -1,87 +1,95 @@
-/** Live figures of one device on its card: four numbers with a minute of history each. */
+/** Live figures of one device on its card: gauges with what was predicted, and how frames flow. */
 import { Tooltip } from "@mantine/core";
-import { formatBytes, formatFps, formatPercent } from "@/app/format";
+import type { Device } from "@/api/types";
+import { formatFps } from "@/app/format";
 import { throttleWords } from "@/devices/checkGroups";
+import { Gauge } from "@/devices/Gauge";
+import { gaugesOf } from "@/devices/gauges";
+import type { DeviceEstimate } from "@/plan/estimate";
+import type { Prediction } from "@/planner/types";
 import { Throttled } from "@/power/PowerFigure";
-import { coverageNote, describeEnergy, describeProvenance, describeWindow, formatWatts, shortProvenance } from "@/power/words";
+import { coverageNote, describeEnergy, describeProvenance, describeWindow, shortProvenance } from "@/power/words";
+import "@/styles/devices.css";
+import "@/styles/deploy.css";
 import { Chart } from "./Chart";
 import { describeLinks, describeTimes, describeTrouble } from "./flow";
-import { STALE_AFTER_MS, useLive, useNow } from "./store";
-import type { Metric } from "./series";
+import { useLatest } from "./useLatest";
 
-export const METRIC_LABELS: Record<Metric, string> = { fps: "Frames/s", cpu: "CPU", memory: "Memory", power: "Power", temperature: "Temperature" };
-
-export function formatMetric(metric: Metric, value: number): string {
-  if (metric === "fps") return formatFps(value);
-  if (metric === "cpu") return formatPercent(value);
-  if (metric === "memory") return formatBytes(value);
-  if (metric === "temperature") return `${value.toFixed(1)}\u202f°C`;
-  return formatWatts(value);
+interface DeviceLivePanelProps {
+  device: Device;
+  /** What the plan under the hand asks of it. */
+  cost: DeviceEstimate | undefined;
+  prediction: Prediction | null;
 }
 
-interface FigureProps {
-  device: string;
-  metric: Metric;
-  latest: number | null;
-  /** Where it comes from: short beside it, in full on asking. */
-  note?: { short: string; full: string; estimated: boolean } | null;
-}
-
-function Figure({ device, metric, latest, note = null }: FigureProps) {
-  const shown = (
-    <span className={latest === null ? "live-value is-absent" : "live-value"} data-testid={`${metric}-${device}`} tabIndex={note ? 0 : undefined}>
-      {latest === null ? (metric === "power" ? "no source" : "no figure") : <span className={note?.estimated ? "amount is-estimate" : ""}>{formatMetric(metric, latest)}</span>}
-    </span>
-  );
-  return (
-    <div className="live-figure">
-      <span className="live-label">{METRIC_LABELS[metric]}</span>
-      {latest !== null && note !== null && <span className="live-note">{note.short}</span>}
-      {note ? <Tooltip label={note.full} events={{ hover: true, focus: true, touch: true }}>{shown}</Tooltip> : shown}
-      {latest !== null && <Chart device={device} metric={metric} height={18} format={(value) => formatMetric(metric, value)} max={metric === "cpu" ? 1 : undefined} />}
-    </div>
-  );
-}
-
-export function DeviceLivePanel({ device }: { device: string }) {
-  const latest = useLive((state) => state.latest[device]);
-  const now = useNow();
+export function DeviceLivePanel({ device, cost, prediction }: DeviceLivePanelProps) {
+  const { name } = device;
+  const { ref, latest, staleS } = useLatest<HTMLDivElement>(name);
   if (!latest) {
     return (
-      <div className="live-panel is-waiting" data-testid={`live-${device}`}>
+      <div ref={ref} className="live-panel is-waiting" data-testid={`live-${name}`}>
         waiting for the first figures…
       </div>
     );
   }
-  const age = now - latest.receivedAt;
-  const stale = age > STALE_AFTER_MS;
   const { live } = latest;
   const { power, energy, thermal } = live;
+  const gauges = gaugesOf(device, cost, prediction, live);
   const short = power && coverageNote(power.coverage) !== null ? `${shortProvenance(power)} ${Math.floor(power.coverage * 100)}\u202f%` : power && shortProvenance(power);
   const perFrame = describeEnergy(energy);
+  const throttled = thermal && thermal.throttled.length > 0 ? [throttleWords(thermal.throttled)] : [];
   return (
-    <div className={stale ? "live-panel is-stale" : "live-panel"} data-testid={`live-${device}`}>
-      <Figure device={device} metric="fps" latest={live.frames_per_s} />
-      <Figure device={device} metric="cpu" latest={live.cpu_utilisation} />
-      <Figure device={device} metric="memory" latest={live.memory_bytes} />
-      <Figure device={device} metric="power" latest={power?.power_w ?? null} note={power && { short: short ?? "", full: describeProvenance(power), estimated: power.method === "estimated" }} />
-      <p className="live-flow" data-testid={`flow-${device}`}>
+    <div ref={ref} className={staleS === null ? "live-panel" : "live-panel is-stale"} data-testid={`live-${name}`}>
+      <div className="live-rate">
+        <span className="live-label">Frames/s</span>
+        <Chart device={name} metric="fps" height={20} format={formatFps} />
+        <b className="live-value" data-testid={`fps-${name}`}>
+          {formatFps(live.frames_per_s)}
+        </b>
+      </div>
+      <Gauge label="Load" view={gauges.load} testId={`gauge-load-${name}`}>
+        <span data-testid={`cpu-${name}`}>{gauges.load.value}</span>
+      </Gauge>
+      <Gauge label="Memory" view={gauges.memory} testId={`gauge-memory-${name}`}>
+        <span data-testid={`memory-${name}`}>{gauges.memory.value}</span>
+      </Gauge>
+      <Gauge label="Power" view={gauges.power} note={power?.power_w != null && short !== null ? <small>{short}</small> : null} testId={`gauge-power-${name}`}>
+        {power ? (
+          <Tooltip label={describeProvenance(power)} events={{ hover: true, focus: true, touch: true }}>
+            <span className={power.method === "estimated" ? "amount is-estimate" : ""} tabIndex={0} data-testid={`power-${name}`}>
+              {gauges.power.value}
+            </span>
+          </Tooltip>
+        ) : (
+          <span data-testid={`power-${name}`}>{gauges.power.value}</span>
+        )}
+      </Gauge>
+      {gauges.heat && (
+        <Gauge label="Heat" view={gauges.heat} testId={`gauge-heat-${name}`}>
+          {gauges.heat.value} {throttled.length > 0 && <Throttled names={throttled} />}
+        </Gauge>
+      )}
+      <p className="live-flow" data-testid={`flow-${name}`}>
         {[describeTimes(live), describeLinks(live)].filter((text) => text !== null).map((text) => (
           <span key={text.split(" ")[0]}>{text}</span>
         ))}
-        {energy && perFrame !== null && (
-          <span title={`${describeProvenance(energy)}\n${describeWindow(energy)}`} data-testid={`energy-${device}`}>
+        {/* What a device takes while nothing passes is no frame's. */}
+        {energy && perFrame !== null && live.frames_per_s > 0 && (
+          <span title={`${describeProvenance(energy)}\n${describeWindow(energy)}`} data-testid={`energy-${name}`}>
             {perFrame}
           </span>
         )}
-        <Throttled names={thermal && thermal.throttled.length > 0 ? [throttleWords(thermal.throttled)] : []} />
       </p>
       {describeTrouble(live).map((text) => (
         <p key={text} className="live-trouble" role="status">
           {text}
         </p>
       ))}
-      {stale && <p className="live-age">last heard {Math.round(age / 1000)} s ago</p>}
+      {staleS !== null && (
+        <p className="live-age">
+          last heard {staleS} s ago
+        </p>
+      )}
     </div>
   );
 }

@@ -22,7 +22,7 @@ export function describeLinks(live: DeviceLive): string {
 }
 
 /** Shorter than this nothing is said: a slow link, or a stage that computes. */
-const STALLED_S = 3;
+export const STALLED_S = 3;
 
 /** Links that stand still or are cut, one sentence each. */
 export function describeTrouble({ links }: Pick<DeviceLive, "links">): string[] {

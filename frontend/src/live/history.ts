@@ -6,7 +6,7 @@ export const WINDOWS = [60, 600, 3600, 86_400] as const;
 export type WindowS = (typeof WINDOWS)[number];
 export const WINDOW_WORDS: Record<WindowS, string> = { 60: "1 min", 600: "10 min", 3600: "1 h", 86400: "24 h" };
 
-const FIELDS: Record<Metric, (point: HistoryPoint) => number | null> = {
+export const POINT_VALUES: Record<Metric, (point: HistoryPoint) => number | null> = {
   fps: (point) => point.frames_per_s,
   cpu: (point) => point.cpu_utilisation,
   memory: (point) => point.memory_bytes,
@@ -27,7 +27,7 @@ export function joinHistory(history: Pick<History, "points"> | null, metric: Met
     const at = Date.parse(point.at) / 1000;
     if (at >= first) break;
     times.push(at);
-    values.push(FIELDS[metric](point));
+    values.push(POINT_VALUES[metric](point));
   }
   return [[...times, ...liveTimes], [...values, ...liveValues]];
 }

@@ -4,9 +4,9 @@ import type { DeviceLive } from "@/api/types";
 export const METRICS = ["fps", "cpu", "memory", "power", "temperature"] as const;
 export type Metric = (typeof METRICS)[number];
 
-export const SERIES_LENGTH = 300;
+const SERIES_LENGTH = 300;
 /** A longer silence is drawn as a gap. */
-export const GAP_S = 3.5;
+const GAP_S = 3.5;
 
 export function metricOf(live: DeviceLive, metric: Metric): number | null {
   if (metric === "fps") return live.frames_per_s;

@@ -13,6 +13,8 @@ export interface Latest {
 
 interface LiveState {
   connection: "connecting" | "open" | "lost";
+  /** Whether the studio came back with another version of this page. */
+  outdated: boolean;
   latest: Readonly<Record<string, Latest>>;
   /** Newest state of each run that was heard of. */
   runs: Readonly<Record<string, Run>>;
@@ -20,7 +22,7 @@ interface LiveState {
 
 export const STALE_AFTER_MS = 3000;
 
-export const liveStore = createStore<LiveState>()(() => ({ connection: "connecting", latest: {}, runs: {} }));
+export const liveStore = createStore<LiveState>()(() => ({ connection: "connecting", outdated: false, latest: {}, runs: {} }));
 export const useLive = <T>(select: (state: LiveState) => T): T => useStore(liveStore, select);
 
 const series = new Map<string, Series>();
@@ -31,9 +33,13 @@ export function seriesOf(device: string): Series {
   return found;
 }
 
-export function recordLive(live: DeviceLive, now = Date.now()): void {
-  seriesOf(live.device).push(live);
-  liveStore.setState((state) => ({ latest: { ...state.latest, [live.device]: { live, receivedAt: now } } }));
+/** Take what came together. */
+export function recordLives(lives: readonly DeviceLive[], now = Date.now()): void {
+  if (lives.length === 0) return;
+  for (const live of lives) seriesOf(live.device).push(live);
+  // Told again after the connection was lost, what is known already is as old as it was.
+  const latestOf = (live: DeviceLive, known: Latest | undefined): Latest => (known?.live.unix_s === live.unix_s ? known : { live, receivedAt: now });
+  liveStore.setState(({ latest }) => ({ latest: { ...latest, ...Object.fromEntries(lives.map((live) => [live.device, latestOf(live, latest[live.device])])) } }));
 }
 
 export function recordRun(run: Run): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CodecChoice } from "@/api/types";
-import { CODEC_WORDS, codecLabel, codecOf, withCodec } from "./codecs";
+import { CODEC_WORDS, withCodec } from "./codecChoice";
+import { codecLabel, codecOf } from "./codecs";
 import { EMPTY_REST, type Rest } from "./content";
 
 const entry = (producer: string, consumer: string, codec: CodecChoice["codec"], tensors: string[] = []): CodecChoice => ({ producer, consumer, codec, tensors, low: 0, high: null });

@@ -1,5 +1,6 @@
 /** What a plan says, besides which network it is for; and the document that says both. */
 import type { Model, NetworkRef, Plan, Sharding } from "@/api/types";
+import { own } from "@/app/own";
 
 /** Which device each whole layer is on; a layer without an entry is divided or unplaced. */
 export type Placement = Readonly<Record<string, string>>;
@@ -29,10 +30,10 @@ export function contentOf(plan: Plan): Content {
 }
 
 /** The registered device behind a name that `placement` and `shards` use: parts of a device may have names of their own. */
-export const deviceOf = ({ rest }: Pick<Content, "rest">, place: string): string => rest.resources[place]?.device ?? place;
+export const deviceOf = ({ rest }: Pick<Content, "rest">, place: string): string => own(rest.resources, place)?.device ?? place;
 
 /** The places behind a name of `placement`: several for replicas, which share the frames. */
-export const placesOf = ({ rest }: Pick<Content, "rest">, place: string): readonly string[] => rest.replicas[place]?.places ?? [place];
+export const placesOf = ({ rest }: Pick<Content, "rest">, place: string): readonly string[] => own(rest.replicas, place)?.places ?? [place];
 
 export function networkRef({ name, digest, simplified = false, dims = {} }: PlannedModel): NetworkRef {
   return { sha256: digest, name: name.slice(0, 200), simplified, dims };
@@ -62,12 +63,4 @@ export function sameValue(a: unknown, b: unknown): boolean {
 
 export function sameContent(a: Content, b: Content): boolean {
   return sameValue(a.placement, b.placement) && sameValue(a.shards, b.shards) && sameValue(a.rest, b.rest);
-}
-
-/** The content as far as a network with these layers can take it; the rest of it stays behind. */
-export function fitting(content: Content, known: ReadonlySet<string>): Content {
-  const placement = Object.fromEntries(Object.entries(content.placement).filter(([layer]) => known.has(layer)));
-  const shards = content.shards.filter(({ layers }) => layers.every((layer) => known.has(layer)));
-  const blocks = Object.fromEntries(Object.entries(content.rest.blocks).filter(([, layers]) => layers.every((layer) => known.has(layer))));
-  return { placement, shards, rest: { ...content.rest, blocks } };
 }

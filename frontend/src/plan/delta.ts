@@ -1,5 +1,6 @@
 /** Plan edits as data: each knows how to be done and undone. */
 import type { Sharding } from "@/api/types";
+import { own } from "@/app/own";
 import { sameValue, type Content, type Placement, type Rest } from "./content";
 import { divisionsOf, sharesOf, touchedLayers, withDependents } from "./divisions";
 
@@ -24,7 +25,7 @@ export interface PlanDelta {
 }
 
 function changesTo(placement: Placement, target: ReadonlyMap<string, string | null>): Change[] {
-  return [...target].map(([layer, to]) => ({ layer, from: placement[layer] ?? null, to })).filter(({ from, to }) => from !== to);
+  return [...target].map(([layer, to]) => ({ layer, from: own(placement, layer) ?? null, to })).filter(({ from, to }) => from !== to);
 }
 
 const swap = <T>(from: T, to: T): Swap<T> | null => (sameValue(from, to) ? null : { from, to });
@@ -99,19 +100,24 @@ export function undivide(content: Content, place: number, label: string): PlanDe
 /** The edit that makes the content equal to `target`. */
 export function replaceBy(content: Content, target: Content, label: string): PlanDelta | null {
   const layers = new Set([...Object.keys(content.placement), ...Object.keys(target.placement)]);
-  const placement = new Map([...layers].map((layer) => [layer, target.placement[layer] ?? null]));
+  const placement = new Map([...layers].map((layer) => [layer, own(target.placement, layer) ?? null]));
   return made("replace", label, content, placement, target.shards, target.rest);
 }
 
-export function apply(content: Content, delta: PlanDelta): Content {
-  const moved = new Map(delta.changes.map(({ layer, to }) => [layer, to]));
-  const kept = Object.entries(content.placement).filter(([layer]) => !moved.has(layer));
-  const added = [...moved].filter((entry): entry is [string, string] => entry[1] !== null);
+export function apply(content: Content, { changes, shards, rest }: PlanDelta): Content {
   return {
-    placement: delta.changes.length === 0 ? content.placement : Object.fromEntries([...kept, ...added]),
-    shards: delta.shards ? delta.shards.to : content.shards,
-    rest: delta.rest ? delta.rest.to : content.rest,
+    placement: changes.length === 0 ? content.placement : moved(content.placement, changes),
+    shards: shards ? shards.to : content.shards,
+    rest: rest ? rest.to : content.rest,
   };
+}
+
+/** Copied as a whole: engines do that a thousand times faster than entry by entry. */
+function moved(placement: Placement, changes: readonly Change[]): Placement {
+  const added = changes.flatMap(({ layer, to }) => (to === null ? [] : [[layer, to] as const]));
+  const copy: Record<string, string> = { ...placement, ...Object.fromEntries(added) };
+  for (const { layer, to } of changes) if (to === null) Reflect.deleteProperty(copy, layer);
+  return copy;
 }
 
 const turned = <T>(change: Swap<T> | null): Swap<T> | null => change && { from: change.to, to: change.from };
@@ -119,6 +125,28 @@ const turned = <T>(change: Swap<T> | null): Swap<T> | null => change && { from: 
 export function invert(delta: PlanDelta): PlanDelta {
   const changes = delta.changes.map(({ layer, from, to }) => ({ layer, from: to, to: from }));
   return { ...delta, changes, shards: turned(delta.shards), rest: turned(delta.rest) };
+}
+
+/** Many edits, one after the other, as one that does the same; null where they come out even. The last one's label names it. */
+export function composeAll(deltas: readonly PlanDelta[]): PlanDelta | null {
+  const last = deltas.at(-1);
+  if (!last) return null;
+  const changes = new Map<string, Change>();
+  for (const delta of deltas) {
+    for (const { layer, from, to } of delta.changes) changes.set(layer, { layer, from: (changes.get(layer) ?? { from }).from, to });
+  }
+  const kind = deltas.every((delta) => delta.kind === last.kind) ? last.kind : "replace";
+  const left = [...changes.values()].filter(({ from, to }) => from !== to);
+  const whole = { kind, label: last.label, changes: left, shards: ends(deltas.map(({ shards }) => shards)), rest: ends(deltas.map(({ rest }) => rest)) };
+  return left.length === 0 && !whole.shards && !whole.rest ? null : whole;
+}
+
+export const compose = (first: PlanDelta, second: PlanDelta): PlanDelta | null => composeAll([first, second]);
+
+/** From where the first one began to where the last one came. */
+function ends<T>(swaps: readonly (Swap<T> | null)[]): Swap<T> | null {
+  const [first, last] = [swaps.find((one) => one !== null), swaps.findLast((one) => one !== null)];
+  return first && last ? swap(first.from, last.to) : null;
 }
 
 /** The shardings that a step takes away. */

@@ -1,5 +1,6 @@
 /** Divided layers: which devices hold which shares of a layer. Part i of `conv1` is `conv1#0`, `conv1#1`, ... */
 import type { Sharding } from "@/api/types";
+import { own } from "@/app/own";
 import { deviceOf, placesOf, sameValue, type Content, type Rest } from "./content";
 
 /** What is left whole when a layer has been divided, possibly again and again. */
@@ -115,7 +116,7 @@ export function wholeLayer(name: string, exists: (layer: string) => boolean): st
 export function placesOfLayer(content: Content, layer: string): readonly string[] {
   const division = divisionsOf(content.shards).get(layer);
   if (division) return [...new Set(division.parts.map(({ place }) => place))];
-  const place = content.placement[layer];
+  const place = own(content.placement, layer);
   return place === undefined ? [] : placesOf(content, place);
 }
 
@@ -143,7 +144,7 @@ function spelled(sharding: Sharding): string {
 /** Where a layer is, in one comparable word: equal exactly when nothing about it differs. */
 export function whereabouts({ placement, shards }: Pick<Content, "placement" | "shards">, layer: string): string {
   const division = divisionsOf(shards).get(layer);
-  return division ? division.shardings.flatMap((index) => shards[index] ?? []).map(spelled).join(" ") : (placement[layer] ?? "");
+  return division ? division.shardings.flatMap((index) => shards[index] ?? []).map(spelled).join(" ") : (own(placement, layer) ?? "");
 }
 
 /** What of a plan besides its layers changes how it runs. */

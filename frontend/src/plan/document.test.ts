@@ -35,9 +35,23 @@ describe("a plan document", () => {
     ["an unknown layer", plan({ placement: { z: "pi1" } }), "no layer z"],
     ["a device that is no name", plan({ placement: { a: 3 } }), "device of a"],
     ["a strategy that is none", plan({ version: 2, shards: [{ strategy: "magic", layers: [], devices: [] }] }), "no division"],
+    ["shares that are no numbers", plan({ version: 2, shards: [{ strategy: "spatial", layers: ["a"], devices: ["p", "q"], rows: 2 }] }), "no division"],
+    ["blocks that are no lists", plan({ version: 2, blocks: { front: 4 } }), "blocks"],
+    ["replicas without places", plan({ version: 2, replicas: { pair: null } }), "replicas"],
     ["shards that are no list", plan({ version: 2, shards: {} }), "no division"],
   ])("is refused with the reason: %s", (_, text, reason) => {
     const answer = readPlan(text, model);
     expect("problem" in answer ? answer.problem : "").toContain(reason);
+  });
+  it.each([
+    ["another file", { network: { sha256: "e".repeat(64), name: "digits" } }],
+    ["another form", { network: { ...network, simplified: true } }],
+    ["layers that are no more", { placement: { a: "pi1", z: "pi2" } }],
+  ])("of another version of the network is told with what fits: %s", (_, change) => {
+    const placement = { a: "pi1", z: "pi2" };
+    expect(readPlan(plan({ placement, ...change }), model)).toMatchObject({ problem: expect.any(String) as string, fit: { layers: 1, gone: ["z"], left: ["b"], content: { placement: { a: "pi1" } } } });
+  });
+  it("of which nothing fits is refused", () => {
+    expect(readPlan(plan({ network: { sha256: "e".repeat(64) }, placement: { z: "pi1" } }), model)).not.toHaveProperty("fit");
   });
 });

@@ -1,14 +1,21 @@
 /** Reading a plan document from a file. Versions 1 and 2 are read; version 1 knew neither shards nor blocks. */
 import type { CodecChoice, Plan, Sharding } from "@/api/types";
-import { CODEC_WORDS } from "./codecs";
+import { CODEC_WORDS } from "./codecChoice";
 import { contentOf, EMPTY_REST, networkRef, sameForm, type Content, type PlannedModel } from "./content";
+import { fitTo, type Fit } from "./fitting";
 
-export type PlanReading = { content: Content } | { problem: string; nextStep: string };
+/** `fit`: it was made for another version of the network, and some of it can be taken all the same. */
+export type PlanReading = { content: Content } | { problem: string; nextStep: string; fit?: Fit };
 
 const record = (value: unknown): Record<string, unknown> | null =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
 
-const refuse = (problem: string, nextStep: string): PlanReading => ({ problem, nextStep });
+interface Refusal {
+  problem: string;
+  nextStep: string;
+}
+
+const refuse = (problem: string, nextStep: string): Refusal => ({ problem, nextStep });
 const CHOOSE = "Choose a plan document, as Export makes it.";
 
 /** Read a JSON object; null for anything else. Throws SyntaxError. */
@@ -24,6 +31,11 @@ const DEFAULTS: Record<Sharding["strategy"], object> = {
 
 const textList = (value: unknown): value is string[] => Array.isArray(value) && value.every((item) => typeof item === "string");
 
+const isNumbers = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === "number");
+
+/** Whether every entry of a list of named things is as it must be; there may be none. */
+const named = (value: unknown, isGood: (entry: unknown) => boolean): boolean => value === undefined || Object.values(record(value) ?? { no: null }).every(isGood);
+
 function readShardings(value: unknown): Sharding[] | null {
   if (value === undefined) return [];
   if (!Array.isArray(value)) return null;
@@ -31,9 +43,10 @@ function readShardings(value: unknown): Sharding[] | null {
     const entry = record(item);
     const strategy = entry?.["strategy"];
     if (!entry || typeof strategy !== "string" || !Object.hasOwn(DEFAULTS, strategy)) return null;
-    if (!textList(entry["layers"]) || !textList(entry["devices"])) return null;
+    const whole: Record<string, unknown> = { ...DEFAULTS[strategy as Sharding["strategy"]], ...entry };
+    const isRead = textList(whole["layers"]) && textList(whole["devices"]) && ["rows", "columns", "shares"].every((name) => isNumbers(whole[name] ?? [])) && textList(whole["exchange_before"] ?? []);
     // The studio checks the rest when it is asked about the plan, before anything is taken over.
-    return { ...DEFAULTS[strategy as Sharding["strategy"]], ...entry } as Sharding;
+    return isRead ? (whole as unknown as Sharding) : null;
   });
   return entries.every((entry) => entry !== null) ? entries : null;
 }
@@ -66,7 +79,23 @@ export function readPlan(text: string, model: PlannedModel & { layers: readonly 
   const placement = record(body?.["placement"]);
   const version = body?.["version"];
   if (!body || (version !== 1 && version !== 2) || !placement) return refuse("This is no plan document of version 1 or 2.", CHOOSE);
-  const network = record(body["network"]);
+  for (const [layer, device] of Object.entries(placement)) if (typeof device !== "string") return refuse(`The device of ${layer} is not a name.`, "Correct the file.");
+  const shards = readShardings(body["shards"]);
+  if (!shards) return refuse("One of the plan's shards is no division of layers over devices.", "Correct `shards` in the file: each has a strategy, layers and devices.");
+  const codecs = readCodecs(body["codecs"]);
+  if (!codecs) return refuse("One of the plan's codecs is none.", "Correct `codecs` in the file: each entry names a codec.");
+  const isRead = named(body["blocks"], textList) && named(body["resources"], (entry) => typeof record(entry)?.["device"] === "string") && named(body["replicas"], (entry) => textList(record(entry)?.["places"]));
+  if (!isRead) return refuse("The plan's blocks, resources or replicas are not as they must be.", "Correct them in the file: each is an object with an entry for each name.");
+  const content = contentOf({ ...EMPTY_REST, ...body, codecs, version: 2, network: networkRef(model), placement: placement as Record<string, string>, shards } as Plan);
+  const layers = model.layers.map(({ name }) => name);
+  const refusal = otherVersion(record(body["network"]), placement, model, new Set(layers));
+  if (!refusal) return { content };
+  const fit = fitTo(content, layers);
+  return fit.layers > 0 ? { ...refusal, fit } : refusal;
+}
+
+/** Why the plan is not for this version of the network; null where it is. */
+function otherVersion(network: Record<string, unknown> | null, placement: object, model: PlannedModel, known: ReadonlySet<string>): Refusal | null {
   if (network?.["sha256"] !== model.digest) {
     return refuse(`This plan is for another network (${String(network?.["name"] ?? "without a name")}).`, `Choose a plan that was made for ${model.name}.`);
   }
@@ -74,14 +103,6 @@ export function readPlan(text: string, model: PlannedModel & { layers: readonly 
   if (!sameForm(ref, model)) {
     return refuse(`This plan is for the network in ${form(ref)}; it is open in ${form(networkRef(model))}.`, "Open the network in the plan's form first, or choose another plan.");
   }
-  const known = new Set(model.layers.map(({ name }) => name));
-  for (const [layer, device] of Object.entries(placement)) {
-    if (!known.has(layer)) return refuse(`The network has no layer ${layer}.`, "Correct the name of the layer in the file.");
-    if (typeof device !== "string") return refuse(`The device of ${layer} is not a name.`, "Correct the file.");
-  }
-  const shards = readShardings(body["shards"]);
-  if (!shards) return refuse("One of the plan's shards is no division of layers over devices.", "Correct `shards` in the file: each has a strategy, layers and devices.");
-  const codecs = readCodecs(body["codecs"]);
-  if (!codecs) return refuse("One of the plan's codecs is none.", "Correct `codecs` in the file: each entry names a codec.");
-  return { content: contentOf({ ...EMPTY_REST, ...body, codecs, version: 2, network: networkRef(model), placement: placement as Record<string, string>, shards } as Plan) };
+  const unknown = Object.keys(placement).find((layer) => !known.has(layer));
+  return unknown === undefined ? null : refuse(`The network has no layer ${unknown}.`, "Correct the name of the layer in the file.");
 }

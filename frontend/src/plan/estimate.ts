@@ -1,4 +1,5 @@
 /** What a plan costs per device, at once and in the page; the studio's own report replaces it. */
+import { own } from "@/app/own";
 import { at, type Network, type NetworkNode } from "@/graph/network";
 import { deviceOf, placesOf, type Content } from "./content";
 import { divisionsOf } from "./divisions";
@@ -20,6 +21,8 @@ export interface Estimate {
   unplaced: number;
   /** Pairs of devices between which tensors pass. */
   cuts: number;
+  /** Bytes for each frame between each such pair, by `from\nto`. */
+  passing: ReadonlyMap<string, number>;
   /** Per frame, between devices. */
   cutBytes: number;
   total: DeviceEstimate;
@@ -28,7 +31,7 @@ export interface Estimate {
 const nothing = (): DeviceEstimate => ({ layers: 0, macs: 0, parameters: 0, weightBytes: 0, activationBytes: 0, memoryBytes: 0, receivedBytes: 0, sentBytes: 0 });
 
 /** As the studio reckons it (`partition/check.py`): the runtime, weights and their re-ordered copies, live activations. */
-const RUNTIME_BYTES = 64 * 2 ** 20;
+export const RUNTIME_BYTES = 64 * 2 ** 20;
 const WEIGHT_COPIES = 2.5;
 
 /** The share of a layer that each device does, and which of the layer's costs the share divides. */
@@ -42,7 +45,7 @@ interface Holding {
 function holdings(content: Content, layer: string): readonly Holding[] {
   const division = divisionsOf(content.shards).get(layer);
   if (!division) {
-    const place = content.placement[layer];
+    const place = own(content.placement, layer);
     if (place === undefined) return [];
     const places = placesOf(content, place);
     return places.map((one) => ({ device: deviceOf(content, one), share: 1 / places.length, weightShare: 1 }));
@@ -72,9 +75,9 @@ export function crossings(content: Content, source: string, sink: string, bytes:
   const [above, below] = [divisions.get(source), divisions.get(sink)];
   if (above && below && above.shardings.some((index) => below.shardings.includes(index))) return [];
   // A frame that one of several replicas computes stays with it, and only that one takes it.
-  const [place, taker] = [content.placement[source], content.placement[sink]];
+  const [place, taker] = [own(content.placement, source), own(content.placement, sink)];
   if (!above && !below && place === taker) return [];
-  const dealt = !below && taker !== undefined && taker in content.rest.replicas;
+  const dealt = !below && taker !== undefined && Object.hasOwn(content.rest.replicas, taker);
   const needed = (share: number) => (dealt || (below && below.kind !== "filters") ? share : 1);
   return holdings(content, sink).flatMap((to) =>
     holdings(content, source)
@@ -83,8 +86,18 @@ export function crossings(content: Content, source: string, sink: string, bytes:
   );
 }
 
-/** Sum a plan up. A tensor that several layers of one device take crosses to it once. */
+const known = new WeakMap<Network, WeakMap<Content, Estimate>>();
+
+/** Sum a plan up. A tensor that several layers of one device take crosses to it once. The same object for the same plan. */
 export function estimate(network: Network, content: Content): Estimate {
+  let plans = known.get(network);
+  if (!plans) known.set(network, (plans = new WeakMap()));
+  let found = plans.get(content);
+  if (!found) plans.set(content, (found = sumUp(network, content)));
+  return found;
+}
+
+function sumUp(network: Network, content: Content): Estimate {
   const devices = new Map<string, DeviceEstimate>();
   const total = nothing();
   const of = (device: string) => {
@@ -109,7 +122,7 @@ export function estimate(network: Network, content: Content): Estimate {
   }
   for (const entry of devices.values()) entry.memoryBytes = RUNTIME_BYTES + WEIGHT_COPIES * entry.weightBytes + entry.activationBytes;
   const crossed = new Set<string>();
-  const pairs = new Set<string>();
+  const pairs = new Map<string, number>();
   let cutBytes = 0;
   for (const edge of network.edges) {
     const [from, to] = [at(network.nodes, edge.from), at(network.nodes, edge.to)];
@@ -128,10 +141,11 @@ export function estimate(network: Network, content: Content): Estimate {
         if (!first.has(device)) continue;
         of(source).sentBytes += bytes;
         of(device).receivedBytes += bytes;
-        pairs.add(`${source}\n${device}`);
+        const pair = `${source}\n${device}`;
+        pairs.set(pair, (pairs.get(pair) ?? 0) + bytes);
         cutBytes += bytes;
       }
     }
   }
-  return { devices, unplaced, cuts: pairs.size, cutBytes, total };
+  return { devices, unplaced, cuts: pairs.size, passing: pairs, cutBytes, total };
 }

@@ -22,6 +22,9 @@ describe("a map of layers to devices", () => {
   it("names each device once", () => {
     expect(mapDevices(JSON.stringify({ a: "pi1", b: "pi2", c: "pi1" }))).toEqual({ names: ["pi1", "pi2"] });
   });
+  it("may have a layer of any name", () => {
+    expect(mapDevices(JSON.stringify({ problem: "pi1", names: "pi2" }))).toEqual({ names: ["pi1", "pi2"] });
+  });
   it("finds registered devices of the same name, and leaves others open", () => {
     expect(sameNamed(["pi1", "NX01", "lenovo"], ["pi1", "nx01"])).toEqual({ pi1: "pi1", NX01: "nx01" });
   });

@@ -7,15 +7,16 @@ export type Names = { names: readonly string[] } | { problem: string };
 
 const NO_OBJECT = "is no JSON object.";
 
-function readNamed(file: string, text: string): Record<string, unknown> | { problem: string } {
+type Read = { entries: Record<string, unknown> } | { problem: string };
+
+function readNamed(file: string, text: string): Read {
   try {
-    return readObject(text) ?? { problem: `${file} ${NO_OBJECT}` };
+    const entries = readObject(text);
+    return entries ? { entries } : { problem: `${file} ${NO_OBJECT}` };
   } catch {
     return { problem: `${file} ${NO_OBJECT}` };
   }
 }
-
-const failed = (read: Record<string, unknown>): read is { problem: string } => typeof read["problem"] === "string";
 
 /** `nx01_arm0123` and `nx01_gpu` are parts of the host `nx01`; a name without a resource is the host itself. */
 export const hostOf = (key: string): string => key.replace(/(?<=.)_(?:(?:cpu|arm)\d*|gpu)$/, "");
@@ -23,18 +24,18 @@ export const hostOf = (key: string): string => key.replace(/(?<=.)_(?:(?:cpu|arm
 /** The hosts that AutoDiCE's files name, in the order of the mapping. */
 export function autodiceHosts(mapping: string, horizontal: string | null): Names {
   const layers = readNamed("The mapping file", mapping);
-  if (failed(layers)) return layers;
-  const divided = horizontal === null ? {} : readNamed("The horizontal file", horizontal);
-  if (failed(divided)) return divided;
-  const keys = Object.values(divided).flatMap((entry) => (Array.isArray(entry) && Array.isArray(entry[2]) ? entry[2].filter((key) => typeof key === "string") : []));
-  return { names: [...new Set([...Object.keys(layers), ...keys].map(hostOf))] };
+  if ("problem" in layers) return layers;
+  const divided: Read = horizontal === null ? { entries: {} } : readNamed("The horizontal file", horizontal);
+  if ("problem" in divided) return divided;
+  const keys = Object.values(divided.entries).flatMap((entry) => (Array.isArray(entry) && Array.isArray(entry[2]) ? entry[2].filter((key) => typeof key === "string") : []));
+  return { names: [...new Set([...Object.keys(layers.entries), ...keys].map(hostOf))] };
 }
 
 /** The devices that a `{layer: device}` map names. */
 export function mapDevices(text: string): Names {
   const map = readNamed("The map", text);
-  if (failed(map)) return map;
-  return { names: [...new Set(Object.values(map).filter((device) => typeof device === "string"))] };
+  if ("problem" in map) return map;
+  return { names: [...new Set(Object.values(map.entries).filter((device) => typeof device === "string"))] };
 }
 
 /** Which registered device each name is, where a person has not said it: the one of the same name, upper and lower case alike. */

@@ -1,162 +1,152 @@
-/** Keeps the plan under the hand saved in the studio, and hears when another window saved it. */
-import { createStore } from "zustand/vanilla";
-import { useStore } from "zustand";
-import { asProblem, call, client, type Problem } from "@/api/client";
+/** Which of a model's saved plans is under the hand: opens them, makes new ones, and gives them names. */
+import { asProblem, type Problem } from "@/api/client";
 import type { Model, SavedPlan } from "@/api/types";
-import { contentOf, EMPTY, fitting, planDocument, sameContent, sameForm, type Content } from "./content";
-import { openPlan, planStore, replacePlan } from "./store";
+import { contentOf, EMPTY, sameForm, type Content } from "./content";
+import { forgetDraft, type Draft } from "./drafts";
+import { fitTo } from "./fitting";
+import { endNotice, notice } from "./notice";
+import { createPlan, planOf, plansOf } from "./saved";
+import { planStore } from "./store";
+import { CLOSED, syncStore } from "./sync";
+import { refusal, SyncedPlan, TRIES } from "./syncedPlan";
 
-export type SyncState = "loading" | "saved" | "unsaved" | "saving" | "conflict" | "failed";
-
-interface Sync {
-  state: SyncState;
-  problem: Problem | null;
-}
-
-export const syncStore = createStore<Sync>()(() => ({ state: "loading", problem: null }));
-export const useSync = (): Sync => useStore(syncStore);
-
-const SAVE_AFTER_MS = 500;
-const RETRY_AFTER_MS = 3000;
-
-const plansOf = (modelId: string): Promise<SavedPlan[]> => call(client.GET("/api/models/{model_id}/plans", { params: { path: { model_id: modelId } } }));
+const LOAD_AGAIN_AFTER_MS = 3000;
 
 /** One keeper per opened model; `close` it when another is opened. */
-export class PlanKeeper {
-  private saved: SavedPlan | null = null;
-  private lastSaved: Content = EMPTY;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private busy = false;
-  private closed = true;
+export class PlanKeeper extends SyncedPlan {
+  /** Counts which plan was wanted last. */
+  private turn = 0;
   private unsubscribe = (): void => undefined;
 
-  constructor(private readonly model: Model) {}
+  /** `wanted` is the saved plan to open; null: the newest. */
+  constructor(
+    model: Model,
+    private wanted: number | null = null,
+  ) {
+    super(model);
+  }
 
-  /** Begin: open the newest saved plan, or an empty one, and save every edit from now on. */
+  /** Begin: open the plan, or an empty one where there is none, and save every edit from now on. */
   open(): void {
-    this.closed = false;
+    this.left = null;
     this.unsubscribe = planStore.subscribe((state, before) => {
       if (state.content !== before.content) this.changed();
+      if (state.gesture !== "none" || before.gesture === "none") return;
+      if (this.heardMeanwhile) void this.heard();
+      this.bringBackWaiting();
     });
     void this.load();
   }
 
-  private async load(): Promise<void> {
-    syncStore.setState({ state: "loading", problem: null });
-    try {
-      const list = await plansOf(this.model.id);
-      if (this.closed) return;
-      const newest = this.newestFor(list);
-      this.saved = newest ?? null;
-      this.lastSaved = newest ? contentOf(newest.plan) : this.firstFrom(list[0]);
-      openPlan(this.lastSaved);
-      syncStore.setState({ state: "saved", problem: null });
-    } catch (error) {
-      this.fail(error);
-      if (!this.closed) this.timer = setTimeout(() => void this.load(), RETRY_AFTER_MS);
+  /** Open another saved plan of the model; edits of the open one are saved first, or kept. Throws a Problem, and then all stays as it is. */
+  async switchTo(planId: number): Promise<void> {
+    const turn = (this.turn += 1);
+    if (planId === this.saved?.id) return;
+    const [other] = await Promise.all([planOf(planId), this.wake()]);
+    if (other.model_id !== this.model.id) throw elsewhere(other);
+    await this.flush().catch(() => this.keep());
+    if (this.closed || turn !== this.turn) return;
+    if (sameForm(other.plan.network, this.model)) this.take(other);
+    else this.say(syncStore.getState().state, { otherForm: other });
+  }
+
+  /** Save a content as a new plan, and open it; edits of the open one are saved first, or kept. Returns its id. Throws a Problem. */
+  async createFrom(content: Content, name: string): Promise<number> {
+    const turn = (this.turn += 1);
+    await this.flush().catch(() => this.keep());
+    const made = await createPlan(this.model, content, name);
+    // What was done meanwhile belongs to the plan in which it was done.
+    await this.flush().catch(() => this.keep());
+    if (!this.closed && turn === this.turn) this.take(made);
+    return made.id;
+  }
+
+  /** Give the open plan another name. Throws a Problem. */
+  async rename(name: string): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      await this.flush();
+      const content = this.now();
+      try {
+        await this.alone(async () => this.has(await this.send(content, name), content));
+        return;
+      } catch (error) {
+        const problem = asProblem(error);
+        if (problem.status !== 409 || tries === TRIES) throw problem;
+        await this.look();
+      }
     }
   }
 
-  /** The newest plan of the form in which the model is loaded now; those of its other forms stay as they are. */
-  private newestFor(list: readonly SavedPlan[]): SavedPlan | undefined {
-    return list.find(({ plan }) => sameForm(plan.network, this.model));
+  close(): void {
+    if (this.dirty()) this.leave();
+    this.left = this.now();
+    endNotice();
+    clearTimeout(this.timer);
+    this.unsubscribe();
+    syncStore.setState(CLOSED);
+  }
+
+  /** Leave the plan that was removed, and open the newest; edits of ours are kept. */
+  openNewest = (): void => {
+    this.keep();
+    this.saved = null;
+    this.wanted = null;
+    void this.load();
+  };
+
+  /** Make a plan of a draft whose own plan is no more. */
+  saveDraft = async (draft: Draft): Promise<void> => {
+    await this.createFrom(draft.mine, draft.name);
+    this.forget(draft.key);
+  };
+
+  forget = (key: string): void => {
+    forgetDraft(key);
+    const { kept, broken } = syncStore.getState();
+    syncStore.setState({ kept: kept.filter((draft) => draft.key !== key), broken: broken.filter((draft) => draft.key !== key) });
+  };
+
+  /** The plan of another form is not wanted now. */
+  stay = (): void => syncStore.setState({ otherForm: null });
+
+  private async load(): Promise<void> {
+    this.begun = false;
+    this.say("loading", { conflict: null, gone: null, otherForm: null });
+    try {
+      const [list] = await Promise.all([plansOf(this.model.id), this.wake()]);
+      if (this.closed) return;
+      // Plans of the model's other forms stay as they are.
+      const mine = list.filter(({ plan }) => sameForm(plan.network, this.model));
+      const wanted = this.saved?.id ?? this.wanted;
+      const found = mine.find(({ id }) => id === wanted) ?? mine[0];
+      this.away = false;
+      if (found) this.take(found);
+      else this.take(null, this.firstFrom(list[0]));
+      const known = new Set(list.map(({ id }) => id));
+      const { drafts, broken } = this.kept();
+      syncStore.setState({ kept: drafts.filter(({ planId }) => planId !== this.saved?.id && (planId === null || !known.has(planId))), broken });
+      if (this.heardMeanwhile) void this.heard();
+      if (wanted !== null && found?.id !== wanted) this.tellOther(list.find(({ id }) => id === wanted), found);
+    } catch (error) {
+      this.say("loading", { problem: asProblem(error) });
+      if (!this.closed) this.timer = setTimeout(() => void this.load(), LOAD_AGAIN_AFTER_MS);
+    }
+  }
+
+  private tellOther(other: SavedPlan | undefined, found: SavedPlan | undefined): void {
+    if (other) syncStore.setState({ otherForm: other });
+    else notice(`The plan of this address was removed. ${found ? `${found.name} is open instead: it was saved last.` : "Here is an empty one."}`);
+  }
+
+  private take(plan: SavedPlan | null, content = plan ? contentOf(plan.plan) : EMPTY): void {
+    this.wanted = plan?.id ?? null;
+    this.begin(content, plan);
   }
 
   /** Where this form has no plan yet, what fits of another form's is a beginning. */
   private firstFrom(other: SavedPlan | undefined): Content {
-    return other ? fitting(contentOf(other.plan), new Set(this.model.layers.map(({ name }) => name))) : EMPTY;
-  }
-
-  close(): void {
-    if (this.dirty() && syncStore.getState().state !== "conflict") void this.save(true);
-    this.closed = true;
-    clearTimeout(this.timer);
-    this.unsubscribe();
-    syncStore.setState({ state: "loading", problem: null });
-  }
-
-  /** Somebody saved a plan of this model: take it over, unless edits of our own stand against it. */
-  async heard(): Promise<void> {
-    if (this.busy || this.closed || syncStore.getState().state === "loading") return;
-    try {
-      const newest = this.newestFor(await plansOf(this.model.id));
-      if (!newest || this.busy || this.closed || (newest.id === this.saved?.id && newest.revision <= this.saved.revision)) return;
-      if (this.dirty()) {
-        syncStore.setState({ state: "conflict", problem: null });
-        return;
-      }
-      this.saved = newest;
-      this.lastSaved = contentOf(newest.plan);
-      replacePlan(this.lastSaved, "Edited in another window");
-      syncStore.setState({ state: "saved", problem: null });
-    } catch {
-      // The live connection says so already; the next message brings us here again.
-    }
-  }
-
-  /** In a conflict: throw our edits away. */
-  reload = (): Promise<void> => this.load();
-
-  /** In a conflict: ours stands. */
-  overwrite = async (): Promise<void> => {
-    try {
-      this.saved = this.newestFor(await plansOf(this.model.id)) ?? null;
-      await this.save();
-    } catch (error) {
-      this.fail(error);
-    }
-  };
-
-  private dirty(): boolean {
-    return !sameContent(planStore.getState().content, this.lastSaved);
-  }
-
-  private changed(): void {
-    const { state } = syncStore.getState();
-    if (state === "loading" || state === "conflict") return;
-    if (!this.dirty()) return;
-    syncStore.setState({ state: "unsaved", problem: null });
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.save(), SAVE_AFTER_MS);
-  }
-
-  private async save(leaving = false): Promise<void> {
-    if (this.busy) return;
-    this.busy = true;
-    clearTimeout(this.timer);
-    const { content } = planStore.getState();
-    if (!leaving) syncStore.setState({ state: "saving", problem: null });
-    try {
-      this.saved = await this.send(content);
-      this.lastSaved = content;
-      this.busy = false;
-      if (this.closed) return;
-      syncStore.setState({ state: "saved", problem: null });
-      this.changed();
-    } catch (error) {
-      this.busy = false;
-      const problem = asProblem(error);
-      if (this.closed) return;
-      if (problem.status === 409) syncStore.setState({ state: "conflict", problem });
-      else {
-        if (problem.status === 404) this.saved = null;
-        this.fail(problem);
-        this.timer = setTimeout(() => void this.save(), RETRY_AFTER_MS);
-      }
-    }
-  }
-
-  private send(content: Content): Promise<SavedPlan> {
-    const name = this.saved?.name ?? "Plan";
-    const plan = planDocument(this.model, content);
-    if (this.saved === null) {
-      return call(client.POST("/api/models/{model_id}/plans", { params: { path: { model_id: this.model.id } }, body: { name, plan } }));
-    }
-    const body = { name, plan, revision: this.saved.revision };
-    return call(client.PUT("/api/plans/{plan_id}", { params: { path: { plan_id: this.saved.id } }, body }));
-  }
-
-  private fail(error: unknown): void {
-    if (!this.closed) syncStore.setState({ state: "failed", problem: asProblem(error) });
+    return other ? fitTo(contentOf(other.plan), this.model.layers.map(({ name }) => name)).content : EMPTY;
   }
 }
+
+const elsewhere = ({ name }: SavedPlan): Problem => refusal("other_network", `The plan ${name} is of another network.`, "Choose a plan of this one.");

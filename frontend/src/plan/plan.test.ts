@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { buildNetwork } from "@/graph/network";
-import { fitting, sameContent } from "./content";
+import { sameContent } from "./content";
 import { apply, assign, divide, invert, replaceBy, undivide, type PlanDelta } from "./delta";
 import { estimate } from "./estimate";
 import { byFilters, byRows, content } from "./samples";
@@ -67,7 +67,7 @@ describe("history", () => {
 
   it("takes one drag of many layers as one step", () => {
     expect(assignLayers(["a", "b", "c"], "pi2").layers).toBe(3);
-    expect(planStore.temporal.getState().pastStates).toHaveLength(1);
+    expect(planStore.getState().history.past).toHaveLength(1);
     undo();
     expect(now().placement).toEqual({ a: "pi1" });
     redo();
@@ -76,7 +76,7 @@ describe("history", () => {
 
   it("does not remember a drop that changes nothing", () => {
     expect(assignLayers(["a"], "pi1").layers).toBe(0);
-    expect(planStore.temporal.getState().pastStates).toHaveLength(0);
+    expect(planStore.getState().history.past).toHaveLength(0);
   });
 
   it("takes a division as one step, and so the drop that ends it", () => {
@@ -95,9 +95,9 @@ describe("history", () => {
 
   it("names the step that would be undone", () => {
     replacePlan(content({ a: "pi2" }), "Spread evenly");
-    expect(planStore.getState().label).toBe("Spread evenly");
+    expect(planStore.getState().history.past.at(-1)?.delta.label).toBe("Spread evenly");
     undo();
-    expect(planStore.temporal.getState().futureStates.at(-1)?.label).toBe("Spread evenly");
+    expect(planStore.getState().history.future.at(-1)?.delta.label).toBe("Spread evenly");
   });
 
   it("begins anew with another plan", () => {
@@ -105,13 +105,6 @@ describe("history", () => {
     openPlan(content({}));
     undo();
     expect(now().placement).toEqual({});
-  });
-});
-
-describe("the plan for another form of the network", () => {
-  it("begins with what this form can take", () => {
-    const other = content({ a: "pi1", gone: "pi2" }, [byRows(["b"], ["pi1", "pi2"]), byRows(["b", "gone"], ["pi1", "pi2"])]);
-    expect(fitting(other, new Set(["a", "b"]))).toMatchObject({ placement: { a: "pi1" }, shards: [{ layers: ["b"] }] });
   });
 });
 

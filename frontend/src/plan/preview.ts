@@ -23,8 +23,15 @@ export function endPreview(): void {
 
 export const usePreviewLabel = (): string | null => useStore(previewStore, ({ content, label }) => (content === null ? null : label));
 
+const now = (): Content => previewStore.getState().content ?? planStore.getState().content;
+
+/** One store for both: cards ask it a dozen times each. */
+export const shownStore = createStore<{ content: Content }>()(() => ({ content: now() }));
+const follow = (): void => {
+  if (shownStore.getState().content !== now()) shownStore.setState({ content: now() });
+};
+planStore.subscribe(follow);
+previewStore.subscribe(follow);
+
 /** What the canvas shows: the plan that is looked at, or else the one under the hand. */
-export function useShownPlan<T>(select: (content: Content) => T): T {
-  const looked = useStore(previewStore, ({ content }) => content);
-  return useStore(planStore, ({ content }) => select(looked ?? content));
-}
+export const useShownPlan = <T>(select: (content: Content) => T): T => useStore(shownStore, ({ content }) => select(content));

@@ -1,4 +1,5 @@
 /** Who holds how much of several layers. */
+import { own } from "@/app/own";
 import { placesOf, deviceOf, type Content } from "./content";
 import { divisionsOf } from "./divisions";
 
@@ -16,7 +17,7 @@ export function sharesOfLayers(content: Content, layers: readonly string[]): Dev
   const divisions = divisionsOf(content.shards);
   for (const layer of layers) {
     const division = divisions.get(layer);
-    const place = content.placement[layer];
+    const place = own(content.placement, layer);
     if (division) for (const part of division.parts) add(deviceOf(content, part.place), part.share);
     else if (place === undefined) add("", 1);
     else {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PlanProblem } from "@/api/types";
 import { buildNetwork } from "@/graph/network";
-import { choiceFrom, exchangePoints, gridShapes, incomplete, newErrors, resized, shardingFrom, type SplitChoice } from "./split";
+import { choiceFrom, exchangePoints, gridShapes, incomplete, newErrors, percents, relinked, resized, shardingFrom, sharesBySpeed, type SplitChoice } from "./split";
 
 const choice = (change: Partial<SplitChoice>): SplitChoice => ({
   kind: "rows", parts: [{ place: "pi1", weight: 1 }, { place: "pi2", weight: 3 }], heights: [1], widths: [1], exchange: false, ...change,
@@ -41,6 +41,23 @@ describe("a choice of how to split", () => {
 
   it("can be asked for when nothing is missing", () => {
     expect([incomplete(choice({})), incomplete(choice({ kind: "grid", parts: four, heights: [1, 1], widths: [1, 1] }))]).toEqual([null, null]);
+  });
+});
+
+describe("shares", () => {
+  it("are whole per cent that sum to 100, each at least one", () => {
+    expect([percents([1, 1, 1]), percents([1, 2]), percents([1, 1000]), percents([1, 1])]).toEqual([[34, 33, 33], [33, 67], [1, 99], [50, 50]]);
+  });
+  it("are linked: what one gets the others lose, in their proportion", () => {
+    expect(relinked([50, 30, 20], 0, 60)).toEqual([60, 24, 16]);
+    expect(relinked([50, 50], 1, 75)).toEqual([25, 75]);
+    expect([relinked([50, 50], 0, 150), relinked([50, 25, 25], 0, 0)]).toEqual([[99, 1], [1, 50, 49]]);
+  });
+  it("by speed are as the measured seconds say, and not made up where nothing was measured", () => {
+    const costs = new Map([["fast", new Map([["a", { seconds: 1 }]])], ["slow", new Map([["a", { seconds: 3 }]])]]);
+    expect(sharesBySpeed(["a"], ["slow", "fast"], costs)).toEqual({ shares: [25, 75] });
+    expect(sharesBySpeed(["a"], ["fast", "new"], costs)).toEqual({ unknown: ["new"] });
+    expect(sharesBySpeed(["a", "b"], ["fast"], costs)).toEqual({ unknown: ["fast"] });
   });
 });
 

@@ -39,6 +39,45 @@ export const MOST_WEIGHT = 10;
 /** Make a list as long as it must be. */
 export const resized = (weights: readonly number[], length: number): number[] => Array.from({ length }, (_, i) => weights[i] ?? MIDDLE_WEIGHT);
 
+/** Weights as whole per cent that sum to 100, each at least one: what is lost by rounding goes where most was lost. */
+export function percents(weights: readonly number[]): number[] {
+  return dealt(100, weights);
+}
+
+/** Deal a whole number out in proportion, at least one to each. */
+function dealt(whole: number, weights: readonly number[]): number[] {
+  const sum = weights.reduce((total, weight) => total + weight, 0) || 1;
+  const wanted = weights.map((weight) => (whole * weight) / sum);
+  const result = wanted.map((share) => Math.max(1, Math.floor(share)));
+  const left = () => whole - result.reduce((total, share) => total + share, 0);
+  const worst = (of: (place: number) => number) => wanted.reduce((best, _, place) => (of(place) > of(best) ? place : best), 0);
+  while (left() > 0) {
+    const place = worst((one) => (wanted[one] ?? 0) - (result[one] ?? 0));
+    result[place] = (result[place] ?? 0) + 1;
+  }
+  while (left() < 0) {
+    const place = worst((one) => ((result[one] ?? 0) > 1 ? (result[one] ?? 0) - (wanted[one] ?? 0) : -Infinity));
+    result[place] = (result[place] ?? 0) - 1;
+  }
+  return result;
+}
+
+/** Give one part so many per cent; the others share the rest as they did, and all sum to 100. */
+export function relinked(weights: readonly number[], place: number, percent: number): number[] {
+  const others = weights.filter((_, i) => i !== place);
+  if (others.length === 0) return [100];
+  const mine = Math.min(100 - others.length, Math.max(1, Math.round(percent)));
+  const rest = dealt(100 - mine, others);
+  return [...rest.slice(0, place), mine, ...rest.slice(place)];
+}
+
+/** Shares by how fast each place computes these layers, in per cent; or which places nothing is known of. */
+export function sharesBySpeed(layers: readonly string[], devices: readonly string[], costs: ReadonlyMap<string, ReadonlyMap<string, { seconds: number }>>): { shares: number[] } | { unknown: string[] } {
+  const seconds = devices.map((device) => layers.reduce((sum, layer) => sum + (costs.get(device)?.get(layer)?.seconds ?? NaN), 0));
+  const unknown = devices.filter((_, i) => !((seconds[i] ?? NaN) > 0));
+  return unknown.length > 0 ? { unknown: [...new Set(unknown)] } : { shares: percents(seconds.map((time) => 1 / time)) };
+}
+
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
 
 /** The same proportions in the smallest whole numbers; broken ones are left alone. */

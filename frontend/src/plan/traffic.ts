@@ -12,6 +12,7 @@ export interface Traffic {
   toldBytes: number;
   /** To or from the studio, which hands inputs in and takes outputs. */
   isStudio: boolean;
+  /** Of each edge those that hand over, and that take: of several, joined by commas. */
   sources: readonly string[];
   sinks: readonly string[];
   /** "" where everything travels as it is. */
@@ -24,6 +25,9 @@ export interface Traffic {
 }
 
 const devices = (content: Content, layer: string): string => devicesOfLayer(content, layer).join(", ");
+
+/** The devices of such a list, each by itself. */
+export const devicesIn = (joined: readonly string[]): string[] => joined.flatMap((names) => names.split(", "));
 
 /** Sum up the edges of a network that lie between two cards. */
 export function trafficOf(network: Network, content: Content, edges: readonly number[]): Traffic | null {
@@ -61,6 +65,17 @@ export function trafficOf(network: Network, content: Content, edges: readonly nu
   if (link < 0) return null;
   const codec = codecs.size > 1 ? "mixed" : ([...codecs][0] ?? "");
   return { bytes, toldBytes, isStudio, sources: [...sources], sinks: [...sinks], codec, isEstimate, link, tensors: [...tensors] };
+}
+
+const spelled = new WeakMap<Content, WeakMap<readonly number[], string>>();
+
+/** The same in one comparable word, worked out once for a plan and a list of edges: they come into view and go again. */
+export function spelledTraffic(network: Network, content: Content, edges: readonly number[]): string {
+  let words = spelled.get(content);
+  if (!words) spelled.set(content, (words = new WeakMap()));
+  let word = words.get(edges);
+  if (word === undefined) words.set(edges, (word = JSON.stringify(trafficOf(network, content, edges))));
+  return word;
 }
 
 /** Whether no earlier edge brings the same to the same devices. */

@@ -1,32 +1,40 @@
-/** The studio's report on the plan: asked 100 ms after the last edit; the newest answer wins, the old one stays meanwhile. */
+/** The studio's report on the plan, with what it predicts: asked at once, or at the pause of many edits; the newest answer wins, the old one stays meanwhile. */
 import { useEffect, useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import type { Model, PlanReport } from "@/api/types";
+import { onMeasured } from "@/live/socket";
 import { planDocument, type Content } from "./content";
+import { Pace } from "./pace";
 
-const ASK_AFTER_MS = 100;
 const ASK_AGAIN_AFTER_MS = 3000;
 
 export interface Report {
   report: PlanReport | null;
+  /** The plan that it speaks of. */
+  of: Content | null;
   /** Whether the report speaks of the present plan. */
   current: boolean;
   problem: Problem | null;
 }
 
-/** Ask what the studio says of a plan. Throws a Problem. */
-export function checkPlan(model: Model, content: Content, signal?: AbortSignal): Promise<PlanReport> {
+function ask(model: Model, content: Content, predict: boolean, signal?: AbortSignal): Promise<PlanReport> {
   return call(
     client.POST("/api/models/{model_id}/plans/check", {
-      params: { path: { model_id: model.id } },
+      params: { path: { model_id: model.id }, query: { predict } },
       body: planDocument(model, content),
       ...(signal ? { signal } : {}),
     }),
   );
 }
 
-/** `fleet` changes whenever the devices do, because the report depends on them. */
-export function useReport(model: Model, content: Content, fleet: string): Report {
+/** Ask what the studio says of a plan. Throws a Problem. */
+export const checkPlan = (model: Model, content: Content, signal?: AbortSignal) => ask(model, content, false, signal);
+
+/** Ask what the studio says of a plan, and what it predicts of it where it is sound. Throws a Problem. */
+export const assessPlan = (model: Model, content: Content, signal?: AbortSignal) => ask(model, content, true, signal);
+
+/** `fleet` changes whenever the devices do, because the report depends on them; `opened`: the content is one of this model, not of what was open before. */
+export function useReport(model: Model, content: Content, fleet: string, opened: boolean): Report {
   const [answer, setAnswer] = useState<{ report: PlanReport | null; content: Content | null; fleet: string; problem: Problem | null }>({
     report: null,
     content: null,
@@ -34,11 +42,15 @@ export function useReport(model: Model, content: Content, fleet: string): Report
     problem: null,
   });
   const [attempt, setAttempt] = useState(0);
+  const [measured, setMeasured] = useState(0);
+  useEffect(() => onMeasured(() => setMeasured((count) => count + 1)), []);
+  const [pace] = useState(() => new Pace());
   useEffect(() => {
+    if (!opened) return;
     const abort = new AbortController();
     let again: ReturnType<typeof setTimeout> | undefined;
     const timer = setTimeout(() => {
-      checkPlan(model, content, abort.signal).then(
+      assessPlan(model, content, abort.signal).then(
         (report) => {
           if (!abort.signal.aborted) setAnswer({ report, content, fleet, problem: null });
         },
@@ -48,12 +60,12 @@ export function useReport(model: Model, content: Content, fleet: string): Report
           again = setTimeout(() => setAttempt((count) => count + 1), ASK_AGAIN_AFTER_MS);
         },
       );
-    }, ASK_AFTER_MS);
+    }, pace.wait(performance.now()));
     return () => {
       clearTimeout(timer);
       clearTimeout(again);
       abort.abort();
     };
-  }, [model, content, fleet, attempt]);
-  return { report: answer.report, current: answer.content === content && answer.fleet === fleet, problem: answer.problem };
+  }, [model, content, fleet, opened, attempt, measured, pace]);
+  return { report: answer.report, of: answer.content, current: opened && answer.content === content && answer.fleet === fleet, problem: answer.problem };
 }

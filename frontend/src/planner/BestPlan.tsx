@@ -10,6 +10,7 @@ import type { Network } from "@/graph/network";
 import { sameContent } from "@/plan/content";
 import { endPreview, showPreview } from "@/plan/preview";
 import { planStore, replacePlan, usePlan } from "@/plan/store";
+import { SaveAnswer } from "@/plans/SaveAnswer";
 import { takenOver } from "./applied";
 import { ProfileFirst } from "./ProfileFirst";
 import { ObjectiveField, QuestionFields, SecondsField } from "./QuestionFields";
@@ -134,6 +135,7 @@ function Found({ model, answer, baselines, searching, children }: FoundProps) {
         <Button size="compact-xs" variant={open || going ? "default" : "filled"} disabled={open} onPointerEnter={look} onPointerLeave={endPreview} onFocus={look} onBlur={endPreview} onClick={() => openAnswer(answer, "Suggested plan")} data-testid="use-answer">
           {open ? "The graph shows it" : going ? "Use what is best so far" : "Fill the graph with it"}
         </Button>
+        <SaveAnswer model={model} answer={answer} what="Suggested" />
       </div>
       {baselines.length > 0 && (
         <dl className="planner-baselines" data-testid="baselines">

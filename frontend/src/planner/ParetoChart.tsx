@@ -64,6 +64,7 @@ export function ParetoChart({ points, axis, looked, look, open }: ParetoChartPro
         onClick={press}
         data-testid="front-chart"
       >
+        <Strips plot={plot} width={width} />
         <Axes plot={plot} axis={axis} width={width} />
         {/* The smaller ones lie above the larger ones. */}
         {[...marks].sort((a, b) => b.radius - a.radius).map((mark) => (
@@ -89,9 +90,45 @@ export function ParetoChart({ points, axis, looked, look, open }: ParetoChartPro
             </g>
           </g>
         ))}
+        {marks.map((mark) => mark.far !== null && mark !== shown && <FarFigures key={mark.point.id} mark={mark} far={mark.far} width={width} />)}
         {shown && <Looked mark={shown} axis={axis} width={width} />}
       </svg>
     </div>
+  );
+}
+
+/** Beyond the breaks of the scales: what lies there is farther off than it is drawn. */
+function Strips({ plot: { x, y }, width }: { plot: FrontPlot; width: number }) {
+  const upright = [...(x.from > 0 ? [[0, x.from]] : []), ...(x.to < width ? [[x.to, width]] : [])];
+  const lying = [...(y.from > 0 ? [[HEIGHT - y.from, HEIGHT]] : []), ...(y.to < HEIGHT ? [[0, HEIGHT - y.to]] : [])];
+  return (
+    <g className="front-strips" data-testid={upright.length + lying.length > 0 ? "front-break" : undefined} aria-hidden>
+      {upright.map(([from = 0, to = 0]) => (
+        <g key={from}>
+          <rect x={from} y={0} width={to - from} height={HEIGHT} />
+          <Break x={from === 0 ? to : from} y={HEIGHT} />
+        </g>
+      ))}
+      {lying.map(([from = 0, to = 0]) => (
+        <g key={from}>
+          <rect x={0} y={from} width={width} height={to - from} />
+          <Break x={0} y={from === 0 ? to : from} />
+        </g>
+      ))}
+    </g>
+  );
+}
+
+/** The sign of a broken axis. */
+const Break = ({ x, y }: { x: number; y: number }) => <path className="front-cut" d={`M${x - 4.5} ${y + 5}l5 -10m4 0l-5 10`} />;
+
+/** What a point has that lies too far off, beside it, on the side where there is room. */
+function FarFigures({ mark: { x, y, radius }, far, width }: { mark: Mark; far: string; width: number }) {
+  const isRight = x > width / 2;
+  return (
+    <text className="front-far" x={isRight ? x - radius - 5 : x + radius + 5} y={y + 4} textAnchor={isRight ? "end" : "start"} aria-hidden data-testid="front-far">
+      {far}
+    </text>
   );
 }
 
@@ -152,7 +189,8 @@ function Sign({ kind, radius, title }: { kind: PointKind; radius: number; title:
 /** What the shapes are, and what their size tells. */
 export function ChartLegend({ points, axis }: { points: readonly FrontPoint[]; axis: Axis }) {
   const others = points.filter(({ kind }) => kind !== "front");
-  const { sizes } = plotFront(points, axis, 1, 1);
+  const { sizes, marks } = plotFront(points, axis, 1, 1);
+  const isBroken = marks.some(({ far }) => far !== null);
   return (
     <ul className="front-legend">
       <li>
@@ -163,6 +201,7 @@ export function ChartLegend({ points, axis }: { points: readonly FrontPoint[]; a
           <LegendSign kind={kind} title={title} radius={5} /> {title}
         </li>
       ))}
+      {isBroken && <li className="front-beyond">Grey strip: farther off than drawn, with its figures</li>}
       {sizes && (
         <li className="front-size" data-testid="size-legend">
           {otherAxis(axis) === "memory" ? "Memory" : "Energy"}:

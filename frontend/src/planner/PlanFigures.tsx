@@ -1,48 +1,90 @@
-/** Below the devices: what is predicted of the plan, in one line, and the way to why. */
+/** Below the devices: the figures of the plan, old beside new, and the way to why. */
+import type { Device, Model } from "@/api/types";
 import { formatDuration } from "@/app/format";
+import { CutChanges } from "@/editor/CutChanges";
+import { useOutcome } from "@/editor/outcome";
+import { figureRows, passingChanges, withoutUnit, type FigureRow } from "@/plan/changes";
+import { ProfilePress } from "./ProfilePress";
+import { profiledWhere } from "./profiling";
 import { openPlanner } from "./store";
-import type { Predicted } from "./usePrediction";
-import { changeWords, formatValue, resourceWords } from "./words";
+import type { Prediction } from "./types";
+import { formatValue, resourceWords } from "./words";
 
 interface PlanFiguresProps {
-  predicted: Predicted;
+  model: Model;
+  devices: readonly Device[];
+  /** The studio's newest, whatever plan it is of. */
+  prediction: Prediction | null;
+  /** Why nothing can be predicted; null where it can. */
+  reason: string | null;
   /** Where there is room for one figure only. */
   short: boolean;
 }
 
-export function PlanFigures({ predicted: { prediction, before, current }, short }: PlanFiguresProps) {
-  if (!prediction) return null;
-  const { throughput_per_s: throughput, latency_s: latency, bottleneck, estimated } = prediction;
+const CHANGE_CLASSES = { true: "is-better", false: "is-worse", null: "" } as const;
+
+export function PlanFigures({ model, devices, prediction, reason, short }: PlanFiguresProps) {
+  const outcome = useOutcome();
+  if (!outcome || devices.length === 0) return null;
+  const { before, now, settled, isTrial } = outcome;
+  const { throughput, latency, bottleneck } = now;
   if (short) {
+    if (throughput === null || latency === null || !bottleneck) return null;
     return (
-      <button type="button" className={current ? "rail-figure" : "rail-figure is-dim"} title={`Predicted; limited by ${resourceWords(bottleneck)}`} onClick={() => openPlanner("plan")} data-testid="rail-figure">
+      <button type="button" className={settled ? "rail-figure" : "rail-figure is-dim"} title={`Predicted; limited by ${resourceWords(bottleneck)}`} onClick={() => openPlanner("plan")} data-testid="rail-figure">
         <span className="visually-hidden">Predicted: </span>
         <b>{formatValue("throughput", throughput).replace(" frames/s", "")}</b> <span>frames/s</span>
         <span className="visually-hidden">
-          , {formatDuration(latency)} for one frame{estimated ? ", estimated" : ""}, limited by {resourceWords(bottleneck)}
+          , {formatDuration(latency)} for one frame{now.estimated ? ", estimated" : ""}, limited by {resourceWords(bottleneck)}
         </span>
       </button>
     );
   }
-  const change = before === null ? null : changeWords(before.throughput_per_s, throughput);
   return (
-    <section className={current ? "plan-figures" : "plan-figures is-dim"} data-testid="plan-figures" aria-label="Prediction of the plan">
+    <section className={settled ? "plan-figures" : "plan-figures is-dim"} data-testid="plan-figures" data-settled={settled} aria-label="Figures of the plan">
+      <dl>
+        {figureRows(before, now).map((row) => (
+          <Row key={row.name} row={row} />
+        ))}
+      </dl>
+      {/* While layers are in the hand, the ghost tells it: what is dropped on does not move. */}
+      {!isTrial && <CutChanges changes={passingChanges(before, now)} />}
       <p>
-        <span>Predicted</span>
-        <b>{formatValue("throughput", throughput)}</b>
-        {current && change !== null && <i className={throughput > (before?.throughput_per_s ?? 0) ? "is-better" : "is-worse"}>{change}</i>}
-        <span title="Time of one frame that is alone">{formatDuration(latency)}</span>
-      </p>
-      <p>
-        <button type="button" className="link" onClick={() => openPlanner("plan")} data-testid="why">
-          limited by {resourceWords(bottleneck)}
-        </button>
-        {estimated && (
+        {bottleneck ? (
+          <button type="button" className="link" onClick={() => openPlanner("plan")} data-testid="why">
+            limited by {resourceWords(bottleneck)}
+          </button>
+        ) : (
+          <span>{reason !== null && throughput === null ? "Predicted once all layers are placed." : "Predicting…"}</span>
+        )}
+        {bottleneck && now.estimated && (
           <span className="tag" title="Rests on figures that were not measured">
             est.
           </span>
         )}
+        {now.estimated && prediction && <ProfilePress model={model} devices={profiledWhere(prediction)} />}
       </p>
     </section>
+  );
+}
+
+function Row({ row: { title, what, old, now, change, isBetter } }: { row: FigureRow }) {
+  return (
+    <div title={what}>
+      <dt>{title}</dt>
+      <dd>
+        {old !== null && (
+          <>
+            <s>
+              <span className="visually-hidden">was </span>
+              {withoutUnit(old, now)}
+            </s>
+            <span aria-hidden> → </span>
+          </>
+        )}
+        <b>{now}</b>
+      </dd>
+      <dd className={`figure-change ${CHANGE_CLASSES[`${isBetter}`]}`}>{change !== null && `${change} ${isBetter ? "better" : "worse"}`}</dd>
+    </div>
   );
 }

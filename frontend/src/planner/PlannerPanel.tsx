@@ -6,6 +6,7 @@ import type { Device, Model } from "@/api/types";
 import type { Network } from "@/graph/network";
 import { BestPlan, useFilling } from "./BestPlan";
 import { PlanLimits } from "./PlanLimits";
+import "@/styles/devices.css";
 import "./planner.css";
 import { ResizeHandle } from "./ResizeHandle";
 import { closePlanner, openPlanner, TABS, usePlanner, type Tab } from "./store";

@@ -9,25 +9,18 @@ import { tellProblem } from "@/app/notify";
 import { JobProgress } from "@/jobs/JobProgress";
 import { useJobs } from "@/jobs/useJobs";
 import { jobOf } from "@/jobs/words";
+import { profileAll, profiledWhere } from "./profiling";
 import type { Prediction } from "./types";
 import { estimatedOf, estimateWords } from "./words";
-
-/** What profiling a device tells; power is told elsewhere. */
-const PROFILED = new Set(["compute", "carry", "codecs"]);
 
 export function ProfileFirst({ model, prediction }: { model: Model; prediction: Pick<Prediction, "devices" | "links"> }) {
   const jobs = useJobs();
   const estimated = estimatedOf(prediction);
-  const profiled = estimated.filter(({ what }) => what.some((one) => PROFILED.has(one))).flatMap(({ devices }) => devices);
+  const profiled = profiledWhere(prediction);
   const links = prediction.links.filter((link) => link.estimated).length;
   if (estimated.length === 0 && links === 0) return null;
   const going = [...profiled.flatMap((device) => jobOf(jobs, device, "profile") ?? []), ...jobs.filter(({ kind, state }) => kind === "links" && (state === "running" || state === "waiting"))];
-  const profile = () => {
-    for (const name of profiled) {
-      if (jobOf(jobs, name, "profile")) continue;
-      call(client.POST("/api/devices/{name}/profiles", { params: { path: { name } }, body: { model_id: model.id, threads: 0, again: false } })).then(rememberJob, tellProblem);
-    }
-  };
+  const profile = () => profileAll(model, profiled, jobs);
   const measure = () => {
     call(client.POST("/api/links", { body: { devices: null, seconds: 1 } })).then(rememberJob, tellProblem);
   };
@@ -43,7 +36,7 @@ export function ProfileFirst({ model, prediction }: { model: Model; prediction: 
         <div className="planner-buttons">
           {profiled.length > 0 && (
             <Button size="compact-xs" variant="default" leftSection={<IconStopwatch size={13} />} onClick={profile} data-testid="profile-first">
-              Profile {profiled.length === 1 ? profiled[0] : plural(profiled.length, "device")}
+              Profile this network on {profiled.length === 1 ? profiled[0] : plural(profiled.length, "device")}
             </Button>
           )}
           {links > 0 && (

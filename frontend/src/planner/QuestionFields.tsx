@@ -4,13 +4,15 @@ import { IconPin } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Device } from "@/api/types";
 import { formatBytes, plural } from "@/app/format";
+import { own } from "@/app/own";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMarks } from "@/devices/marks";
 import { useView } from "@/editor/view";
 import { at, type Network } from "@/graph/network";
 import { planStore } from "@/plan/store";
 import { listLayers } from "@/plan/words";
-import { allowedStrategies, chosenDevices, pinGroups, plannable, pinsOf, typedNumber, withoutPins, type QuestionForm } from "./question";
+import { allowedStrategies, chosenDevices, pinGroups, plannable, pinsOf, typedNumber, withoutPins } from "./question";
+import type { QuestionForm } from "./questionForm";
 import { changeForm, usePlanner } from "./store";
 import { OBJECTIVES, STRATEGY_WORDS } from "./words";
 
@@ -72,7 +74,7 @@ function DeviceFields({ devices }: Pick<FieldsProps, "devices">) {
               size="xs"
               aria-label={`Memory of ${name} at most, in MB`}
               placeholder={check ? `${formatBytes(check.memory_bytes)}` : "its limit"}
-              value={memoryMb[name] ?? ""}
+              value={own(memoryMb, name) ?? ""}
               onChange={(value) => changeForm({ memoryMb: { ...memoryMb, [name]: typedNumber(value) } })}
               min={0}
               suffix=" MB"

@@ -8,6 +8,7 @@ import { ProblemCard } from "@/app/ProblemCard";
 import type { Network } from "@/graph/network";
 import { endPreview, showPreview } from "@/plan/preview";
 import { planStore } from "@/plan/store";
+import { SaveAnswer } from "@/plans/SaveAnswer";
 import { joulesOr } from "@/power/words";
 import { takenOver } from "./applied";
 import { openAnswer } from "./BestPlan";
@@ -64,19 +65,27 @@ export function TradeOffs({ model, network, devices, searching, current }: Trade
       </form>
       {refused && <ProblemCard problem={refused} />}
       {!refused && <SearchState searching={searching} found={found === 0 ? null : plural(found, "plan")} />}
-      {search && (found > 0 || search.baselines.length > 0) && <Front search={search} current={current} />}
+      {search && (found > 0 || search.baselines.length > 0) && <Front model={model} search={search} current={current} />}
     </div>
   );
 }
 
+/** What was found where a point stands; nothing for the open plan. */
+const sourceOf = ({ plan }: FrontPoint, { front, baselines }: Search) => (plan === null ? undefined : [...front, ...baselines].find((one) => one.plan === plan));
+
+function KeepPoint({ model, search, point }: { model: Model; search: Search; point: FrontPoint }) {
+  const source = sourceOf(point, search);
+  return source ? <SaveAnswer model={model} answer={source} what={point.kind === "front" ? "Trade-off" : capitalised(point.title)} words="Save" /> : null;
+}
+
 /** Opens the plan of a point; the one that is open has nothing to open. */
-function openPoint({ plan, title, kind }: FrontPoint, search: Search): void {
-  if (plan === null) return;
-  const source = [...search.front, ...search.baselines].find((one) => one.plan === plan);
+function openPoint(point: FrontPoint, search: Search): void {
+  const { title, kind } = point;
+  const source = sourceOf(point, search);
   if (source) openAnswer(source, kind === "front" ? "Trade-off" : capitalised(title));
 }
 
-function Front({ search, current }: { search: Search; current: Prediction | null }) {
+function Front({ model, search, current }: { model: Model; search: Search; current: Prediction | null }) {
   const [asked, setAsked] = useState<Axis>("energy");
   const [looked, setLooked] = useState<string | null>(null);
   const [compared, setCompared] = useState(true);
@@ -129,13 +138,15 @@ function Front({ search, current }: { search: Search; current: Prediction | null
       {axis === asked && missing > 0 && <p className="hint">{plural(missing, "plan")} not shown: a power is not known.</p>}
       <details className="planner-fold">
         <summary>As a table</summary>
-        <FrontTable points={points} looked={looked} look={look} open={(one) => openPoint(one, search)} />
+        <FrontTable model={model} search={search} points={points} looked={looked} look={look} open={(one) => openPoint(one, search)} />
       </details>
     </figure>
   );
 }
 
 interface FrontTableProps {
+  model: Model;
+  search: Search;
   points: readonly FrontPoint[];
   looked: string | null;
   look: (point: FrontPoint | null) => void;
@@ -143,13 +154,13 @@ interface FrontTableProps {
 }
 
 /** The same points in a list, looked at and opened likewise. */
-function FrontTable({ points, looked, look, open }: FrontTableProps) {
+function FrontTable({ model, search, points, looked, look, open }: FrontTableProps) {
   return (
     <div className="table-scroll">
       <table className="plain-table" data-testid="front-table">
         <thead>
           <tr>
-            {["Plan", "Frames/s", "Energy", "Memory", "Devices"].map((title) => (
+            {["Plan", "Frames/s", "Energy", "Memory", "Devices", "Keep"].map((title) => (
               <th key={title} scope="col">
                 {title}
               </th>
@@ -172,6 +183,9 @@ function FrontTable({ points, looked, look, open }: FrontTableProps) {
               <td>{joulesOr(point.energy)}</td>
               <td>{formatBytes(point.memory)}</td>
               <td>{point.devices}</td>
+              <td>
+                <KeepPoint model={model} search={search} point={point} />
+              </td>
             </tr>
           ))}
         </tbody>

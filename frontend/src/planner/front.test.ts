@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { figuresOf, labelOf, nearest, neighbour, plotFront, pointsOf, usableAxis } from "./front";
 import { plotGantt } from "./gantt";
 import { predictionSample, reaching, searchSample } from "./samples";
-import { radiusOf, scaleOf } from "./scale";
+import { brokenScaleOf, radiusOf, scaleOf } from "./scale";
 
 const plain = (text: string) => text.replaceAll("\u202f", " ");
 const points = pointsOf(searchSample, { ...predictionSample, throughput_per_s: 150 });
@@ -23,6 +23,24 @@ describe("a scale", () => {
   it("begins at zero only where values are near it", () => {
     expect(scaleOf([10, 100], 1).low).toBe(0);
     expect(scaleOf([90, 100], 1).low).toBeGreaterThan(80);
+  });
+  it("keeps room for what must be told apart, and has strips for what lies far off", () => {
+    const { place, side, from, to, ticks } = brokenScaleOf([484, 560], [1285, 480, 20], 300);
+    expect([side(1285), side(480), side(520), side(20)]).toEqual([1, 0, 0, -1]);
+    expect(place(560) - place(484)).toBeGreaterThan(0.25 * (to - from));
+    expect(place(1285)).toBeGreaterThan(to);
+    expect(place(20)).toBeLessThan(from);
+    for (const tick of ticks) expect(place(tick) >= from && place(tick) <= to).toBe(true);
+    const near = brokenScaleOf([1340, 1790], [4606], 300);
+    expect(near.ticks).toContain(1800);
+    for (const tick of near.ticks) expect(near.side(tick) === 0 && near.place(tick) <= near.to).toBe(true);
+  });
+  it("is whole where nothing is pressed together, and makes no mountain of what is as good as equal", () => {
+    for (const [core, others] of [[[100, 200], [80, 220]], [[100], [900]], [[], [5, 900]], [[100, 100.02], [110, 90]]] as const) {
+      const { from, to, side } = brokenScaleOf(core, others, 300);
+      expect([from, to]).toEqual([0, 300]);
+      for (const value of [...core, ...others]) expect(side(value)).toBe(0);
+    }
   });
   it("tells a value by the area of a point", () => {
     expect([radiusOf(0, 0, 10), radiusOf(10, 0, 10), radiusOf(5, 5, 5)]).toEqual([4, 10, 4]);
@@ -79,6 +97,14 @@ describe("points of the front", () => {
     const { marks } = plotFront(points.filter(({ kind }) => kind === "front"), "energy", 300, 200);
     for (const { x, y, own } of marks) expect({ x, y }).toEqual(own);
     expect(nearest(marks, { x: 150, y: 20 }, 10)).toBeNull();
+  });
+  it("that lie too far off for the scale tell their own figures, and which way they lie", () => {
+    const front = [reaching(484, 0.011, 60e6), reaching(560, 0.013, 61e6)];
+    const baselines = searchSample.baselines.map((one, i) => ({ ...one, prediction: { ...one.prediction, throughput_per_s: [500, 1285][i] ?? 0, max_energy_j: [0.012, 0.001][i] ?? 0 } }));
+    const { marks } = plotFront(pointsOf({ front, baselines }, null), "energy", 300, 200);
+    expect(marks.map(({ far }) => far && plain(far))).toEqual([null, "1285 frames/s, 1.00 mJ ↘", null, null]);
+    const [near, far] = marks;
+    expect(near && far && far.x > near.x && far.y > near.y).toBe(true);
   });
   it("tell what their sizes mean, unless all are of one size", () => {
     expect(plotFront(points, "energy", 300, 200).sizes).toEqual([60e6, 140e6]);

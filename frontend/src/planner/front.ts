@@ -2,7 +2,7 @@
 import type { Plan } from "@/api/types";
 import { formatBytes, formatDuration, plural } from "@/app/format";
 import { formatJoules } from "@/power/words";
-import { radiusOf, scaleOf, type Scale } from "./scale";
+import { brokenScaleOf, radiusOf, type BrokenScale } from "./scale";
 import type { Prediction, Search } from "./types";
 import { formatValue } from "./words";
 
@@ -58,11 +58,13 @@ export interface Mark extends Place {
   point: FrontPoint;
   own: Place;
   radius: number;
+  /** The figures of which it lies too far off for the scale, with where they lie; null: it lies within. */
+  far: string | null;
 }
 
 export interface FrontPlot {
-  x: Scale;
-  y: Scale;
+  x: BrokenScale;
+  y: BrokenScale;
   marks: readonly Mark[];
   /** Points that have no figure on this axis. */
   missing: number;
@@ -111,16 +113,31 @@ const ASIDE = 3;
 /** Whether a mark is drawn so far from its own place that a line has to lead there. */
 export const isAside = ({ x, y, own }: Mark): boolean => Math.hypot(x - own.x, y - own.y) > ASIDE;
 
-/** Where points lie: throughput to the right, `axis` upwards, the other figure as their size. */
+const ARROWS = ["↙", "↓", "↘", "←", "", "→", "↖", "↑", "↗"] as const;
+
+/**
+ * Where points lie: throughput to the right, `axis` upwards, the other figure as their size.
+ *
+ * The plans among which one chooses have the scales; a baseline or an open plan that lies far off presses them together nowhere.
+ */
 export function plotFront(points: readonly FrontPoint[], axis: Axis, width: number, height: number): FrontPlot {
   const shown = points.filter((point) => valueOn(axis, point) !== null);
-  const x = scaleOf(shown.map(({ throughput }) => throughput), width);
-  const y = scaleOf(shown.map((point) => valueOn(axis, point) ?? 0), height, 4);
+  const parts = [shown.filter(({ kind }) => kind === "front"), shown.filter(({ kind }) => kind !== "front")] as const;
+  const [xs, ys] = [({ throughput }: FrontPoint) => throughput, (point: FrontPoint) => valueOn(axis, point) ?? 0];
+  const x = brokenScaleOf(parts[0].map(xs), parts[1].map(xs), width);
+  const y = brokenScaleOf(parts[0].map(ys), parts[1].map(ys), height, 4);
+  const farOf = (point: FrontPoint): string | null => {
+    const [across, up] = [x.side(xs(point)), y.side(ys(point))];
+    if (across === 0 && up === 0) return null;
+    const told = [...(across === 0 ? [] : [formatValue("throughput", xs(point))]), ...(up === 0 ? [] : [formatOn(axis, ys(point))])].join(", ");
+    const arrow = ARROWS[(up + 1) * 3 + across + 1] ?? "";
+    return across < 0 ? `${arrow} ${told}` : `${told} ${arrow}`;
+  };
   const sizes = shown.map((point) => valueOn(otherAxis(axis), point)).filter((value) => value !== null);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
   const marks = shown.map((point): Mark => {
-    const own = { x: x.place(point.throughput), y: height - y.place(valueOn(axis, point) ?? 0) };
-    return { point, own, ...own, radius: radiusOf(valueOn(otherAxis(axis), point) ?? least, least, most) };
+    const own = { x: x.place(xs(point)), y: height - y.place(ys(point)) };
+    return { point, own, ...own, radius: radiusOf(valueOn(otherAxis(axis), point) ?? least, least, most), far: farOf(point) };
   });
   return { x, y, marks: apart(marks, width, height), missing: points.length - shown.length, sizes: most > least ? [least, most] : null };
 }

@@ -3,7 +3,8 @@ import { EMPTY_REST } from "@/plan/content";
 import { content } from "@/plan/samples";
 import { takenOver } from "./applied";
 import { blameOf, blamesDevice, blamesEdge } from "./blame";
-import { chosenDevices, FIRST_FORM, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins, withReplicas } from "./question";
+import { chosenDevices, limitCount, limitsOf, paretoOf, pinGroups, pinsOf, plannable, questionOf, typedNumber, withoutPins, withReplicas } from "./question";
+import { FIRST_FORM } from "./questionForm";
 import { deviceSample, planSample, predictionSample } from "./samples";
 import { known } from "./usePrediction";
 import { besidesEstimates, bottleneckWords, boundWords, capitalised, changeWords, contiguousWords, estimatedOf, formatValue, gapWords, obstacleFigures, resourceLabel, resourceWords, sharedIsBetter, sortedObstacles, unpredictable } from "./words";
@@ -180,7 +181,7 @@ describe("a prediction", () => {
   const first = content({ conv1: "a" });
   const second = content({ conv1: "b" });
   const answer = (throughput: number) => ({ prediction: { ...predictionSample, throughput_per_s: throughput }, gantt: null, next_move: null });
-  const nothing = { prediction: null, before: null, more: null, content: null, problem: null };
+  const nothing = { prediction: null, of: null, before: null, more: null, content: null, problem: null };
   it("stands beside the one from before the edit, through every later answer about the same plan", () => {
     const one = known(nothing, first, answer(100), false);
     const two = known(one, second, answer(120), false);

@@ -1,54 +1,10 @@
 /** What a person asks the planner for, as the form holds it and as it travels. Pure. */
 import type { Device } from "@/api/types";
-import { CODEC_WORDS } from "@/plan/codecs";
+import { own } from "@/app/own";
+import { CODEC_WORDS } from "@/plan/codecChoice";
 import { deviceOf, type Content } from "@/plan/content";
-import type { Limits, Objective, ParetoQuestion, PlannerStrategy, Question } from "./types";
-
-/** Of a number field: nothing typed is no limit. */
-type Typed = number | null;
-
-export interface QuestionForm {
-  objective: Objective;
-  /** Devices that are left out; those that are registered later may be used. */
-  without: readonly string[];
-  /** By device, in MB. */
-  memoryMb: Readonly<Record<string, Typed>>;
-  minThroughput: Typed;
-  maxLatencyMs: Typed;
-  maxEnergyJ: Typed;
-  maxTotalEnergyJ: Typed;
-  maxDevices: Typed;
-  inputOn: string | null;
-  /** Each device computes one run of layers; strategies that were chosen rest meanwhile. */
-  contiguous: boolean;
-  /** Besides whole layers. */
-  strategies: readonly PlannerStrategy[];
-  /** Whether links may use codecs that lose nothing. */
-  codecs: boolean;
-  /** In per cent of the answers' largest value; above 0 codecs with loss may be used, too. */
-  maxChangePercent: number;
-  /** Layers that stay on a device. */
-  pins: Readonly<Record<string, string>>;
-  seconds: number;
-}
-
-export const FIRST_FORM: QuestionForm = {
-  objective: "throughput",
-  without: [],
-  memoryMb: {},
-  minThroughput: null,
-  maxLatencyMs: null,
-  maxEnergyJ: null,
-  maxTotalEnergyJ: null,
-  maxDevices: null,
-  inputOn: null,
-  contiguous: false,
-  strategies: [],
-  codecs: false,
-  maxChangePercent: 0,
-  pins: {},
-  seconds: 60,
-};
+import type { QuestionForm, Typed } from "./questionForm";
+import type { Limits, ParetoQuestion, PlannerStrategy, Question } from "./types";
 
 const MB = 1e6;
 const MOST_POINTS = 40;
@@ -75,7 +31,7 @@ function codecsOf({ codecs, maxChangePercent }: QuestionForm): string[] {
 export function limitsOf(form: QuestionForm, devices: readonly string[]): Limits {
   const chosen = chosenDevices(form, devices);
   const memory = chosen.flatMap((name) => {
-    const typed = form.memoryMb[name];
+    const typed = own(form.memoryMb, name);
     return typed == null || typed <= 0 ? [] : [[name, Math.round(typed * MB)] as const];
   });
   return {
@@ -111,14 +67,14 @@ export interface Pinned {
 
 /** These layers stay where they are now. */
 export function pinsOf(content: Content, layers: readonly string[]): Pinned {
-  const pins: Record<string, string> = {};
+  const pins = new Map<string, string>();
   const skipped: string[] = [];
   for (const layer of layers) {
-    const place = content.placement[layer];
-    if (place === undefined || place in content.rest.replicas) skipped.push(layer);
-    else pins[layer] = deviceOf(content, place);
+    const place = own(content.placement, layer);
+    if (place === undefined || Object.hasOwn(content.rest.replicas, place)) skipped.push(layer);
+    else pins.set(layer, deviceOf(content, place));
   }
-  return { pins, skipped };
+  return { pins: Object.fromEntries(pins), skipped };
 }
 
 /** Pinned layers by device, both in the order in which they were pinned. */

@@ -3,9 +3,8 @@ import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import type { Content } from "@/plan/content";
 import { endPreview } from "@/plan/preview";
-import { FIRST_FORM, type QuestionForm } from "./question";
-import { traced, type Sample } from "./trace";
-import type { Search } from "./types";
+import { FIRST_FORM, type QuestionForm } from "./questionForm";
+import type { Sample } from "./trace";
 
 export const TABS = ["plan", "best", "front"] as const;
 export type Tab = (typeof TABS)[number];
@@ -43,11 +42,3 @@ export function closePlanner(): void {
 }
 
 export const changeForm = (change: Partial<QuestionForm>): void => plannerStore.setState(({ form }) => ({ form: { ...form, ...change } }));
-
-/** Keep what a search has found now in its trace. */
-export function recordTrace(search: Search): void {
-  const { traces } = plannerStore.getState();
-  const old = traces[search.job] ?? [];
-  const samples = traced(old, search);
-  if (samples !== old) plannerStore.setState({ traces: { ...traces, [search.job]: samples } });
-}

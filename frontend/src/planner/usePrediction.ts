@@ -1,19 +1,19 @@
-/** What the studio predicts of the plan: asked shortly after the last edit; the newest answer wins, the old one stays meanwhile. */
+/** What the studio predicts of the plan, as it came with the report on it; the newest answer wins, the old one stays meanwhile. */
 import { useEffect, useState } from "react";
-import { asProblem, call, client, type Problem } from "@/api/client";
-import type { Model } from "@/api/types";
-import { onMeasured } from "@/live/socket";
+import { asProblem, call, client, Problem } from "@/api/client";
+import type { Model, PlanReport } from "@/api/types";
 import { planDocument, type Content } from "@/plan/content";
+import type { Report } from "@/plan/useReport";
 import type { PlanPrediction, Prediction } from "./types";
 
-/** The studio has just checked the plan, which waited for the hand already. */
-const ASK_AFTER_MS = 20;
 /** The first frames and the best next change take longer: they wait until the hand rests. */
 const ASK_MORE_AFTER_MS = 500;
-export const GANTT_FRAMES = 8;
+const GANTT_FRAMES = 8;
 
 export interface Predicted {
   prediction: Prediction | null;
+  /** The plan that it speaks of. */
+  of: Content | null;
   /** What was predicted before the last edit. */
   before: Prediction | null;
   /** The first frames and the next change, for the same plan as `prediction`; null until they are known. */
@@ -25,13 +25,14 @@ export interface Predicted {
 
 interface Known {
   prediction: Prediction | null;
+  of: Content | null;
   before: Prediction | null;
   more: Predicted["more"];
   content: Content | null;
   problem: Problem | null;
 }
 
-const NOTHING: Known = { prediction: null, before: null, more: null, content: null, problem: null };
+const NOTHING: Known = { prediction: null, of: null, before: null, more: null, content: null, problem: null };
 
 /** Ask what is predicted of a plan. Throws a Problem. */
 export function askPrediction(model: Model, content: Content, more: boolean, signal?: AbortSignal): Promise<PlanPrediction> {
@@ -49,6 +50,7 @@ export function known(old: Known, content: Content, answer: PlanPrediction, more
   const edited = old.content !== content;
   return {
     prediction: answer.prediction,
+    of: content,
     before: edited ? old.prediction : old.before,
     more: more ? answer : edited ? null : old.more,
     content,
@@ -56,32 +58,35 @@ export function known(old: Known, content: Content, answer: PlanPrediction, more
   };
 }
 
-/** `fleet` changes whenever the devices do; `sound`: the studio found nothing that speaks against asking; `wantMore`: also frames and the next change. */
-export function usePrediction(model: Model, content: Content, fleet: string, sound: boolean, wantMore: boolean): Predicted {
+/** `told`: the studio's report on the plan, with its prediction; `sound`: it speaks of the present plan, and nothing in it keeps that from being predicted; `wantMore`: also frames and the next change. */
+export function usePrediction(model: Model, content: Content, told: Report, sound: boolean, wantMore: boolean): Predicted {
   const [state, setState] = useState<Known>(NOTHING);
-  const [measured, setMeasured] = useState(0);
-  useEffect(() => onMeasured(() => setMeasured((count) => count + 1)), []);
+  const [seen, setSeen] = useState<PlanReport | null>(null);
+  const { report, of } = told;
+  if (report !== seen && sound && report && of) {
+    setSeen(report);
+    const { prediction, unpredicted } = report;
+    if (prediction) setState(known(state, of, { prediction, gantt: null, next_move: null }, false));
+    else if (unpredicted) setState({ ...state, content: of, problem: new Problem(unpredicted, 422) });
+  }
   useEffect(() => {
-    if (!sound) return;
+    if (!sound || !wantMore) return;
     const abort = new AbortController();
-    let timer: ReturnType<typeof setTimeout>;
-    const ask = (more: boolean) =>
-      askPrediction(model, content, more, abort.signal).then(
+    const ask = () =>
+      askPrediction(model, content, true, abort.signal).then(
         (answer) => {
-          if (abort.signal.aborted) return;
-          setState((old) => known(old, content, answer, more));
-          if (wantMore && !more) timer = setTimeout(() => void ask(true), ASK_MORE_AFTER_MS);
+          if (!abort.signal.aborted) setState((old) => known(old, content, answer, true));
         },
         (error: unknown) => {
           if (!abort.signal.aborted) setState((old) => ({ ...old, content, problem: asProblem(error) }));
         },
       );
-    timer = setTimeout(() => void ask(false), ASK_AFTER_MS);
+    const timer = setTimeout(() => void ask(), ASK_MORE_AFTER_MS);
     return () => {
       clearTimeout(timer);
       abort.abort();
     };
-  }, [model, content, fleet, sound, wantMore, measured]);
+  }, [model, content, report, sound, wantMore]);
   const current = sound && state.content === content;
-  return { prediction: state.prediction, before: state.before, more: state.more, current, problem: current ? state.problem : null };
+  return { prediction: state.prediction, of: state.of, before: state.before, more: state.more, current, problem: current ? state.problem : null };
 }

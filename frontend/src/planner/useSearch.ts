@@ -7,8 +7,10 @@ import type { Job, Model, ProblemBody } from "@/api/types";
 import { cancelJob, useJobs } from "@/jobs/useJobs";
 import { sameForm } from "@/plan/content";
 import { planStore } from "@/plan/store";
-import { paretoOf, questionOf, type QuestionForm } from "./question";
-import { plannerStore, recordTrace, usePlanner } from "./store";
+import { paretoOf, questionOf } from "./question";
+import type { QuestionForm } from "./questionForm";
+import { recordTrace } from "./recordTrace";
+import { plannerStore, usePlanner } from "./store";
 import type { Sample } from "./trace";
 import type { Search } from "./types";
 
@@ -68,7 +70,7 @@ export function useSearches(model: Model): Record<"best" | "front", Searching> {
       search: ofForm(results[place]?.data ?? null, model),
       problem: job?.state === "failed" ? job.problem : null,
       stop: () => {
-        if (job) cancelJob(job.id);
+        if (job) void cancelJob(job.id);
       },
       samples: (job && traces[job.id]) ?? NO_SAMPLES,
     };

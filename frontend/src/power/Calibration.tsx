@@ -131,7 +131,7 @@ function Level({ level, job, starting, watts, type, start, locked }: LevelProps)
         ))}
       </span>
       {going ? (
-        <Button size="compact-xs" variant="default" onClick={() => cancelJob(job.id)}>
+        <Button size="compact-xs" variant="default" onClick={() => void cancelJob(job.id)}>
           Let go
         </Button>
       ) : (

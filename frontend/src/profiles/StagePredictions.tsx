@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { predictionsQuery } from "@/api/queries";
 import { formatDuration } from "@/app/format";
 import { ABSENT } from "@/power/words";
+import "@/styles/devices.css";
 import { describeError } from "./table";
 
 const durationOr = (seconds: number | null) => (seconds === null ? ABSENT : formatDuration(seconds));

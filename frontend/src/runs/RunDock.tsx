@@ -1,13 +1,22 @@
 /** The run of a deployment: what goes in, how fast it comes out, and the results. */
 import { Button, FileButton, Select, Switch } from "@mantine/core";
 import { IconPhoto, IconPlayerPlayFilled, IconPlayerStopFilled, IconPower, IconWaveSine } from "@tabler/icons-react";
-import { useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { asProblem, call, client, postForm, type Problem } from "@/api/client";
 import { rememberDeployment } from "@/api/queries";
 import type { Deployment, FrameResult, Model, Run } from "@/api/types";
+import { useCommands, type Command } from "@/app/commands";
 import { formatDuration, formatElapsed, formatFps, formatPercent, plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
+import { useRun } from "@/deploy/deploying";
+import { usePipeline } from "@/live/pipelineStore";
 import { recordRun } from "@/live/store";
+import type { Prediction } from "@/planner/types";
+import { changeWords } from "@/planner/words";
+import "@/styles/devices.css";
+import "@/styles/deploy.css";
+import { Compared } from "./Compared";
+import { FrameWay } from "./FrameWay";
 import { RunEnergy } from "./RunEnergy";
 import { thumbnailOf, rememberFiles } from "./thumbnails";
 
@@ -18,10 +27,17 @@ const SOURCE_LABELS: Record<Source, string> = { samples: "Sample images", files:
 interface RunDockProps {
   model: Model;
   deployment: Deployment;
-  run: Run | null;
+  /** What is predicted of what runs, which may not be the plan under the hand any more. */
+  prediction: Prediction | null;
 }
 
-export function RunDock({ model, deployment, run }: RunDockProps) {
+const TABS = ["results", "compare", "way"] as const;
+type Tab = (typeof TABS)[number];
+const TAB_TITLES: Record<Tab, string> = { results: "Results", compare: "Predicted and measured", way: "A frame's way" };
+
+export function RunDock({ model, deployment, prediction }: RunDockProps) {
+  const run = useRun(deployment);
+  const [tab, setTab] = useState<Tab>("results");
   const [source, setSource] = useState<Source>(model.samples.length > 0 ? "samples" : "random");
   const [repeat, setRepeat] = useState(true);
   const [files, setFiles] = useState<File[]>([]);
@@ -53,8 +69,25 @@ export function RunDock({ model, deployment, run }: RunDockProps) {
     settle("end", call(client.POST("/api/deployments/{deployment_id}/stop", { params: { path: { deployment_id: deployment.id } } })), rememberDeployment);
   };
 
+  const unable = running || ready ? null : deployment.state === "running" ? "Choose files first" : "Nothing runs to send frames through";
+  const act = useRef({ start, stopRun });
+  useEffect(() => {
+    act.current = { start, stopRun };
+  });
+  useCommands(
+    useMemo<readonly Command[]>(
+      () => [
+        running
+          ? { id: "run.stop", group: "Run", title: "Stop the run", words: "frames end", run: () => act.current.stopRun() }
+          : { id: "run.start", group: "Run", title: "Run frames through the devices", words: "start samples files random", unable, run: () => act.current.start() },
+        ...TABS.map((name): Command => ({ id: `run.${name}`, group: "Run", title: `Show: ${TAB_TITLES[name]}`, words: "live measured latency bottleneck", run: () => setTab(name) })),
+      ],
+      [running, unable],
+    ),
+  );
+
   return (
-    <section className="dock" aria-label="Run">
+    <section className={`dock is-${tab}`} aria-label="Run">
       <div className="dock-controls">
         <Select
           size="xs"
@@ -96,31 +129,73 @@ export function RunDock({ model, deployment, run }: RunDockProps) {
             data-testid="stop-deployment"
             title="End the deployment: its run, its stages and its agents"
           >
-            Stop
+            Stop deployment
           </Button>
         </div>
+        <Tabs tab={tab} choose={setTab} />
       </div>
-      <Figures run={run} />
-      <div className="dock-results">
-        {problem && <ProblemCard problem={problem} />}
-        {run?.problem && <ProblemCard problem={run.problem} />}
-        <Results model={model} run={run} />
+      {problem && <ProblemCard problem={problem} />}
+      {run?.problem && <ProblemCard problem={run.problem} />}
+      <div className="dock-tab" role="tabpanel" id={`run-${tab}`} aria-label={TAB_TITLES[tab]}>
+        {tab === "results" && (
+          <>
+            <Figures run={run} prediction={prediction} />
+            <div className="dock-results">
+              <Results model={model} run={run} />
+            </div>
+          </>
+        )}
+        {tab === "compare" && <Compared deployment={deployment} run={run} prediction={prediction} />}
+        {tab === "way" && <FrameWay run={run} />}
       </div>
     </section>
   );
 }
 
-function Figures({ run }: { run: Run | null }) {
+/** Arrow keys go from one to the next, as in every row of tabs. */
+function Tabs({ tab, choose }: { tab: Tab; choose: (tab: Tab) => void }) {
+  const move = (event: React.KeyboardEvent) => {
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? TABS.length - 1 : 0;
+    const next = TABS[(TABS.indexOf(tab) + by) % TABS.length];
+    if (by === 0 || next === undefined) return;
+    choose(next);
+    event.currentTarget.querySelector<HTMLElement>(`[data-tab="${next}"]`)?.focus();
+  };
+  return (
+    <div role="tablist" aria-label="What of the run" className="dock-tabs" onKeyDown={move}>
+      {TABS.map((name) => (
+        <button key={name} type="button" role="tab" aria-selected={tab === name} aria-controls={tab === name ? `run-${name}` : undefined} tabIndex={tab === name ? 0 : -1} onClick={() => choose(name)} data-tab={name} data-testid={`live-tab-${name}`}>
+          {TAB_TITLES[name]}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Predicted({ predicted, measured, format }: { predicted: number | null | undefined; measured: number | null | undefined; format: (value: number) => string }) {
+  if (predicted == null) return null;
+  const change = changeWords(predicted, measured ?? null);
+  return (
+    <dd className="figure-predicted" title={change === null ? undefined : `Measured is ${change} of the predicted`}>
+      predicted {format(predicted)}
+    </dd>
+  );
+}
+
+function Figures({ run, prediction }: { run: Run | null; prediction: Prediction | null }) {
   const absent = "–";
+  const busiest = usePipeline(({ now }) => (now && now.framesPerS > 0 ? (now.loads[0] ?? null) : null));
   return (
     <dl className="figures" aria-label="Figures of the run">
       <div className="figure-main">
         <dt>Frames/s</dt>
         <dd data-testid="fps">{run?.frames_per_s == null ? absent : formatFps(run.frames_per_s)}</dd>
+        <Predicted predicted={prediction?.throughput_per_s} measured={run?.frames_per_s} format={formatFps} />
       </div>
       <div>
         <dt>Latency, median</dt>
         <dd data-testid="latency-p50">{run?.latency_p50_s == null ? absent : formatDuration(run.latency_p50_s)}</dd>
+        <Predicted predicted={prediction?.latency_s} measured={run?.latency_p50_s} format={formatDuration} />
       </div>
       <div>
         <dt>95th percentile</dt>
@@ -138,6 +213,12 @@ function Figures({ run }: { run: Run | null }) {
         <dt>Energy</dt>
         <dd className="figure-words">
           <RunEnergy run={run} />
+        </dd>
+      </div>
+      <div className="figure-busiest">
+        <dt>Busiest now</dt>
+        <dd className="figure-words" data-testid="bottleneck">
+          {busiest === null ? absent : `${busiest.name.replace("->", " → ")}, ${formatPercent(Math.min(busiest.share, 1))}`}
         </dd>
       </div>
       <div className="figure-state">
@@ -166,14 +247,16 @@ function Result({ result, place, image, random }: { result: FrameResult; place: 
   const best = result.classes[0];
   const shapes = Object.entries(result.outputs).map(([name, shape]) => `${name} ${shape.join("×")}`);
   const Icon = random ? IconWaveSine : IconPhoto;
+  // The studio may be away.
+  const [missing, setMissing] = useState(false);
   return (
     <li className="result" data-testid={`result-${place}`} title={`Frame ${result.frame}, ${result.input_name}\n${result.classes.slice(0, 5).map(({ label, score }) => `${label} ${formatPercent(score)}`).join("\n")}`}>
-      {image === null ? (
+      {image === null || missing ? (
         <span className="result-blank">
           <Icon size={22} stroke={1.4} aria-hidden />
         </span>
       ) : (
-        <img src={image} alt={result.input_name} width={56} height={56} />
+        <img src={image} alt={result.input_name} width={56} height={56} onError={() => setMissing(true)} />
       )}
       <span className="result-class" data-testid={`result-class-${place}`}>
         {best ? best.label : (shapes[0] ?? "output")}

@@ -16,35 +16,41 @@ export function RunEnergy({ run }: { run: Run | null }) {
         </button>
       </Popover.Target>
       <Popover.Dropdown aria-label="Energy of the run by device">
-        <table className="plain-table" data-testid="run-energy-table">
-          <caption>From the first frame in to the last frame out. Devices are not added: their figures may tell of different things.</caption>
-          <thead>
-            <tr>
-              {["Device", "J/frame, gross", "J/frame, net", "Gross", "Window", "From"].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {told.map(([device, energy]) => (
-              <tr key={device}>
-                <th scope="row">{device}</th>
-                <td>
-                  <Amount text={joulesOr(energy.gross_per_frame_j)} from={energy} />
-                </td>
-                <td>
-                  <Amount text={joulesOr(energy.net_per_frame_j)} from={energy} />
-                </td>
-                <td>{joulesOr(energy.gross_j)}</td>
-                <td>{describeWindow(energy)}</td>
-                <td className="is-words">{describeProvenance(energy)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <EnergyTable energy={run?.energy ?? {}} />
       </Popover.Dropdown>
     </Popover>
+  );
+}
+
+export function EnergyTable({ energy }: { energy: NonNullable<Run["energy"]> }) {
+  return (
+    <table className="plain-table" data-testid="run-energy-table">
+      <caption>From the first frame in to the last frame out. Devices are not added: their figures may tell of different things.</caption>
+      <thead>
+        <tr>
+          {["Device", "J/frame, gross", "J/frame, net", "Gross", "Window", "From"].map((title) => (
+            <th key={title} scope="col">
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {Object.entries(energy).map(([device, told]) => (
+          <tr key={device}>
+            <th scope="row">{device}</th>
+            <td>
+              <Amount text={joulesOr(told.gross_per_frame_j)} from={told} />
+            </td>
+            <td>
+              <Amount text={joulesOr(told.net_per_frame_j)} from={told} />
+            </td>
+            <td>{joulesOr(told.gross_j)}</td>
+            <td>{describeWindow(told)}</td>
+            <td className="is-words">{describeProvenance(told)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }

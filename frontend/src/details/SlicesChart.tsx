@@ -1,0 +1,39 @@
+/** The range of each filter of a weight, side by side: one that is dead or far out is seen. */
+import { useState } from "react";
+import type { WeightSlices } from "@/api/types";
+import { formatReal, formatWhole, plural } from "@/app/format";
+import { slicesPath } from "./histogram";
+
+const [WIDTH, HEIGHT] = [256, 44];
+
+export function SlicesChart({ slices, word }: { slices: WeightSlices; word: string }) {
+  const [read, setRead] = useState<number | null>(null);
+  const drawn = slicesPath(slices, WIDTH, HEIGHT);
+  if (!drawn) return null;
+  const count = slices.minimum.length;
+  const range = (i: number) => {
+    const [low, high] = [slices.minimum[i] ?? null, slices.maximum[i] ?? null];
+    return low === null || high === null ? "nothing finite" : `${formatReal(low)} to ${formatReal(high)}`;
+  };
+  const flat = slices.minimum.filter((low, i) => low === 0 && slices.maximum[i] === 0).length;
+  const told = `Ranges of ${plural(count, word)}${flat > 0 ? `, ${formatWhole(flat)} all zero` : ""}`;
+  return (
+    <figure className="histogram slices">
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        role="img"
+        aria-label={told}
+        onPointerLeave={() => setRead(null)}
+        onPointerMove={(event) => {
+          const { left, width } = event.currentTarget.getBoundingClientRect();
+          setRead(Math.min(Math.max(Math.floor(((event.clientX - left) / width) * count), 0), count - 1));
+        }}
+      >
+        <line x1={0} x2={WIDTH} y1={drawn.zero} y2={drawn.zero} />
+        {read !== null && <rect x={read * drawn.step} y={0} width={Math.max(drawn.step, 1)} height={HEIGHT} className="slice-read" />}
+        <path d={drawn.path} strokeWidth={Math.min(Math.max(drawn.step * 0.7, 0.5), 5)} />
+      </svg>
+      <figcaption>{read === null ? told : `${word} ${read}: ${range(read)}`}</figcaption>
+    </figure>
+  );
+}

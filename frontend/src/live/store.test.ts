@@ -1,0 +1,21 @@
+import { beforeEach, expect, test } from "vitest";
+import { liveSample } from "./samples";
+import { forgetLive, liveStore, recordLives } from "./store";
+
+const at = (unix_s: number) => ({ ...liveSample, device: "pi-1", unix_s });
+
+beforeEach(() => forgetLive("pi-1"));
+
+test("what is told of a silent device again does not make it younger", () => {
+  recordLives([at(1)], 1000);
+  recordLives([at(1)], 9000);
+  expect(liveStore.getState().latest["pi-1"]?.receivedAt).toBe(1000);
+  recordLives([at(2)], 9500);
+  expect(liveStore.getState().latest["pi-1"]?.receivedAt).toBe(9500);
+});
+
+test("a device that was removed is forgotten", () => {
+  recordLives([at(1)]);
+  forgetLive("pi-1");
+  expect(liveStore.getState().latest).toEqual({});
+});
