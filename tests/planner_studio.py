@@ -13,9 +13,10 @@ from onnx import helper
 from sqlalchemy import inspect
 
 from partition_studio.graph.network import Network
+from partition_studio.partition.plan import Plan
 from partition_studio.planner.figures.estimate import Roofline, estimate_profile
 from partition_studio.planner.figures.profile import Profile, profile_to_json
-from partition_studio.schemas import DeviceIn
+from partition_studio.schemas import DeviceIn, PlanIn
 from partition_studio.services import Services
 from partition_studio.store.links import Figure, LinkStore
 from partition_studio.store.tables import DeviceRow, ProfileRow
@@ -58,6 +59,13 @@ def add_model(services: Services, model: onnx.ModelProto, name: str = "net") -> 
     """Add a network as it is; return its id."""
     file = io.BytesIO(model.SerializeToString())
     return services.models.add(file, file_name=f"{name}.onnx", name=name, simplify=False).id
+
+
+def only_plan(services: Services, model_id: str, plan: Plan, name: str = "Demo") -> None:
+    """Save a plan of a network, and have no other."""
+    for saved in services.plans.all(model_id):
+        services.plans.remove(saved.id)
+    services.plans.create(model_id, PlanIn(name=name, plan=plan))
 
 
 def branches(count: int, length: int) -> onnx.ModelProto:

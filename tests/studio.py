@@ -5,7 +5,6 @@ import atexit
 import functools
 import os
 import shutil
-import socket
 import tempfile
 import threading
 import time
@@ -15,11 +14,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
+import psutil
 import uvicorn
 
 from partition_studio.api.app import allowed_hosts, create_app
 from partition_studio.api.auth import Sessions, load_token
 from partition_studio.cli.client import StudioAddress, StudioClient
+from partition_studio.cli.serving import listen
 from partition_studio.services import Services
 from partition_studio.settings import DataDir, open_data_dir
 
@@ -66,10 +67,19 @@ class RunningStudio:
         self.data_dir: DataDir = open_data_dir(folder)
         _lend_wheels(self.data_dir)
         self._prepare = prepare
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
+        self._listener = listen("127.0.0.1", 0)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        """End the studio in the middle of a test; `start` begins it again, with the same data at the same address."""
+        self.__exit__(None, None, None)
+
+    def start(self) -> None:
+        """Begin again after `stop`."""
+        self._listener = listen("127.0.0.1", self.port)
+        self._prepare = None
+        self.__enter__()
 
     def __enter__(self) -> Self:
         self.services = Services(self.data_dir)
@@ -109,6 +119,24 @@ class RunningStudio:
     def bearer(self) -> dict[str, str]:
         """The header that a program with the token sends."""
         return {"Authorization": f"Bearer {self.token}"}
+
+    def block_device(self, device: str) -> Path:
+        """Have a file where a device's folder is to be, until it is removed: nothing can be installed there."""
+        folder = self.data_dir.local_devices / device
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(exist_ok=True)
+        folder.write_text("in the way")
+        return folder
+
+    def agents(self, device: str = "") -> list[psutil.Process]:
+        """Return the agents on this machine that run for this studio, or for one of its devices."""
+        folder = str(self.data_dir.local_devices / device)
+        return [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if "partition_agent" in (words := process.info["cmdline"] or [])
+            and any(word == folder or word.startswith(f"{folder}/") for word in words)
+        ]
 
     def ticket_link(self) -> str:
         """Return a one-time link."""

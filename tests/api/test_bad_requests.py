@@ -10,6 +10,7 @@ from partition_studio.errors import StudioError
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import (
     DeploymentOut,
+    DeploymentState,
     DeviceIn,
     DeviceOut,
     ModelOut,
@@ -19,7 +20,7 @@ from partition_studio.schemas import (
     SavedPlanOut,
     SpreadIn,
 )
-from partition_studio.store.tables import DeploymentRow
+from partition_studio.store.tables import DeploymentRow, PlanRow
 from tests.studio import RunningStudio
 
 
@@ -117,7 +118,9 @@ def test_a_plan_saved_by_someone_else_in_the_meantime_is_not_overwritten(
         assert http.put(f"/api/plans/{saved.id}", content=theirs, headers=json).status_code == 200
         refused = http.put(f"/api/plans/{saved.id}", content=mine, headers=json)
     assert (refused.status_code, refused.json()["code"]) == (409, "plan_conflict")
-    assert [p.name for p in studio.client.get(f"/api/models/{model.id}/plans", list[SavedPlanOut])] == ["theirs"]
+    kept = studio.client.get(f"/api/plans/{saved.id}", SavedPlanOut)
+    assert (kept.name, kept.revision) == ("theirs", saved.revision + 1)
+    assert studio.client.get(f"/api/models/{model.id}/plans", list[SavedPlanOut]) == [kept]
 
 
 @pytest.mark.parametrize(
@@ -236,3 +239,73 @@ def test_a_deployment_of_another_form_keeps_the_studio_from_nothing(studio: Runn
     studio.services.deployments.resume_running()
     assert studio.client.get("/api/deployments", list[DeploymentOut]) == []
     assert code_of(studio.client.get, "/api/deployments/old0", dict) == "deployment_not_found"
+
+
+def test_a_plan_that_cannot_be_read_keeps_nobody_from_the_others(
+    studio: RunningStudio, model: ModelSummaryOut, plan: Plan
+) -> None:
+    kept = studio.client.post(f"/api/models/{model.id}/plans", SavedPlanOut, PlanIn(name="kept", plan=plan))
+    with studio.services.plans._database.session() as session, session.begin():
+        row = PlanRow(
+            model_id=model.id, name="newer", revision=1, document={"version": 99}, updated_at=datetime.now(UTC)
+        )
+        session.add(row)
+        session.flush()
+        newer = row.id
+    assert [one.id for one in studio.client.get(f"/api/models/{model.id}/plans", list[SavedPlanOut])] == [kept.id]
+    assert code_of(studio.client.get, f"/api/plans/{newer}", SavedPlanOut) == "plan_unreadable"
+    studio.client.delete(f"/api/plans/{newer}")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("plan\u202egnp", "plangnp"),
+        (" two\nlines\t", "two lines"),
+        ("\u200bhidden\u200b", "hidden"),
+        ("👩\u200d👧", "👩\u200d👧"),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+    ],
+)
+def test_what_cannot_be_seen_of_a_plans_name_is_left_out(
+    studio: RunningStudio, model: ModelSummaryOut, plan: Plan, given: str, kept: str
+) -> None:
+    saved = studio.client.post(f"/api/models/{model.id}/plans", SavedPlanOut, PlanIn(name=given, plan=plan))
+    assert saved.name == kept
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b", "\u200d", "x" * 121])
+def test_a_plan_has_a_name_that_shows(studio: RunningStudio, model: ModelSummaryOut, plan: Plan, name: str) -> None:
+    body = {"name": name, "plan": plan.model_dump(mode="json")}
+    with studio.http(**studio.bearer) as client:
+        assert client.post(f"/api/models/{model.id}/plans", json=body).json()["code"] in ("bad_input", "bad_request")
+
+
+@pytest.mark.parametrize(("state", "ends"), [("deploying", "failed"), ("running", "failed"), ("stopping", "stopped")])
+def test_a_deployment_that_ended_with_the_studio_says_so(
+    studio: RunningStudio, model: ModelSummaryOut, plan: Plan, state: DeploymentState, ends: DeploymentState
+) -> None:
+    now = datetime.now(UTC)
+    kept = DeploymentOut.model_validate(
+        {
+            **{key: [] for key in ("stages", "cuts", "devices", "notes")},
+            **dict.fromkeys(("plan_name", "deploy_s", "problem", "retry_until", "run")),
+            "id": "ours",
+            "model_id": model.id,
+            "model_name": model.name,
+            "epoch": 1,
+            "state": state,
+            "plan": plan,
+            "created_at": now,
+            "plaintext": False,
+        }
+    )
+    document = kept.model_dump(mode="json")
+    with studio.services.deployments._database.session() as session, session.begin():
+        session.add(
+            DeploymentRow(id="ours", model_id=model.id, epoch=1, state=state, document=document, created_at=now)
+        )
+    studio.services.deployments.resume_running()
+    (ended,) = studio.client.get("/api/deployments", list[DeploymentOut])
+    assert ended.state == ends
+    assert (ended.problem and ended.problem.code) == ("studio_ended" if ends == "failed" else None)

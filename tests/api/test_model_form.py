@@ -98,6 +98,9 @@ def test_where_nothing_can_be_gained_the_network_stays_as_it_is(studio: RunningS
     assert (model.simplified, model.simplifiable) == (False, False)
     assert model.simplification == "There is nothing to simplify."
     assert code_of(change, studio, model, True) == "not_simplifiable"
+    # Refused as a whole: the name that comes with it is not taken either.
+    body = ModelChangeIn(simplified=True, name="Other")
+    assert code_of(studio.client.patch, f"/api/models/{model.id}", ModelSummaryOut, body) == "not_simplifiable"
     assert change(studio, model, False) == model
 
 

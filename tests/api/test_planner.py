@@ -9,7 +9,7 @@ from partition_studio.partition.plan import CodecChoice, Plan
 from partition_studio.planner.figures.estimate import STUDIO_CARRY, over_network
 from partition_studio.planner.figures.figures import CarrySpeed
 from partition_studio.planner.figures.profile import Profile
-from partition_studio.schemas import PlanPredictionOut, PredictIn, PredictionOut
+from partition_studio.schemas import BaselineOut, PlanPredictionOut, PredictIn, PredictionOut
 from tests.core.networks import relu_chain
 from tests.planner_studio import (
     BUSY_W,
@@ -133,6 +133,15 @@ def test_a_plan_that_does_not_fit_is_predicted_and_shows_it(studio: RunningStudi
         assert device.memory_limit_bytes == 20_000_000 < device.memory_bytes
     finally:
         change_device(studio.services, "b", check=check)
+
+
+def test_baselines_are_predicted_as_if_someone_had_made_their_plans(studio: RunningStudio, digits: str) -> None:
+    single, everywhere = studio.client.get(f"/api/models/{digits}/baselines", list[BaselineOut])
+    assert len(set(single.plan.placement.values())) == 1
+    assert len(everywhere.prediction.devices) > 1
+    for baseline in (single, everywhere):
+        same = predict(studio, digits, baseline.plan).prediction
+        assert baseline.prediction.throughput_per_s == pytest.approx(same.throughput_per_s)
 
 
 def test_an_unfinished_plan_and_unknown_devices_are_refused_by_name(studio: RunningStudio, digits: str) -> None:

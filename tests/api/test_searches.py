@@ -18,6 +18,7 @@ from partition_studio.planner.search.search import search
 from partition_studio.planner.search.strategies.codecs import AUTO_NOTE
 from partition_studio.schemas import (
     AnswerOut,
+    BatchMessage,
     JobOut,
     LiveEnvelope,
     PlanPredictionOut,
@@ -113,7 +114,8 @@ def test_a_search_proves_the_best_plan_tells_of_it_and_is_predicted_alike(studio
         done = ended(studio, job)
         while not told:
             message = LiveEnvelope.model_validate_json(socket.recv(timeout=30)).message
-            told += [message] if isinstance(message, SearchMessage) else []
+            together = message.messages if isinstance(message, BatchMessage) else [message]
+            told += [one for one in together if isinstance(one, SearchMessage)]
     assert done.state == "done" and done.unit == "seconds" and done.problem is None
     assert "frames/s" in done.step and "proved" in done.step
     assert told[0].job == job.id and told[0].found >= 1

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from partition_studio.cli.demo import prepare
 from tests.studio import RunningStudio
@@ -25,6 +25,9 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
+# What is expected is waited for as long as a busy machine may take; Playwright itself gives up after five seconds.
+expect.set_options(timeout=60_000)
+
 
 def chromium() -> str | None:
     """Return the machine's Chromium."""
@@ -40,6 +43,21 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield launched
         launched.close()
+
+
+@pytest.fixture(autouse=True)
+def closed_pages(browser: Browser) -> Iterator[None]:
+    """No page outlives its test: it would save its own plan of a studio that tests share."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
+    """The studio as `partition-studio demo` opens it, for all tests of a file."""
+    with RunningStudio(tmp_path_factory.mktemp("studio"), prepare=prepare) as running:
+        yield running
 
 
 @pytest.fixture

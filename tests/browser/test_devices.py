@@ -32,13 +32,6 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio
         yield running
 
 
-@pytest.fixture(autouse=True)
-def closed_pages(browser: Browser) -> Iterator[None]:
-    yield
-    for context in browser.contexts:
-        context.close()
-
-
 def devices_page(browser: Browser, studio: RunningStudio, **options: object) -> tuple[Page, list[str]]:
     _, page, errors = open_page(browser, studio, **options)
     page.goto(f"{studio.url}/devices")

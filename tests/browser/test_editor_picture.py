@@ -6,16 +6,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from partition_studio.partition.plan import Plan
-from partition_studio.schemas import BlockOut, ModelOut, PlanIn, SavedPlanOut
+from partition_studio.schemas import BlockOut, ModelOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.planner_studio import add_devices, add_profile
+from tests.browser.editor import PATIENCE_MS, block_named, saved_plan, still
+from tests.planner_studio import add_devices, add_profile, only_plan
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
-
-PATIENCE_MS = 60_000
 
 DEVICES = ("board-1", "board-2", "board-3")
 
@@ -32,19 +30,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
 def studio(shared: RunningStudio) -> RunningStudio:
     """The studio with ResNet-50 spread over three devices."""
     model = resnet(shared)
-    for saved in shared.services.plans.all(model.id):
-        shared.services.plans.remove(saved.id)
-    plan = shared.services.plans.spread(model.id, list(DEVICES))
-    shared.services.plans.create(model.id, PlanIn(name="Spread", plan=plan))
+    only_plan(shared.services, model.id, shared.services.plans.spread(model.id, list(DEVICES)))
     return shared
-
-
-@pytest.fixture(autouse=True)
-def closed_pages(browser: Browser) -> Iterator[None]:
-    """No page outlives its test: it would save its own plan of the shared studio."""
-    yield
-    for context in browser.contexts:
-        context.close()
 
 
 def resnet(studio: RunningStudio) -> ModelOut:
@@ -52,11 +39,11 @@ def resnet(studio: RunningStudio) -> ModelOut:
 
 
 def block(studio: RunningStudio, name: str) -> BlockOut:
-    return next(block for block in resnet(studio).blocks if block.name == name)
+    return block_named(resnet(studio), name)
 
 
-def saved_plan(studio: RunningStudio) -> Plan:
-    return studio.client.get(f"/api/models/{resnet(studio).id}/plans", list[SavedPlanOut])[0].plan
+def placement(studio: RunningStudio) -> dict[str, str]:
+    return dict(saved_plan(studio, resnet(studio).id).placement)
 
 
 def open_editor(browser: Browser, studio: RunningStudio, **options: object) -> tuple[Page, list[str]]:
@@ -65,22 +52,6 @@ def open_editor(browser: Browser, studio: RunningStudio, **options: object) -> t
     expect(page.get_by_test_id("block-residual1")).to_be_visible(timeout=PATIENCE_MS)
     still(page)
     return page, errors
-
-
-def still(page: Page) -> None:
-    """Wait until the view has not moved for three frames."""
-    page.evaluate(
-        """() => new Promise(done => {
-          let last = "", same = 0;
-          const look = () => {
-            const now = document.querySelector(".react-flow__viewport")?.style.transform ?? "";
-            same = now === last ? same + 1 : 0;
-            last = now;
-            if (same >= 3) done(null); else requestAnimationFrame(look);
-          };
-          look();
-        })"""
-    )
 
 
 def zoom(page: Page) -> float:
@@ -92,14 +63,10 @@ def zoom(page: Page) -> float:
 
 def places(page: Page) -> dict[str, tuple[float, float]]:
     """Return where the cards that are drawn stand in the network's own units."""
-    found = page.locator(".react-flow__node-card").evaluate_all(
-        "cards => cards.map(card => [card.dataset.id, card.style.transform])"
+    found = page.locator(".drawn-card").evaluate_all(
+        "cards => cards.map(card => [card.dataset.card, parseFloat(card.style.left), parseFloat(card.style.top)])"
     )
-    return {
-        name: (float(at[1]), float(at[2]))
-        for name, transform in found
-        if (at := re.search(r"translate\(([-\d.]+)px, ?([-\d.]+)px\)", transform))
-    }
+    return {name: (left, top) for name, left, top in found}
 
 
 def centre(locator: Locator) -> tuple[float, float]:
@@ -205,15 +172,15 @@ def test_a_folded_block_is_dragged_onto_a_device_with_all_its_layers_as_one_step
 ) -> None:
     page, errors = open_editor(browser, studio)
     layers = block(studio, "residual1").layers
-    assert {saved_plan(studio).placement[layer] for layer in layers} == {"board-1"}
+    assert {placement(studio)[layer] for layer in layers} == {"board-1"}
     drag(page, centre(page.get_by_test_id("block-residual1")), "board-3")
     expect(page.get_by_test_id("block-residual1")).to_have_attribute("data-block-devices", "board-3")
     wait_for(
-        lambda: all(saved_plan(studio).placement[layer] == "board-3" for layer in layers) or None,
+        lambda: all(placement(studio)[layer] == "board-3" for layer in layers) or None,
         what="the saving of the block's layers",
     )
     # What passes between folded blocks on two devices is drawn as a cut, with its bytes.
-    expect(page.locator(".edge-cut .edge-label").first).to_contain_text(re.compile("[KM]B"))
+    expect(page.locator(".edge-label").first).to_contain_text(re.compile("[KM]B"))
     shoot(page, "62-resnet-block-dragged")
     page.get_by_test_id("undo").click()
     expect(page.get_by_test_id("undo")).to_be_disabled()
@@ -287,7 +254,7 @@ def test_far_away_the_network_is_one_drawing_that_is_pressed_dragged_and_boxed(
     # A painted card is pressed and dragged like any other.
     page.mouse.click(*painted(page, "--ps-d1"))
     expect(page.get_by_role("toolbar", name="Selection")).to_be_visible()
-    count = list(saved_plan(studio).placement.values()).count("board-2")
+    count = list(placement(studio).values()).count("board-2")
     drag(page, painted(page, "--ps-d1"), "board-3")
     expect(page.get_by_test_id("device-layers-board-2")).to_have_text(str(count - 1))
     page.get_by_test_id("undo").click()
@@ -304,7 +271,7 @@ def test_far_away_the_network_is_one_drawing_that_is_pressed_dragged_and_boxed(
     page.keyboard.up("Shift")
     expect(bar).to_contain_text(re.compile(r"\d+ layers"))
     page.keyboard.press("3")
-    wait_for(lambda: len(set(saved_plan(studio).placement.values())) < 3 or None, what="the saving of the boxed layers")
+    wait_for(lambda: len(set(placement(studio).values())) < 3 or None, what="the saving of the boxed layers")
     shoot(page, f"66-resnet-overview-boxed-{scheme}")
     page.get_by_test_id("undo").click()
     page.keyboard.press("Escape")
@@ -332,14 +299,14 @@ def test_bars_show_predicted_time_once_a_device_was_profiled(browser: Browser, s
     first = page.get_by_test_id("block-residual1")
     expect(first).to_have_attribute("title", re.compile("MACs"))
     page.get_by_test_id("measure").click()
-    predicted = page.get_by_role("option", name="Predicted time")
-    expect(predicted).to_have_attribute("data-combobox-disabled", "true")
+    predicted = page.get_by_role("menuitemradio", name="Predicted time")
+    expect(predicted).to_be_disabled()
     page.keyboard.press("Escape")
     add_profile(studio.services, resnet(studio).id, "board-1")
     page.reload()
     expect(first).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_test_id("measure").click()
-    page.get_by_role("option", name="Predicted time").click()
+    page.get_by_role("menuitemradio", name="Predicted time").click()
     expect(first).to_have_attribute("title", re.compile("ms predicted"))
     # Nothing is known of what runs on other devices, which is said, and is no bar.
     expect(page.get_by_test_id("block-residual16")).to_have_attribute("title", re.compile("no profile there"))

@@ -138,7 +138,7 @@ def test_live_charts_tell_of_every_stage(browser: Browser, demo: RunningStudio) 
     page.get_by_role("button", name="More about board-2").click()
     page.get_by_role("menuitem", name="Live charts").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("rowheader", name="board-2-0")).to_be_visible()
+    expect(dialog.get_by_role("rowheader", name="board-2-0")).to_be_visible(timeout=PATIENCE_MS)
     # Memory in parts, energy gross and net with its window, and where the watts come from.
     expect(dialog.get_by_test_id("memory-facts")).to_contain_text("USS")
     expect(dialog.get_by_test_id("energy-facts")).to_contain_text(re.compile(r"frames? in"), timeout=PATIENCE_MS)

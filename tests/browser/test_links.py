@@ -1,37 +1,21 @@
 """How tensors travel, and layers that several devices share: chosen on the graph, undone, deployed and run."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from partition_studio.cli.demo import DEMO_DEVICES, prepare
-from partition_studio.partition.plan import Plan
-from partition_studio.schemas import PlanIn, SavedPlanOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
+from tests.browser.editor import PATIENCE_MS, saved_plan, spread_demo
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
 
-PATIENCE_MS = 60_000
-
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[RunningStudio]:
-    with RunningStudio(tmp_path / "studio", prepare=prepare) as running:
-        model = running.services.demo_model_id
-        assert model is not None
-        for saved in running.services.plans.all(model):
-            running.services.plans.remove(saved.id)
-        plan = running.services.plans.spread(model, list(DEMO_DEVICES))
-        running.services.plans.create(model, PlanIn(name="Demo", plan=plan))
-        yield running
-
-
-def saved_plan(studio: RunningStudio) -> Plan:
-    return studio.client.get(f"/api/models/{studio.services.demo_model_id}/plans", list[SavedPlanOut])[0].plan
+def demo(demo: RunningStudio) -> RunningStudio:
+    """The demo's network spread over its three devices, and no other plan."""
+    spread_demo(demo)
+    return demo
 
 
 def cut_labels(page: Page) -> Locator:

@@ -1,35 +1,19 @@
 """The planner in the browser: what limits a plan, the best one, trade-offs, and why there is none."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from partition_studio.cli.demo import DEMO_DEVICES, prepare
-from partition_studio.partition.plan import Plan
-from partition_studio.schemas import JobOut, PlanIn, SavedPlanOut, SearchOut
+from partition_studio.cli.demo import DEMO_DEVICES
+from partition_studio.schemas import JobOut, SearchOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.planner_studio import add_model, branches
+from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan
+from tests.planner_studio import add_model, branches, only_plan
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
-
-PATIENCE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStudio]:
-    with RunningStudio(tmp_path_factory.mktemp("studio"), prepare=prepare) as running:
-        yield running
-
-
-def only_plan(studio: RunningStudio, model: str, plan: Plan) -> None:
-    """Keep this plan of a network and no other."""
-    for saved in studio.services.plans.all(model):
-        studio.services.plans.remove(saved.id)
-    studio.services.plans.create(model, PlanIn(name="Demo", plan=plan))
 
 
 @pytest.fixture
@@ -38,7 +22,8 @@ def demo(shared_demo: RunningStudio) -> RunningStudio:
     model = shared_demo.services.demo_model_id
     assert model is not None
     spread = shared_demo.services.plans.spread(model, list(DEMO_DEVICES))
-    only_plan(shared_demo, model, spread.model_copy(update={"placement": {**spread.placement, "conv1": "board-2"}}))
+    plan = spread.model_copy(update={"placement": {**spread.placement, "conv1": "board-2"}})
+    only_plan(shared_demo.services, model, plan)
     return shared_demo
 
 
@@ -50,22 +35,8 @@ def hard_model(shared_demo: RunningStudio) -> str:
 @pytest.fixture
 def hard(shared_demo: RunningStudio, hard_model: str) -> str:
     """A network of which no search proves soon which placement is best."""
-    only_plan(shared_demo, hard_model, shared_demo.services.plans.spread(hard_model, list(DEMO_DEVICES)))
+    only_plan(shared_demo.services, hard_model, shared_demo.services.plans.spread(hard_model, list(DEMO_DEVICES)))
     return hard_model
-
-
-@pytest.fixture(autouse=True)
-def closed_pages(browser: Browser) -> Iterator[None]:
-    """No page outlives its test: it would save its own plan of the shared studio."""
-    yield
-    for context in browser.contexts:
-        context.close()
-
-
-def open_editor(browser: Browser, studio: RunningStudio, **options: object) -> tuple[Page, list[str]]:
-    _, page, errors = open_page(browser, studio, **options)
-    expect(page.get_by_test_id("layer-conv1")).to_be_visible(timeout=PATIENCE_MS)
-    return page, errors
 
 
 def open_hard(browser: Browser, studio: RunningStudio, model: str, **options: object) -> tuple[Page, list[str]]:
@@ -78,10 +49,6 @@ def open_hard(browser: Browser, studio: RunningStudio, model: str, **options: ob
 
 def search_ends(page: Page, state: str) -> None:
     expect(page.get_by_test_id("search-state")).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
-
-
-def saved_plan(studio: RunningStudio) -> Plan:
-    return studio.client.get(f"/api/models/{studio.services.demo_model_id}/plans", list[SavedPlanOut])[0].plan
 
 
 def shown(page: Page) -> dict[str, str]:
@@ -97,7 +64,7 @@ def layer(page: Page, name: str) -> Locator:
 
 
 def test_a_plan_tells_what_limits_it_and_the_next_change_is_one_step(browser: Browser, demo: RunningStudio) -> None:
-    page, errors = open_editor(browser, demo)
+    page, errors = open_demo(browser, demo)
     expect(page.get_by_test_id("plan-figures")).to_contain_text("frames/s", timeout=PATIENCE_MS)
     page.get_by_test_id("why").click()
     expect(page.get_by_test_id("bottleneck")).to_contain_text(re.compile("board-[123]"))
@@ -121,12 +88,13 @@ def test_a_plan_tells_what_limits_it_and_the_next_change_is_one_step(browser: Br
     assert shown(page) == before
     page.get_by_test_id("planner-close").click()
     expect(page.get_by_test_id("planner")).to_be_hidden()
+    page.get_by_role("button", name="Close the answer").click()
     expect(page.locator(".is-blamed")).to_have_count(0)
     assert errors == []
 
 
 def test_suggest_fills_the_graph_within_the_limits_as_one_step(browser: Browser, demo: RunningStudio) -> None:
-    page, errors = open_editor(browser, demo, color_scheme="dark")
+    page, errors = open_demo(browser, demo, color_scheme="dark")
     before = shown(page)
     page.get_by_test_id("suggest").click()
     page.get_by_test_id("use-board-3").uncheck()
@@ -156,7 +124,7 @@ def test_suggest_fills_the_graph_within_the_limits_as_one_step(browser: Browser,
 def test_points_of_the_front_are_reached_by_the_mouse_and_opened_by_the_keyboard(
     browser: Browser, demo: RunningStudio
 ) -> None:
-    page, errors = open_editor(browser, demo)
+    page, errors = open_demo(browser, demo)
     before = shown(page)
     page.get_by_test_id("suggest").click()
     # What may be used is asked once for both.
@@ -203,7 +171,7 @@ def test_points_of_the_front_are_reached_by_the_mouse_and_opened_by_the_keyboard
 
 
 def test_without_a_feasible_plan_it_says_which_limit_and_by_how_much(browser: Browser, demo: RunningStudio) -> None:
-    page, errors = open_editor(browser, demo, color_scheme="dark")
+    page, errors = open_demo(browser, demo, color_scheme="dark")
     before = shown(page)
     page.get_by_test_id("suggest").click()
     page.get_by_test_id("use-board-2").uncheck()
@@ -284,15 +252,15 @@ def test_one_run_of_layers_per_device_is_proved_soon_and_replicas_are_allowed_by
     expect(page.get_by_test_id("search-state")).not_to_have_attribute("data-state", "done")
     expect(page.get_by_test_id("value")).not_to_have_text(runs, timeout=PATIENCE_MS)
     expect(page.get_by_test_id("allow-replicas")).to_be_hidden()
-    if page.get_by_test_id("search-stop").is_visible():
-        page.get_by_test_id("search-stop").click()
+    # It goes on, or has just ended.
+    page.evaluate("() => document.querySelector('[data-testid=search-stop]')?.click()")
     expect(page.get_by_test_id("use-answer")).to_have_text("The graph shows it", timeout=PATIENCE_MS)
     assert sorted(shown(page)["sum"].split()) == list(DEMO_DEVICES)
     assert errors == []
 
 
 def test_beside_the_planner_the_graph_keeps_most_of_the_window(browser: Browser, demo: RunningStudio) -> None:
-    page, errors = open_editor(browser, demo)
+    page, errors = open_demo(browser, demo)
     page.get_by_test_id("suggest").click()
     expect(page.get_by_test_id("device-rail")).to_be_visible()
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import os
 import re
 import signal
 import socket
@@ -10,7 +11,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from partition_studio.cli.client import StudioAddress, StudioClient
@@ -180,10 +180,8 @@ def test_what_a_killed_studio_and_a_killed_agent_leave_is_told_with_its_reason(t
         assert studio.client.get(f"/api/runs/{run.id}", RunOut).state == "interrupted"
         assert f"its run {run.id} is interrupted" in say("status").out
         begun = say("deploy", "digits", plan, "--json").document["id"]
-        (agent,) = (
-            p for p in psutil.process_iter(["cmdline"]) if _is_agent(p.info["cmdline"], studio.data_dir.local_devices)
-        )
-        agent.kill()
+        (agent,) = studio.agents()
+        os.kill(agent.pid, signal.SIGKILL)
 
         def failed() -> bool:
             return studio.client.get(f"/api/deployments/{begun}", DeploymentOut).state == "failed"
@@ -192,7 +190,3 @@ def test_what_a_killed_studio_and_a_killed_agent_leave_is_told_with_its_reason(t
         told = say("status").out
         assert f"{begun} failed: " in told
         assert "Traceback" not in told
-
-
-def _is_agent(words: list[str] | None, folder: Path) -> bool:
-    return words is not None and "partition_agent" in " ".join(words) and str(folder) in " ".join(words)

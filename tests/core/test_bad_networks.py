@@ -108,6 +108,13 @@ BAD: dict[str, tuple[Maker, str, tuple[str, ...]]] = {
         "unknown_op",
         ("Gelu", "'g'", "13"),
     ),
+    "several operators that nobody knows": (
+        lambda: model_bytes(
+            node("Frobnicate", ["x"], ["t"], name="frob_1"), node("Trick", ["t"], ["y"], name="t", domain="my.shop")
+        ),
+        "unknown_op",
+        ("Frobnicate", "'frob_1'", "1 more node is refused"),
+    ),
     "foreign domain": (
         lambda: model_bytes(node("Trick", ["x"], ["y"], name="t", domain="my.shop"), domains=("my.shop",)),
         "unsupported_domain",

@@ -24,7 +24,10 @@ _loaded: dict[str, tuple[Network, onnx.ModelProto]] = {}
 
 
 def loaded(example: str) -> tuple[Network, onnx.ModelProto]:
-    """Load an example once for all tests of it; only the last is held, as they are large."""
+    """Load an example once for all tests of it, which their parameter's scope puts one after the other.
+
+    Only the last is held, as they are large.
+    """
     if example not in _loaded:
         _loaded.clear()
         _loaded[example] = load_both(build_example(example), f"{example}.onnx")
@@ -42,7 +45,7 @@ def logits(network: Network, original: onnx.ModelProto, seed: int) -> np.ndarray
     return values.astype(np.float32).reshape(-1)
 
 
-@pytest.mark.parametrize("example", ALL)
+@pytest.mark.parametrize("example", ALL, scope="module")
 def test_two_inputs_give_clearly_different_answers(example: str) -> None:
     network, original = loaded(example)
     first, second = logits(network, original, 1), logits(network, original, 2)
@@ -54,7 +57,7 @@ def test_two_inputs_give_clearly_different_answers(example: str) -> None:
     assert probabilities.max() < 0.5
 
 
-@pytest.mark.parametrize("example", ["digits", *ALL])
+@pytest.mark.parametrize("example", [*ALL, "digits"], scope="module")
 @pytest.mark.parametrize("cut", ["spread", "runs", "everywhere"])
 def test_a_real_architecture_splits_anywhere(example: str, cut: str) -> None:
     network, original = loaded(example)
@@ -73,7 +76,7 @@ def test_a_real_architecture_splits_anywhere(example: str, cut: str) -> None:
         assert [stage.device for stage in graph.stages] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("example", QUICK)
+@pytest.mark.parametrize("example", QUICK, scope="module")
 def test_the_parts_together_hold_the_weights_once(example: str) -> None:
     network, _ = loaded(example)
     parted = partition(network, random_plan(network, 3, seed=7))

@@ -110,6 +110,25 @@ def test_nodes_without_or_with_shared_names_get_stable_ones() -> None:
     assert names([1, 0, 2, 3]) == names([0, 1, 2, 3])
 
 
+def test_what_cannot_be_seen_of_a_name_is_spelled_out() -> None:
+    nodes = [
+        node("Relu", ["x"], ["a"], name="con\u202ev\u200b1"),
+        node("Abs", ["a"], ["b"], name="line\n\x1b[2Jtwo"),
+        node("Neg", ["b"], ["c"], name=" \u3000 "),
+        node("Exp", ["c"], ["d"], name="\u200b"),
+        node("Tanh", ["d"], ["e"], name="  "),
+        node("Relu", ["e"], ["y"], name="שלום <b>Größe</b> 🙂"),
+    ]
+    assert [layer.name for layer in load(make_model(nodes, [X], [Y])).layers] == [
+        r"con\u202ev\u200b1",
+        r"line\n\x1b[2Jtwo",
+        r" \u3000 ",
+        r"\u200b",
+        "Tanh_e",
+        "שלום <b>Größe</b> 🙂",
+    ]
+
+
 def test_nodes_out_of_order_are_sorted_and_dead_ones_dropped() -> None:
     nodes = [
         node("Relu", ["b"], ["y"], name="third"),

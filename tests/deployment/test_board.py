@@ -2,8 +2,8 @@
 
 import pytest
 
-from partition_studio.deployment.board import TRANSITIONS, Board, DeploymentState, InvalidTransitionError
-from partition_studio.schemas import ProblemOut
+from partition_studio.deployment.board import TRANSITIONS, Board, InvalidTransitionError
+from partition_studio.schemas import DeploymentState, ProblemOut
 
 PROBLEM = ProblemOut(code="x", message="it broke", next_step="mend it")
 
@@ -44,6 +44,42 @@ def test_bytes_of_one_step_are_not_shown_with_the_next(board: Board) -> None:
     assert (board.rows()[0].done_bytes, board.rows()[0].total_bytes) == (5, 10)
     board.step("a", "load")
     assert board.rows()[0].total_bytes is None
+
+
+def test_each_step_keeps_its_time_and_bytes(board: Board, clock: Clock) -> None:
+    board.step("a", "connect")
+    clock.now_s += 1
+    board.step("a", "push")
+    board.bytes("a", 5, 10)
+    clock.now_s += 2
+    board.step("a", "load")
+    clock.now_s += 4
+    steps = board.rows()[0].steps
+    assert [(s.step, s.elapsed_s, s.done_bytes) for s in steps] == [
+        ("connect", 1, None),
+        ("push", 2, 5),
+        ("load", 4, None),
+    ]
+
+
+def test_a_device_that_failed_shows_where_and_may_be_tried_again(board: Board, clock: Clock) -> None:
+    board.step("a", "connect")
+    clock.now_s += 3
+    board.fail("a", PROBLEM)
+    clock.now_s += 50
+    failed = board.rows()[0]
+    assert (failed.step, failed.elapsed_s, [(s.step, s.elapsed_s) for s in failed.steps]) == (
+        "failed",
+        3,
+        [("connect", 3)],
+    )
+    board.again("a")
+    assert (board.rows()[0].step, board.rows()[0].problem) == ("waiting", None)
+    board.step("a", "connect")
+    clock.now_s += 2
+    board.step("a", "ready")
+    # The time that a person took to think is not the step's.
+    assert [(s.step, s.elapsed_s) for s in board.rows()[0].steps] == [("connect", 5)]
 
 
 def test_a_failed_device_stays_failed_with_its_first_problem(board: Board) -> None:

@@ -20,7 +20,7 @@ from partition_studio.fleet.session.device_spec import DeviceSpec, FleetFiles
 from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
 from partition_studio.fleet.ssh.forwarding import ForwardingForbiddenError
 from partition_studio.fleet.stream import ByteStream, LocalListening, SocketStream, connect_here
-from tests.fleet.conftest import PATIENCE
+from tests.fleet.conftest import LONG_PATIENCE, PATIENCE
 from tests.sshd import SshServer
 from tests.studio import wait_for
 
@@ -38,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[SshServer]:
 
 @pytest.fixture
 def connection(server: SshServer) -> Iterator[SshConnection]:
-    opened = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), PATIENCE)
+    opened = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), LONG_PATIENCE)
     yield opened
     opened.close()
 

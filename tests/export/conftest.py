@@ -1,5 +1,6 @@
 """A package of a small network, and hosts for it: one real OpenSSH server on loopback, under several names."""
 
+import contextlib
 import getpass
 import json
 import os
@@ -173,4 +174,5 @@ def bench(exported: Exported, host: SshServer, tmp_path: Path) -> Iterator[Bench
     finally:
         host.set_before("")
         for process in bench.processes():
-            process.send_signal(signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)

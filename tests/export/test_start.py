@@ -113,7 +113,7 @@ def test_a_device_that_is_lost_is_named_and_the_others_end(bench: Bench, frames:
     started = bench.begin(frames, *FOREVER)
     until_running(started)
     (victim,) = [process for process in bench.agents() if any("-two-agent" in word for word in words_of(process))]
-    victim.send_signal(signal.SIGKILL)
+    os.kill(victim.pid, signal.SIGKILL)
     said = ended(started)
     assert started.returncode == 1
     assert "error: two: " in said

@@ -14,8 +14,11 @@ from partition_studio.fleet.ssh.connect import SshConnection, SshTimeouts, conne
 from tests.sshd import SshServer
 from tests.studio import wheel_cache
 
-#: Short, so that a test of a frozen device does not take long; a busy machine still answers in this time.
+#: Short, so that a test of a frozen device does not take long.
 PATIENCE = SshTimeouts(banner_s=4.0, ping_interval_s=0.2, ping_deadline_s=3.0)
+
+#: For everything else: a busy machine may hold an answer up for seconds.
+LONG_PATIENCE = SshTimeouts(banner_s=20.0, ping_interval_s=0.2, ping_deadline_s=30.0)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[SshServer]:
 
 @pytest.fixture
 def connection(server: SshServer) -> Iterator[SshConnection]:
-    opened = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), PATIENCE)
+    opened = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), LONG_PATIENCE)
     try:
         yield opened
     finally:

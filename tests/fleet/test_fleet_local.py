@@ -67,6 +67,19 @@ def test_endless_output_is_refused(device: LocalConnection) -> None:
         device.run(["head", "-c", "6000000", "/dev/zero"], timeout_s=60)
 
 
+def test_the_check_of_this_machine_starts_no_python_but_the_studios(
+    device: LocalConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, started = tmp_path / "python3", tmp_path / "started"
+    other.write_text(f"#!/bin/sh\n: > {started}\nexit 1\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    check = check_device(device)
+    assert [python.path for python in check.facts.pythons] == [sys.executable]
+    assert check.facts.affinity_cores == len(os.sched_getaffinity(0)), "the studio's Python tells the rest"
+    assert not started.exists()
+
+
 def test_a_file_is_copied_once_and_privately(device: LocalConnection, tmp_path: Path) -> None:
     path = tmp_path / "new" / "file"
     assert put(device, b"data", path)

@@ -17,30 +17,21 @@ from partition_studio.graph.load import original_model
 from partition_studio.graph.runtime import run_model
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import (
+    DeploymentIn,
     DeploymentOut,
     DeviceIn,
     DeviceLiveOut,
     DeviceOut,
+    DryRunOut,
     LiveSnapshotOut,
     ModelOut,
     PlanReportOut,
     RunOut,
 )
-from tests.studio import RunningStudio, wait_for
+from tests.studio import wait_for
 from tests.system.conftest import Desk
 
 DEVICES = ("a", "b", "c")
-
-
-def agents_of(studio: RunningStudio) -> list[psutil.Process]:
-    """Return the agents that run for this studio's data folder."""
-    folder = str(studio.data_dir.path)
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "partition_agent" in words and any(folder in word for word in words):
-            found.append(process)
-    return found
 
 
 def test_every_sample_gets_its_right_class_over_three_devices(desk: Desk) -> None:
@@ -121,7 +112,7 @@ def test_a_changed_plan_replaces_the_running_one(desk: Desk) -> None:
     assert second.epoch == first.epoch + 1
     wait_for(lambda: desk.shown(first).state == "stopped" or None, what="the end of the first deployment")
     # `b` has no part any more: its agent has ended.
-    wait_for(lambda: len(agents_of(desk.studio)) == 2 or None, what="the end of the agent on b")
+    wait_for(lambda: len(desk.studio.agents()) == 2 or None, what="the end of the agent on b")
     assert desk.run(second, source="samples").lost == 0
 
 
@@ -132,9 +123,16 @@ def test_where_two_plans_do_not_fit_at_once_the_old_one_makes_room(desk: Desk) -
     desk.client.delete("/api/devices/small")
     just_enough = report.devices[0].likely_memory_bytes + 1000
     desk.client.post("/api/devices", DeviceOut, DeviceIn(name="small", address="local:", memory_bytes=just_enough))
-    first = desk.deploy(model, desk.spread(model, "small"))
-    second = desk.deploy(model, desk.spread(model, "small"))
+    plan = desk.spread(model, "small")
+    first = desk.deploy(model, plan)
+    # What both have stays on the device meanwhile.
+    (sent,) = desk.studio.data_dir.local_devices.rglob("models/*.onnx")
+    made_s = sent.stat().st_mtime_ns
+    dry_run = desk.client.post("/api/deployments/dry-run", DryRunOut, DeploymentIn(model_id=model.id, plan=plan))
+    assert dry_run.send_bytes == 0
+    second = desk.deploy(model, plan)
     assert desk.shown(first).state == "stopped"
+    assert sent.stat().st_mtime_ns == made_s
     assert desk.run(second, source="samples").lost == 0
 
 
@@ -142,7 +140,7 @@ def test_a_deployment_that_fails_leaves_the_running_one(desk: Desk, tmp_path: Pa
     model = desk.example()
     desk.local_devices("a", "b")
     first = desk.deploy(model, desk.spread(model, "a"))
-    (desk.studio.data_dir.local_devices / "b").write_text("a file stands where the device's folder should be")
+    desk.studio.block_device("b")
     second = desk.settled(desk.begin(model, desk.spread(model, "a", "b")))
     assert second.state == "failed"
     failed = [row for row in second.devices if row.step == "failed"]
@@ -159,7 +157,7 @@ def test_a_killed_agent_fails_the_deployment_and_no_frame_is_silently_lost(desk:
     desk.local_devices(*DEVICES)
     deployment = desk.deploy(model, desk.spread(model, *DEVICES))
     run = desk.begin_run(deployment, source="samples", repeat="true")
-    victim = next(p for p in agents_of(desk.studio) if str(desk.studio.data_dir.local_devices / "b") in p.cmdline())
+    (victim,) = desk.studio.agents("b")
     os.kill(victim.pid, signal.SIGKILL)
     ended = desk.ended(run)
     assert ended.state == "failed"
@@ -169,7 +167,7 @@ def test_a_killed_agent_fails_the_deployment_and_no_frame_is_silently_lost(desk:
     )
     assert failed.problem is not None
     assert "b" in failed.problem.message
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the other agents")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of the other agents")
     # The last good state is a deployment away, and what the killed agent left is gone with the next.
     again = desk.deploy(model, desk.spread(model, *DEVICES))
     desk.stop(again)
@@ -180,10 +178,11 @@ def test_an_agent_that_was_silent_for_too_long_does_not_go_on_unseen(desk: Desk)
     model = desk.example()
     desk.local_devices("a")
     deployment = desk.deploy(model, desk.spread(model, "a"))
-    frozen = agents_of(desk.studio)[0]
-    frozen.suspend()
+    frozen = desk.studio.agents()[0]
+    # Not by psutil: where the machine's clock is set meanwhile, it takes the process for another one.
+    os.kill(frozen.pid, signal.SIGSTOP)
     wait_for(lambda: desk.shown(deployment).state == "failed" or None, what="the loss", deadline_s=150)
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the frozen agent")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of the frozen agent")
 
 
 def test_ending_one_deployment_keeps_what_another_has_sent(desk: Desk) -> None:
@@ -204,7 +203,7 @@ def test_ending_one_deployment_keeps_what_another_has_sent(desk: Desk) -> None:
     assert [path.exists() for path in (alone, shared)] == [False, True]
     session.release_agent("y/1", End(deployment="y", epoch=1))
     assert list(models.iterdir()) == []
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the agent")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of the agent")
 
 
 def test_cancelling_leaves_nothing(desk: Desk) -> None:
@@ -216,7 +215,7 @@ def test_cancelling_leaves_nothing(desk: Desk) -> None:
     assert settled.state in ("cancelled", "running")
     if settled.state == "running":
         desk.stop(settled)
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of every agent")
 
 
 def test_cancelling_reaches_a_device_that_loads(desk: Desk) -> None:
@@ -234,7 +233,7 @@ def test_cancelling_reaches_a_device_that_loads(desk: Desk) -> None:
     settled = desk.settled(deployment)
     assert settled.state == "cancelled"
     assert [row.step for row in settled.devices] == ["waiting"]
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of the agent")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of the agent")
 
 
 def test_a_model_in_use_is_not_removed(desk: Desk) -> None:
@@ -270,12 +269,12 @@ def test_25_cycles_leave_no_process_port_file_or_memory_behind(desk: Desk) -> No
 
     for _ in range(3):
         cycle()
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of every agent")
     files, sockets = files_below(desk.studio.data_dir.path), len(me.net_connections())
     descriptors, threads, memory = me.num_fds(), me.num_threads(), me.memory_info().rss
     for _ in range(25):
         cycle()
-    wait_for(lambda: not agents_of(desk.studio) or None, what="the end of every agent")
+    wait_for(lambda: not desk.studio.agents() or None, what="the end of every agent")
     assert files_below(desk.studio.data_dir.path) == files
     wait_for(lambda: len(me.net_connections()) <= sockets + 2 or None, what="the closing of every socket")
     assert me.num_fds() <= descriptors + 4
@@ -331,4 +330,4 @@ def test_a_plan_with_an_unplaced_layer_is_refused_before_anything_is_sent(desk: 
     unplaced: Plan = plan.model_copy(update={"placement": {k: v for k, v in plan.placement.items() if k != first}})
     with pytest.raises(StudioError, match=first):
         desk.begin(model, unplaced)
-    assert agents_of(desk.studio) == []
+    assert desk.studio.agents() == []

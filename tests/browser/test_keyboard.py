@@ -1,0 +1,140 @@
+"""Everything by the keyboard: the palette of commands, the list of keys, and a deployment without a pointer."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from partition_studio.cli.demo import DEMO_DEVICES
+from tests.browser.axe import assert_accessible
+from tests.browser.conftest import open_page, shoot
+from tests.browser.editor import PATIENCE_MS, block_named, focused, model_named, open_network, still
+from tests.planner_studio import only_plan
+from tests.studio import RunningStudio, wait_for
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def shared(shared_demo: RunningStudio) -> RunningStudio:
+    shared_demo.services.models.add_example("squeezenet")
+    return shared_demo
+
+
+@pytest.fixture
+def studio(shared: RunningStudio) -> RunningStudio:
+    """The demo, and SqueezeNet 1.0 beside its network; both are spread over its three devices."""
+    for summary in shared.services.models.all():
+        only_plan(shared.services, summary.id, shared.services.plans.spread(summary.id, list(DEMO_DEVICES)))
+    return shared
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_palette_finds_commands_layers_devices_and_models(
+    browser: Browser, studio: RunningStudio, scheme: str
+) -> None:
+    page, errors = open_network(browser, studio, "SqueezeNet 1.0", color_scheme=scheme)
+    hidden = block_named(model_named(studio, "SqueezeNet 1.0"), "fire7").layers[2]
+    page.get_by_test_id("block-fire2").click()
+    page.keyboard.press("Control+k")
+    entry = page.get_by_test_id("palette-input")
+    expect(entry).to_be_focused()
+    # What cannot be done now says why, and is not done.
+    undo = page.get_by_role("option", name=re.compile("Undo"))
+    expect(undo).to_contain_text("nothing to undo")
+    expect(undo).to_have_attribute("aria-disabled", "true")
+    shoot(page, f"76-palette-{scheme}")
+    assert_accessible(page)
+    page.keyboard.type("send board-3")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("block-fire2")).to_have_attribute("data-block-devices", "board-3")
+    assert focused(page) == "canvas"
+    page.keyboard.press("Control+k")
+    page.keyboard.type(hidden)
+    expect(page.get_by_role("option").last).to_contain_text("Go to")
+    shoot(page, f"77-palette-layer-{scheme}")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id(f"layer-{hidden}")).to_have_class(re.compile("is-selected"))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("model handwritten")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(str(studio.services.demo_model_id)))
+    assert errors == []
+
+
+def test_the_list_of_keys_is_made_of_what_they_do(browser: Browser, studio: RunningStudio) -> None:
+    page, errors = open_network(browser, studio, "SqueezeNet 1.0")
+    page.get_by_test_id("canvas").focus()
+    page.keyboard.press("?")
+    keys = page.get_by_test_id("shortcuts")
+    expect(keys).to_contain_text("Show the layers as a table")
+    shoot(page, "78-keys")
+    assert_accessible(page)
+    # Who dictates switches single keys off; the others go on.
+    page.get_by_role("switch", name="Keys without Ctrl").uncheck(force=True)
+    page.keyboard.press("Escape")
+    expect(keys).to_have_count(0)
+    assert focused(page) == "canvas"
+    page.keyboard.press("t")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_test_id("palette-input")).to_be_focused()
+    expect(page.get_by_test_id("layer-table")).to_have_count(0)
+    assert errors == []
+
+
+def test_from_opening_to_deploying_without_a_pointer(browser: Browser, studio: RunningStudio) -> None:
+    _, page, errors = open_page(browser, studio)
+    # Open.
+    expect(page.get_by_test_id("canvas")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("sync")).to_have_text("Saved")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert focused(page) == "canvas"
+    # The whole network is one stop; the boundaries between devices are the next.
+    expect(page.get_by_role("slider", name=re.compile("^boundary", re.I))).to_have_count(2)
+    still(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "slider", page.evaluate(
+        "document.activeElement.outerHTML"
+    )[:200]
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == "canvas"
+    # Find and assign.
+    page.keyboard.press("/")
+    page.keyboard.type("name=conv1")
+    page.keyboard.press("Control+Enter")
+    assert focused(page) == "canvas"
+    page.keyboard.press("2")
+    expect(page.get_by_test_id("layer-conv1")).to_have_attribute("data-device-name", "board-2")
+    live = page.locator(".canvas-host [role=status]", has_text="board-2")
+    expect(live.first).to_contain_text("1 layer → board-2")
+    # Split.
+    page.keyboard.press("s")
+    split = page.get_by_test_id("split")
+    expect(split).to_be_visible()
+    page.get_by_test_id("split-apply").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("layer-conv1")).to_have_class(re.compile("is-divided"))
+    expect(split).to_be_hidden()
+    shoot(page, "80-keyboard-split")
+    # Undo both.
+    page.keyboard.press("Control+z")
+    expect(page.get_by_test_id("layer-conv1")).to_have_attribute("data-device-name", "board-2")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_test_id("layer-conv1")).to_have_attribute("data-device-name", "board-1")
+    # Deploy.
+    page.keyboard.press("Control+k")
+    page.keyboard.type("deploy the plan")
+    expect(page.get_by_role("option").first).not_to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("deploy-state")).to_contain_text(re.compile("running", re.I), timeout=PATIENCE_MS)
+    shoot(page, "81-keyboard-deployed")
+    assert errors == []
+    for deployment in studio.services.deployments.all():
+        studio.services.deployments.stop(deployment.id)
+    wait_for(
+        lambda: not any(device.agent_running for device in studio.services.devices.all()) or None,
+        what="the end of every agent",
+    )
