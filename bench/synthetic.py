@@ -5,6 +5,7 @@ with trained ones, and about half of what follows a ReLU is zero.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -49,6 +50,44 @@ def skip_chain(nodes: int) -> onnx.ModelProto:
     graph = helper.make_graph(
         body,
         "chain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        weights,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def residual_chain(nodes: int) -> onnx.ModelProto:
+    """Return a network of so many layers in the shape of a long ResNet: blocks of five, and four stages."""
+    generator = np.random.default_rng(0)
+    body: list[onnx.NodeProto] = []
+    weights: list[TensorProto] = []
+
+    def add(kind: str, *inputs: str, **attributes: Any) -> str:
+        name = f"{kind.lower()}{len(body)}"
+        output = "y" if len(body) == nodes - 1 else f"t{len(body)}"
+        body.append(helper.make_node(kind, list(inputs), [output], name=name, **attributes))
+        return output
+
+    def conv(tensor: str) -> str:
+        kernel = generator.standard_normal((_CHANNELS, _CHANNELS, 1, 1)).astype(np.float32) / _CHANNELS
+        weights.append(numpy_helper.from_array(kernel, f"w{len(body)}"))
+        return add("Conv", tensor, weights[-1].name)
+
+    tensor = add("Relu", conv("x"))
+    blocks = (nodes - len(body)) // 5
+    for block in range(blocks):
+        inner = add("Relu", conv(tensor))
+        tensor = add("Relu", add("Add", conv(inner), tensor))
+        # A pool between stages stands in for what is left over; the last few are plain.
+        if block % max(blocks // 4, 1) == blocks // 8 and nodes - len(body) > 5 * (blocks - block - 1):
+            tensor = add("MaxPool", tensor, kernel_shape=[1, 1])
+    while len(body) < nodes:
+        tensor = add("Relu", tensor)
+    shape = [1, _CHANNELS, _SIDE, _SIDE]
+    graph = helper.make_graph(
+        body,
+        "residual-chain",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
         weights,

@@ -1,17 +1,15 @@
 """The command line of the planner's benchmark."""
 
 import argparse
-import os
 import tempfile
-import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from bench.cases import run_cases
 from bench.pipeline.report import machine
 from bench.planner.bench import Bench, Table
 from bench.planner.cases import nsga2, reality, scale, search
-from bench.planner.report import lines_of, write_json
+from bench.planner.report import write_json
 from bench.planner.worlds import ARCHITECTURES
 
 Case = Callable[[Bench], Iterable[Table]]
@@ -57,31 +55,13 @@ def bench_of(options: argparse.Namespace, folder: Path) -> Bench:
     )
 
 
-def run_cases(bench: Bench, names: Sequence[str]) -> list[Table]:
-    """Run cases and print each table as it is known; one that fails is told of, and the others go on."""
-    tables: list[Table] = []
-    for name in names:
-        print(f"== {name}: {(CASES[name].__doc__ or '').splitlines()[0]}\n", flush=True)
-        begin_s = time.monotonic()
-        try:
-            for table in CASES[name](bench):
-                tables.append(table)
-                print("\n".join(lines_of(table)), flush=True)
-                print(f"   load average {os.getloadavg()[0]:.1f}\n", flush=True)
-        except Exception as error:  # a task boundary: the other cases are worth as much
-            traceback.print_exc()
-            tables.append(Table(name, f"{name} failed: {error}", ()))
-        print(f"{name} took {time.monotonic() - begin_s:.0f} s\n", flush=True)
-    return tables
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     options = arguments(argv)
     with tempfile.TemporaryDirectory(prefix="planner-bench-") as folder:
         bench = bench_of(options, Path(folder))
         print(f"{machine()}\n")
-        tables = run_cases(bench, options.case)
+        tables = run_cases(CASES, bench, options.case)
     if options.json is not None:
         settings = {"cases": options.case, "seconds": bench.seconds, "quick": bench.quick}
         write_json(options.json, tables, settings)
