@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from partition_studio.cli.demo import DEMO_DEVICES
 from partition_studio.schemas import BlockOut
@@ -209,6 +209,22 @@ def test_a_search_goes_on_says_what_is_wrong_and_marks_all_hits(
     page.keyboard.press("/")
     search.fill("device:none")
     expect(page.get_by_test_id("table-count")).to_contain_text(f"{len(wanted)} of {len(layers)} layers")
+    assert errors == []
+
+
+def test_enter_pressed_before_the_search_can_be_read_is_not_lost(browser: Browser, studio: RunningStudio) -> None:
+    page, errors = open_network(browser, studio, "Handwritten digits")
+    # What reads a search is fetched when somebody begins to type: a slow network brings it after the hand is done.
+    held: list[Route] = []
+    page.route("**/query-*.js", lambda route: held.append(route))
+    with page.expect_request("**/query-*.js"):
+        page.keyboard.press("/")
+    page.keyboard.type("name=conv2")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card.is-selected")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(page.get_by_test_id("layer-conv2")).to_have_class(re.compile("is-selected"))
     assert errors == []
 
 

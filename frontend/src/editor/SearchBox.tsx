@@ -14,6 +14,7 @@ import type { Finding } from "./useFinding";
 import { select, viewStore } from "./view";
 
 type Suggesting = typeof suggesting;
+type Pressed = "all" | "next" | "previous";
 
 /** How a search may go on: fetched when somebody begins to type. */
 function useSuggesting(typing: boolean): Suggesting | null {
@@ -34,11 +35,13 @@ interface SearchBoxProps {
 }
 
 export function SearchBox({ finding: { rows, hits }, devices, scene, input, leave }: SearchBoxProps) {
-  const { text, problem, query, place, typing } = useFind((find) => find);
+  const { text, problem, query, place, typing, unread } = useFind((find) => find);
   const [caret, setCaret] = useState(0);
   const [active, setActive] = useState(-1);
   const [closed, setClosed] = useState(false);
   const nextCaret = useRef<number | null>(null);
+  /** What was pressed before the text could be read. */
+  const pressed = useRef<Pressed | null>(null);
   const id = useId();
   const language = useSuggesting(typing);
   const vocabulary = useMemo(() => (language && typing && rows ? language.vocabularyOf(rows, devices) : null), [language, typing, rows, devices]);
@@ -56,6 +59,7 @@ export function SearchBox({ finding: { rows, hits }, devices, scene, input, leav
   }, [text, input]);
 
   const type = (next: string, at: number) => {
+    pressed.current = null;
     ask(next);
     setCaret(at);
     setActive(-1);
@@ -84,12 +88,23 @@ export function SearchBox({ finding: { rows, hits }, devices, scene, input, leav
     if (first !== undefined) cameraMan.reveal(first);
     leave();
   };
+  const enter = (doing: Pressed) => {
+    if (unread) pressed.current = doing;
+    else if (doing === "all") selectAll();
+    else go(doing === "next" ? 1 : -1);
+  };
+  useEffect(() => {
+    if (unread || pressed.current === null) return;
+    const doing = pressed.current;
+    pressed.current = null;
+    enter(doing);
+  });
   const key = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return;
     const option = options[active];
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) selectAll();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) enter("all");
     else if (event.key === "Enter" && isOpen && option) take(option);
-    else if (event.key === "Enter") go(event.shiftKey ? -1 : 1);
+    else if (event.key === "Enter") enter(event.shiftKey ? "previous" : "next");
     else if (event.key === "ArrowDown" && options.length > 0) {
       setActive(closed ? 0 : (active + 1) % options.length);
       setClosed(false);

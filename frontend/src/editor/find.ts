@@ -17,9 +17,11 @@ interface Find {
   place: number;
   /** Whether the box has the focus. */
   typing: boolean;
+  /** Whether the text waits for the language to arrive. */
+  unread: boolean;
 }
 
-const NOTHING: Find = { text: "", problem: null, query: null, place: -1, typing: false };
+const NOTHING: Find = { text: "", problem: null, query: null, place: -1, typing: false, unread: false };
 
 export const findStore = createStore<Find>()(() => NOTHING);
 export const useFind = <T>(select: (find: Find) => T): T => useStore(findStore, select);
@@ -37,13 +39,13 @@ findStore.subscribe(({ typing }, before) => {
 
 export function ask(text: string): void {
   if (!parse) {
-    findStore.setState({ text });
+    findStore.setState({ text, unread: true });
     void wakeLanguage().then(() => ask(findStore.getState().text));
     return;
   }
   const parsed = parse(text);
-  if (parsed.problem) findStore.setState({ text, problem: parsed.problem });
-  else findStore.setState({ text, problem: null, query: parsed.isEmpty ? null : parsed, place: -1 });
+  if (parsed.problem) findStore.setState({ text, problem: parsed.problem, unread: false });
+  else findStore.setState({ text, problem: null, query: parsed.isEmpty ? null : parsed, place: -1, unread: false });
 }
 
 export function forgetFind(): void {
