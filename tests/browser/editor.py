@@ -1,6 +1,6 @@
 """What tests of the editor do again and again: open it, wait until it stands still, look at what was saved."""
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from partition_studio.cli.demo import DEMO_DEVICES
 from partition_studio.partition.plan import Plan
@@ -67,6 +67,25 @@ def still(page: Page) -> None:
           look();
         })"""
     )
+
+
+def finger(page: Page, *points: tuple[float, float]) -> None:
+    """Draw with one finger along a line of points."""
+    touch = page.context.new_cdp_session(page)
+    for i, (x, y) in enumerate(points):
+        kind = "touchStart" if i == 0 else "touchMove"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def drag_by_finger(page: Page, what: Locator, onto: Locator) -> None:
+    """Drag something by its middle to the upper part of a device's card, in ten steps."""
+    start, target = what.bounding_box(), onto.bounding_box()
+    assert start is not None
+    assert target is not None
+    x, y = start["x"] + start["width"] / 2, start["y"] + start["height"] / 2
+    to_x, to_y = target["x"] + target["width"] / 2, target["y"] + min(30, target["height"] / 2)
+    finger(page, *((x + (to_x - x) * part / 10, y + (to_y - y) * part / 10) for part in range(11)))
 
 
 def saved_plan(studio: RunningStudio, model_id: str | None = None) -> Plan:

@@ -1,89 +1,27 @@
-"""The pages around the editor, with a real pipeline that has run: models, devices, runs; on a tablet, too."""
+"""The pages around the editor, with a real pipeline that has run: models, devices, runs."""
 
 import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, ViewportSize, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
-from partition_studio.partition.plan import Plan
-from partition_studio.schemas import (
-    DeploymentIn,
-    DeploymentOut,
-    DeviceIn,
-    PlanIn,
-    RunOut,
-    SpreadIn,
-)
-from tests.browser.axe import assert_accessible, assert_accessible_in_both_themes
-from tests.browser.conftest import open_page, shoot
-from tests.studio import RunningStudio, wait_for
+from tests.browser.axe import assert_accessible
+from tests.browser.conftest import shoot
+from tests.browser.editor import PATIENCE_MS
+from tests.browser.workshop import HOSTILE, Workshop, at, open_workshop, run_for
 
 pytestmark = pytest.mark.browser
-
-PATIENCE_MS = 60_000
-
-#: A name as nobody gives it on purpose.
-HOSTILE = "<img src=x onerror=alert(1)> " + "very-long-name-" * 6
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """A studio with a pipeline that ran twice."""
-
-    studio: RunningStudio
-    deployment: DeploymentOut
-    runs: tuple[RunOut, RunOut]
-
-
-def _run(studio: RunningStudio, deployment: str, **form: str) -> RunOut:
-    fields = {"source": "random", "repeat": "true", "seconds": "3", **form}
-    begun = studio.client.post_form(f"/api/deployments/{deployment}/runs", RunOut, fields, [])
-
-    def ended() -> RunOut | None:
-        now = studio.client.get(f"/api/runs/{begun.id}", RunOut)
-        return None if now.state == "running" else now
-
-    return wait_for(ended, what="the run's end")
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    with RunningStudio(tmp_path_factory.mktemp("studio")) as studio:
-        model = studio.services.models.add_example("digits")
-        for name in ("desk-1", "desk-2"):
-            idle, busy = (2.0, 6.0) if name == "desk-1" else (None, None)
-            device = DeviceIn(name=name, address="local:", idle_power_w=idle, busy_power_w=busy)
-            studio.services.devices.add(device)
-        plan = studio.client.post(f"/api/models/{model.id}/plans/spread", Plan, SpreadIn(devices=["desk-1", "desk-2"]))
-        studio.services.plans.create(model.id, PlanIn(name=HOSTILE, plan=plan))
-        wanted = DeploymentIn(model_id=model.id, plan=plan, plan_name=HOSTILE)
-        begun = studio.client.post("/api/deployments", DeploymentOut, wanted)
-
-        def settled() -> DeploymentOut | None:
-            now = studio.client.get(f"/api/deployments/{begun.id}", DeploymentOut)
-            return None if now.state == "deploying" else now
-
-        deployment = wait_for(settled, what="the deployment", deadline_s=120)
-        assert deployment.state == "running", deployment.problem
-        # The first figure of power is there a moment after the agent.
-        wait_for(
-            lambda: any(live.device == "desk-1" and live.power for live in studio.services.telemetry.live()) or None,
-            what="the first figure of power",
-        )
-        runs = (_run(studio, deployment.id), _run(studio, deployment.id, in_flight="1"))
-        yield Workshop(studio, deployment, runs)
-
-
-def at(browser: Browser, workshop: Workshop, path: str, **options: object) -> tuple[BrowserContext, Page, list[str]]:
-    context, page, errors = open_page(browser, workshop.studio, **options)
-    page.goto(f"{workshop.studio.url}{path}")
-    return context, page, errors
+    with open_workshop(tmp_path_factory.mktemp("studio")) as opened:
+        yield opened
 
 
 def unexpected(errors: list[str]) -> list[str]:
@@ -93,7 +31,7 @@ def unexpected(errors: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_history_of_runs_is_read_and_looked_into(browser: Browser, workshop: Workshop, scheme: str) -> None:
-    _, page, errors = at(browser, workshop, "/runs", color_scheme=scheme)
+    page, errors = at(browser, workshop, "/runs", color_scheme=scheme)
     first, second = workshop.runs
     for run in workshop.runs:
         line = page.get_by_test_id(f"run-{run.id}")
@@ -126,7 +64,7 @@ def test_the_history_of_runs_is_read_and_looked_into(browser: Browser, workshop:
 
 def test_a_report_is_taken_along_and_its_plan_opened_anew(browser: Browser, workshop: Workshop, tmp_path: Path) -> None:
     first, second = workshop.runs
-    _, page, errors = at(browser, workshop, f"/runs/{first.id}")
+    page, errors = at(browser, workshop, f"/runs/{first.id}")
     files = {}
     for kind in ("html", "csv", "json"):
         page.get_by_test_id("export-run").click(timeout=PATIENCE_MS)
@@ -155,8 +93,8 @@ def test_a_report_is_taken_along_and_its_plan_opened_anew(browser: Browser, work
 
 
 def test_runs_are_compared_filtered_and_deleted_where_they_are_listed(browser: Browser, workshop: Workshop) -> None:
-    extra = _run(workshop.studio, workshop.deployment.id, seconds="0.5")
-    _, page, errors = at(browser, workshop, "/runs")
+    extra = run_for(workshop.studio, workshop.deployment.id, seconds="0.5")
+    page, errors = at(browser, workshop, "/runs")
     expect(page.get_by_test_id(f"run-{extra.id}")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_test_id("compare")).to_be_disabled()
     for run in workshop.runs:
@@ -191,7 +129,7 @@ def strange_network() -> bytes:
 
 
 def test_a_refused_file_names_its_layers_and_loses_nothing(browser: Browser, workshop: Workshop) -> None:
-    _, page, errors = at(browser, workshop, "/models")
+    page, errors = at(browser, workshop, "/models")
     card = page.get_by_test_id(f"model-card-{workshop.deployment.model_id}")
     expect(card).to_contain_text("deployed", timeout=PATIENCE_MS)
     expect(card.locator("rect").first).to_be_attached()
@@ -232,7 +170,7 @@ def test_a_refused_file_names_its_layers_and_loses_nothing(browser: Browser, wor
 
 
 def test_a_device_says_how_far_it_is_and_what_comes_next(browser: Browser, workshop: Workshop) -> None:
-    _, page, errors = at(browser, workshop, "/devices")
+    page, errors = at(browser, workshop, "/devices")
     path = page.get_by_test_id("path-desk-1")
     expect(path.locator('[aria-current="step"]')).to_have_text(re.compile("^Profile"), timeout=PATIENCE_MS)
     page.get_by_test_id("profile-all").click()
@@ -250,175 +188,4 @@ def test_a_device_says_how_far_it_is_and_what_comes_next(browser: Browser, works
     page.get_by_test_id("next-desk-1").click()
     expect(path.locator('[data-step="linked"]')).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
     expect(path.locator('[aria-current="step"]')).to_have_count(0)
-    assert errors == []
-
-
-SMALL_TARGETS = """
-([least]) => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary, [role=button]")]
-  .filter((element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
-  .map((element) => ({ element, target: element.matches("input[type=checkbox], input[type=radio]") ?
-    element.closest("label, .mantine-Checkbox-root, .mantine-Switch-root, .mantine-Radio-root") ?? element : element }))
-  .filter(({ element }) => element.closest(".visually-hidden, [inert]") === null)
-  .map(({ element, target }) => ({ element, box: target.getBoundingClientRect() }))
-  .filter(({ box }) => box.width > 1 && (box.width < least || box.height < least))
-  .filter(({ element }) => getComputedStyle(element).display !== "inline")
-  .map(({ element, box }) => `${element.outerHTML.slice(0, 120)} ${Math.round(box.width)}x${Math.round(box.height)}`)
-"""
-
-
-@pytest.mark.parametrize(("width", "height"), [pytest.param(1024, 768, marks=pytest.mark.slow), (820, 1180)])
-def test_pages_fit_a_tablet_and_a_finger(browser: Browser, workshop: Workshop, width: int, height: int) -> None:
-    size = ViewportSize(width=width, height=height)
-    first, second = workshop.runs
-    _, page, errors = at(browser, workshop, "/models", has_touch=True, is_mobile=True)
-    page.set_viewport_size(size)
-    for path, ready in (
-        ("/models", "upload-input"),
-        ("/devices", "path-desk-1"),
-        ("/runs", "runs"),
-        (f"/runs/{first.id}", "run-report"),
-        (f"/runs/{first.id},{second.id}", "comparison"),
-    ):
-        page.goto(f"{workshop.studio.url}{path}")
-        expect(page.get_by_test_id(ready)).to_be_attached(timeout=PATIENCE_MS)
-        page.wait_for_timeout(200)
-        shoot(page, f"76-tablet-{width}{path.replace('/', '-').split(',')[0]}")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-        assert page.evaluate(SMALL_TARGETS, [24]) == [], path
-        assert_accessible_in_both_themes(page)
-    assert errors == []
-
-
-#: What can be pressed has its own middle, but in what scrolls or is zoomed.
-COVERED = """
-() => [...document.querySelectorAll("button, a[href], [role=tab], [role=slider]")]
-  .filter((element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
-  .filter((element) => element.closest(".visually-hidden, .skip-link, .react-flow, .boundaries") === null)
-  .filter((element) => element.closest(".lanes-list, .planner, .details, .layer-table") === null)
-  .filter((element) => {
-    const { left, top, width, height } = element.getBoundingClientRect();
-    const found = document.elementFromPoint(left + width / 2, top + height / 2);
-    return width > 1 && !element.contains(found) && !found?.contains(element);
-  })
-  .map((element) => element.outerHTML.slice(0, 160))
-"""
-
-
-@pytest.mark.parametrize(("width", "height"), [pytest.param(1024, 768, marks=pytest.mark.slow), (820, 1180)])
-def test_the_editor_fits_a_tablet_and_a_finger(browser: Browser, workshop: Workshop, width: int, height: int) -> None:
-    _, page, errors = at(browser, workshop, f"/m/{workshop.deployment.model_id}", has_touch=True, is_mobile=True)
-    page.set_viewport_size({"width": width, "height": height})
-    page.reload()
-
-    def fits(state: str) -> None:
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
-        # What is drawn into the network is as large as the network is zoomed.
-        assert [one for one in page.evaluate(SMALL_TARGETS, [24]) if "-fold=" not in one] == [], state
-        assert page.evaluate(COVERED) == [], state
-        shoot(page, f"79-tablet-{state}-{width}")
-        assert_accessible_in_both_themes(page)
-
-    card = page.get_by_test_id("layer-conv1")
-    expect(card).to_be_visible(timeout=PATIENCE_MS)
-    card.tap()
-    expect(page.get_by_test_id("assign-menu")).to_be_visible()
-    fits("selected")
-    page.get_by_test_id("details-open").tap()
-    expect(page.get_by_test_id("details")).to_be_visible(timeout=PATIENCE_MS)
-    page.get_by_test_id("suggest").tap()
-    expect(page.get_by_test_id("search-start")).to_be_visible(timeout=PATIENCE_MS)
-    fits("planner")
-    page.get_by_test_id("planner-close").tap()
-    page.get_by_test_id("mode-table").tap()
-    expect(page.get_by_test_id("row-conv1")).to_be_visible(timeout=PATIENCE_MS)
-    fits("table")
-    assert errors == []
-
-
-def finger(page: Page, context: BrowserContext, *points: tuple[float, float]) -> None:
-    """Draw with one finger along a line of points."""
-    touch = context.new_cdp_session(page)
-    for i, (x, y) in enumerate(points):
-        kind = "touchStart" if i == 0 else "touchMove"
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
-def middle(page: Page, test_id: str) -> tuple[float, float]:
-    box = page.get_by_test_id(test_id).bounding_box()
-    assert box is not None
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def stands_still(page: Page, test_id: str) -> bool:
-    """Return whether a card has come to rest: the network is fitted into the window when that is known."""
-    before = middle(page, test_id)
-    page.wait_for_timeout(200)
-    return middle(page, test_id) == before
-
-
-def test_the_hand_needs_no_mouse(browser: Browser, workshop: Workshop) -> None:
-    context, page, errors = at(browser, workshop, f"/m/{workshop.deployment.model_id}", has_touch=True, is_mobile=True)
-    page.set_viewport_size({"width": 820, "height": 1180})
-    page.reload()
-    expect(page.get_by_test_id("layer-conv2")).to_be_visible(timeout=PATIENCE_MS)
-    wait_for(lambda: stands_still(page, "layer-conv2") or None, what="the network at rest")
-    # Painting.
-    page.get_by_test_id("brush-tool").tap()
-    brush = page.get_by_test_id("brush-desk-2")
-    brush.tap()
-    expect(brush).to_have_attribute("aria-pressed", "true", timeout=PATIENCE_MS)
-    finger(page, context, middle(page, "layer-conv2"), middle(page, "layer-relu2"))
-    for name in ("conv2", "relu2"):
-        expect(page.get_by_test_id(f"layer-{name}")).to_have_attribute("data-device-name", "desk-2")
-    page.get_by_test_id("brush-leave").tap()
-    page.get_by_test_id("undo").tap()
-    expect(page.get_by_test_id("layer-conv2")).to_have_attribute("data-device-name", "desk-1")
-    # A box of several.
-    page.get_by_test_id("box-tool").tap()
-    (x, y), (to_x, to_y) = middle(page, "layer-conv2"), middle(page, "layer-relu2")
-    finger(page, context, (x - 20, y - 10), (to_x, to_y), (to_x + 20, to_y + 10))
-    expect(page.locator(".selection-what b")).to_have_text("2 layers")
-    page.get_by_test_id("box-tool").tap()
-    # The boundary.
-    handle = page.get_by_role("slider", name=re.compile("^boundary")).first
-    before = handle.get_attribute("aria-valuenow")
-    box = handle.bounding_box()
-    assert box is not None
-    start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    finger(page, context, start, (start[0], start[1] - 40), (start[0], start[1] - 160))
-    expect(handle).not_to_have_attribute("aria-valuenow", before or "")
-    page.get_by_test_id("undo").tap()
-    assert errors == []
-
-
-@pytest.mark.parametrize(("width", "height"), [pytest.param(1024, 768, marks=pytest.mark.slow), (820, 1180)])
-def test_layers_are_dragged_onto_a_device_by_finger(
-    browser: Browser, workshop: Workshop, width: int, height: int
-) -> None:
-    context, page, errors = at(browser, workshop, f"/m/{workshop.deployment.model_id}", has_touch=True, is_mobile=True)
-    page.set_viewport_size({"width": width, "height": height})
-    page.reload()
-    card = page.get_by_test_id("layer-conv1")
-    expect(card).to_be_visible(timeout=PATIENCE_MS)
-    page.wait_for_timeout(500)
-    shoot(page, f"77-tablet-editor-{width}")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    start = card.bounding_box()
-    target = page.locator('[data-drop-device="desk-2"]').first.bounding_box()
-    assert start is not None
-    assert target is not None
-    touch = context.new_cdp_session(page)
-    x, y = start["x"] + start["width"] / 2, start["y"] + start["height"] / 2
-    to_x, to_y = target["x"] + target["width"] / 2, target["y"] + min(30, target["height"] / 2)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
-    for part in range(1, 11):
-        point = {"x": x + (to_x - x) * part / 10, "y": y + (to_y - y) * part / 10}
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    expect(page.locator(".device-flash, .flash-note, [role=status]").filter(has_text="desk-2").first).to_be_attached(
-        timeout=PATIENCE_MS
-    )
-    shoot(page, f"78-tablet-dropped-{width}")
     assert errors == []

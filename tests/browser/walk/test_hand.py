@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.editor import still
 from tests.browser.walk.conftest import Begin
-from tests.browser.walk.walking import PATIENCE_MS, Walk, box_of, on_networks, still
+from tests.browser.walk.walking import PATIENCE_MS, Walk, box_of, on_networks
 from tests.planner_studio import limit_memory
 from tests.studio import wait_for
 

@@ -7,8 +7,9 @@ from playwright.sync_api import Page, expect
 
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import PlanIn
+from tests.browser.editor import still
 from tests.browser.walk.conftest import Begin
-from tests.browser.walk.walking import PATIENCE_MS, Walk, box_of, on_networks, still
+from tests.browser.walk.walking import PATIENCE_MS, Walk, box_of, on_networks
 
 pytestmark = pytest.mark.browser
 

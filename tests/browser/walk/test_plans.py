@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from partition_studio.schemas import SavedPlanOut
+from tests.browser.editor import drag_by_finger, still
 from tests.browser.walk.conftest import Begin
-from tests.browser.walk.walking import PATIENCE_MS, Walk, keep, on_networks, still
+from tests.browser.walk.walking import PATIENCE_MS, Walk, keep, on_networks
 from tests.studio import wait_for
 
 pytestmark = pytest.mark.browser
@@ -221,17 +222,7 @@ def test_a_network_is_held_on_a_tablet_by_finger(begin: Begin, example: str) -> 
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         walk.keep(f"tablet-{width}")
     layer = walk.beginning(1)[0]
-    start, target = walk.card(layer).bounding_box(), page.locator('[data-drop-device="board-3"]').first.bounding_box()
-    assert start is not None
-    assert target is not None
-    touch = page.context.new_cdp_session(page)
-    x, y = start["x"] + start["width"] / 2, start["y"] + start["height"] / 2
-    to_x, to_y = target["x"] + target["width"] / 2, target["y"] + min(30, target["height"] / 2)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
-    for part in range(1, 11):
-        point = {"x": x + (to_x - x) * part / 10, "y": y + (to_y - y) * part / 10}
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    drag_by_finger(page, walk.card(layer), page.locator('[data-drop-device="board-3"]').first)
     walk.on(layer, "board-3")
     walk.wait_saved([layer], "board-3")
     walk.keep("tablet-dropped", accessible=False)

@@ -12,6 +12,7 @@ from partition_studio.partition.plan import Plan
 from partition_studio.schemas import LayerOut, ModelOut, PlanIn
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import shoot
+from tests.browser.editor import still
 from tests.planner_studio import add_profile
 from tests.studio import RunningStudio, wait_for
 
@@ -46,22 +47,6 @@ def spread_anew(studio: RunningStudio, example: str, *, profiled: bool = True) -
         services.plans.remove(saved.id)
     services.plans.create(model, PlanIn(name="Spread", plan=services.plans.spread(model, list(DEVICES))))
     return services.models.show(model)
-
-
-def still(page: Page) -> None:
-    """Wait until the view has not moved for three frames."""
-    page.evaluate(
-        """() => new Promise(done => {
-          let last = "", same = 0;
-          const look = () => {
-            const now = document.querySelector(".react-flow__viewport")?.style.transform ?? "";
-            same = now === last ? same + 1 : 0;
-            last = now;
-            same >= 3 ? done() : requestAnimationFrame(look);
-          };
-          look();
-        })"""
-    )
 
 
 def keep(page: Page, name: str, *, accessible: bool = True) -> None:
