@@ -113,7 +113,7 @@ class RunningStudio:
 
     def http(self, **headers: str) -> httpx.Client:
         """Return a client without any token."""
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
 
     @property
     def bearer(self) -> dict[str, str]:

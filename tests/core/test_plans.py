@@ -1,9 +1,12 @@
 """The plan document and its check."""
 
 import json
+import random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import helper
 
 from partition_studio.errors import PlanError
@@ -247,3 +250,26 @@ def test_a_tensor_that_is_needed_later_stays_in_the_peak() -> None:
     network = load(make_model(nodes, [value("x", shape)], [value("d", shape)]))
     stage = partition(network, plan_for(network, dict.fromkeys(edges, "p"))).graph.stages[0]
     assert peak_activation_bytes(network, stage) == 3 * TENSOR_BYTES
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_the_peak_is_what_is_alive_at_once_layer_by_layer(seed: int) -> None:
+    generator = random.Random(seed)
+    tensors, edges = ["x", "x2"], {}
+    for number in range(generator.randint(1, 12)):
+        edges[f"t{number}"] = generator.sample(tensors, min(len(tensors), generator.randint(1, 3)))
+        tensors.append(f"t{number}")
+    nodes = [helper.make_node("Sum", sources, [name], name=name) for name, sources in edges.items()]
+    ends = generator.sample(list(edges), generator.randint(1, len(edges)))
+    shape = (1, 2, 4, 4)
+    network = load(make_model(nodes, [value(x, shape) for x in ("x", "x2")], [value(end, shape) for end in ends]))
+    parted = partition(network, plan_for(network, {layer.name: generator.choice("pq") for layer in network.layers}))
+    for stage in parted.graph.stages:
+        alive, most = set(stage.inputs), len(stage.inputs)
+        for place, name in enumerate(stage.layers):
+            alive |= set(network.layer(name).outputs)
+            most = max(most, len(alive))
+            later = {tensor for after in stage.layers[place + 1 :] for tensor in network.layer(after).inputs}
+            alive &= later | set(stage.outputs)
+        assert peak_activation_bytes(network, stage) == most * TENSOR_BYTES

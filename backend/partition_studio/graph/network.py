@@ -156,8 +156,15 @@ class Network:
 
     def predecessors(self, layer: Layer) -> tuple[Layer, ...]:
         """Return the layers whose outputs `layer` reads, each once."""
-        makers = {self.producers[t].name: self.producers[t] for t in layer.inputs if t in self.producers}
-        return tuple(makers.values())
+        return self._predecessors[layer.name]
+
+    @cached_property
+    def _predecessors(self) -> Mapping[str, tuple[Layer, ...]]:
+        producers = self.producers
+        return {
+            layer.name: tuple({producers[t].name: producers[t] for t in layer.inputs if t in producers}.values())
+            for layer in self.layers
+        }
 
     @property
     def macs(self) -> int:

@@ -14,7 +14,7 @@ from partition_studio.errors import PlanError
 from partition_studio.graph.blocks import BlockError, with_manual
 from partition_studio.graph.network import Network, NetworkForm
 from partition_studio.partition.codecs import codec_names, codec_problems
-from partition_studio.partition.device_memory import device_memory, link_ends, plan_window, stage_needs
+from partition_studio.partition.device_memory import device_memory, link_ends, plan_window
 from partition_studio.partition.draft import ShardError
 from partition_studio.partition.formats.autodice_names import host_of
 from partition_studio.partition.memory import MemoryBound
@@ -167,7 +167,7 @@ def assess(
         problem = Problem(error.code, "error", error.message, layer=layer, next_step=error.next_step)
         return PlanReport((*problems, problem), (), (), (), division), None
     graph = partition.graph
-    costs = tuple(_device_cost(partition.network, graph, device, plan) for device in graph.devices)
+    costs = tuple(_device_cost(partition, device, plan) for device in graph.devices)
     problems.extend(_memory_problems(costs, devices or {}))
     problems.extend(codec_problems(graph, plan))
     cuts = tuple(_cut_cost(graph, plan, cut) for cut in graph.cuts)
@@ -249,7 +249,10 @@ def _placement_problems(
         for sharding in plan.shards:
             for place_name in sharding.devices:
                 first_layer.setdefault(plan.device_of(place_name), sharding.layers[0])
+        first_at: dict[str, str] = {}
         for layer, place_name in plan.placement.items():
+            first_at.setdefault(place_name, layer)
+        for place_name, layer in first_at.items():
             for device in plan.devices_of(place_name):
                 first_layer.setdefault(device, layer)
         for device, layer in first_layer.items():
@@ -329,11 +332,12 @@ def _cut_cost(graph: StageGraph, plan: Plan, cut: Cut) -> CutCost:
     )
 
 
-def _device_cost(network: Network, graph: StageGraph, device: str, plan: Plan) -> DeviceCost:
+def _device_cost(partition: Partition, device: str, plan: Plan) -> DeviceCost:
+    network, graph = partition.network, partition.graph
     stages = graph.on(device)
     layers = [network.layer(name) for stage in stages for name in stage.layers]
     shared = {name for layer in layers for name in layer.weights}
-    needs = stage_needs(network, graph, device)
+    needs = partition.needs[device]
     weight_bytes = sum(need.weight_bytes for need in needs)
     peak_bytes = max(need.live_bytes for need in needs)
     ends = link_ends(graph)

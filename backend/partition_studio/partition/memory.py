@@ -165,15 +165,19 @@ def peak_activation_bytes(network: Network, stage: Stage) -> int:
     The stage's inputs live until their last reader, its outputs to the end. The runtime may do better by computing in
     place, and needs scratch memory besides; this is an estimate.
     """
+    layers = [network.layer(name) for name in stage.layers]
     last_use: dict[str, int] = {}
-    for index, name in enumerate(stage.layers):
-        last_use.update((tensor, index) for tensor in network.layer(name).inputs)
-    last_use.update((tensor, len(stage.layers)) for tensor in stage.outputs)
+    for index, layer in enumerate(layers):
+        last_use.update(dict.fromkeys(layer.outputs, index))
+        last_use.update(dict.fromkeys(layer.inputs, index))
+    last_use.update(dict.fromkeys(stage.outputs, len(layers)))
     size = network.tensor_sizes
-    alive = {tensor: size[tensor] for tensor in stage.inputs}
-    peak = sum(alive.values())
-    for index, name in enumerate(stage.layers):
-        alive.update((tensor, size[tensor]) for tensor in network.layer(name).outputs)
-        peak = max(peak, sum(alive.values()))
-        alive = {tensor: held for tensor, held in alive.items() if last_use.get(tensor, index) > index}
+    dying: list[int] = [0] * (len(layers) + 1)
+    for tensor, index in last_use.items():
+        dying[index] += size[tensor]
+    alive = peak = sum(size[tensor] for tensor in stage.inputs)
+    for index, layer in enumerate(layers):
+        alive += sum(size[tensor] for tensor in layer.outputs)
+        peak = max(peak, alive)
+        alive -= dying[index]
     return peak

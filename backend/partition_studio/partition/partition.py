@@ -1,13 +1,16 @@
 """From a network and a plan to the partition: the rewritten graph, its complete placement, stages and cuts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from partition_studio.graph.network import Network
+from partition_studio.partition.device_memory import stage_needs
 from partition_studio.partition.draft import Draft, Origin, ShardError
 from partition_studio.partition.glue import place_glue
 from partition_studio.partition.joins import shorten
+from partition_studio.partition.memory import StageNeed
 from partition_studio.partition.plan import (
     IndependentSharding,
     InputChannelSharding,
@@ -56,6 +59,11 @@ class Partition:
     def network(self) -> Network:
         """The rewritten network, whose layers the stages hold."""
         return self.division.network
+
+    @cached_property
+    def needs(self) -> Mapping[str, Sequence[StageNeed]]:
+        """What the stages on each device take of its memory, in their order."""
+        return {device: stage_needs(self.network, self.graph, device) for device in self.graph.devices}
 
 
 def partition(network: Network, plan: Plan) -> Partition:

@@ -217,7 +217,7 @@ class Plan(Document):
 
     def places(self) -> tuple[str, ...]:
         """Return the devices and resources that the plan uses, under the names that it has for them, by first use."""
-        placed = (place for name in self.placement.values() for place in self.members(name))
+        placed = (place for name in dict.fromkeys(self.placement.values()) for place in self.members(name))
         divided = (device for sharding in self.shards for device in sharding.devices)
         return tuple(dict.fromkeys([*placed, *divided]))
 

@@ -264,9 +264,9 @@ def build_stages(network: Network, placement: Mapping[str, str]) -> StageGraph:
 
 def _groups(network: Network, placement: Mapping[str, str]) -> list[list[Layer]]:
     """Return the layers of each stage-to-be, each in topological order."""
-    levels: dict[str, int] = {}
+    at: dict[str, tuple[str, int]] = {}
     parent: dict[str, str] = {}
-    first_reader: dict[tuple[str, int, str], str] = {}
+    first_reader: dict[tuple[tuple[str, int], str], str] = {}
 
     def root(name: str) -> str:
         while parent[name] != name:
@@ -274,27 +274,25 @@ def _groups(network: Network, placement: Mapping[str, str]) -> list[list[Layer]]
             name = parent[name]
         return name
 
+    producers = network.producers
     for layer in network.layers:
-        device = placement.get(layer.name)
+        name = layer.name
+        device = placement.get(name)
         if device is None:
-            raise UnplacedLayerError(f"The layer {layer.name!r} is not placed on any device.", layer=layer.name)
-        makers = network.predecessors(layer)
-        level = max((levels[m.name] + (placement[m.name] != device) for m in makers), default=0)
-        levels[layer.name] = level
-        parent[layer.name] = layer.name
-        for maker in makers:
-            if placement[maker.name] == device and levels[maker.name] == level:
-                parent[root(layer.name)] = root(maker.name)
+            raise UnplacedLayerError(f"The layer {name!r} is not placed on any device.", layer=name)
+        level = 0
+        for maker in network.predecessors(layer):
+            made_on, made_at = at[maker.name]
+            level = max(level, made_at + (made_on != device))
+        here = at[name] = (device, level)
+        parent[name] = name
         for tensor in layer.inputs:
-            maker_or_none = network.producers.get(tensor)
-            inside = (
-                maker_or_none is not None
-                and placement[maker_or_none.name] == device
-                and levels[maker_or_none.name] == level
-            )
-            if not inside:
-                other = first_reader.setdefault((device, level, tensor), layer.name)
-                parent[root(layer.name)] = root(other)
+            source = producers.get(tensor)
+            if source is not None and at[source.name] == here:
+                other = source.name
+            else:
+                other = first_reader.setdefault((here, tensor), name)
+            parent[root(name)] = root(other)
     groups: dict[str, list[Layer]] = {}
     for layer in network.layers:
         groups.setdefault(root(layer.name), []).append(layer)

@@ -18,11 +18,8 @@ def require_devices(figures: Figures, devices: Iterable[str]) -> None:
         if device is None:
             message = f"Nothing is known of the device {name!r}."
             raise BadFiguresError(message, next_step="Profile it, or leave it out of the plan.", device=name)
-        for what, value, is_good in _of_device(device):
-            if not is_good:
-                raise BadFiguresError(
-                    f"Of the device {name!r}, {what} is {_text(value)}, which cannot be.", device=name
-                )
+        for what, value in _faults_of_device(device):
+            raise BadFiguresError(f"Of the device {name!r}, {what} is {_text(value)}, which cannot be.", device=name)
 
 
 def require_links(figures: Figures, ways: Iterable[Way]) -> None:
@@ -47,8 +44,19 @@ def require_links(figures: Figures, ways: Iterable[Way]) -> None:
             raise BadFiguresError(f"Of the studio, {what} is {_text(value)}, which cannot be.", device=STUDIO_PEER)
 
 
+def _faults_of_device(device: DeviceFigures) -> Iterator[tuple[str, float]]:
+    """Yield what is known of a device and cannot be."""
+    yield from ((what, value) for what, value, is_good in _of_device(device) if not is_good)
+    for layer in device.profile.layers:
+        if not _is_amount(layer.median_s):
+            yield f"the time of the layer {layer.layer!r}", layer.median_s
+    for kernel in device.profile.kernels:
+        if not _is_amount(kernel.median_s):
+            yield f"the time of the layers {', '.join(kernel.layers)}", kernel.median_s
+
+
 def _of_device(device: DeviceFigures) -> Iterator[tuple[str, float, bool]]:
-    """Yield what is known of a device, and whether each can be."""
+    """Yield the few facts of a device, and whether each can be; its profile's layers may be thousands."""
     yield "the number of cores", device.cores, device.cores > 0 and math.isfinite(device.cores)
     yield "the number of threads", device.threads, device.threads >= 1
     if device.memory_bytes is not None:
@@ -60,12 +68,8 @@ def _of_device(device: DeviceFigures) -> Iterator[tuple[str, float, bool]]:
     for name, speed in device.codecs.items():
         yield f"the speed of encoding with {name}", speed.encode_bytes_per_s, speed.encode_bytes_per_s > 0
         yield f"the speed of decoding with {name}", speed.decode_bytes_per_s, speed.decode_bytes_per_s > 0
-    profile = device.profile
-    yield "the time of an empty run", profile.session_s, _is_amount(profile.session_s)
-    for layer in profile.layers:
-        yield f"the time of the layer {layer.layer!r}", layer.median_s, _is_amount(layer.median_s)
-    for kernel in profile.kernels:
-        yield f"the time of the layers {', '.join(kernel.layers)}", kernel.median_s, _is_amount(kernel.median_s)
+    session_s = device.profile.session_s
+    yield "the time of an empty run", session_s, _is_amount(session_s)
 
 
 def _of_carrying(carry: CarrySpeed) -> Iterator[tuple[str, float, bool]]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from partition_agent.protocol import STUDIO_PEER, LinkCodec
 from partition_studio.graph.network import TensorType
 from partition_studio.partition.codecs import LOSSLESS, NOTHING, OnCut, Settled, settled_codecs
-from partition_studio.partition.device_memory import device_memory, plan_window, stage_needs
+from partition_studio.partition.device_memory import device_memory, plan_window
 from partition_studio.partition.partition import Partition
 from partition_studio.partition.plan import Plan
 from partition_studio.partition.replicas import Way, replica_of, ways_of
@@ -65,10 +65,7 @@ def predict(
     settled = {**settled_codecs(graph, plan, codecs), **codecs}
     times = placed_times(partition, figures)
     flow = _flow(partition, figures, times, settled, wire_bytes, plan.micro_batch)
-    memory = {
-        device: device_memory(graph, plan, device, stage_needs(partition.network, graph, device))
-        for device in graph.devices
-    }
+    memory = {device: device_memory(graph, plan, device, needs) for device, needs in partition.needs.items()}
     notes = {name: time.warnings for name, time in times.items()}
     return sum_up(flow, figures, memory, notes, _codec_warnings(settled, wire_bytes))
 

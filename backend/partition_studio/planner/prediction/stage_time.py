@@ -107,6 +107,8 @@ def _made_s(
     profile: Profile, network: Network, made: Sequence[str], sources: Mapping[str, str]
 ) -> tuple[float, list[str]]:
     """Return what layers of a divided network take, and those of which nothing is known."""
+    if not made:
+        return 0.0, []
     share, bytes_per_s = _shares(profile), elementwise_bytes_per_s(profile, network)
     weighed: dict[str, float] = {}
     for name, source in sources.items():
@@ -174,12 +176,13 @@ def has_layout(network: Network, maker: Layer, reader: Layer, tensor: str) -> bo
 
 def elementwise_bytes_per_s(profile: Profile, network: Network) -> float:
     """Return how many bytes of output the device's elementwise layers make in a second, measured alone."""
-    op_types = {layer.name: layer.op_type for layer in network.layers}
+    layers = network.layers_by_name
     rates = [
         figures.output_bytes / figures.median_s
         for figures in profile.layers
-        if op_types.get(figures.layer) in _ELEMENTWISE
+        if figures.output_bytes >= _TELLING_BYTES
         and figures.median_s > 0
-        and figures.output_bytes >= _TELLING_BYTES
+        and (layer := layers.get(figures.layer)) is not None
+        and layer.op_type in _ELEMENTWISE
     ]
     return median(rates) if rates else _BYTES_PER_S
