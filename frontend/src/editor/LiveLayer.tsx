@@ -8,10 +8,10 @@ import { cameraMan } from "./camera";
 import { useScene } from "./context";
 import { advance, liveScene, paintLive, stageCards, type LivePicture, type Motion } from "./livePaint";
 import type { Ink } from "./paint";
+import { Rhythm } from "./rhythm";
 import { useSurface } from "./useSurface";
 import { useView } from "./view";
 
-const FRAME_MS = 33;
 const PULSE_S = 1.6;
 
 export default function LiveLayer({ size }: { size: { width: number; height: number } }) {
@@ -44,7 +44,7 @@ export default function LiveLayer({ size }: { size: { width: number; height: num
     },
     [size],
   );
-  const { ref, redraw } = useSurface(size.width, size.height, draw);
+  const { ref, redraw, paint } = useSurface(size.width, size.height, draw);
   useEffect(() => {
     latest.current = picture;
     const ways = picture?.scene.ways.length ?? 0;
@@ -58,20 +58,18 @@ export default function LiveLayer({ size }: { size: { width: number; height: num
     motion.current.pulse = 1;
     if (!flows || still) return;
     let frame = 0;
-    let last = performance.now();
+    const rhythm = new Rhythm(performance.now());
     const tick = (time: number) => {
       frame = requestAnimationFrame(tick);
-      const passed = time - last;
-      if (passed < FRAME_MS) return;
-      last = time;
-      if (!latest.current) return;
+      const passed = rhythm.beat(time);
+      if (passed === null || !latest.current) return;
       // After a while in the background time has not stood still, but nobody saw it.
       advance(motion.current, latest.current, Math.min(passed, 200) / 1000);
       motion.current.pulse = 0.5 + 0.5 * Math.cos((2 * Math.PI * time) / 1000 / PULSE_S);
-      redraw();
+      paint();
     };
     frame = requestAnimationFrame(tick);
     return () => cancelAnimationFrame(frame);
-  }, [flows, still, redraw]);
+  }, [flows, still, redraw, paint]);
   return <canvas ref={ref} className="live-layer" style={size} aria-hidden data-testid="live-layer" data-flows={flows} />;
 }

@@ -8,6 +8,8 @@ export interface Surface {
   ref: RefObject<HTMLCanvasElement | null>;
   /** Draw in the next frame. */
   redraw: () => void;
+  /** Draw now, in a frame that has begun. */
+  paint: () => void;
 }
 
 export function useSurface(width: number, height: number, draw: Draw): Surface {
@@ -15,14 +17,15 @@ export function useSurface(width: number, height: number, draw: Draw): Surface {
   const frame = useRef(0);
   const latest = useRef(draw);
   const ink = useRef<Ink | null>(null);
-  const redraw = useCallback(() => {
-    if (frame.current !== 0) return;
-    frame.current = requestAnimationFrame(() => {
-      frame.current = 0;
-      const context = ref.current?.getContext("2d");
-      if (context) latest.current(context, (ink.current ??= readInk()), window.devicePixelRatio || 1);
-    });
+  const paint = useCallback(() => {
+    cancelAnimationFrame(frame.current);
+    frame.current = 0;
+    const context = ref.current?.getContext("2d");
+    if (context) latest.current(context, (ink.current ??= readInk()), window.devicePixelRatio || 1);
   }, []);
+  const redraw = useCallback(() => {
+    if (frame.current === 0) frame.current = requestAnimationFrame(paint);
+  }, [paint]);
   useEffect(() => {
     latest.current = draw;
     redraw();
@@ -47,5 +50,5 @@ export function useSurface(width: number, height: number, draw: Draw): Surface {
       frame.current = 0;
     };
   }, [redraw]);
-  return { ref, redraw };
+  return { ref, redraw, paint };
 }

@@ -1,34 +1,40 @@
 /** Asks the studio about the edit in the hand, at once, or where the hand rests; what is outdated is called off. */
 import { useEffect, useState } from "react";
 import type { Model, PlanReport } from "@/api/types";
+import { Asking } from "@/plan/asking";
 import { deviceOf, placesOf, type Content } from "@/plan/content";
 import { judgeReports } from "@/plan/judge";
 import { Pace } from "@/plan/pace";
 import { assessPlan, checkPlan } from "@/plan/useReport";
-import { answerTrial, handStore, useHand, type Trial } from "./hand";
+import { answerTrial, handStore, type Trial } from "./hand";
 
 const devicesOf = ({ content, places }: Trial): string[] => places.flatMap((place) => placesOf(content, place)).map((place) => deviceOf(content, place));
 
 /** `report` is the studio's on the plan as it is; null where it has not answered yet. */
 export function useTrialAnswers(model: Model, content: Content, report: PlanReport | null): void {
-  const tried = useHand(({ trial }) => trial?.content ?? null);
   const [pace] = useState(() => new Pace());
   useEffect(() => {
-    if (tried === null) return;
-    const abort = new AbortController();
-    const ask = async () => {
-      const before = report ?? (await checkPlan(model, content, abort.signal));
-      const after = await assessPlan(model, tried, abort.signal);
-      answerChecked(tried, before, after);
-      if (after.prediction) answerTrial(tried, { prediction: after.prediction });
-    };
-    // A studio that does not answer leaves what the page knows; its silence is told elsewhere.
-    const timer = setTimeout(() => void ask().catch(() => undefined), pace.wait(performance.now()));
+    const asking = new Asking<Content>(pace, (tried, signal) => {
+      const ask = async () => {
+        const before = report ?? (await checkPlan(model, content, signal));
+        const after = await assessPlan(model, tried, signal);
+        answerChecked(tried, before, after);
+        if (after.prediction) answerTrial(tried, { prediction: after.prediction });
+      };
+      // A studio that does not answer leaves what the page knows; its silence is told elsewhere.
+      ask().catch(() => undefined);
+    });
+    const follow = (trial: Trial | null) => (trial ? asking.about(trial.content) : asking.end());
+    const { trial } = handStore.getState();
+    if (trial) follow(trial);
+    const stop = handStore.subscribe(({ trial }, { trial: before }) => {
+      if (trial?.content !== before?.content) follow(trial);
+    });
     return () => {
-      clearTimeout(timer);
-      abort.abort();
+      stop();
+      asking.end();
     };
-  }, [model, content, report, tried, pace]);
+  }, [model, content, report, pace]);
 }
 
 function answerChecked(tried: Content, before: PlanReport, after: PlanReport): void {

@@ -3,8 +3,11 @@ import { useEffect, useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import type { Model, PlanReport } from "@/api/types";
 import { onMeasured } from "@/live/socket";
+import { Asking } from "./asking";
 import { planDocument, type Content } from "./content";
 import { Pace } from "./pace";
+import { planStore } from "./store";
+import { syncStore } from "./sync";
 
 const ASK_AGAIN_AFTER_MS = 3000;
 
@@ -33,7 +36,7 @@ export const checkPlan = (model: Model, content: Content, signal?: AbortSignal) 
 /** Ask what the studio says of a plan, and what it predicts of it where it is sound. Throws a Problem. */
 export const assessPlan = (model: Model, content: Content, signal?: AbortSignal) => ask(model, content, true, signal);
 
-/** `fleet` changes whenever the devices do, because the report depends on them; `opened`: the content is one of this model, not of what was open before. */
+/** `content` is that of the plan under the hand. `fleet` changes whenever the devices do, because the report depends on them; `opened`: the content is one of this model, not of what was open before. */
 export function useReport(model: Model, content: Content, fleet: string, opened: boolean): Report {
   const [answer, setAnswer] = useState<{ report: PlanReport | null; content: Content | null; fleet: string; problem: Problem | null }>({
     report: null,
@@ -41,31 +44,32 @@ export function useReport(model: Model, content: Content, fleet: string, opened:
     fleet: "",
     problem: null,
   });
-  const [attempt, setAttempt] = useState(0);
   const [measured, setMeasured] = useState(0);
   useEffect(() => onMeasured(() => setMeasured((count) => count + 1)), []);
   const [pace] = useState(() => new Pace());
   useEffect(() => {
     if (!opened) return;
-    const abort = new AbortController();
-    let again: ReturnType<typeof setTimeout> | undefined;
-    const timer = setTimeout(() => {
-      assessPlan(model, content, abort.signal).then(
+    const asking = new Asking<Content>(pace, (content, signal) => {
+      assessPlan(model, content, signal).then(
         (report) => {
-          if (!abort.signal.aborted) setAnswer({ report, content, fleet, problem: null });
+          if (!signal.aborted) setAnswer({ report, content, fleet, problem: null });
         },
         (error: unknown) => {
-          if (abort.signal.aborted) return;
+          if (signal.aborted) return;
           setAnswer((old) => ({ ...old, problem: asProblem(error) }));
-          again = setTimeout(() => setAttempt((count) => count + 1), ASK_AGAIN_AFTER_MS);
+          asking.in(ASK_AGAIN_AFTER_MS, content);
         },
       );
-    }, pace.wait(performance.now()));
+    });
+    asking.about(planStore.getState().content);
+    const stop = planStore.subscribe(({ content }, before) => {
+      // While another plan is opened, the content may be another network's.
+      if (content !== before.content && syncStore.getState().state !== "loading") asking.about(content);
+    });
     return () => {
-      clearTimeout(timer);
-      clearTimeout(again);
-      abort.abort();
+      stop();
+      asking.end();
     };
-  }, [model, content, fleet, opened, attempt, measured, pace]);
+  }, [model, fleet, opened, measured, pace]);
   return { report: answer.report, of: answer.content, current: opened && answer.content === content && answer.fleet === fleet, problem: answer.problem };
 }

@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { Rhythm } from "./rhythm";
+
+/** Frames of so many milliseconds for three seconds; those that follow a drawing take longer. Returns how often it is drawn in the last one. */
+function drawings(frameMs: number, drawingMs: number, rhythm = new Rhythm(0), begin = 0): number {
+  let [now, count] = [begin, 0];
+  while (now < begin + 3000) {
+    const drawn = rhythm.beat(now) !== null;
+    if (drawn && now >= begin + 2000) count += 1;
+    now += drawn ? drawingMs : frameMs;
+  }
+  return count;
+}
+
+describe("the rhythm of what moves", () => {
+  it("is smooth where drawing is nothing", () => expect(drawings(16.7, 16.7)).toBeGreaterThan(25));
+  it("leaves most frames alone where drawing takes two", () => {
+    const count = drawings(16.7, 33.4);
+    expect(count).toBeGreaterThanOrEqual(8);
+    expect(count).toBeLessThanOrEqual(10);
+  });
+  it("is smooth again when the window is small again", () => {
+    const rhythm = new Rhythm(0);
+    drawings(16.7, 50, rhythm);
+    expect(rhythm.isSlow).toBe(true);
+    expect(drawings(16.7, 16.7, rhythm, 3000)).toBeGreaterThan(25);
+  });
+  it("tells how much time passed since the last drawing", () => {
+    const rhythm = new Rhythm(0);
+    expect(rhythm.beat(16)).toBeNull();
+    expect(rhythm.beat(34)).toBe(34);
+    expect(rhythm.beat(50)).toBeNull();
+    expect(rhythm.beat(70)).toBe(36);
+  });
+});
