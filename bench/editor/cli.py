@@ -14,7 +14,7 @@ from bench.editor.browser import launch
 from bench.editor.cases import drop, frames, layout, live, opening, size
 from bench.editor.serving import build_pages, serve_folder
 from bench.pipeline.report import machine
-from bench.planner.report import write_json
+from bench.planner.report import failed, lines_of, write_json
 
 Case = Callable[[Bench], Iterable[Table]]
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             browser = launch(playwright)
             try:
                 bench = Bench(root, browser, studio, pages, root / "pages", options.quick, rounds, minutes)
-                tables = run_cases(CASES, bench, names)
+                tables = run_cases(CASES, bench, names, lines_of=lines_of, failed=failed)
             finally:
                 browser.close()
     if options.json is not None:

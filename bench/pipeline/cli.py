@@ -3,11 +3,10 @@
 import argparse
 import os
 import tempfile
-import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from bench.cases import run_cases
 from bench.pipeline.bench import Bench
 from bench.pipeline.cases import (
     latency,
@@ -22,9 +21,9 @@ from bench.pipeline.cases import (
     two_devices,
     unequal,
 )
-from bench.pipeline.figures import Bar, Outcome, Skipped
+from bench.pipeline.figures import Bar, Outcome
 from bench.pipeline.plot import INSTALL, write_plot
-from bench.pipeline.report import bar_lines, machine, table_lines, write_json
+from bench.pipeline.report import failed, lines_of, machine, table_lines, write_json
 
 Case = Callable[[Bench], Iterable[Outcome]]
 
@@ -80,32 +79,13 @@ def bench_of(options: argparse.Namespace, folder: Path) -> Bench:
     )
 
 
-def run_cases(bench: Bench, names: Sequence[str]) -> list[Outcome]:
-    """Run cases and print each bar as it is known; one that fails is told of, and the others go on."""
-    outcomes: list[Outcome] = []
-    for name in names:
-        print(f"== {name}: {CASES[name].__doc__}\n", flush=True)
-        begin_s = time.monotonic()
-        try:
-            for outcome in CASES[name](bench):
-                outcomes.append(outcome)
-                lines = bar_lines(outcome) if isinstance(outcome, Bar) else [f"{outcome.name}: {outcome.reason}"]
-                print("\n".join(lines), flush=True)
-                print(f"    load average {os.getloadavg()[0]:.1f}\n", flush=True)
-        except Exception as error:  # a task boundary: the other cases are worth as much
-            traceback.print_exc()
-            outcomes.append(Skipped(name, name, f"it failed: {error}"))
-        print(f"{name} took {time.monotonic() - begin_s:.0f} s\n", flush=True)
-    return outcomes
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     options = arguments(argv)
     with tempfile.TemporaryDirectory(prefix="pipeline-bench-") as folder:
         bench = bench_of(options, Path(folder))
         print(f"{machine()}\n")
-        outcomes = run_cases(bench, options.case)
+        outcomes = run_cases(CASES, bench, options.case, lines_of=lines_of, failed=failed)
     print("\n".join(table_lines(outcomes)))
     print(
         f"load average {os.getloadavg()[0]:.1f} on {len(bench.cpus)} cores; "

@@ -37,6 +37,16 @@ def bar_lines(bar: Bar) -> list[str]:
     return lines
 
 
+def lines_of(outcome: Outcome) -> list[str]:
+    """Return what is printed of an outcome as soon as it is known."""
+    return bar_lines(outcome) if isinstance(outcome, Bar) else [f"{outcome.name}: {outcome.reason}"]
+
+
+def failed(case: str, error: Exception) -> Outcome:
+    """Return what stands for a case that failed."""
+    return Skipped(case, case, f"it failed: {error}")
+
+
 def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """Return one line for each bar."""
     lines = [f"{'bar':<{_WIDTH}} {'median':>8} {'spread':>15} {'required':>10}  met"]

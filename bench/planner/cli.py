@@ -9,7 +9,7 @@ from bench.cases import run_cases
 from bench.pipeline.report import machine
 from bench.planner.bench import Bench, Table
 from bench.planner.cases import nsga2, reality, scale, search
-from bench.planner.report import write_json
+from bench.planner.report import failed, lines_of, write_json
 from bench.planner.worlds import ARCHITECTURES
 
 Case = Callable[[Bench], Iterable[Table]]
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="planner-bench-") as folder:
         bench = bench_of(options, Path(folder))
         print(f"{machine()}\n")
-        tables = run_cases(CASES, bench, options.case)
+        tables = run_cases(CASES, bench, options.case, lines_of=lines_of, failed=failed)
     if options.json is not None:
         settings = {"cases": options.case, "seconds": bench.seconds, "quick": bench.quick}
         write_json(options.json, tables, settings)

@@ -25,6 +25,11 @@ def lines_of(table: Table) -> list[str]:
     return [f"-- {table.title}", line(columns), *(line(row) for row in cells), *(f"   {note}" for note in table.notes)]
 
 
+def failed(case: str, error: Exception) -> Table:
+    """Return what stands for a case that failed."""
+    return Table(case, f"{case} failed: {error}", ())
+
+
 def write_json(path: Path, tables: Sequence[Table], settings: dict[str, object]) -> None:
     """Write every figure."""
     document = {

@@ -12,11 +12,22 @@ from tests.studio import RunningStudio
 PATIENCE_MS = 60_000
 
 
+def spread_network(studio: RunningStudio, model_id: str) -> None:
+    """Have a network spread over a demo's three devices, and no other plan of it."""
+    only_plan(studio.services, model_id, studio.services.plans.spread(model_id, list(DEMO_DEVICES)))
+
+
 def spread_demo(studio: RunningStudio) -> None:
-    """Have a demo's network spread over its three devices, and no other plan of it."""
+    """Have a demo's network spread over its three devices."""
     model = studio.services.demo_model_id
     assert model is not None
-    only_plan(studio.services, model, studio.services.plans.spread(model, list(DEMO_DEVICES)))
+    spread_network(studio, model)
+
+
+def spread_all(studio: RunningStudio) -> None:
+    """Have every network of a demo spread over its three devices."""
+    for summary in studio.services.models.all():
+        spread_network(studio, summary.id)
 
 
 def open_demo(browser: Browser, studio: RunningStudio, **options: object) -> tuple[Page, list[str]]:

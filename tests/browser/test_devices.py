@@ -292,3 +292,24 @@ def test_reasons_are_told_with_what_to_do(browser: Browser, workshop: RunningStu
     workshop.services.devices.check("desk-2")
     expect(card).to_contain_text("checked just now", timeout=PATIENCE_MS)
     assert errors == []
+
+
+def test_a_removal_is_asked_about_first_and_tried_again_where_it_fails(
+    browser: Browser, workshop: RunningStudio
+) -> None:
+    workshop.services.devices.add(DeviceIn(name="desk-3", address="local:"))
+    page, errors = devices_page(browser, workshop)
+    asked_for = "**/api/devices/desk-3"
+    page.route(asked_for, lambda route: route.fulfill(status=502, json={}))
+    page.get_by_test_id("remove-desk-3").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Keep")).to_be_focused()
+    page.get_by_test_id("confirm-remove").click()
+    expect(dialog.get_by_test_id("problem")).to_be_visible()
+    assert device_named(workshop, "desk-3")
+    page.unroute(asked_for)
+    page.get_by_test_id("confirm-remove").click()
+    expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("device-card-desk-3")).to_be_hidden()
+    assert [device.name for device in workshop.services.devices.all()] == ["desk-1", "desk-2"]
+    assert unexpected(errors) == []

@@ -5,11 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from partition_studio.cli.demo import DEMO_DEVICES
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.browser.editor import PATIENCE_MS, block_named, focused, model_named, open_network, still
-from tests.planner_studio import only_plan
+from tests.browser.editor import PATIENCE_MS, block_named, focused, model_named, open_network, spread_all, still
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
@@ -32,8 +30,7 @@ def shared(shared_demo: RunningStudio) -> RunningStudio:
 @pytest.fixture
 def studio(shared: RunningStudio) -> RunningStudio:
     """The demo, and SqueezeNet 1.0 beside its network; both are spread over its three devices."""
-    for summary in shared.services.models.all():
-        only_plan(shared.services, summary.id, shared.services.plans.spread(summary.id, list(DEMO_DEVICES)))
+    spread_all(shared)
     return shared
 
 

@@ -9,7 +9,7 @@ from partition_studio.cli.demo import DEMO_DEVICES
 from partition_studio.schemas import JobOut, SearchOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan
+from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan, spread_network
 from tests.planner_studio import add_model, branches, only_plan
 from tests.studio import RunningStudio, wait_for
 
@@ -35,7 +35,7 @@ def hard_model(shared_demo: RunningStudio) -> str:
 @pytest.fixture
 def hard(shared_demo: RunningStudio, hard_model: str) -> str:
     """A network of which no search proves soon which placement is best."""
-    only_plan(shared_demo.services, hard_model, shared_demo.services.plans.spread(hard_model, list(DEMO_DEVICES)))
+    spread_network(shared_demo, hard_model)
     return hard_model
 
 

@@ -5,12 +5,11 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from partition_studio.cli.demo import DEMO_DEVICES
 from partition_studio.schemas import BlockOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import shoot
-from tests.browser.editor import block_named, focused, model_named, open_network, saved_plan
-from tests.planner_studio import add_profile, only_plan
+from tests.browser.editor import block_named, focused, model_named, open_network, saved_plan, spread_all
+from tests.planner_studio import add_profile
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
@@ -27,8 +26,7 @@ def shared(shared_demo: RunningStudio) -> RunningStudio:
 @pytest.fixture
 def studio(shared: RunningStudio) -> RunningStudio:
     """The studio with every network spread over its three devices."""
-    for summary in shared.services.models.all():
-        only_plan(shared.services, summary.id, shared.services.plans.spread(summary.id, list(DEMO_DEVICES)))
+    spread_all(shared)
     return shared
 
 

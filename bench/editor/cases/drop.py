@@ -9,10 +9,11 @@ is throughput and latency, which the studio knows; `answer` is the note that tel
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 
+from tests.planner_studio import only_plan
+
 from bench.editor.bench import DEVICES, LONG, Bar, Bench, Cell, Table, row
 from bench.editor.browser import Tab
 from bench.editor.cases.frames import open_long, show_middle
-from partition_studio.schemas import PlanIn
 
 NAME = "drop"
 
@@ -74,9 +75,7 @@ def _arrange(bench: Bench, model: str) -> None:
     plan = services.plans.spread(model, list(DEVICES)).model_copy(
         update={"placement": dict(zip(layers, where, strict=True))}
     )
-    for saved in services.plans.all(model):
-        services.plans.remove(saved.id)
-    services.plans.create(model, PlanIn(name="Drop", plan=plan))
+    only_plan(services, model, plan, "Drop")
 
 
 def _undo(tab: Tab) -> None:

@@ -6,6 +6,7 @@ import { useCommands, type Command } from "@/app/commands";
 import { insist } from "@/app/insist";
 import { lazily } from "@/app/lazily";
 import { fitStore } from "@/plans/fitStore";
+import { PlanFileInput } from "@/plans/PlanFileInput";
 import { clearPlan, openPlanFile, savePlanFile } from "./planFile";
 import { IMPORTS } from "./PlanItems";
 import type { PlanDoing } from "./PlanMenu";
@@ -40,18 +41,7 @@ export function PlanDoings({ model, devices, input, doing, begin }: PlanDoingsPr
   const close = () => begin(null);
   return (
     <>
-      <input
-        ref={input}
-        type="file"
-        accept="application/json,.json"
-        hidden
-        data-testid="plan-import"
-        onChange={(event) => {
-          const file = event.currentTarget.files?.[0];
-          if (file) void openPlanFile(file, model);
-          event.currentTarget.value = "";
-        }}
-      />
+      <PlanFileInput input={input} testId="plan-import" take={(file) => void openPlanFile(file, model)} />
       {asked && <FitDialog {...asked} />}
       <Suspense>
         {doing === "settings" && <PlanSettings close={close} />}

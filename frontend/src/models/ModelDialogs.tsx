@@ -7,6 +7,7 @@ import type { ModelSummary } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
+import { RemovalDialog } from "@/app/RemovalDialog";
 import { editorPath, navigate } from "@/app/router";
 import { modelsChanged } from "./doings";
 
@@ -54,20 +55,10 @@ function lossOf({ plan_count, run_count, example }: ModelSummary): string {
 }
 
 export function RemoveModel({ model, close }: { model: ModelSummary; close: () => void }) {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const remove = () => {
-    setBusy(true);
-    call(client.DELETE("/api/models/{model_id}", { params: { path: { model_id: model.id } } })).then(
-      () => {
-        void modelsChanged();
-        close();
-      },
-      (error: unknown) => {
-        setProblem(asProblem(error));
-        setBusy(false);
-      },
-    );
+  const remove = async () => {
+    await call(client.DELETE("/api/models/{model_id}", { params: { path: { model_id: model.id } } }));
+    void modelsChanged();
+    close();
   };
   if (model.deployment_id !== null) {
     return (
@@ -84,18 +75,5 @@ export function RemoveModel({ model, close }: { model: ModelSummary; close: () =
       </Dialog>
     );
   }
-  return (
-    <Dialog onClose={close} title={<span className="dialog-title">Remove {model.name}?</span>} size="sm">
-      <p className="dialog-text">{lossOf(model)}</p>
-      {problem && <ProblemCard problem={problem} />}
-      <Group justify="flex-end" mt="md">
-        <Button variant="default" onClick={close} data-autofocus>
-          Keep
-        </Button>
-        <Button color="red" loading={busy} onClick={remove} data-testid="confirm-remove">
-          Remove
-        </Button>
-      </Group>
-    </Dialog>
-  );
+  return <RemovalDialog title={<span className="dialog-title">Remove {model.name}?</span>} loss={lossOf(model)} remove={remove} close={close} />;
 }

@@ -30,6 +30,20 @@ describe("the keeper of a plan", () => {
     await vi.waitFor(() => expect(sync().plan !== null || sync().state === "saved").toBe(true));
   }
 
+  /** With one saved plan, which is open then. */
+  async function openSaved(): Promise<void> {
+    studio.save(content({ a: "pi1" }));
+    await openPage();
+  }
+
+  /** An edit of the first plan whose saving is on its way until what is returned is called. */
+  async function beginSaving(): Promise<() => void> {
+    const go = studio.hold(/^PUT/);
+    assignLayers(["a"], "pi2");
+    await vi.waitFor(() => expect(studio.log).toContain("PUT /api/plans/1"));
+    return go;
+  }
+
   beforeEach(() => {
     window.localStorage.clear();
     openPlan(content({}));
@@ -42,11 +56,8 @@ describe("the keeper of a plan", () => {
   });
 
   it("saves an edit that was made while the one before was on its way, when it is closed then", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
-    const go = studio.hold(/^PUT/);
-    assignLayers(["a"], "pi2");
-    await vi.waitFor(() => expect(studio.log).toContain("PUT /api/plans/1"));
+    await openSaved();
+    const go = await beginSaving();
     assignLayers(["b"], "pi2");
     keeper.close();
     openPlan(content({ c: "another network's" }));
@@ -56,11 +67,8 @@ describe("the keeper of a plan", () => {
   });
 
   it("keeps such an edit in this browser where the studio goes away before it", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
-    const go = studio.hold(/^PUT/);
-    assignLayers(["a"], "pi2");
-    await vi.waitFor(() => expect(studio.log).toContain("PUT /api/plans/1"));
+    await openSaved();
+    const go = await beginSaving();
     assignLayers(["b"], "pi2");
     const stop = studio.hold(/^PUT/);
     keeper.close();
@@ -72,8 +80,7 @@ describe("the keeper of a plan", () => {
   });
 
   it("saves what is done while a new plan is made into the plan in which it was done", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
+    await openSaved();
     const go = studio.hold(/^POST/);
     const made = keeper.createFrom(content({}), "New");
     await vi.waitFor(() => expect(studio.log).toContain("POST /api/models/m/plans"));
@@ -85,8 +92,7 @@ describe("the keeper of a plan", () => {
   });
 
   it("has this browser keep an edit that the studio takes long to save, until it has it", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
+    await openSaved();
     const go = studio.hold(/^PUT/);
     assignLayers(["a"], "pi2");
     await vi.waitFor(() => expect(readDrafts(MODEL).drafts).toMatchObject([{ mine: { placement: { a: "pi2" } } }]), { timeout: 8000 });
@@ -97,8 +103,7 @@ describe("the keeper of a plan", () => {
   });
 
   it("takes its notices along: what they undo is not under the hand any more", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
+    await openSaved();
     studio.save(content({ a: "pi2" }), "Plan", 1);
     await keeper.heard();
     expect(noticeNow()?.text).toContain("another window");
@@ -130,8 +135,7 @@ describe("the keeper of a plan", () => {
   });
 
   it("names a plan anew that another window has saved meanwhile, with what that one did", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
+    await openSaved();
     studio.save(content({ a: "pi1", b: "pi2" }), "Plan", 1);
     await keeper.rename("Night");
     expect(studio.plans.get(1)).toMatchObject({ name: "Night", revision: 3 });
@@ -190,12 +194,9 @@ describe("the keeper of a plan", () => {
   });
 
   it("gives edits that contradict back when their plan is opened again", async () => {
-    studio.save(content({ a: "pi1" }));
-    await openPage();
+    await openSaved();
     studio.save(content({ b: "pi1" }));
-    const go = studio.hold(/^PUT/);
-    assignLayers(["a"], "pi2");
-    await vi.waitFor(() => expect(studio.log).toContain("PUT /api/plans/1"));
+    const go = await beginSaving();
     studio.save(content({ a: "pi3" }), "Plan", 1);
     go();
     await become("conflict");
@@ -207,8 +208,7 @@ describe("the keeper of a plan", () => {
 
   describe("of a plan that was removed elsewhere", () => {
     beforeEach(async () => {
-      studio.save(content({ a: "pi1" }));
-      await openPage();
+      await openSaved();
       studio.remove(1);
       await keeper.heard();
       expect(sync()).toMatchObject({ state: "gone", gone: "plan" });

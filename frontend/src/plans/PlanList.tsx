@@ -18,6 +18,7 @@ import { duplicate, contentNow, newPlan, rename } from "./actions";
 import { compareWith, RUNNING, savedKey } from "./comparing";
 import { readFile } from "./importing";
 import { Notes } from "./Notes";
+import { PlanFileInput } from "./PlanFileInput";
 import { PlanRow } from "./PlanRow";
 import { plansQuery } from "./queries";
 import { removePlan } from "./removing";
@@ -71,18 +72,7 @@ export default function PlanList({ model, network, fleet, running }: PlanListPro
         <Button size="compact-xs" variant="default" onClick={() => input.current?.click()}>
           Import…
         </Button>
-        <input
-          ref={input}
-          type="file"
-          accept="application/json,.json"
-          hidden
-          data-testid="plan-import-new"
-          onChange={(event) => {
-            const file = event.currentTarget.files?.[0];
-            if (file) then(importFile(file));
-            event.currentTarget.value = "";
-          }}
-        />
+        <PlanFileInput input={input} testId="plan-import-new" take={(file) => then(importFile(file))} />
         <span className="header-space" />
         <Button size="compact-xs" leftSection={<IconLayoutColumns size={12} />} onClick={() => compare(mine.filter(({ id }) => id !== open).slice(0, 1).map(({ id }) => savedKey(id)))} title="Figures in a table, differences on the graph" data-testid="plans-compare">
           Side by side

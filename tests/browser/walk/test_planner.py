@@ -6,12 +6,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.walk.conftest import Begin
-from tests.browser.walk.walking import PATIENCE_MS, on_networks
+from tests.browser.walk.walking import PATIENCE_MS, Walk, on_networks
 from tests.studio import wait_for
 
 pytestmark = pytest.mark.browser
 
 STRATEGIES = ("replicas", "spatial", "output_channels")
+
+
+def open_planner(begin: Begin, example: str) -> Walk:
+    walk = begin(example)
+    walk.page.get_by_test_id("suggest").click()
+    return walk
 
 
 def stop_if_it_goes_on(page: Page) -> None:
@@ -22,10 +28,9 @@ def stop_if_it_goes_on(page: Page) -> None:
 
 @on_networks()
 def test_the_best_plan_within_limits_fills_the_graph_and_is_one_step(begin: Begin, example: str) -> None:
-    walk = begin(example)
+    walk = open_planner(begin, example)
     page = walk.page
     before = walk.saved.placement
-    page.get_by_test_id("suggest").click()
     page.get_by_test_id("objective").click()
     page.get_by_role("option", name="Shortest time of one frame").click()
     page.get_by_test_id("max-devices").fill("2")
@@ -53,9 +58,8 @@ def test_the_best_plan_within_limits_fills_the_graph_and_is_one_step(begin: Begi
 
 @on_networks()
 def test_a_search_tells_how_far_it_is_and_stop_keeps_its_best(begin: Begin, example: str) -> None:
-    walk = begin(example)
+    walk = open_planner(begin, example)
     page = walk.page
-    page.get_by_test_id("suggest").click()
     for strategy in STRATEGIES:
         page.get_by_test_id(f"strategy-{strategy}").check()
     page.get_by_test_id("search-seconds").fill("600")
@@ -72,10 +76,9 @@ def test_a_search_tells_how_far_it_is_and_stop_keeps_its_best(begin: Begin, exam
 
 @on_networks()
 def test_trade_offs_are_looked_at_on_hover_and_opened_by_a_press(begin: Begin, example: str) -> None:
-    walk = begin(example)
+    walk = open_planner(begin, example)
     page = walk.page
     before = walk.saved.placement
-    page.get_by_test_id("suggest").click()
     page.get_by_test_id("planner-tab-front").click()
     page.get_by_test_id("search-seconds").fill("20")
     page.get_by_test_id("front-start").click()
