@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.forked import call_command
 from tests.studio import RunningStudio
 
 TIMEOUT_S = 120
@@ -38,14 +37,8 @@ Command = Callable[..., Said]
 
 
 def call(*words: str | Path, env: dict[str, str] | None = None) -> Said:
-    done = subprocess.run(
-        [sys.executable, "-m", "partition_studio.cli.main", *map(str, words)],
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
+    environment = {**os.environ, **(env or {})}
+    done = call_command([str(word) for word in words], environment, timeout_s=TIMEOUT_S)
     assert "Traceback" not in done.stderr, done.stderr
     return Said(done.returncode, done.stdout, done.stderr)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from partition_studio.cli.client import StudioClient
 from partition_studio.cli.device_power import energy_text
+from partition_studio.cli.interrupts import follow_begun
 from partition_studio.cli.model import find_model, read_bytes
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, console, print_json, say, table
@@ -60,11 +62,13 @@ def _progress_table(deployment: DeploymentOut) -> Table:
     return drawn
 
 
-def _follow(client: StudioClient, deployment: DeploymentOut, show: Callable[[DeploymentOut], None]) -> DeploymentOut:
-    while deployment.state == "deploying":
-        time.sleep(POLL_S)
-        deployment = client.get(f"/api/deployments/{deployment.id}", DeploymentOut)
-        show(deployment)
+def _follow(client: StudioClient, deployment: DeploymentOut, *, drawn: bool) -> DeploymentOut:
+    live = Live(_progress_table(deployment), console=console, refresh_per_second=8)
+    with live if drawn else nullcontext():
+        while deployment.state == "deploying":
+            time.sleep(POLL_S)
+            deployment = client.get(f"/api/deployments/{deployment.id}", DeploymentOut)
+            live.update(_progress_table(deployment))
     return deployment
 
 
@@ -83,15 +87,11 @@ def deploy(
     replaced = next((d.id for d in before if d.model_id == request.model_id and d.state == "running"), None)
     if replaced is not None and not as_json:
         say(f"deployment {replaced} of this model runs: it is replaced when the new one is ready")
-    deployment = client.post("/api/deployments", DeploymentOut, request)
-    try:
-        if as_json or not console.is_terminal:
-            deployment = _follow(client, deployment, lambda _now: None)
-        else:
-            with Live(_progress_table(deployment), console=console, refresh_per_second=8) as live:
-                deployment = _follow(client, deployment, lambda now: live.update(_progress_table(now)))
-    except KeyboardInterrupt:
-        deployment = client.post(f"/api/deployments/{deployment.id}/cancel", DeploymentOut)
+    deployment = follow_begun(
+        lambda: client.post("/api/deployments", DeploymentOut, request),
+        lambda begun: _follow(client, begun, drawn=not as_json and console.is_terminal),
+        lambda begun: client.post(f"/api/deployments/{begun.id}/cancel", DeploymentOut),
+    )
     if as_json:
         print_json(deployment)
     if deployment.state != "running":
@@ -146,16 +146,20 @@ def run_text(run: RunOut | None) -> str:
     return f"{run.state}, {run.delivered} delivered, {run.lost} lost{rate}"
 
 
-def _wait(client: StudioClient, run: RunOut) -> RunOut:
-    try:
-        while run.state == "running":
-            time.sleep(POLL_S)
-            run = client.get(f"/api/runs/{run.id}", RunOut)
-    except KeyboardInterrupt:
-        run = client.post(f"/api/runs/{run.id}/stop", RunOut)
+def _run(client: StudioClient, begin: Callable[[], RunOut]) -> RunOut:
+    run = follow_begun(
+        begin, lambda begun: _wait(client, begun), lambda begun: client.post(f"/api/runs/{begun.id}/stop", RunOut)
+    )
     if run.state == "failed":
         complaints.print(f"{run.delivered} frames were delivered, {run.lost} lost")
         _raise(run.problem, f"the run {run.id} failed")
+    return run
+
+
+def _wait(client: StudioClient, run: RunOut) -> RunOut:
+    while run.state == "running":
+        time.sleep(POLL_S)
+        run = client.get(f"/api/runs/{run.id}", RunOut)
     return run
 
 
@@ -187,8 +191,8 @@ def run(
     files = [("files", (path.name, read_bytes(path))) for path in input]
     client = open_client(url, data_dir)
     found = find_deployment(client, deployment)
-    result = client.post_form(f"/api/deployments/{found.id}/runs", RunOut, {"source": "files"}, files)
-    result = _wait(client, result)
+    path = f"/api/deployments/{found.id}/runs"
+    result = _run(client, lambda: client.post_form(path, RunOut, {"source": "files"}, files))
     if out is not None:
         content = client.get_bytes(f"/api/runs/{result.id}/outputs.npz")
         try:
@@ -226,7 +230,8 @@ def bench(
     form = {"source": "random", "repeat": "true", "seconds": str(seconds)}
     if in_flight is not None:
         form["in_flight"] = str(in_flight)
-    result = _wait(client, client.post_form(f"/api/deployments/{found.id}/runs", RunOut, form, []))
+    path = f"/api/deployments/{found.id}/runs"
+    result = _run(client, lambda: client.post_form(path, RunOut, form, []))
     if as_json:
         print_json(result)
     else:

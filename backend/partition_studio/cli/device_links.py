@@ -41,7 +41,7 @@ def links(
     warnings: list[str] = []
     if measure:
         request = LinksIn(devices=names, seconds=seconds)
-        warnings = run_job(client, client.post("/api/links", JobOut, request), quiet=as_json).warnings
+        warnings = run_job(client, lambda: client.post("/api/links", JobOut, request), quiet=as_json).warnings
     found = _among(client.get("/api/links", LinksOut), [STUDIO_PEER, *names])
     if as_json:
         print_json(found)

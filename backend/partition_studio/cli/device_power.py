@@ -219,8 +219,8 @@ def _asked(client: StudioClient, name: str, seconds: float, *, quiet: bool) -> d
 
 def _run(client: StudioClient, name: str, request: CalibrationIn, *, quiet: bool) -> None:
     """Run a calibration job to its end; Ctrl+C cancels it, and the load with it."""
-    job = client.post(f"/api/devices/{name}/calibration", JobOut, request)
-    for warning in run_job(client, job, quiet=quiet).warnings:
+    job = run_job(client, lambda: client.post(f"/api/devices/{name}/calibration", JobOut, request), quiet=quiet)
+    for warning in job.warnings:
         complaints.print(escape(warning), style="yellow")
 
 

@@ -28,8 +28,7 @@ def profile(
     client = open_client(url, data_dir)
     model_id = find_model(client, model).id
     request = ProfileIn(model_id=model_id, threads=threads, again=again)
-    job = client.post(f"/api/devices/{name}/profiles", JobOut, request)
-    run_job(client, job, quiet=as_json)
+    run_job(client, lambda: client.post(f"/api/devices/{name}/profiles", JobOut, request), quiet=as_json)
     found = client.get("/api/profiles", list[ProfileSummaryOut], device=name, model_id=model_id)
     wanted = [summary for summary in found if threads in (0, summary.threads)] or found
     shown = client.get(f"/api/profiles/{wanted[0].id}", ProfileOut)

@@ -1,6 +1,7 @@
 """`partition-studio jobs`: long tasks, such as profiles, link measurements and calibrations."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from partition_studio.cli.client import StudioClient
+from partition_studio.cli.interrupts import follow_begun
 from partition_studio.cli.options import DataDirOption, UrlOption, open_client
 from partition_studio.cli.output import JsonOption, bytes_text, complaints, print_json, say, table
 from partition_studio.errors import DeviceError, StudioError
@@ -21,16 +23,14 @@ POLL_S = 0.2
 JobArgument = Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")]
 
 
-def run_job(client: StudioClient, job: JobOut, *, quiet: bool) -> JobOut:
-    """Follow a job to its end with a bar; Ctrl+C cancels it. Raises StudioError when it fails; exits 130 if cancelled.
+def run_job(client: StudioClient, begin: Callable[[], JobOut], *, quiet: bool) -> JobOut:
+    """Begin a job and follow it to its end with a bar; Ctrl+C cancels it.
 
-    `quiet` draws nothing, nor is anything drawn into a file.
+    Raises StudioError when it fails; exits 130 if cancelled. `quiet` draws nothing, nor is anything drawn into a file.
     """
-    try:
-        job = follow_job(client, job, quiet=quiet)
-    except KeyboardInterrupt:
-        client.post(f"/api/jobs/{job.id}/cancel", JobOut)
-        job = follow_job(client, job, quiet=True)
+    job = follow_begun(
+        begin, lambda begun: follow_job(client, begun, quiet=quiet), lambda begun: cancel_job(client, begun)
+    )
     if job.state != "done":
         for text in job.warnings:
             complaints.print(text, style="yellow", markup=False)
@@ -42,6 +42,12 @@ def run_job(client: StudioClient, job: JobOut, *, quiet: bool) -> JobOut:
         error.code = job.problem.code
         raise error
     return job
+
+
+def cancel_job(client: StudioClient, job: JobOut) -> JobOut:
+    """Cancel a job; return it as it ended."""
+    client.post(f"/api/jobs/{job.id}/cancel", JobOut)
+    return follow_job(client, job, quiet=True)
 
 
 def follow_job(client: StudioClient, job: JobOut, *, quiet: bool) -> JobOut:

@@ -29,9 +29,9 @@ from partition_studio.cli.planner_options import (
     StrategiesOption,
     above_zero,
     devices_of,
-    follow_search,
     limits_in,
     objective_of,
+    run_search,
 )
 from partition_studio.cli.planner_tables import print_baselines, print_notes, print_prediction, proof_text
 from partition_studio.schemas import JobOut, QuestionIn
@@ -89,8 +89,8 @@ def auto(
     )
     with closing(open_client(url, data_dir)) as client:
         model_id = find_model(client, model).id
-        job = client.post(f"/api/models/{model_id}/searches", JobOut, question)
-        found = follow_search(client, model_id, job, quiet=as_json)
+        path = f"/api/models/{model_id}/searches"
+        found = run_search(client, model_id, lambda: client.post(path, JobOut, question), quiet=as_json)
     answer = found.answer
     assert answer is not None
     if out is not None:

@@ -171,7 +171,8 @@ def auto(
         document = document.model_copy(update={"max_change": max_change})
     client = open_client(url, data_dir)
     model_id = find_model(client, model).id
-    job = run_job(client, client.post(f"/api/models/{model_id}/plans/codecs", JobOut, document), quiet=as_json)
+    path = f"/api/models/{model_id}/plans/codecs"
+    job = run_job(client, lambda: client.post(path, JobOut, document), quiet=as_json)
     found = client.get(f"/api/models/{model_id}/plans/codecs/{job.id}", PlanCodecsOut)
     if out is not None:
         write_texts({out: found.plan.to_json()})

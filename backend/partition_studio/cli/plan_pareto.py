@@ -29,8 +29,8 @@ from partition_studio.cli.planner_options import (
     StrategiesOption,
     above_zero,
     devices_of,
-    follow_search,
     limits_in,
+    run_search,
 )
 from partition_studio.cli.planner_tables import print_baselines, print_notes
 from partition_studio.planner.search.text import energy_text, number_text, share_text, time_text
@@ -79,8 +79,8 @@ def pareto(
     request = ParetoIn(devices=devices_of(devices), limits=limits, seconds=above_zero(seconds), most=most)
     with closing(open_client(url, data_dir)) as client:
         model_id = find_model(client, model).id
-        job = client.post(f"/api/models/{model_id}/fronts", JobOut, request)
-        found = follow_search(client, model_id, job, quiet=as_json)
+        path = f"/api/models/{model_id}/fronts"
+        found = run_search(client, model_id, lambda: client.post(path, JobOut, request), quiet=as_json)
     if out is not None:
         _write(out, found.front)
     if as_json:

@@ -1,12 +1,14 @@
 """What `plan auto` and `plan pareto` share: limits as options, and following a search to its end."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from partition_studio.cli.client import StudioClient
-from partition_studio.cli.jobs import follow_job
+from partition_studio.cli.interrupts import follow_begun
+from partition_studio.cli.jobs import cancel_job, follow_job
 from partition_studio.cli.output import complaints
 from partition_studio.cli.plan_files import names, pairs
 from partition_studio.errors import ConflictError, StudioError
@@ -141,16 +143,14 @@ def above_zero(seconds: float) -> float:
     return seconds
 
 
-def follow_search(client: StudioClient, model_id: str, job: JobOut, *, quiet: bool) -> SearchOut:
-    """Follow a search to its end; Ctrl+C stops it and keeps the best.
+def run_search(client: StudioClient, model_id: str, begin: Callable[[], JobOut], *, quiet: bool) -> SearchOut:
+    """Begin a search and follow it to its end; Ctrl+C stops it and keeps the best.
 
     Raises StudioError when it fails; exits with 130 when it was stopped before anything was found.
     """
-    try:
-        job = follow_job(client, job, quiet=quiet)
-    except KeyboardInterrupt:
-        client.post(f"/api/jobs/{job.id}/cancel", JobOut)
-        job = follow_job(client, job, quiet=True)
+    job = follow_begun(
+        begin, lambda begun: follow_job(client, begun, quiet=quiet), lambda begun: cancel_job(client, begun)
+    )
     if job.problem is not None:
         raise _failure(job, quiet=quiet)
     found = client.get(f"/api/models/{model_id}/searches/{job.id}", SearchOut)
