@@ -57,6 +57,8 @@ def test_the_history_of_runs_is_read_and_looked_into(browser: Browser, workshop:
     table = page.get_by_test_id("comparison")
     expect(table.get_by_role("img", name="best").first).to_be_visible(timeout=PATIENCE_MS)
     expect(table).to_contain_text("Bottleneck, predicted")
+    # However long the plans' names are, both runs are seen.
+    expect(table.locator("thead th").last).to_be_in_viewport(ratio=1)
     shoot(page, f"68-compared-{scheme}")
     assert_accessible(page)
     assert errors == []

@@ -165,8 +165,16 @@ def test_layers_are_dragged_onto_a_device_by_finger(
     shoot(page, f"77-tablet-editor-{width}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     drag_by_finger(page, card, page.locator('[data-drop-device="desk-2"]').first)
-    expect(page.locator(".device-flash, .flash-note, [role=status]").filter(has_text="desk-2").first).to_be_attached(
-        timeout=PATIENCE_MS
-    )
+    expect(card).to_have_attribute("data-device-name", "desk-2")
+    # What it changes stands above what can be done next, however many lines that takes.
+    answer, bar = page.get_by_test_id("answer"), page.get_by_role("toolbar", name="Selection")
+    expect(answer).to_be_visible(timeout=PATIENCE_MS)
+    above, below = answer.bounding_box(), bar.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] + above["height"] <= below["y"]
     shoot(page, f"78-tablet-dropped-{width}")
+    page.get_by_test_id("undo").tap()
+    expect(card).to_have_attribute("data-device-name", "desk-1")
+    expect(page.get_by_test_id("sync")).to_have_text("Saved")
     assert errors == []

@@ -1,7 +1,7 @@
 /** What is selected, and what can be done with it without dragging. */
 import { Button, Menu } from "@mantine/core";
 import { IconInfoCircle, IconSend, IconX } from "@tabler/icons-react";
-import { useMemo } from "react";
+import { useEffect, useMemo, useRef, type RefObject } from "react";
 import type { Device, Model } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { allBlocks, blockAround } from "@/graph/blocks";
@@ -13,10 +13,24 @@ import { ReplicaPopover } from "./ReplicaPopover";
 import { SplitPopover } from "./SplitPopover";
 import { select, selectNamed, useView, viewStore } from "./view";
 
+/** Tells what is around the bar how high it is: on a narrow window it has several lines, and notes stand above it. */
+function useToldHeight(shown: boolean): RefObject<HTMLDivElement | null> {
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const [bar, host] = [ref.current, ref.current?.parentElement];
+    if (!shown || !bar || !host) return;
+    const sized = new ResizeObserver(() => host.style.setProperty("--selection-bar", `${bar.offsetHeight}px`));
+    sized.observe(bar);
+    return () => sized.disconnect();
+  }, [shown]);
+  return ref;
+}
+
 export function SelectionBar({ model, network, devices }: { model: Model; network: Network; devices: readonly Device[] }) {
   const selection = useView((view) => view.selection);
   const byHand = usePlan(({ rest }) => rest.blocks);
   const blocks = useMemo(() => allBlocks(model.blocks, byHand), [model, byHand]);
+  const bar = useToldHeight(selection.size > 0);
   if (selection.size === 0) return null;
   const nodes = [...selection].sort((a, b) => a - b).map((node) => at(network.nodes, node));
   const macs = nodes.reduce((sum, node) => sum + node.macs, 0);
@@ -25,7 +39,7 @@ export function SelectionBar({ model, network, devices }: { model: Model; networ
   const block = blockAround(blocks, nodes.map(({ name }) => name));
   const ops = new Set(nodes.map((node) => node.op));
   return (
-    <div className="selection-bar" role="toolbar" aria-label="Selection">
+    <div ref={bar} className="selection-bar" role="toolbar" aria-label="Selection">
       <span className="selection-what">
         <b>{nodes.length === 1 ? (first?.name ?? "") : plural(nodes.length, "layer")}</b>
         <span>
