@@ -46,7 +46,10 @@ has_program dropbear || apt_install dropbear-bin || true
 need browser chromium chromium chromium-browser google-chrome
 
 step "checks" scripts/lint.sh
+# Each worker reads every test: what pytest makes of their asserts is made once, and kept beside them.
+if [ $# = 0 ]; then "$VENV/bin/python" -m pytest --collect-only -qq >/dev/null 2>&1 & fi
 step "browser part, unit tests" scripts/node.sh npm run --silent --prefix frontend test
+wait
 selection=$(printf ' and %s' ${markers[@]+"${markers[@]}"})
 if [ ${#markers[@]} = 0 ]; then selection=""; fi
 # Packages for devices are fetched once for all workers.

@@ -6,6 +6,7 @@ Each call is a process of its own, with its own arguments, environment, folder a
 
 import atexit
 import functools
+import gc
 import json
 import os
 import signal
@@ -23,8 +24,11 @@ _HEAVY = (
     "partition_studio.cli.main",
     "partition_studio.export",
     "partition_studio.graph.examples",
-    "partition_studio.partition.check",
-    "partition_studio.partition.extract",
+    "partition_studio.graph.simplify",
+    "partition_studio.partition.verify",
+    "partition_studio.services",
+    "onnxslim",
+    "rich.markdown",
 )
 
 
@@ -75,6 +79,8 @@ def _serve(address: str) -> None:
     """Fork for each call until standard input ends. Returns in the process of a call, which is the command then."""
     for name in _HEAVY:
         __import__(name)
+    assert len(list(Path("/proc/self/task").iterdir())) == 1, f"one of {_HEAVY} starts threads"
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
