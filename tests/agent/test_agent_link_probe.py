@@ -181,7 +181,7 @@ def test_two_agents_measure_a_link_and_are_free_for_the_next_pair(tmp_path: Path
             assert b.control.call(CancelJob("j")) == Done()
             if turn == 1:
                 descriptors, threads = two.descriptors(), two.threads()
-        # The pool of the calls' threads may still fill, and what it does opens files; each of the six turns has sockets.
+        # The pool of the calls' threads may still fill, and they open files; each of the six turns has sockets.
         wait_until(lambda: two.descriptors() <= descriptors + 2, "its descriptors are closed")
         assert two.threads() <= threads + 8
 
