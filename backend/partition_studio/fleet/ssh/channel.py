@@ -42,7 +42,7 @@ def communicate(channel: paramiko.Channel, label: str, program: str, stdin: byte
     finally:
         if channel.status_event.is_set():
             helpers[1].join(timeout=2)
-        channel.close()
+        end(channel)
     for helper in helpers:
         helper.join(timeout=2)
     if not ended:
@@ -80,7 +80,7 @@ class _BridgeEnds:
                 self._channel.sendall(data)
             self._channel.shutdown_write()
         except (SSHException, EOFError, OSError):
-            self._channel.close()
+            end(self._channel)
         finally:
             self._ended()
 
@@ -89,7 +89,7 @@ class _BridgeEnds:
             while data := self._channel.recv(65536):
                 self._sock.sendall(data)
         except (SSHException, EOFError, OSError):
-            self._channel.close()
+            end(self._channel)
         finally:
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
@@ -105,7 +105,13 @@ class _BridgeEnds:
             last = self._running == 0
         if last:
             self._sock.close()
-            self._channel.close()
+            end(self._channel)
+
+
+def end(channel: paramiko.Channel) -> None:
+    """Close a channel; where the connection that carried it is gone, it is gone with it."""
+    with suppress(SSHException, EOFError, OSError):
+        channel.close()
 
 
 def _send_all(channel: paramiko.Channel, data: bytes) -> None:

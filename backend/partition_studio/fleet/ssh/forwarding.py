@@ -9,6 +9,8 @@ from paramiko.ssh_exception import ChannelException, SSHException
 
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import AgentUnreachableError, BadAnswerError
+from partition_studio.fleet.ssh.channel import end
+from partition_studio.fleet.ssh.transport import keep_in_order
 from partition_studio.fleet.stream import CHUNK_BYTES, LOOPBACK, StreamCallback
 from partition_studio.fleet.text import clean_text
 
@@ -52,11 +54,7 @@ class ChannelStream:
 
     def close(self) -> None:
         """End it."""
-        try:
-            self._channel.close()
-        except (SSHException, EOFError, OSError):
-            # The connection that carried it is gone, and it with it.
-            return
+        end(self._channel)
 
 
 class Forwarding:
@@ -157,9 +155,9 @@ class Forwarding:
         if listening is None:
             logger.info("forwarded_to_nobody", extra={"device": self._label, "port": server[1]})
             # This thread must not wait for what it alone can read: whether a message may be sent just now.
-            threading.Thread(target=channel.close, name=f"refuse {self._label}", daemon=True).start()
+            threading.Thread(target=end, args=(channel,), name=f"refuse {self._label}", daemon=True).start()
             return
-        listening.on_stream(ChannelStream(channel, self._moved))
+        listening.on_stream(ChannelStream(keep_in_order(channel), self._moved))
 
 
 class SshListening:

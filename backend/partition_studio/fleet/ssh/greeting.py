@@ -20,6 +20,7 @@ from partition_studio.fleet.errors import (
     UnreachableError,
 )
 from partition_studio.fleet.ssh.hostkeys import HostKey, HostKeys
+from partition_studio.fleet.ssh.transport import OrderedTransport
 from partition_studio.fleet.text import clean_text
 
 #: paramiko logs with a traceback what it also raises; what it raises is translated here, so its log stays out of ours.
@@ -65,7 +66,7 @@ def greet(
     """
     sock = _connect_tcp(address, timeouts) if carrier is None else _open_channel(carrier, address, timeouts)
     try:
-        transport = paramiko.Transport(sock)
+        transport = OrderedTransport(sock)
     except BaseException:
         sock.close()
         raise

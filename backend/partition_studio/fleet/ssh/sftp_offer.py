@@ -5,6 +5,8 @@ from contextlib import suppress
 import paramiko
 from paramiko.ssh_exception import SSHException
 
+from partition_studio.fleet.ssh.channel import end
+
 _ANSWER_S = 10.0
 
 #: How long the program behind the subsystem may take to end, once it is told that nothing more comes.
@@ -43,4 +45,4 @@ def _let_end(channel: paramiko.Channel) -> None:
         while channel.recv(4096):
             pass
         channel.status_event.wait(_FAREWELL_S)
-    channel.close()
+    end(channel)

@@ -2,17 +2,15 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import paramiko
-from paramiko.ssh_exception import SSHException
 
 from partition_studio.fleet.connection import BytesProgress, Completed
 from partition_studio.fleet.errors import BadAnswerError, ConnectionLostError
 from partition_studio.fleet.progress import CancelCheck
-from partition_studio.fleet.ssh.channel import communicate
+from partition_studio.fleet.ssh.channel import communicate, end
 from partition_studio.fleet.ssh.sftp_upload import NoSftpError, SftpUpload
 from partition_studio.fleet.ssh.shell_upload import NoShellUploadError, ShellUpload, upload_command
 
@@ -86,6 +84,4 @@ def _by_shell(
     try:
         return ShellUpload(channel, label, path, size, sha256).send(source, progress, cancelled)
     finally:
-        # Where the connection is gone, closing fails too; what happened before is what counts.
-        with suppress(SSHException, EOFError, OSError):
-            channel.close()
+        end(channel)
