@@ -64,7 +64,7 @@ export default function LiveLayer({ size }: { size: { width: number; height: num
       const passed = rhythm.beat(time);
       if (passed === null || !latest.current) return;
       // After a while in the background time has not stood still, but nobody saw it.
-      advance(motion.current, latest.current, Math.min(passed, 200) / 1000);
+      advance(motion.current, latest.current, Math.min(passed, 500) / 1000);
       motion.current.pulse = 0.5 + 0.5 * Math.cos((2 * Math.PI * time) / 1000 / PULSE_S);
       paint();
     };

@@ -1,11 +1,12 @@
 /** When what moves is drawn: as often as it looks smooth, and seldom where drawing it takes so long that the hand would feel it. Pure. */
 
 const SMOOTH_MS = 33;
-const SELDOM_MS = 100;
 /** A frame in which it was drawn may take this long; one of an idle page takes 17 ms. */
 const LONG_MS = 25;
+/** Where it takes longer, so much of the time is spent on drawing at the most. */
+const SHARE = 0.2;
 /** How much of what is thought of drawing comes from the newest frame. */
-const NEWEST = 0.1;
+const NEWEST = 0.25;
 
 export class Rhythm {
   private last: number;
@@ -27,7 +28,7 @@ export class Rhythm {
     this.before = now;
     const passed = now - this.last;
     // A frame comes a little early at times.
-    this.drawn = passed > (this.isSlow ? SELDOM_MS : SMOOTH_MS) - 2;
+    this.drawn = passed > (this.isSlow ? this.tookMs / SHARE : SMOOTH_MS) - 2;
     if (!this.drawn) return null;
     this.last = now;
     return passed;
