@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from partition_studio.errors import DeviceError
 from partition_studio.fleet.errors import BadAnswerError, ConnectionLostError, DiskFullError, UploadCorruptError
 from partition_studio.fleet.progress import never_cancelled
+from partition_studio.fleet.ssh import channel as ssh_channel
 from partition_studio.fleet.ssh.connect import SshConnection, connect_ssh
 from tests.dropbear import DropbearServer, why_not
 from tests.sshd import SshServer
@@ -25,6 +27,9 @@ DATA = random.Random(4).randbytes(6 * MIB)
 
 #: As with `internal-sftp` for all else: a login whose shell runs no script, but serves SFTP.
 NO_SHELL = 'case "$SSH_ORIGINAL_COMMAND" in *sftp-server*) ;; *upload*) echo no such thing >&2; exit 1;; esac'
+
+#: What is started ends some time after its last word.
+LINGERING = 'sh -c "$SSH_ORIGINAL_COMMAND"; status=$?; sleep 0.5; exit $status'
 
 
 def put(connection: SshConnection, path: Path, progress: Callable[[int], None], data: bytes = DATA) -> bool:
@@ -180,6 +185,28 @@ def test_sftp_puts_nothing_broken_in_place_and_says_what_cannot_be_written(sftp_
         put(connection, sftp_server.home / "large", lambda _: None)
     assert not (sftp_server.home / "large").exists()
     connection.close()
+
+
+def test_an_upload_closes_its_channel_after_its_script_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of a channel that is closed earlier, Dropbear would take the next command's channel with it.
+    ended: list[bool] = []
+    close = paramiko.Channel.close
+
+    def note(channel: paramiko.Channel) -> None:
+        ended.append(channel.exit_status_ready())
+        close(channel)
+
+    monkeypatch.setattr(ssh_channel, "_FAREWELL_S", 60.0)
+    with SshServer(tmp_path / "sshd", before=LINGERING) as server:
+        connection = connect(server)
+        monkeypatch.setattr(paramiko.Channel, "close", note)
+        assert put(connection, tmp_path / "file", lambda _: None, b"data")
+        assert not put(connection, tmp_path / "file", lambda _: None, b"data")
+        connection.close()
+    assert len(ended) >= 2
+    assert all(ended)
 
 
 def test_without_shell_and_sftp_both_are_named(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from partition_studio.fleet.errors import BadAnswerError, ConnectionLostError, D
 
 _CHUNK_BYTES = 256 * 1024
 
+#: How long a channel's program may take to end, once it is told that nothing more comes.
+_FAREWELL_S = 2.0
+
 
 def communicate(channel: paramiko.Channel, label: str, program: str, stdin: bytes, timeout_s: float) -> Completed:
     """Send `stdin` to a command that was just started, and collect what it says until it ends."""
@@ -112,6 +115,23 @@ def end(channel: paramiko.Channel) -> None:
     """Close a channel; where the connection that carried it is gone, it is gone with it."""
     with suppress(SSHException, EOFError, OSError):
         channel.close()
+
+
+def let_end(channel: paramiko.Channel) -> None:
+    """Close a channel after its program has ended, of which nothing more is needed.
+
+    Where a client closes a channel whose program still runs, Dropbear 2022.83 confuses it with the next one: it closes
+    that, or fails an assertion and ends the connection.
+    """
+    deadline = time.monotonic() + _FAREWELL_S
+    with suppress(SSHException, EOFError, OSError):
+        channel.shutdown_write()
+        while (left_s := deadline - time.monotonic()) > 0:
+            channel.settimeout(left_s)
+            if not channel.recv(_CHUNK_BYTES):
+                channel.status_event.wait(left_s)
+                break
+    end(channel)
 
 
 def _send_all(channel: paramiko.Channel, data: bytes) -> None:

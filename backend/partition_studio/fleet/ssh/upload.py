@@ -10,7 +10,7 @@ import paramiko
 from partition_studio.fleet.connection import BytesProgress, Completed
 from partition_studio.fleet.errors import BadAnswerError, ConnectionLostError
 from partition_studio.fleet.progress import CancelCheck
-from partition_studio.fleet.ssh.channel import communicate, end
+from partition_studio.fleet.ssh.channel import communicate, let_end
 from partition_studio.fleet.ssh.sftp_upload import NoSftpError, SftpUpload
 from partition_studio.fleet.ssh.shell_upload import NoShellUploadError, ShellUpload, upload_command
 
@@ -84,4 +84,4 @@ def _by_shell(
     try:
         return ShellUpload(channel, label, path, size, sha256).send(source, progress, cancelled)
     finally:
-        end(channel)
+        let_end(channel)
