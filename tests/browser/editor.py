@@ -86,6 +86,8 @@ def finger(page: Page, *points: tuple[float, float]) -> None:
     for i, (x, y) in enumerate(points):
         kind = "touchStart" if i == 0 else "touchMove"
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    # A finger that is lifted as it moves has thrown something: Chromium takes the next tap for the end of the throw.
+    page.wait_for_timeout(150)
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 

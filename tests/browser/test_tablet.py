@@ -149,6 +149,8 @@ def test_the_hand_needs_no_mouse(browser: Browser, workshop: Workshop) -> None:
     finger(page, start, (start[0], start[1] - 40), (start[0], start[1] - 160))
     expect(handle).not_to_have_attribute("aria-valuenow", before or "")
     page.get_by_test_id("undo").tap()
+    expect(handle).to_have_attribute("aria-valuenow", before or "")
+    expect(page.get_by_test_id("sync")).to_have_text("Saved")
     assert errors == []
 
 
