@@ -4,6 +4,8 @@ import { own } from "@/app/own";
 import { liveStore, STALE_AFTER_MS, type Latest } from "./store";
 
 const EVERY_MS = 500;
+/** How much later than that what came last is shown when nothing follows. */
+const LAST_AFTER_MS = 120;
 
 export interface LatestFigures<E extends Element> {
   ref: RefObject<E | null>;
@@ -27,10 +29,12 @@ export function useLatest<E extends Element>(device: string): LatestFigures<E> {
     let visible = true;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let aging: ReturnType<typeof setTimeout> | undefined;
+    let takenAt = -Infinity;
     const take = () => {
       clearTimeout(timer);
       timer = undefined;
       clearTimeout(aging);
+      takenAt = performance.now();
       if (!visible) return;
       const latest = latestOf(device);
       const staleS = ageOf(latest);
@@ -42,8 +46,9 @@ export function useLatest<E extends Element>(device: string): LatestFigures<E> {
     const off = liveStore.subscribe((state, before) => {
       const old = own(before.latest, device);
       if (own(state.latest, device) === old) return;
-      if (old) timer ??= setTimeout(take, EVERY_MS);
-      else take();
+      // Together with what else came just now, as one change of the page.
+      if (!old || performance.now() - takenAt >= EVERY_MS) take();
+      else timer ??= setTimeout(take, EVERY_MS + LAST_AFTER_MS);
     });
     const seen = new IntersectionObserver(([entry]) => {
       visible = entry?.isIntersecting ?? true;
