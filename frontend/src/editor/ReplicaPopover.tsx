@@ -4,12 +4,11 @@ import { IconCopy } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Device } from "@/api/types";
 import { plural } from "@/app/format";
-import { DeviceSign } from "@/devices/DeviceSign";
-import { useMarks } from "@/devices/marks";
 import { isUsable } from "@/devices/words";
 import { deviceOf } from "@/plan/content";
 import { placesOfLayer } from "@/plan/divisions";
 import { planStore, replicateLayers, usePlan } from "@/plan/store";
+import { PlaceLabel } from "./PlaceLabel";
 import { flash } from "./view";
 
 const LEAST = 2;
@@ -36,7 +35,6 @@ export function ReplicaPopover(props: ReplicaProps) {
 }
 
 function ReplicaForm({ devices, layers, close }: ReplicaProps & { close: () => void }) {
-  const marks = useMarks();
   const rest = usePlan((content) => content.rest);
   const places = [...devices.map(({ name }) => name), ...Object.keys(rest.resources)];
   const [chosen, setChosen] = useState<ReadonlySet<string>>(() => {
@@ -74,12 +72,7 @@ function ReplicaForm({ devices, layers, close }: ReplicaProps & { close: () => v
                 size="xs"
                 checked={chosen.has(place)}
                 onChange={() => toggle(place)}
-                label={
-                  <span className="split-place">
-                    <DeviceSign mark={marks.get(device) ?? null} /> {place}
-                    {place !== device && <small>{device}</small>}
-                  </span>
-                }
+                label={<PlaceLabel place={place} device={device} />}
                 data-testid={`replica-on-${place}`}
               />
             </li>

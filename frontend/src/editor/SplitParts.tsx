@@ -2,12 +2,11 @@
 import { Button, Checkbox, Select } from "@mantine/core";
 import type { Model } from "@/api/types";
 import { plural } from "@/app/format";
-import { DeviceSign } from "@/devices/DeviceSign";
-import { useMarks } from "@/devices/marks";
 import { deviceOf, type Content } from "@/plan/content";
 import { gridShapes, hasTiles, MAX_PARTS, MIDDLE_WEIGHT, MIN_PARTS, percents, relinked, resized, sharesBySpeed, type SplitChoice } from "@/plan/split";
 import { ProfilePress } from "@/planner/ProfilePress";
 import { useCosts } from "@/profiles/costs";
+import { PlaceLabel } from "./PlaceLabel";
 
 interface ChoiceProps {
   choice: SplitChoice;
@@ -23,7 +22,6 @@ interface PartsProps extends ChoiceProps {
 }
 
 export function Parts({ model, choice: { kind, parts }, places, layers, rest, change }: PartsProps) {
-  const marks = useMarks();
   const weights = new Map(parts.map(({ place, weight }) => [place, weight]));
   const shares = percents(parts.map(({ weight }) => weight));
   const deal = (dealt: readonly number[]) => change({ parts: parts.map(({ place }, i) => ({ place, weight: dealt[i] ?? MIDDLE_WEIGHT })) });
@@ -46,12 +44,7 @@ export function Parts({ model, choice: { kind, parts }, places, layers, rest, ch
                 checked={weight !== undefined}
                 disabled={weight === undefined && parts.length >= MAX_PARTS}
                 onChange={() => toggle(place)}
-                label={
-                  <span className="split-place">
-                    <DeviceSign mark={marks.get(device) ?? null} /> {place}
-                    {place !== device && <small>{device}</small>}
-                  </span>
-                }
+                label={<PlaceLabel place={place} device={device} />}
                 data-testid={`split-device-${place}`}
               />
               {weight !== undefined && !hasTiles(kind) && (

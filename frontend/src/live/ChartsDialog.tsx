@@ -7,6 +7,7 @@ import { devicesQuery, historyQuery } from "@/api/queries";
 import type { DeviceLive, History } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { formatBytes, formatDuration, formatFps, formatPercent, plural } from "@/app/format";
+import { HeadRow } from "@/app/HeadRow";
 import { ProblemCard } from "@/app/ProblemCard";
 import { own } from "@/app/own";
 import { throttleWords } from "@/devices/checkGroups";
@@ -150,15 +151,7 @@ function StageTable({ live }: { live: DeviceLive }) {
         Stages <b>{describeLinks(live)}</b>
       </h3>
       <table className="plain-table">
-        <thead>
-          <tr>
-            {["Stage", "Frames/s", "Compute", "Wait", "Queued", "Frames", "Lost", "Weights", "Activations", "Arena"].map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <HeadRow titles={["Stage", "Frames/s", "Compute", "Wait", "Queued", "Frames", "Lost", "Weights", "Activations", "Arena"]} />
         <tbody>
           {live.stages.map((stage) => (
             <tr key={stage.stage}>

@@ -4,6 +4,7 @@ import { IconChartDots3 } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import type { Device, Model } from "@/api/types";
 import { formatBytes, plural } from "@/app/format";
+import { HeadRow } from "@/app/HeadRow";
 import { ProblemCard } from "@/app/ProblemCard";
 import type { Network } from "@/graph/network";
 import { endPreview, showPreview } from "@/plan/preview";
@@ -158,15 +159,7 @@ function FrontTable({ model, search, points, looked, look, open }: FrontTablePro
   return (
     <div className="table-scroll">
       <table className="plain-table" data-testid="front-table">
-        <thead>
-          <tr>
-            {["Plan", "Frames/s", "Energy", "Memory", "Devices", "Keep"].map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <HeadRow titles={["Plan", "Frames/s", "Energy", "Memory", "Devices", "Keep"]} />
         <tbody>
           {points.map((point) => (
             <tr key={point.id} className={point.id === looked ? "is-looked" : ""} onPointerEnter={() => look(point)} onPointerLeave={() => look(null)}>

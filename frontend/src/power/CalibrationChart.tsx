@@ -1,6 +1,7 @@
 /** A calibrated power model: its points, its line, and the band of what it misses. */
 import type { PowerModel } from "@/api/types";
 import { formatAgo, formatPercent } from "@/app/format";
+import { HeadRow } from "@/app/HeadRow";
 import { useNow } from "@/live/store";
 import { doubtOf, levelWords, plotOf, warningsOf } from "./calibration";
 import { formatWatts } from "./words";
@@ -54,15 +55,7 @@ export function CalibrationChart({ model }: { model: PowerModel }) {
       )}
       {points.length > 0 && (
         <table className="plain-table">
-          <thead>
-            <tr>
-              {["Level", "Utilisation", "Watts", "From"].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <HeadRow titles={["Level", "Utilisation", "Watts", "From"]} />
           <tbody>
             {points.map((point) => (
               <tr key={point.level}>

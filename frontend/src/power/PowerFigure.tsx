@@ -1,6 +1,7 @@
 /** Watts or joules with where they come from: an estimate is hatched and says so; what is absent is a dash. */
 import { Tooltip } from "@mantine/core";
 import type { EnergyFigure, PowerFigure } from "@/api/types";
+import { HeadRow } from "@/app/HeadRow";
 import { ABSENT, coverageNote, describeProvenance, describeWindow, formatJoules, isEstimate, joulesOr, METHOD_WORDS, SCOPE_WORDS, wattsOr } from "./words";
 
 type Provenance = Pick<PowerFigure, "source" | "scope" | "method" | "uncertainty"> & { coverage?: number };
@@ -24,15 +25,7 @@ export function PowerTable({ power, other, none }: { power: PowerFigure | null; 
   return (
     <table className="plain-table" data-testid="power-table">
       <caption>Sources of different scope tell of different things: they are never added.</caption>
-      <thead>
-        <tr>
-          {["Source", "Scope", "How", "Watts", "Joules", "Uncertainty", "Coverage"].map((title) => (
-            <th key={title} scope="col">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <HeadRow titles={["Source", "Scope", "How", "Watts", "Joules", "Uncertainty", "Coverage"]} />
       <tbody>
         {rows.map((row, i) => (
           <tr key={`${row.source} ${row.scope}`} className={i === 0 && power ? "is-first" : ""}>

@@ -5,6 +5,7 @@ import { useState, type FormEvent } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { queryClient, readingsQuery } from "@/api/queries";
 import { formatDuration } from "@/app/format";
+import { HeadRow } from "@/app/HeadRow";
 import { ProblemCard } from "@/app/ProblemCard";
 import { ABSENT, joulesOr, wattsOr } from "./words";
 
@@ -55,15 +56,7 @@ export function Readings({ name }: { name: string }) {
       {data && data.length > 0 && (
         <table className="plain-table" data-testid="readings">
           <caption>The newest first; at the wall, by hand</caption>
-          <thead>
-            <tr>
-              {["Read", "Counter", "Since the last", "Energy", "Mean", "Frames", "J/frame"].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <HeadRow titles={["Read", "Counter", "Since the last", "Energy", "Mean", "Frames", "J/frame"]} />
           <tbody>
             {data.map((reading) => (
               <tr key={reading.id}>

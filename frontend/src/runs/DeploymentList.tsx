@@ -6,6 +6,7 @@ import { deploymentsQuery } from "@/api/queries";
 import type { Deployment } from "@/api/types";
 import { formatAgo, plural } from "@/app/format";
 import { Link } from "@/app/Header";
+import { HeadRow } from "@/app/HeadRow";
 import { ProblemCard } from "@/app/ProblemCard";
 import { editorPath, runsPath } from "@/app/router";
 import { useNow } from "@/live/store";
@@ -23,15 +24,7 @@ export function DeploymentList() {
   return (
     <div className="runs-scroll" tabIndex={0} role="region" aria-label="Table of deployments">
       <table className="plain-table runs-table" data-testid="deployments">
-        <thead>
-          <tr>
-            {TITLES.map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <HeadRow titles={TITLES} />
         <tbody>
           {data.map((deployment) => (
             <DeploymentLine key={deployment.id} deployment={deployment} now={now} />

@@ -2,6 +2,7 @@
 import { Popover } from "@mantine/core";
 import type { Run } from "@/api/types";
 import { plural } from "@/app/format";
+import { HeadRow } from "@/app/HeadRow";
 import { Amount } from "@/power/PowerFigure";
 import { ABSENT, describeProvenance, describeWindow, joulesOr } from "@/power/words";
 
@@ -26,15 +27,7 @@ export function EnergyTable({ energy }: { energy: NonNullable<Run["energy"]> }) 
   return (
     <table className="plain-table" data-testid="run-energy-table">
       <caption>From the first frame in to the last frame out. Devices are not added: their figures may tell of different things.</caption>
-      <thead>
-        <tr>
-          {["Device", "J/frame, gross", "J/frame, net", "Gross", "Window", "From"].map((title) => (
-            <th key={title} scope="col">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <HeadRow titles={["Device", "J/frame, gross", "J/frame, net", "Gross", "Window", "From"]} />
       <tbody>
         {Object.entries(energy).map(([device, told]) => (
           <tr key={device}>

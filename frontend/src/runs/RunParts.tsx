@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import type { RunReport } from "@/api/types";
 import { formatBytes, formatCount, formatMacs, formatPercent, formatRate, formatShape, formatWhole, plural } from "@/app/format";
+import { HeadRow } from "@/app/HeadRow";
 import { ABSENT } from "@/power/words";
 import { describeError } from "@/profiles/table";
 import { EnergyTable } from "./RunEnergy";
@@ -21,15 +22,7 @@ function Part({ title, note, children }: { title: string; note?: string; childre
 
 function Head({ titles }: { titles: readonly string[] }) {
   return (
-    <thead>
-      <tr>
-        {titles.map((title) => (
-          <th key={title} scope="col">
-            {title}
-          </th>
-        ))}
-      </tr>
-    </thead>
+    <HeadRow titles={titles} />
   );
 }
 
