@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from partition_studio.cli.demo import prepare
 from tests.studio import RunningStudio
@@ -73,9 +73,14 @@ def open_page(browser: Browser, studio: RunningStudio, **options: object) -> tup
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: errors.append(_told(message)) if message.type == "error" else None)
     page.goto(studio.ticket_link())
     return context, page, errors
+
+
+def _told(message: ConsoleMessage) -> str:
+    """Return what the console says, with the address that it speaks of."""
+    return f"{message.text} {message.location['url']}"
 
 
 def shoot(page: Page, name: str) -> None:

@@ -142,6 +142,8 @@ def test_a_profile_is_measured_once_kept_and_used_to_predict_a_deployment(desk: 
     expected_s = desk.studio.services.profiles.expected_s(deployment.id)
     assert expected_s == {prediction.stage: prediction.predicted_s}
     desk.stop(deployment)
+    # A page that asks every few seconds asks once more.
+    assert desk.client.get(f"/api/deployments/{deployment.id}/predictions", list[StagePredictionOut]) == []
 
     desk.client.delete(f"/api/profiles/{summary.id}")
     assert desk.client.get("/api/profiles", list[ProfileSummaryOut]) == []

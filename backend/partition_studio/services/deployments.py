@@ -154,13 +154,19 @@ class DeploymentService:
             return None
 
     def live(self, deployment_id: str) -> Deployment:
-        """Return a deployment of this studio's lifetime. Raises DeploymentNotFoundError."""
-        live = self._live.get(deployment_id)
+        """Return a deployment that has not ended. Raises DeploymentNotFoundError, ConflictError for one that has."""
+        live = self.live_or_ended(deployment_id)
         if live is None:
-            self.show(deployment_id)
             raise ConflictError(
                 f"The deployment {deployment_id} has ended", next_step="Deploy its plan again.", id=deployment_id
             )
+        return live
+
+    def live_or_ended(self, deployment_id: str) -> Deployment | None:
+        """Return a deployment, or None for one that has ended. Raises DeploymentNotFoundError."""
+        live = self._live.get(deployment_id)
+        if live is None:
+            self.show(deployment_id)
         return live
 
     def active_on(self, device: str) -> str | None:

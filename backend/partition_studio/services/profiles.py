@@ -161,8 +161,12 @@ class ProfileService:
         self._hub.publish(ProfilesMessage(device=device))
 
     def predictions(self, deployment_id: str) -> list[StagePredictionOut]:
-        """Compare predicted with measured stage times. Raises NotFoundError, ConflictError for one that has ended."""
-        spec = self._deployments.live(deployment_id).spec
+        """Compare predicted with measured stage times; none for a deployment that has ended. Raises NotFoundError."""
+        # A page asks every few seconds: that it ended just now is no fault of the one who asks.
+        live = self._deployments.live_or_ended(deployment_id)
+        if live is None:
+            return []
+        spec = live.spec
         measured = times_of_stages(self._telemetry.live(), spec.id, spec.epoch)
         digest = network_digest(spec.partition.whole)
         out = []
@@ -176,7 +180,7 @@ class ProfileService:
     def expected_s(self, deployment_id: str) -> dict[str, float]:
         """Return what the stages of a deployment are expected to take for a frame, by their names, where it is known.
 
-        Raises NotFoundError, ConflictError for one that has ended.
+        Raises NotFoundError.
         """
         told = self.predictions(deployment_id)
         return {stage.stage: stage.predicted_s for stage in told if stage.predicted_s is not None}

@@ -73,7 +73,7 @@ export interface paths {
         };
         /**
          * Predict Stages
-         * @description Compare each stage's time, predicted from the profiles, with what the deployment's devices measured.
+         * @description Compare each stage's time, predicted from the profiles, with what the devices measured; none once it has ended.
          */
         get: operations["predict_stages_api_deployments__deployment_id__predictions_get"];
         put?: never;
