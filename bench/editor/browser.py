@@ -77,6 +77,10 @@ class Tab:
         """Wait until the page stands still."""
         self.probe("rest", quiet_ms)
 
+    def slow_down(self, times: float) -> None:
+        """Have the page's main thread work as that of a computer so many times slower; 1 is this one."""
+        self.debugger.send("Emulation.setCPUThrottlingRate", {"rate": times})
+
     def frames(self, gesture: "Gesture", selector: str, count: int) -> "Frames":
         """Make a gesture, one event a frame, over the middle of an element."""
         before_s = self.busy_s()
