@@ -20,11 +20,17 @@ window.bench = {
     requestAnimationFrame(look);
   },
 
-  /** Times between animation frames while one event comes in each: to and fro, so that it ends where it began. */
+  /**
+   * Times between animation frames while one event comes in each: to and fro, so that it ends where it began. A drag begins at the left edge, where
+   * no page has a card. It fails where the page has a view that does not move.
+   */
   frames({ gesture, count, selector }) {
     const target = document.querySelector(selector);
     const { left, top, width, height } = target.getBoundingClientRect();
-    const at = { clientX: left + width / 2, clientY: top + height / 2 };
+    const at = { clientX: gesture.kind === "pan" ? left + 8 : left + width / 2, clientY: top + height / 2 };
+    const view = () => document.querySelector(".react-flow__viewport")?.style.transform;
+    const begin = view();
+    let isStill = gesture.kind !== "nothing" && begin !== undefined;
     const send = (event) => target.dispatchEvent(event);
     const mouse = (type, change) => send(new MouseEvent(type, { bubbles: true, cancelable: true, view: window, button: 0, buttons: 1, ...at, ...change }));
     const wheel = (deltaY) => send(new WheelEvent("wheel", { bubbles: true, cancelable: true, view: window, deltaY, ...at }));
@@ -39,7 +45,7 @@ window.bench = {
       const phase = (4 * step) / count;
       wheel((phase < 1 || phase >= 3 ? 1 : -1) * gesture.by);
     };
-    return new Promise((done) => {
+    return new Promise((done, fail) => {
       const times = [];
       let last = null;
       let step = 0;
@@ -47,9 +53,11 @@ window.bench = {
         if (last !== null) times.push(now - last);
         last = now;
         if (step === 0 && gesture.kind === "pan") mouse("mousedown", {});
+        isStill &&= view() === begin;
         if (step === count) {
           if (gesture.kind === "pan") mouse("mouseup", {});
-          done(times);
+          if (isStill) fail(new Error(`${gesture.kind} moved nothing`));
+          else done(times);
           return;
         }
         if (gesture.kind === "pan") pan(step);
