@@ -103,7 +103,7 @@ export function DeviceRow({ device, mark, busy, job, profiles, peers, actions, m
         act={(step) => (step === "checked" ? actions.check(name) : step === "profiled" ? actions.profile(name) : measureLinks())}
       />
       <p className="device-where">
-        <code>{device.address}</code>
+        {device.kind === "local" ? <span>a process on the studio's machine</span> : <code>{device.address}</code>}
         {device.reached_as != null && (
           <span>
             reached as <code>{device.reached_as}</code>

@@ -1,5 +1,6 @@
 /** Live figures of one device on its card: gauges with what was predicted, and how frames flow. */
 import { Tooltip } from "@mantine/core";
+import { useState } from "react";
 import type { Device } from "@/api/types";
 import { formatFps } from "@/app/format";
 import { throttleWords } from "@/devices/checkGroups";
@@ -15,6 +16,9 @@ import { Chart } from "./Chart";
 import { describeLinks, describeTimes, describeTrouble } from "./flow";
 import { useLatest } from "./useLatest";
 
+/** Figures that came sooner may be of the time before the links were made. */
+const LINKS_TOLD_AFTER_MS = 2000;
+
 interface DeviceLivePanelProps {
   device: Device;
   /** What the plan under the hand asks of it. */
@@ -25,6 +29,7 @@ interface DeviceLivePanelProps {
 export function DeviceLivePanel({ device, cost, prediction }: DeviceLivePanelProps) {
   const { name } = device;
   const { ref, latest, staleS } = useLatest<HTMLDivElement>(name);
+  const [shownAt] = useState(() => Date.now());
   if (!latest) {
     return (
       <div ref={ref} className="live-panel is-waiting" data-testid={`live-${name}`}>
@@ -33,6 +38,7 @@ export function DeviceLivePanel({ device, cost, prediction }: DeviceLivePanelPro
     );
   }
   const { live } = latest;
+  const trouble = latest.receivedAt - shownAt < LINKS_TOLD_AFTER_MS ? [] : describeTrouble(live);
   const { power, energy, thermal } = live;
   const gauges = gaugesOf(device, cost, prediction, live);
   const short = power && coverageNote(power.coverage) !== null ? `${shortProvenance(power)} ${Math.floor(power.coverage * 100)}\u202f%` : power && shortProvenance(power);
@@ -80,7 +86,7 @@ export function DeviceLivePanel({ device, cost, prediction }: DeviceLivePanelPro
           </span>
         )}
       </p>
-      {describeTrouble(live).map((text) => (
+      {trouble.map((text) => (
         <p key={text} className="live-trouble" role="status">
           {text}
         </p>

@@ -14,9 +14,9 @@ export interface FigureRow {
   /** Null: nothing to compare with, or the same. */
   old: string | null;
   now: string;
-  /** "+12 %"; null where it did not change. */
+  /** "+12 %"; null where it did not change, or one of both plans lacks layers. */
   change: string | null;
-  /** Null where nothing changed. */
+  /** Null where `change` is. */
   isBetter: boolean | null;
 }
 
@@ -40,6 +40,8 @@ const KINDS: readonly Kind[] = [
 export const ABSENT = "–";
 
 export function figureRows(before: Figures | null, now: Figures): FigureRow[] {
+  // A plan that lacks layers has fewer bytes between devices, and is no better for it.
+  const isComparable = before !== null && (before.throughput === null) === (now.throughput === null);
   return KINDS.map(({ name, title, what, of, write, moreIsBetter }) => {
     const [old, value] = [before ? of(before) : null, of(now)];
     const written = value === null ? ABSENT : write(value);
@@ -51,8 +53,8 @@ export function figureRows(before: Figures | null, now: Figures): FigureRow[] {
       what,
       old: differs ? was : null,
       now: written,
-      change: differs ? changeWords(old, value) : null,
-      isBetter: differs ? value > old === moreIsBetter : null,
+      change: differs && isComparable ? changeWords(old, value) : null,
+      isBetter: differs && isComparable ? value > old === moreIsBetter : null,
     };
   });
 }

@@ -77,6 +77,11 @@ describe("old beside new", () => {
     expect(rows["energy"]).toMatchObject({ old: null, change: null, isBetter: null });
   });
 
+  it("calls a plan that lacks layers no better for its fewer bytes", () => {
+    const rows = Object.fromEntries(figureRows(was, { ...is, throughput: null, latency: null, energyJ: null }).map((row) => [row.name, row]));
+    expect(rows["cut"]).toMatchObject({ old: "2.00\u202fKB", now: "1.00\u202fKB", change: null, isBetter: null });
+  });
+
   it("says nothing of what was, where nothing is known of it", () => {
     expect(figureRows(null, is).every(({ old, change }) => old === null && change === null)).toBe(true);
     expect(spokenChanges(null, is)).toBeNull();

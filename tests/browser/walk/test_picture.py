@@ -207,6 +207,7 @@ def test_layers_are_searched_by_kind_device_and_bytes_and_the_trail_says_where_o
     page.keyboard.press("/")
     search = page.get_by_test_id("search")
     expect(search).to_be_focused()
+    expect(page.get_by_text("Searches to begin with")).to_be_visible()
     walk.keep("search-begun")
     middle = sorted(layer.activation_bytes for layer in layers)[len(layers) // 2]
     query = f"kind:Conv device:board-1 bytes > {middle} B"
@@ -229,6 +230,7 @@ def test_layers_are_searched_by_kind_device_and_bytes_and_the_trail_says_where_o
     expect(trail.get_by_role("listitem").last).to_have_text(name)
     inside = trail.get_by_role("button", name=f"What is in {name}")
     inside.click()
+    expect(page.get_by_role("menuitem", name=f"Open {name}")).to_be_visible()
     walk.keep("trail", accessible=False)
     page.get_by_role("menuitem").last.click()
     expect(page.locator(".card.is-selected").first).to_be_visible()

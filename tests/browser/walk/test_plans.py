@@ -109,6 +109,7 @@ def test_a_plan_goes_out_and_in_as_a_file_and_a_link_opens_the_same_view(begin: 
     page = walk.page
     layer = walk.beginning(1)[0]
     page.get_by_test_id("plan-menu").click()
+    expect(page.get_by_test_id("plan-export")).to_be_visible()
     walk.keep("plan-menu", accessible=False)
     with page.expect_download() as export:
         page.get_by_test_id("plan-export").click()
