@@ -126,7 +126,8 @@ describe("words", () => {
     expect(sortedObstacles([idle])).toEqual({ helping: [idle], others: [] });
   });
   it("leave out of the notes what stands beside the buttons that measure, and what is said twice", () => {
-    const notes = ["Of 'a', compute is estimated, not measured: profile it first.", "Stopped early", "Stopped early", "not every link was measured (`partition-studio device links` measures them)"];
+    const notes = ["Of 'a', compute is estimated, not measured: profile it first.", "Stopped early", "Stopped early", "not every link was measured (`partition-studio device links` measures them)",
+      "a: what carrying costs there was not measured; measure it (`device profile NAME 5`)", "the profile is older, so it is not used; times are estimated until it is profiled again (`device profile NAME 5`)"];
     expect(besidesEstimates(notes)).toEqual(["Stopped early"]);
   });
   it("say that replicas do better only of frames per second, and only where they do", () => {

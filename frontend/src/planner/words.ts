@@ -194,7 +194,7 @@ const MEASURED_BY: Record<string, string> = { compute: "computing", carry: "send
 export const estimateWords = (what: readonly string[]): string => what.map((one) => MEASURED_BY[one] ?? one).join(", ");
 
 /** What is said of estimates is said beside the buttons that measure. */
-const OF_ESTIMATES = /profile it first|measures them|measure the links/iu;
+const OF_ESTIMATES = /profile it first|measures them|measure the links|was not measured; measure it|until it is profiled again/iu;
 
 /** Notes and warnings without those that the box about estimates stands for. */
 export const besidesEstimates = (notes: readonly string[]): string[] => [...new Set(notes)].filter((note) => !OF_ESTIMATES.test(note));
