@@ -20,6 +20,30 @@ KEEP_WHAT_IS_SAID = """() => {
   new MutationObserver(keep).observe(status, { subtree: true, childList: true, characterData: true });
 }"""
 
+#: What has the focus, by its name, and whether its ring is seen: drawn at all, and not clipped by what it lies in.
+RING = """() => {
+  const element = document.activeElement;
+  if (element === document.body) return null;
+  // A switch is drawn by what stands beside it.
+  const drawn = element.matches("input") ? element.nextElementSibling ?? element.parentElement : element;
+  const style = getComputedStyle(drawn);
+  const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+  const out = width + parseFloat(style.outlineOffset);
+  const box = drawn.getBoundingClientRect();
+  const ring = { left: box.left - out, top: box.top - out, right: box.right + out, bottom: box.bottom + out };
+  const cut = [];
+  for (let around = drawn.parentElement; around !== null && width > 0; around = around.parentElement) {
+    if (getComputedStyle(around).overflow === "visible") continue;
+    const clip = around.getBoundingClientRect();
+    const sides = ["left", "top"].filter((side) => ring[side] < clip[side] - 0.5)
+      .concat(["right", "bottom"].filter((side) => ring[side] > clip[side] + 0.5));
+    if (sides.length > 0) cut.push(`${around.className}: ${sides.join(", ")}`);
+  }
+  const name = element.getAttribute("aria-label") ?? element.title ?? "";
+  const isDrawn = width > 0 || style.boxShadow !== "none" || element.matches(".mantine-Input-input");
+  return [`${element.tagName} ${name || element.textContent}`.slice(0, 60), isDrawn, cut.join("; ")];
+}"""
+
 
 @pytest.fixture(scope="module")
 def shared(shared_demo: RunningStudio) -> RunningStudio:
@@ -65,6 +89,26 @@ def test_the_palette_finds_commands_layers_devices_and_models(
     page.keyboard.type("model handwritten")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(str(studio.services.demo_model_id)))
+    assert errors == []
+
+
+def test_whatever_has_the_focus_has_a_ring_that_is_seen_whole(browser: Browser, studio: RunningStudio) -> None:
+    page, errors = open_network(browser, studio, "SqueezeNet 1.0")
+    page.get_by_test_id("block-fire2").click()
+    expect(page.get_by_role("toolbar", name="Selection")).to_be_visible()
+    page.get_by_role("link", name="Skip to the content").focus()
+    seen: dict[str, str] = {}
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        told = page.evaluate(RING)
+        if told is None:
+            break
+        name, is_drawn, cut = told
+        seen[name] = "" if is_drawn and not cut else cut or "no ring"
+    else:
+        raise AssertionError("the focus does not come to the end of the page")
+    assert len(seen) > 40, seen
+    assert {name: fault for name, fault in seen.items() if fault} == {}
     assert errors == []
 
 

@@ -195,6 +195,10 @@ export function Canvas({ size, hidden, onMenu }: CanvasProps) {
       aria-roledescription="network graph"
       aria-label={`Network graph of ${plural(network.layerCount, "layer")}. Arrow keys walk along the edges, O opens or folds a block, 1 to 9 send the selection to a device, S splits it over several, question mark lists all keys.`}
       onPointerDown={press}
+      onBlur={({ target }) => {
+        // Who comes back may come by Tab.
+        if (target === host.current) target.classList.remove("by-pointer");
+      }}
       onMouseDownCapture={(event) => {
         // React Flow pans on a mouse press; with Shift the press draws a selection box instead, and a painted card is dragged.
         const inFlow = event.target instanceof Element && event.target.closest(".react-flow") !== null;
