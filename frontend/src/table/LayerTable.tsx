@@ -118,6 +118,8 @@ export default function LayerTable({ rows, hits, tree, onMenu }: LayerTableProps
   };
   const twice = (event: MouseEvent) => {
     const item = items[placeUnder(event)];
+    // Pressed twice quickly, these have done their own twice.
+    if (event.target instanceof Element && event.target.closest("button, .table-check")) return;
     if (item?.kind === "group") setGroup(item.fold, !item.isOpen);
     else if (item) viewStore.setState({ detailsOpen: true });
   };
@@ -152,7 +154,7 @@ export default function LayerTable({ rows, hits, tree, onMenu }: LayerTableProps
             const item = items[index];
             if (!item) return null;
             const common = { place: index, top: start, template, isCursor: index === active };
-            if (item.kind === "group") return <GroupRow key={`group ${item.fold}`} {...common} group={item} columns={columns.length} chosen={item.rows.filter(({ node }) => selection.has(node)).length} toggle={() => setGroup(item.fold, !item.isOpen)} />;
+            if (item.kind === "group") return <GroupRow key={`group ${item.fold}`} {...common} group={item} columns={columns.length} selection={selection} toggle={() => setGroup(item.fold, !item.isOpen)} />;
             return <Row key={item.row.node} {...common} row={item.row} columns={columns} isSelected={selection.has(item.row.node)} cell={index === active ? focus.cell : -1} grouped={grouped} />;
           })}
         </div>

@@ -1,6 +1,6 @@
 /** One line of the table: a layer, or the block that holds those below. */
 import { IconAlertTriangle, IconCheck, IconChevronDown, IconChevronRight, IconCircleX, IconMinus } from "@tabler/icons-react";
-import { memo } from "react";
+import { memo, useMemo } from "react";
 import { formatBytes, formatMacs, plural } from "@/app/format";
 import { DeviceSign } from "@/devices/DeviceSign";
 import { useMarks } from "@/devices/marks";
@@ -92,15 +92,16 @@ function Devices({ row: { devices, divided, replicated } }: { row: LayerRow }) {
 interface GroupRowProps extends LineProps {
   group: GroupItem;
   columns: number;
-  /** How many of its rows are selected. */
-  chosen: number;
+  selection: ReadonlySet<number>;
   toggle: () => void;
 }
 
-export function GroupRow({ group, columns, chosen, toggle, place, top, template, isCursor }: GroupRowProps) {
+export function GroupRow({ group, columns, selection, toggle, place, top, template, isCursor }: GroupRowProps) {
   const { fold, name, rows, isOpen } = group;
+  // A block may hold thousands of layers, and is drawn in each frame in which one scrolls.
+  const sums = useMemo(() => rows.reduce(({ macs, weights }, row) => ({ macs: macs + row.macs, weights: weights + row.weights }), { macs: 0, weights: 0 }), [rows]);
+  const chosen = useMemo(() => rows.reduce((count, { node }) => count + (selection.has(node) ? 1 : 0), 0), [rows, selection]);
   const all = chosen === rows.length;
-  const sum = (of: (row: LayerRow) => number) => rows.reduce((total, row) => total + of(row), 0);
   const Icon = isOpen ? IconChevronDown : IconChevronRight;
   return (
     <div
@@ -124,7 +125,7 @@ export function GroupRow({ group, columns, chosen, toggle, place, top, template,
         </button>
         <b>{name}</b>
         <span>
-          {plural(rows.length, "layer")} · {formatMacs(sum(({ macs }) => macs))} · {formatBytes(sum(({ weights }) => weights))} of weights
+          {plural(rows.length, "layer")} · {formatMacs(sums.macs)} · {formatBytes(sums.weights)} of weights
         </span>
       </span>
     </div>

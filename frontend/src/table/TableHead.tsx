@@ -15,7 +15,9 @@ interface TableHeadProps {
 }
 
 export function TableHead({ columns, template, sort, setSort, all, some, selectAll }: TableHeadProps) {
-  const [stop, setStop] = useState(1);
+  const [last, setStop] = useState(1);
+  // A column that goes takes no Tab stop with it.
+  const stop = Math.min(last, columns.length);
   const key = (event: KeyboardEvent<HTMLElement>) => {
     const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (by === 0) return;

@@ -1,8 +1,8 @@
 /** The keys of the table: a treegrid whose rows have the focus, and cells after the right arrow. */
-import { useState, type KeyboardEvent } from "react";
+import { useMemo, useState, type KeyboardEvent } from "react";
 import { plural } from "@/app/format";
 import { select, toggleAll, viewStore } from "@/editor/view";
-import { nodesOf, range, type Item } from "./list";
+import { nodesOf, placeOf, range, type Item } from "./list";
 
 interface TableKeys {
   items: readonly Item[];
@@ -25,8 +25,16 @@ export interface CellFocus {
 }
 
 export function useTableKeys({ items, columns, active, page, setActive, setGroup }: TableKeys): CellFocus {
-  const [cell, setCell] = useState(-1);
-  const [anchor, setAnchor] = useState(-1);
+  const [column, setCell] = useState(-1);
+  // A group has no cells, and columns go while one stands in the last of them.
+  const cell = items[active]?.kind === "row" ? Math.min(column, columns - 1) : -1;
+  // A layer, and no place: sorting and searching move the rows.
+  const [begun, setBegun] = useState<number | null>(null);
+  const anchor = useMemo(() => (begun === null ? -1 : placeOf(items, begun)), [items, begun]);
+  const setAnchor = (place: number) => {
+    const item = items[place];
+    setBegun(item ? (nodesOf(item)[0] ?? null) : null);
+  };
   const last = items.length - 1;
 
   const go = (place: number, event: KeyboardEvent) => {
@@ -35,7 +43,7 @@ export function useTableKeys({ items, columns, active, page, setActive, setGroup
     if (!item) return;
     setActive(next);
     if (event.shiftKey) {
-      const from = anchor >= 0 && anchor <= last ? anchor : Math.max(active, 0);
+      const from = anchor >= 0 ? anchor : Math.max(active, 0);
       setAnchor(from);
       take(range(items, from, next), nodesOf(item)[0]);
     } else {
@@ -79,7 +87,7 @@ export function useTableKeys({ items, columns, active, page, setActive, setGroup
     else return;
     event.preventDefault();
   };
-  return { cell: items[active]?.kind === "row" ? cell : -1, anchor, setAnchor, key };
+  return { cell, anchor, setAnchor, key };
 }
 
 /** Select these, with the cursor where the hand is. */
