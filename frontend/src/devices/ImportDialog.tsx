@@ -1,11 +1,12 @@
 /** Importing an inventory file: what its hosts would be, then adding them one after the other. */
-import { Button, Checkbox, FileButton, Loader, Progress } from "@mantine/core";
+import { Button, Checkbox, Loader, Progress } from "@mantine/core";
 import { IconFileImport } from "@tabler/icons-react";
 import { useEffect, useRef, useState, type DragEvent } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
 import { rememberDevice } from "@/api/queries";
 import type { DeviceIn, Inventory } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
+import { FilePick } from "@/app/FilePick";
 import { plural } from "@/app/format";
 import { ProblemCard } from "@/app/ProblemCard";
 import { confirmedKey, DeviceProblem, HostKeyQuestion, offeredKey } from "./HostKey";
@@ -29,7 +30,7 @@ function ChooseFile({ use }: { use: (inventory: Inventory) => void }) {
   const [over, setOver] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const read = (file: File | null | undefined) => {
+  const read = (file: File | undefined) => {
     if (!file) return;
     setBusy(true);
     setProblem(null);
@@ -60,13 +61,13 @@ function ChooseFile({ use }: { use: (inventory: Inventory) => void }) {
           <p>
             Drop a file here: <b>YAML</b>, or an <b>Ansible INI</b> inventory. Nothing is registered before you have seen what it holds.
           </p>
-          <FileButton onChange={read} accept=".yml,.yaml,.ini,.cfg,.txt,.inventory,text/*" inputProps={{ "aria-label": "Inventory file", ...{ "data-testid": "inventory-file" } }}>
+          <FilePick label="Inventory file" take={read} accept=".yml,.yaml,.ini,.cfg,.txt,.inventory,text/*" testId="inventory-file">
             {(props) => (
               <Button {...props} size="xs" variant="default" loading={busy} data-autofocus>
                 Choose a file…
               </Button>
             )}
-          </FileButton>
+          </FilePick>
         </div>
       </div>
       {problem && <ProblemCard problem={problem} />}

@@ -1,18 +1,18 @@
 /** Plans of other tools: their files in, the person says which devices they mean, and AutoDiCE's files out. */
-import { Button, FileButton, Select, Textarea } from "@mantine/core";
+import { Button, Select, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
-import type { AutodiceFiles, Device, ImportedPlan, Model } from "@/api/types";
+import type { AutodiceFiles, Device, Model } from "@/api/types";
 import { Dialog } from "@/app/Dialog";
 import { download, fileName } from "@/app/download";
-import { plural } from "@/app/format";
+import { FilePick } from "@/app/FilePick";
 import { own } from "@/app/own";
 import { ProblemCard } from "@/app/ProblemCard";
 import { planDocument } from "@/plan/content";
-import { autodiceHosts, mapDevices, readCuts, sameNamed, takeOver, type Names } from "@/plan/foreign";
-import { planStore, replacePlan } from "@/plan/store";
+import { autodiceHosts, mapDevices, readCuts, sameNamed, type Names } from "@/plan/foreign";
+import { planStore } from "@/plan/store";
 import "@/styles/plan.css";
-import { flash } from "./view";
+import { useImport, type Importing } from "./useImport";
 
 export type Foreign = "import-autodice" | "import-map" | "import-cuts" | "export-autodice";
 
@@ -45,38 +45,6 @@ export default function ForeignDialog({ what, ...props }: DialogProps & { what: 
 interface TextFile {
   name: string;
   text: string;
-}
-
-interface Importing {
-  busy: boolean;
-  problem: Problem | null;
-  reset: () => void;
-  send: (request: Promise<ImportedPlan>) => void;
-  /** What a person should know of the plan that was taken over; null before that. */
-  notes: readonly string[] | null;
-}
-
-/** One step that undo takes back; on failure the plan stays as it is. */
-function useImport(what: string, close: () => void): Importing {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [notes, setNotes] = useState<readonly string[] | null>(null);
-  const send = (request: Promise<ImportedPlan>) => {
-    setBusy(true);
-    setProblem(null);
-    request
-      .then(
-        ({ plan, notes: said }) => {
-          const { layers } = replacePlan(takeOver(plan, planStore.getState().content), `Import ${what}`);
-          flash("", `${plural(layers, "layer")} changed`);
-          if (said.length === 0) close();
-          else setNotes(said);
-        },
-        (error: unknown) => setProblem(asProblem(error)),
-      )
-      .finally(() => setBusy(false));
-  };
-  return { busy, problem, reset: () => setProblem(null), send, notes };
 }
 
 function Footer({ importing: { busy, problem, notes }, ready, submit, close }: { importing: Importing; ready: boolean; submit: () => void; close: () => void }) {
@@ -116,13 +84,15 @@ interface FileFieldProps {
   help: string;
   file: TextFile | null;
   choose: (file: TextFile) => void;
+  importing: Importing;
   accept: string;
   testid: string;
 }
 
-function FileField({ label, help, file, choose, accept, testid }: FileFieldProps) {
-  const load = async (chosen: File | null) => {
-    if (chosen) choose({ name: chosen.name, text: await chosen.text() });
+function FileField({ label, help, file, choose, importing, accept, testid }: FileFieldProps) {
+  const load = (chosen: File) => {
+    importing.reset();
+    chosen.text().then((text) => choose({ name: chosen.name, text }), importing.fail);
   };
   return (
     <div className="foreign-file">
@@ -130,13 +100,13 @@ function FileField({ label, help, file, choose, accept, testid }: FileFieldProps
         <b>{label}</b>
         <p>{file ? file.name : help}</p>
       </div>
-      <FileButton onChange={(chosen) => void load(chosen)} accept={accept} inputProps={{ "aria-label": label, ...{ "data-testid": testid } }}>
+      <FilePick label={label} take={load} accept={accept} testId={testid}>
         {(props) => (
           <Button {...props} size="compact-sm" variant="default">
             {file ? "Another…" : "Choose…"}
           </Button>
         )}
-      </FileButton>
+      </FilePick>
     </div>
   );
 }
@@ -201,15 +171,11 @@ function FromAutodice({ model, devices, close }: DialogProps) {
     const body = { mapping: mapping.text, horizontal: horizontal?.text ?? null, platform: platform?.text ?? null, devices: mapped };
     importing.send(call(client.POST("/api/models/{model_id}/plans/import-autodice", { params: { path: { model_id: model.id } }, body })));
   };
-  const taking = (set: (file: TextFile) => void) => (file: TextFile) => {
-    importing.reset();
-    set(file);
-  };
   return (
     <>
-      <FileField label="Mapping" help="JSON: which host runs which layers" file={mapping} choose={taking(setMapping)} accept=".json,application/json" testid="autodice-mapping" />
-      <FileField label="Horizontal (optional)" help="JSON: which layers are divided, and how" file={horizontal} choose={taking(setHorizontal)} accept=".json,application/json" testid="autodice-horizontal" />
-      <FileField label="Platform (optional)" help="Text: what the hosts are" file={platform} choose={taking(setPlatform)} accept=".txt,.csv,.cfg,text/plain" testid="autodice-platform" />
+      <FileField label="Mapping" help="JSON: which host runs which layers" file={mapping} choose={setMapping} importing={importing} accept=".json,application/json" testid="autodice-mapping" />
+      <FileField label="Horizontal (optional)" help="JSON: which layers are divided, and how" file={horizontal} choose={setHorizontal} importing={importing} accept=".json,application/json" testid="autodice-horizontal" />
+      <FileField label="Platform (optional)" help="Text: what the hosts are" file={platform} choose={setPlatform} importing={importing} accept=".txt,.csv,.cfg,text/plain" testid="autodice-platform" />
       {wrong !== null && <p className="foreign-wrong">{wrong}</p>}
       <NameTable names={names} devices={devices} chosen={chosen} choose={choose} />
       <Footer importing={importing} ready={mapping !== null && wrong === null} submit={submit} close={close} />
@@ -227,17 +193,7 @@ function FromMap({ model, devices, close }: DialogProps) {
   };
   return (
     <>
-      <FileField
-        label="Map"
-        help='JSON: {"layer": "device", …}'
-        file={map}
-        choose={(file) => {
-          importing.reset();
-          setMap(file);
-        }}
-        accept=".json,application/json"
-        testid="map-file"
-      />
+      <FileField label="Map" help='JSON: {"layer": "device", …}' file={map} choose={setMap} importing={importing} accept=".json,application/json" testid="map-file" />
       {wrong !== null && <p className="foreign-wrong">{wrong}</p>}
       <NameTable names={names} devices={devices} chosen={chosen} choose={choose} />
       <Footer importing={importing} ready={map !== null && wrong === null} submit={submit} close={close} />
@@ -272,7 +228,7 @@ function FromCuts({ model, devices, close }: DialogProps) {
         }}
         data-testid="cuts-text"
       />
-      <FileField label="Or from a file" help="The same, as a file" file={null} choose={(file) => setText(file.text)} accept=".json,.txt,application/json,text/plain" testid="cuts-file" />
+      <FileField label="Or from a file" help="The same, as a file" file={null} choose={(file) => setText(file.text)} importing={importing} accept=".json,.txt,application/json,text/plain" testid="cuts-file" />
       {parts.length > 0 && (
         <table className="foreign-names">
           <thead>

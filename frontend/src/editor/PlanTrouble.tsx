@@ -1,10 +1,11 @@
 /** What stands between the plan under the hand and the studio, and what can be done about it: one thing at a time. */
-import { Button, FileButton } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import { asProblem, call, client, postForm, type Problem } from "@/api/client";
 import { queryClient } from "@/api/queries";
 import type { Model, ModelSummary, SavedPlan } from "@/api/types";
 import { download } from "@/app/download";
+import { FilePick } from "@/app/FilePick";
 import { formatAgo } from "@/app/format";
 import { tellProblem } from "@/app/notify";
 import { ProblemCard } from "@/app/ProblemCard";
@@ -77,8 +78,7 @@ function ModelGone({ model, save }: { model: Model; save: ReactNode }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [other, setOther] = useState<ModelSummary | null>(null);
-  const send = (file: File | null) => {
-    if (!file) return;
+  const send = (file: File) => {
     const form = new FormData();
     form.set("file", file);
     // Its plan is for the form that is open here.
@@ -104,13 +104,13 @@ function ModelGone({ model, save }: { model: Model; save: ReactNode }) {
           That file is another network, <bdi>{other.name}</bdi>. It was added; this plan is not for it.
         </p>
       )}
-      <FileButton onChange={send} accept=".onnx" inputProps={{ "data-testid": "model-again" } as object}>
+      <FilePick label="The network's ONNX file" take={send} accept=".onnx" testId="model-again">
         {(props) => (
           <Button {...props} size="xs" loading={busy}>
             Add the file again…
           </Button>
         )}
-      </FileButton>
+      </FilePick>
       {save}
       <Button size="xs" variant="subtle" onClick={() => navigate("/models")}>
         All models
