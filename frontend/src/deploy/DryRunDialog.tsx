@@ -23,7 +23,8 @@ interface DryRunDialogProps {
 export default function DryRunDialog({ model, unable, start, close }: DryRunDialogProps) {
   const content = usePlan((whole) => whole);
   const { data, error } = useQuery({
-    queryKey: ["dry-run", model.id],
+    // Another window may edit the plan while this is read; what is deployed is the plan as it is then.
+    queryKey: ["dry-run", model.id, content],
     staleTime: 0,
     gcTime: 0,
     queryFn: () => call(client.POST("/api/deployments/dry-run", { body: { model_id: model.id, plan: planDocument(model, content), wait_for_retry: false } })),

@@ -59,23 +59,23 @@ export function useDeploy(model: Model, { active, last }: Deployments): Deploy {
       },
     ).finally(() => setBusy(false));
   };
-  const deploy = (plan: Plan, seen: number | null) =>
-    settle(call(client.POST("/api/deployments", { body: { model_id: model.id, plan, seen_epoch: seen, wait_for_retry: true, plan_name: syncStore.getState().plan?.name ?? null } })), ({ id }) => {
+  const deploy = (plan: Plan, name: string | null, seen: number | null) =>
+    settle(call(client.POST("/api/deployments", { body: { model_id: model.id, plan, seen_epoch: seen, wait_for_retry: true, plan_name: name } })), ({ id }) => {
       setOpened(id);
       setDismissed(null);
     });
-  const plan = () => planDocument(model, planStore.getState().content);
+  const here = (seen: number | null) => deploy(planDocument(model, planStore.getState().content), syncStore.getState().plan?.name ?? null, seen);
   return {
     shown: candidate && candidate.id !== dismissed ? candidate : null,
     busy,
     problem,
     // Of none that is known nobody can say whether another came after it.
-    start: () => deploy(plan(), last?.epoch ?? null),
-    overwrite: () => deploy(plan(), null),
+    start: () => here(last?.epoch ?? null),
+    overwrite: () => here(null),
     retry: (deployment: Deployment, device: string | null) => {
-      const { id, state, retry_until: waits } = deployment;
+      const { id, state, plan, plan_name: name, retry_until: waits } = deployment;
       if (state === "deploying" && waits !== null) settle(call(client.POST("/api/deployments/{deployment_id}/retry", { params: { path: { deployment_id: id }, query: device === null ? {} : { device } } })), () => undefined);
-      else deploy(deployment.plan, null);
+      else deploy(plan, name, null);
     },
     cancel: () => {
       if (active) settle(call(client.POST("/api/deployments/{deployment_id}/cancel", { params: { path: { deployment_id: active.id } } })), () => undefined);
