@@ -17,6 +17,7 @@ export function DragGhost() {
   const cannot = dragged !== null && refused !== null;
   useEffect(() => {
     document.body.classList.toggle("cannot-drop", cannot);
+    return () => document.body.classList.remove("cannot-drop");
   }, [cannot]);
   if (dragged === null || dragged === "") return null;
   const where = target === null ? null : target === "" ? "no device" : target;

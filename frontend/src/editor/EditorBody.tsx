@@ -1,13 +1,13 @@
 /** The editor with its network and devices at hand. */
 import { useElementSize } from "@mantine/hooks";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
-import { call, client } from "@/api/client";
 import type { Device, Model, Plan, PlanProblem } from "@/api/types";
 import { formatCount, formatMacs, plural } from "@/app/format";
 import { Header } from "@/app/Header";
 import { insist } from "@/app/insist";
 import { tellProblem } from "@/app/notify";
 import { own } from "@/app/own";
+import { useStays } from "@/app/useStays";
 import { DeployButton, DeployState } from "@/deploy/DeployButton";
 import { DeployDock } from "@/deploy/DeployDock";
 import { deployReason, useDeployments } from "@/deploy/deploying";
@@ -50,6 +50,7 @@ import { PlanMenu } from "./PlanMenu";
 import { PlanNotice } from "./PlanNotice";
 import { SearchBox } from "./SearchBox";
 import { focusLayers } from "./showing";
+import { spreadEvenly } from "./spread";
 import { StageBar } from "./StageBar";
 import { SyncNote } from "./SyncNote";
 import { useAsksCosts, useFinding } from "./useFinding";
@@ -124,13 +125,10 @@ export function EditorBody({ model, planId, devices }: { model: Model; planId: n
 
   const cannotDeploy = deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null);
 
+  const stays = useStays();
   const spread = () => {
     const able = devices.filter(isUsable).map(({ name }) => name);
-    if (able.length === 0) return;
-    call(client.POST("/api/models/{model_id}/plans/spread", { params: { path: { model_id: model.id } }, body: { devices: able } })).then((plan) => {
-      const { layers } = replacePlan({ ...contentOf(plan), rest: content.rest }, "Spread evenly");
-      flash("", layers === 0 ? "already spread evenly" : `spread over ${plural(able.length, "device")}`);
-    }, tellProblem);
+    if (able.length > 0) spreadEvenly(model, able, stays).catch(tellProblem);
   };
   const showPlan = (plan: Plan) => {
     const { layers } = replacePlan(contentOf(plan), "Show the running plan");

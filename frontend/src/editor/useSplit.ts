@@ -52,6 +52,13 @@ export function useSplit(model: Model, sharding: Sharding | null): Split {
   const [problem, setProblem] = useState<Problem | ProblemOut | null>(null);
   const asked = useRef(0);
   const seen = useLook(model, sharding);
+  // A form that was closed while the studio was asked, as by Escape, divides nothing any more.
+  useEffect(
+    () => () => {
+      asked.current += 1;
+    },
+    [],
+  );
 
   const reset = () => {
     asked.current += 1;

@@ -1,0 +1,124 @@
+// @vitest-environment happy-dom
+// @vitest-environment-options { "url": "http://studio.test/" }
+import { act } from "react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { call, client } from "@/api/client";
+import type { ImportedPlan, Model, Plan } from "@/api/types";
+import { rendered } from "@/app/rendered";
+import { planDocument } from "@/plan/content";
+import { byRows, content } from "@/plan/samples";
+import { changeRest, openPlan, planStore } from "@/plan/store";
+import { CLOSED, syncStore, type PlanInfo } from "@/plan/sync";
+import { spreadEvenly } from "./spread";
+import { useImport } from "./useImport";
+import { useSplit } from "./useSplit";
+
+const MODEL = { id: "m", name: "net", digest: "d".repeat(64), simplified: false, dims: {}, layers: [{ name: "conv1" }, { name: "conv2" }] } as unknown as Model;
+const TOLD: Plan = planDocument(MODEL, content({ conv1: "a", conv2: "b" }));
+
+/** What the studio was asked, answered when the test says so. */
+let answers: (() => void)[];
+
+const studio = (body: unknown) => vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => answers.push(() => resolve(Response.json(body)))));
+
+/** Lets the studio answer, and the page take it in. */
+const answer = () =>
+  act(async () => {
+    await vi.waitFor(() => expect(answers.length).toBeGreaterThan(0));
+    for (const one of answers.splice(0)) one();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+const placement = () => planStore.getState().content.placement;
+const opened = (id: number) => ({ plan: { id, name: `Plan ${id}`, revision: 1, updated_at: "" } satisfies PlanInfo });
+
+beforeEach(() => {
+  answers = [];
+  openPlan(content({}));
+  syncStore.setState(CLOSED);
+});
+afterEach(() => vi.unstubAllGlobals());
+
+describe("spreading evenly", () => {
+  it("leaves settings alone that were changed while the studio was asked", async () => {
+    studio(TOLD);
+    const done = spreadEvenly(MODEL, ["a", "b"], () => true);
+    changeRest({ ...planStore.getState().content.rest, max_change: 0.5 }, "Settings");
+    await answer();
+    await done;
+    expect([placement(), planStore.getState().content.rest.max_change]).toEqual([{ conv1: "a", conv2: "b" }, 0.5]);
+  });
+
+  it("is not for another plan that was opened meanwhile, but for a new one that was saved", async () => {
+    studio(TOLD);
+    syncStore.setState(opened(1));
+    const other = spreadEvenly(MODEL, ["a", "b"], () => true);
+    syncStore.setState(opened(2));
+    await answer();
+    await other;
+    expect(placement()).toEqual({});
+    syncStore.setState(CLOSED);
+    const mine = spreadEvenly(MODEL, ["a", "b"], () => true);
+    syncStore.setState(opened(3));
+    await answer();
+    await mine;
+    expect(placement()).toEqual({ conv1: "a", conv2: "b" });
+  });
+
+  it("is for no plan once the editor is left", async () => {
+    studio(TOLD);
+    const done = spreadEvenly(MODEL, ["a", "b"], () => false);
+    await answer();
+    await done;
+    expect(placement()).toEqual({});
+  });
+});
+
+describe("an import", () => {
+  const body: ImportedPlan = { plan: TOLD, notes: [] } as unknown as ImportedPlan;
+  const begin = () => {
+    studio(body);
+    const close = vi.fn();
+    const hook = rendered(useImport, "a map", close);
+    act(() => hook.now().send(call(client.POST("/api/models/{model_id}/plans/import-map", { params: { path: { model_id: "m" } }, body: { map: "{}", devices: {} } }))));
+    return { hook, close };
+  };
+
+  it("takes the plan over", async () => {
+    const { hook, close } = begin();
+    expect(hook.now().busy).toBe(true);
+    await answer();
+    expect([placement(), close.mock.calls.length, hook.now().busy]).toEqual([{ conv1: "a", conv2: "b" }, 1, false]);
+    hook.end();
+  });
+
+  it("whose dialog was closed meanwhile changes nothing", async () => {
+    const { hook, close } = begin();
+    hook.end();
+    await answer();
+    expect([placement(), close.mock.calls.length]).toEqual([{}, 0]);
+  });
+});
+
+describe("a split", () => {
+  const begin = () => {
+    studio({ problems: [] });
+    const hook = rendered(useSplit, MODEL, null);
+    act(() => hook.now().send(byRows(["conv1"], ["a", "b"]), () => undefined));
+    return hook;
+  };
+
+  it("is done when the studio finds nothing new wrong", async () => {
+    const hook = begin();
+    await answer();
+    expect(planStore.getState().content.shards).toHaveLength(1);
+    hook.end();
+  });
+
+  it("whose form was closed while the studio was asked is not done", async () => {
+    const hook = begin();
+    hook.end();
+    await answer();
+    expect(planStore.getState().content.shards).toHaveLength(0);
+  });
+});
