@@ -153,8 +153,9 @@ function StageTable({ live }: { live: DeviceLive }) {
       <table className="plain-table">
         <HeadRow titles={["Stage", "Frames/s", "Compute", "Wait", "Queued", "Frames", "Lost", "Weights", "Activations", "Arena"]} />
         <tbody>
+          {/* While a deployment takes the place of another, both have stages here. */}
           {live.stages.map((stage) => (
-            <tr key={stage.stage}>
+            <tr key={`${stage.deployment} ${stage.epoch} ${stage.stage}`}>
               <th scope="row">{stage.stage}</th>
               <td>{formatFps(stage.frames_per_s)}</td>
               <td>{duration(stage.compute_s)}</td>

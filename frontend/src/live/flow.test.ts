@@ -19,5 +19,6 @@ describe("the flow of frames in words", () => {
     expect(describeTrouble({ links: [link, { ...link, stalled_s: 1 }] })).toEqual([]);
     expect(describeTrouble({ links: [{ ...link, stalled_s: 12, in_flight: 2 }] })).toEqual(["a-0 → b-0: nothing has moved for 12.0\u202fs, 2 frames on the way"]);
     expect(describeTrouble({ links: [{ ...link, connected: false, reconnects: 1 }] })).toEqual(["a-0 → b-0: not connected, broke 1 time"]);
+    expect(describeTrouble({ links: [{ ...link, connected: false }, { ...link, deployment: "older", connected: false }] })).toHaveLength(1);
   });
 });

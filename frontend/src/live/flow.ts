@@ -26,10 +26,12 @@ export const STALLED_S = 3;
 
 /** Links that stand still or are cut, one sentence each. */
 export function describeTrouble({ links }: Pick<DeviceLive, "links">): string[] {
-  return links.flatMap(({ link, connected, stalled_s, in_flight, reconnects }) => {
+  const told = links.flatMap(({ link, connected, stalled_s, in_flight, reconnects }) => {
     const way = link.replace("->", " → ");
     if (!connected) return [`${way}: not connected${reconnects > 0 ? `, broke ${plural(reconnects, "time")}` : ""}`];
     if (stalled_s < STALLED_S) return [];
     return [`${way}: nothing has moved for ${formatDuration(stalled_s)}${in_flight > 0 ? `, ${plural(in_flight, "frame")} on the way` : ""}`];
   });
+  // Links of two deployments, of which one takes the place of the other, have the same names.
+  return [...new Set(told)];
 }

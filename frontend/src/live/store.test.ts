@@ -19,3 +19,9 @@ test("a device that was removed is forgotten", () => {
   forgetLive("pi-1");
   expect(liveStore.getState().latest).toEqual({});
 });
+
+test("a device may have any name, also one that every object knows", () => {
+  recordLives([{ ...liveSample, device: "constructor", unix_s: 1 }], 1000);
+  expect(liveStore.getState().latest["constructor"]?.receivedAt).toBe(1000);
+  forgetLive("constructor");
+});

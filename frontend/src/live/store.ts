@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import type { DeviceLive, Run } from "@/api/types";
+import { own } from "@/app/own";
 import { Series } from "./series";
 
 export interface Latest {
@@ -39,7 +40,7 @@ export function recordLives(lives: readonly DeviceLive[], now = Date.now()): voi
   for (const live of lives) seriesOf(live.device).push(live);
   // Told again after the connection was lost, what is known already is as old as it was.
   const latestOf = (live: DeviceLive, known: Latest | undefined): Latest => (known?.live.unix_s === live.unix_s ? known : { live, receivedAt: now });
-  liveStore.setState(({ latest }) => ({ latest: { ...latest, ...Object.fromEntries(lives.map((live) => [live.device, latestOf(live, latest[live.device])])) } }));
+  liveStore.setState(({ latest }) => ({ latest: { ...latest, ...Object.fromEntries(lives.map((live) => [live.device, latestOf(live, own(latest, live.device))])) } }));
 }
 
 export function recordRun(run: Run): void {
