@@ -33,10 +33,19 @@ export function useSurface(width: number, height: number, draw: Draw): Surface {
   useEffect(() => {
     const element = ref.current;
     if (!element) return;
-    const density = window.devicePixelRatio || 1;
-    element.width = Math.round(width * density);
-    element.height = Math.round(height * density);
-    redraw();
+    let screen: MediaQueryList | undefined;
+    const fit = () => {
+      const density = window.devicePixelRatio || 1;
+      element.width = Math.round(width * density);
+      element.height = Math.round(height * density);
+      // On another screen it has more or fewer pixels, at the same size.
+      screen?.removeEventListener("change", fit);
+      screen = window.matchMedia(`(resolution: ${density}dppx)`);
+      screen.addEventListener("change", fit);
+      redraw();
+    };
+    fit();
+    return () => screen?.removeEventListener("change", fit);
   }, [width, height, redraw]);
   useEffect(() => {
     const theme = new MutationObserver(() => {
