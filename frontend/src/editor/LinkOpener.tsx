@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "react";
 import { plural } from "@/app/format";
 import { navigate } from "@/app/router";
+import type { Layout } from "@/graph/layout";
 import { notice } from "@/plan/notice";
 import { cameraMan } from "./camera";
 import type { Scene } from "./context";
@@ -39,10 +40,10 @@ interface LinkOpenerProps {
 }
 
 export function LinkOpener({ search, scene, loaded }: LinkOpenerProps): null {
-  const waiting = useRef<{ view: LinkedView; seen: Scene | null } | null>(null);
+  const waiting = useRef<{ view: LinkedView; asked: Layout | null } | null>(null);
   useEffect(() => {
     const view = readView(search);
-    waiting.current = view && { view, seen: null };
+    waiting.current = view && { view, asked: null };
   }, [search]);
 
   useEffect(() => {
@@ -55,12 +56,13 @@ export function LinkOpener({ search, scene, loaded }: LinkOpenerProps): null {
       const folds = { open: known(view.open), base: known(view.base ?? view.open) };
       const there = sameNames(folds.open, layout.open) && sameNames(folds.base, layout.base);
       // First the blocks: the layout that comes of them is where the camera is at home.
-      if (link.seen === null && !there) {
-        link.seen = scene;
+      if (link.asked === null && !there) {
+        link.asked = layout;
         viewStore.setState({ folds });
         return;
       }
-      if (!there && link.seen === scene) return;
+      // What layers cost may come before the other layout does: that is the same picture still.
+      if (!there && link.asked === layout) return;
     }
     let frame = 0;
     const show = () => {
