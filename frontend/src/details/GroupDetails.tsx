@@ -57,7 +57,7 @@ export function GroupDetails({ model, network, chosen, fold, scene }: GroupProps
         <SumPairs sums={sumsOf(nodes)} />
       </dl>
       <Shares layers={layers} />
-      {devices.length > 1 && <CutsInside network={network} edges={border[2]} />}
+      {devices.filter((device) => device !== "").length > 1 && <CutsInside network={network} edges={border[2]} />}
       <DeviceCosts model={model.id} layers={layers} devices={devices} />
       <Edges network={network} title="Comes in from" edges={border[0]} incoming />
       <Edges network={network} title="Goes out to" edges={border[1]} incoming={false} />

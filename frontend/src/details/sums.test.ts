@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { plainNet } from "@/graph/samples";
-import { borderOf, costsOn, insideOf, sumsOf, tellCount, tellKinds } from "./sums";
+import { content } from "@/plan/samples";
+import { borderOf, costsOn, devicesOf, insideOf, sumsOf, tellCount, tellKinds } from "./sums";
 
 describe("Several layers together", () => {
   it("are summed", () => {
@@ -26,6 +27,11 @@ describe("Several layers together", () => {
     expect(costsOn(costs, ["a", "b"])).toEqual({ seconds: 4, joules: null });
     expect(costsOn(costs, ["x"])).toBeNull();
     expect(costsOn(undefined, ["a"])).toBeNull();
+  });
+
+  it("are on devices, or some of them on none", () => {
+    expect(devicesOf(content({ a: "pi-1", b: "pi-1" }), ["a", "b"])).toEqual(["pi-1"]);
+    expect(devicesOf(content({ a: "pi-1" }), ["a", "b"])).toEqual(["pi-1", ""]);
   });
 
   it("have borders: the edges that come in, and those that go out", () => {

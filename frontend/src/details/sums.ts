@@ -56,4 +56,11 @@ export function borderOf(network: Network, nodes: ReadonlySet<number>, incoming:
 export const insideOf = (network: Network, nodes: ReadonlySet<number>): number[] => [...nodes].flatMap((node) => at(network.outgoing, node)).filter((edge) => nodes.has(at(network.edges, edge).to));
 
 /** The devices that hold any of these layers, "" for none. */
-export const devicesOf = (content: Content, layers: readonly string[]): string[] => [...new Set(layers.flatMap((layer) => devicesOfLayer(content, layer)))];
+export const devicesOf = (content: Content, layers: readonly string[]): string[] => [
+  ...new Set(
+    layers.flatMap((layer) => {
+      const devices = devicesOfLayer(content, layer);
+      return devices.length === 0 ? [""] : devices;
+    }),
+  ),
+];
