@@ -34,7 +34,8 @@ export function FoldCard({ fold }: { fold: Fold }) {
   const devices = useShownPlan((content) => [...new Set(layers.flatMap((layer) => devicesOfLayer(content, layer)))].join("\n"));
   const blamed = useView((view) => blamesDevice(view.blame, devices.split("\n")));
   const where = useShownPlan((content) => layers.map((layer) => whereabouts(content, layer)).join("\n"));
-  const changed = useView(({ deployed }) => deployed !== null && layers.map((layer) => whereabouts(deployed, layer)).join("\n") !== where);
+  const deployed = useView((view) => view.deployed);
+  const changed = useMemo(() => deployed !== null && layers.map((layer) => whereabouts(deployed, layer)).join("\n") !== where, [deployed, layers, where]);
   const difference = useDifference(layers);
   const apart = difference === null || difference === "same" ? null : difference;
   const { shape } = at(network.nodes, at(fold.nodes, fold.nodes.length - 1));

@@ -156,10 +156,9 @@ export class CameraMan {
   /** Keep the card nearest to the middle of the window where it is. */
   private keep(before: Layout, next: Layout): void {
     if (!this.control) return;
-    const { x, y, zoom } = this.control.camera();
-    const [cx, cy] = [(this.size.width / 2 - x) / zoom - CARD_WIDTH / 2, (this.size.height / 2 - y) / zoom - CARD_HEIGHT / 2];
-    let nearest = before.items[0];
-    for (const item of before.items) if (nearest && Math.hypot(item.x - cx, item.y - cy) < Math.hypot(nearest.x - cx, nearest.y - cy)) nearest = item;
+    const camera = this.control.camera();
+    const { x, y, zoom } = camera;
+    const { nearest } = this.middle(before, camera);
     if (!nearest || nearest.node >= next.itemOf.length) return;
     const now = at(next.items, at(next.itemOf, nearest.node));
     this.control.moveTo({ x: x + (nearest.x - now.x) * zoom, y: y + (nearest.y - now.y) * zoom, zoom }, 0);
@@ -168,11 +167,9 @@ export class CameraMan {
   /** Where the middle of the window is, told from the card nearest to it. */
   place(): Place | null {
     if (!this.control || !this.layout) return null;
-    const { x, y, zoom } = this.control.camera();
-    const [cx, cy] = [(this.size.width / 2 - x) / zoom - CARD_WIDTH / 2, (this.size.height / 2 - y) / zoom - CARD_HEIGHT / 2];
-    let nearest = this.layout.items[0];
-    for (const item of this.layout.items) if (nearest && Math.hypot(item.x - cx, item.y - cy) < Math.hypot(nearest.x - cx, nearest.y - cy)) nearest = item;
-    return nearest ? { node: nearest.node, x: cx - nearest.x, y: cy - nearest.y, zoom } : null;
+    const camera = this.control.camera();
+    const { cx, cy, nearest } = this.middle(this.layout, camera);
+    return nearest ? { node: nearest.node, x: cx - nearest.x, y: cy - nearest.y, zoom: camera.zoom } : null;
   }
 
   /** Stand at such a place again. */
@@ -232,6 +229,14 @@ export class CameraMan {
     const isInside = sx > this.covered + MARGIN && sy > MARGIN && sx + CARD_WIDTH * zoom < this.size.width - MARGIN && sy + CARD_HEIGHT * zoom < this.size.height - MARGIN;
     if (!isInside) this.show(node);
   };
+
+  /** Where a card would stand in the middle of the window, and the card that is nearest to it. */
+  private middle({ items }: Layout, { x, y, zoom }: Camera) {
+    const [cx, cy] = [(this.size.width / 2 - x) / zoom - CARD_WIDTH / 2, (this.size.height / 2 - y) / zoom - CARD_HEIGHT / 2];
+    let nearest = items[0];
+    for (const item of items) if (nearest && Math.hypot(item.x - cx, item.y - cy) < Math.hypot(nearest.x - cx, nearest.y - cy)) nearest = item;
+    return { cx, cy, nearest };
+  }
 
   private cardOf(layout: Layout, node: number) {
     return at(layout.items, at(layout.itemOf, node));

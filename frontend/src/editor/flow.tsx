@@ -49,7 +49,6 @@ interface FlowProps {
   start: Camera;
   onReady: (control: FlowControl) => void;
   onCamera: (camera: Camera, byHand: boolean) => void;
-  children?: ReactNode;
 }
 
 export const MIN_ZOOM = 0.01;
@@ -115,7 +114,8 @@ const PlacedFrame = memo(({ frame, part: FramePart }: { frame: Frame; part: Part
 
 const PlacedRoute = memo(({ edge, part: Route }: { edge: ShownEdge; part: Parts["route"] }) => <Route edge={edge} />);
 
-export function Flow({ drawing, size, parts, start, onReady, onCamera, children }: FlowProps) {
+/** What it is given stays the same while a box is drawn over it: it is not drawn anew with each movement of the pointer. */
+export const Flow = memo(({ drawing, size, parts, start, onReady, onCamera }: FlowProps) => {
   const glide = useRef<Glide | null>(null);
   useEffect(() => () => glide.current?.end(), []);
   const ready = (instance: ReactFlowInstance) => {
@@ -151,7 +151,6 @@ export function Flow({ drawing, size, parts, start, onReady, onCamera, children 
       proOptions={{ hideAttribution: true }}
     >
       <ViewportPortal>{drawing && <Drawn drawing={drawing} size={size} parts={parts} />}</ViewportPortal>
-      {children}
     </ReactFlow>
   );
-}
+});

@@ -23,6 +23,7 @@ export function useBox({ network, tree, layout }: Scene, host: RefObject<HTMLEle
     if (!origin) return;
     const { selection, anchor, cursor } = viewStore.getState();
     let moved = false;
+    let touched: readonly number[] | null = null;
     const move = (event: PointerEvent) => {
       moved ||= isFar(press, event);
       const control = cameraMan.control;
@@ -30,7 +31,11 @@ export function useBox({ network, tree, layout }: Scene, host: RefObject<HTMLEle
       const drawn = spanned(placeOf(press), placeOf(event));
       setRect({ ...drawn, x: drawn.x - origin.left, y: drawn.y - origin.top });
       const meant = spanned(control.toCanvas(placeOf(press)), control.toCanvas(placeOf(event)));
-      select([...(keep ? selection : []), ...layersInRect(network, tree, layout.items, meant)]);
+      const layers = layersInRect(network, tree, layout.items, meant);
+      // Most movements touch no other card: then none needs to be looked at.
+      if (touched && layers.length === touched.length && layers.every((node, i) => node === touched?.[i])) return;
+      touched = layers;
+      select([...(keep ? selection : []), ...layers]);
     };
     const up = () => {
       setRect(null);

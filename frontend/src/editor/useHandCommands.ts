@@ -34,7 +34,7 @@ function selectBlock(model: Model, network: Network): void {
   else viewStore.setState({ announcement: "No block holds all of the selection" });
 }
 
-/** To the marker that was used last, or the first one. */
+/** To the first marker, as Tab does; the arrow keys lead on to the others. */
 function focusBoundary(): void {
   const marker = document.querySelector<HTMLElement>('.boundary-handle[tabindex="0"]');
   if (marker) marker.focus();
