@@ -1,6 +1,6 @@
 /** Handles where two devices meet: drawn along the network, or moved with the arrow keys, they move the front between the two. */
 import { IconArrowsMoveVertical } from "@tabler/icons-react";
-import { useCallback, useMemo, useState, type KeyboardEvent, type PointerEvent as ReactPointerEvent } from "react";
+import { useCallback, useMemo, useState, type CSSProperties, type KeyboardEvent, type PointerEvent as ReactPointerEvent } from "react";
 import { formatBytes } from "@/app/format";
 import { markClass, useMarks } from "@/devices/marks";
 import { CARD_WIDTH } from "@/graph/layout";
@@ -13,7 +13,7 @@ import { BoundaryGhost } from "./BoundaryGhost";
 import { cameraMan } from "./camera";
 import { useScene, type Scene } from "./context";
 import type { Camera } from "./flow";
-import { frontAt, frontPlace, moving } from "./fronts";
+import { frontAt, frontPlace, lanesOf, moving } from "./fronts";
 import { followPointer } from "./gesture";
 import { moveGhost } from "./ghost";
 import { commit, endTrial, handStore, tryOut, useHand, type Trial } from "./hand";
@@ -35,6 +35,7 @@ export function BoundaryMarkers() {
   const { network, layout } = scene;
   const content = usePlan((whole) => whole);
   const boundaries = useMemo(() => boundariesOf(network, content, (node) => at(layout.itemOf, node), MOST), [network, content, layout]);
+  const lanes = useMemo(() => lanesOf(boundaries.map((boundary) => frontPlace({ layout }, boundary, boundary.front, true))), [boundaries, layout]);
   const brush = useHand((hand) => hand.brush !== null);
   const layer = useCallback((element: HTMLDivElement | null) => {
     if (!element) return undefined;
@@ -57,7 +58,7 @@ export function BoundaryMarkers() {
         const pair = `${boundary.before} ${boundary.after}`;
         const number = (seen.get(pair) ?? 0) + 1;
         seen.set(pair, number);
-        return <Marker key={`${pair} ${number}`} scene={scene} content={content} boundary={boundary} isFirst={i === 0} />;
+        return <Marker key={`${pair} ${number}`} scene={scene} content={content} boundary={boundary} lane={at(lanes, i)} isFirst={i === 0} />;
       })}
     </div>
   );
@@ -67,11 +68,13 @@ interface MarkerProps {
   scene: Scene;
   content: Content;
   boundary: Boundary;
+  /** How many handles stand between its own and its line. */
+  lane: number;
   /** Tab leads to this one, the arrow keys to the others. */
   isFirst: boolean;
 }
 
-function Marker({ scene, content, boundary, isFirst }: MarkerProps) {
+function Marker({ scene, content, boundary, lane, isFirst }: MarkerProps) {
   const { network } = scene;
   const { before, after, front, edges, cuts } = boundary;
   const marks = useMarks();
@@ -140,7 +143,7 @@ function Marker({ scene, content, boundary, isFirst }: MarkerProps) {
   return (
     <div
       className={["boundary", drawn !== null && "is-drawn", blamed && "is-blamed"].filter(Boolean).join(" ")}
-      style={{ left: x, top: y, width: CARD_WIDTH }}
+      style={{ left: x, top: y, width: CARD_WIDTH, "--lane": lane } as CSSProperties}
     >
       <span className="boundary-line" />
       <div

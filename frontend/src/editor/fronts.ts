@@ -13,11 +13,23 @@ interface Place {
 }
 
 /** Where the handle of a front stands: at the left of the line above the first card after it. */
-export function frontPlace({ layout }: Scene, { units, cuts }: Boundary, front: number, atRest: boolean): Place {
+export function frontPlace({ layout }: Pick<Scene, "layout">, { units, cuts }: Boundary, front: number, atRest: boolean): Place {
   const item = at(layout.items, at(layout.itemOf, at(at(units, Math.min(front, units.length - 1)), 0)));
   if (front >= units.length) return { x: item.x, y: item.y + CARD_HEIGHT + ROW_GAP / 2 };
   // A block that holds layers of both is cut through in its middle.
   return { x: item.x, y: atRest && cuts ? item.y + CARD_HEIGHT / 2 : item.y - ROW_GAP / 2 };
+}
+
+/** Handles that would cover one another, as where a block is cut through and another front stands above it, lie side by side: by front, how far from its line. */
+export function lanesOf(places: readonly Place[]): number[] {
+  const lanes: number[] = [];
+  places.forEach(({ x, y }, i) => {
+    const taken = new Set(lanes.filter((_, other) => at(places, other).x === x && Math.abs(at(places, other).y - y) < CARD_HEIGHT));
+    let lane = 0;
+    while (taken.has(lane)) lane += 1;
+    lanes[i] = lane;
+  });
+  return lanes;
 }
 
 /** The front whose place is nearest to a point of the canvas. */

@@ -1,6 +1,6 @@
 /** Drawn above the network while a deployment runs: frames on its cuts, what limits it, stages with their times, and what was lost. */
 import { COLOR_COUNT, type Marks } from "@/devices/palette";
-import { CARD_HEIGHT, CARD_WIDTH, isShort, type Layout, type ShownEdge } from "@/graph/layout";
+import { CARD_HEIGHT, CARD_WIDTH, isShort, ROW_GAP, type Layout, type ShownEdge } from "@/graph/layout";
 import type { FoldTree } from "@/graph/folds";
 import { at, type Network } from "@/graph/network";
 import { LABEL, type Point } from "@/graph/path";
@@ -230,34 +230,64 @@ function paintDots(context: CanvasRenderingContext2D, { scene, now, marks }: Liv
 }
 
 const CHIP_PX = 10.5;
-type BoxOf = (index: number) => { x: number; y: number; width: number; height: number };
+const CHIP_GAP = 2;
+/** What the handle of a boundary takes beside a card's upper left corner, whatever the zoom: its width, and how far it reaches below the middle of the gap between two cards. */
+const HANDLE = { width: 22, below: 15 };
+
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+type BoxOf = (index: number) => Box;
+
+/** Boxes that would cover one another stand below one another; those farther up keep their place. */
+export function apart<T extends Box>(boxes: readonly T[], gap: number): T[] {
+  const placed: T[] = [];
+  for (const box of [...boxes].sort((a, b) => a.y - b.y)) {
+    let { y } = box;
+    // Placed from above: what this one is moved below is never above an earlier place of its own.
+    for (const other of placed.sort((a, b) => a.y - b.y)) {
+      if (other.x < box.x + box.width && box.x < other.x + other.width && other.y < y + box.height && y < other.y + other.height) y = other.y + other.height + gap;
+    }
+    placed.push({ ...box, y });
+  }
+  return placed;
+}
 
 /** What a stage does, at its first card. */
 function paintChips(context: CanvasRenderingContext2D, { chips, marks, bottleneck }: LivePicture, ink: Ink, box: BoxOf, inView: (card: ReturnType<BoxOf>) => boolean, zoom: number): void {
   const size = Math.max(CHIP_PX * Math.min(zoom, 1), 8);
   context.font = `600 ${size}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  for (const [index, told] of chips) {
+  const height = size + 6;
+  const signs = [...chips].flatMap(([index, told]) => {
     const card = box(index);
-    if (!inView(card)) continue;
-    told.forEach(({ text, device }, i) => {
-      const wide = context.measureText(text).width + size + 8;
-      const high = size + 6;
-      const [left, middle] = [card.x - wide - 3, card.y + card.height / 2 + (i - (told.length - 1) / 2) * (high + 2)];
-      const mark = marks.get(device);
-      context.beginPath();
-      context.roundRect(left, middle - high / 2, wide, high, high / 2);
-      context.fillStyle = ink.panel;
-      context.fill();
-      context.strokeStyle = bottleneck?.kind === "device" && bottleneck.name === device ? ink.warn : ink.line;
-      context.lineWidth = 1.2;
-      context.stroke();
-      context.beginPath();
-      context.arc(left + 3 + size / 2, middle, size / 3, 0, 2 * Math.PI);
-      context.fillStyle = mark ? at(ink.devices, mark.slot % COLOR_COUNT) : ink.gone;
-      context.fill();
-      context.fillStyle = ink.text;
-      context.fillText(text, left + size + 4, middle + 0.5);
+    if (!inView(card)) return [];
+    const top = card.y + (card.height - told.length * height - (told.length - 1) * CHIP_GAP) / 2;
+    const handle = top < card.y - (ROW_GAP / 2) * zoom + HANDLE.below ? HANDLE.width : 0;
+    return told.map(({ text, device }, i) => {
+      const width = context.measureText(text).width + size + 8;
+      return { text, device, x: card.x - width - 3 - handle, y: top + i * (height + CHIP_GAP), width, height };
     });
+  });
+  for (const { text, device, x: left, y, width } of apart(signs, CHIP_GAP)) {
+    const middle = y + height / 2;
+    const mark = marks.get(device);
+    context.beginPath();
+    context.roundRect(left, y, width, height, height / 2);
+    context.fillStyle = ink.panel;
+    context.fill();
+    context.strokeStyle = bottleneck?.kind === "device" && bottleneck.name === device ? ink.warn : ink.line;
+    context.lineWidth = 1.2;
+    context.stroke();
+    context.beginPath();
+    context.arc(left + 3 + size / 2, middle, size / 3, 0, 2 * Math.PI);
+    context.fillStyle = mark ? at(ink.devices, mark.slot % COLOR_COUNT) : ink.gone;
+    context.fill();
+    context.fillStyle = ink.text;
+    context.fillText(text, left + size + 4, middle + 0.5);
   }
 }
