@@ -1,23 +1,16 @@
 /** A weight's histogram: bars to be read with the pointer or the arrow keys, and the same as a table. */
-import { useState, type KeyboardEvent } from "react";
 import type { WeightHistogram } from "@/api/types";
 import { formatCount, formatReal } from "@/app/format";
 import { barsOf, tellBar, tellHistogram, tellRange } from "./histogram";
+import { useReading } from "./useReading";
 
 const [WIDTH, HEIGHT] = [256, 84];
 
 export function HistogramChart({ histogram, log }: { histogram: WeightHistogram; log: boolean }) {
-  const [read, setRead] = useState<number | null>(null);
   const bars = barsOf(histogram, log);
+  const [read, reading] = useReading(bars.length);
   const total = histogram.counts.reduce((sum, count) => sum + count, 0);
   const step = WIDTH / bars.length;
-  const key = (event: KeyboardEvent) => {
-    const to = { ArrowRight: (read ?? -1) + 1, ArrowLeft: (read ?? bars.length) - 1, Home: 0, End: bars.length - 1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    setRead(Math.min(Math.max(to, 0), bars.length - 1));
-  };
   const shown = read === null ? undefined : bars[read];
   return (
     <figure className="histogram">
@@ -25,15 +18,8 @@ export function HistogramChart({ histogram, log }: { histogram: WeightHistogram;
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="img"
         aria-label={`Histogram. ${tellHistogram(histogram)} Arrow keys read the bars.`}
-        tabIndex={0}
         data-testid="histogram"
-        onKeyDown={key}
-        onBlur={() => setRead(null)}
-        onPointerLeave={() => setRead(null)}
-        onPointerMove={(event) => {
-          const { left, width } = event.currentTarget.getBoundingClientRect();
-          setRead(Math.min(Math.max(Math.floor(((event.clientX - left) / width) * bars.length), 0), bars.length - 1));
-        }}
+        {...reading}
       >
         {bars.map(({ low, height }, i) => (
           <rect key={low} className={i === read ? "is-read" : undefined} x={i * step} y={HEIGHT - height * (HEIGHT - 4)} width={Math.max(step - (step > 3 ? 0.75 : 0), 1)} height={height * (HEIGHT - 4)} />
