@@ -22,6 +22,7 @@ import { Overview } from "./Overview";
 import { BoundaryMarkers } from "./parts";
 import { EdgeMarkers, Route } from "./Route";
 import { beginStroke, paintLayers, pickBrush, sayPainted } from "./stroke";
+import { endTraces } from "./tracing";
 import { useBox } from "./useBox";
 import { usePictured } from "./usePictured";
 import { extend, select, toggleAll, useView, viewStore } from "./view";
@@ -211,6 +212,9 @@ export function Canvas({ size, hidden, onMenu }: CanvasProps) {
         if (event.touches.length === 1 && (holdsTool() || itemUnder({ target: event.target, clientX: event.touches[0]?.clientX ?? 0, clientY: event.touches[0]?.clientY ?? 0 }) !== null)) event.stopPropagation();
       }}
       onPointerMove={(event) => moveGhost(event.clientX, event.clientY)}
+      onPointerOver={({ target }) => {
+        if (!(target instanceof Element && target.closest("[data-node]"))) endTraces();
+      }}
       onPointerLeave={hideGhost}
       onClick={(event) => {
         const [open, close] = [foldUnder(event.target, "openFold"), foldUnder(event.target, "closeFold")];

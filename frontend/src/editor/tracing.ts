@@ -1,4 +1,4 @@
-/** Which card's edges are traced, because the pointer or the cursor is on it; and whether the view is near enough for small print on edges. */
+/** Which card's edges are traced, because the pointer is on it; and whether the view is near enough for small print on edges. */
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
 import type { ShownEdge } from "@/graph/layout";
@@ -18,6 +18,11 @@ cameraMan.watch(({ zoom }) => {
 export const trace = (node: number): void => traceStore.setState({ node });
 
 export const endTrace = (node: number): void => traceStore.setState((state) => (state.node === node ? { node: null } : state));
+
+/** The pointer is on no card. One that goes while the pointer is on it, as a block that is opened, does not say so itself. */
+export const endTraces = (): void => {
+  if (traceStore.getState().node !== null) traceStore.setState({ node: null });
+};
 
 /** Whether an edge is one of the traced card's; `itemOf` tells the card of a node. */
 export const useTraced = (edge: Pick<ShownEdge, "from" | "to">, itemOf: readonly number[]): boolean =>
