@@ -156,7 +156,7 @@ export default function DeploySheet({ deployment, close, cancel, retry, busy, sh
             Cancel
           </Button>
         )}
-        <ActionIcon variant="subtle" color="gray" size="sm" onClick={close} aria-label="Close the deployment's steps" title="Close; it goes on">
+        <ActionIcon variant="subtle" color="gray" size="sm" onClick={close} aria-label="Close the deployment's steps" title={deploying ? "Close; it goes on" : "Close"}>
           <IconX size={15} />
         </ActionIcon>
       </header>

@@ -17,7 +17,7 @@ export function ProblemList({ problems, show }: { problems: readonly PlanProblem
             {problem.message} {problem.next_step}
           </span>
           {(problem.layer != null || problem.device != null) && (
-            <button type="button" className="link" onClick={() => show(problem)}>
+            <button type="button" className="link" aria-label={`show ${problem.layer ?? problem.device}`} onClick={() => show(problem)}>
               show
             </button>
           )}

@@ -5,6 +5,7 @@ import type { Device } from "@/api/types";
 import { plural } from "@/app/format";
 import { replaceDevice } from "@/plan/replaceDevice";
 import { edit, planStore } from "@/plan/store";
+import { focusLayers } from "./showing";
 import { flash } from "./view";
 
 interface GoneDeviceProps {
@@ -18,6 +19,8 @@ export function GoneDevice({ name, layers, devices, select }: GoneDeviceProps) {
   const replace = (other: string) => {
     const { layers: moved } = edit(replaceDevice(planStore.getState().content, name, other));
     flash(other, `${plural(moved, "layer")} of ${name} → ${other}`);
+    // The card goes, and what had the focus with it.
+    focusLayers();
   };
   return (
     <section className="device-card dev-gone" data-testid={`device-gone-${name}`} aria-label={`${name}, not registered`}>

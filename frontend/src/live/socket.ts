@@ -100,7 +100,7 @@ let connectedBefore = false;
 
 /** Fetch everything that may have changed unheard. */
 function catchUp(): void {
-  for (const key of ["studio", "models", "model", "examples", "devices", "deployments", "jobs", "links", "profiles", "history", "search", "runs"]) void queryClient.invalidateQueries({ queryKey: [key] });
+  for (const key of ["studio", "models", "model", "examples", "devices", "deployments", "jobs", "links", "profiles", "predictions", "history", "search", "runs"]) void queryClient.invalidateQueries({ queryKey: [key] });
   planListeners.forEach((listener) => listener("*"));
   tellMeasured();
   call(client.GET("/api/live")).then(
