@@ -22,9 +22,11 @@ from partition_studio.fleet.errors import (
     OperationCancelledError,
     UploadCorruptError,
 )
+from partition_studio.fleet.install.device_python import call_device
 from partition_studio.fleet.install.install import ensure_installed
 from partition_studio.fleet.install.wheelhouse import WheelhouseCache
 from partition_studio.fleet.local import LocalConnection
+from partition_studio.fleet.on_device.device_files import file_trouble
 from partition_studio.fleet.progress import never_cancelled
 from tests.sshd import free_port
 
@@ -119,6 +121,34 @@ def test_a_folder_that_cannot_be_made_is_named(device: LocalConnection, tmp_path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DeviceFileError, match="file/below"):
         put(device, b"data", tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        (FileExistsError(errno.EEXIST, "File exists", "/a"), "/a cannot be made: something else has this name there"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a/b"), "/a/b cannot be used: what should be a folder"),
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a cannot be used (Permission denied)"),
+        (OSError(errno.EROFS, "Read-only file system", "/a", None, "/b"), "/b cannot be used (Read-only file system)"),
+        (OSError(errno.EIO, "Input/output error"), "a file cannot be read or written (Input/output error)"),
+        (OSError("odd"), "a file cannot be read or written (odd)"),
+        (OSError(), "a file cannot be read or written (OSError)"),
+    ],
+)
+def test_what_a_devices_system_refuses_is_told_in_a_sentence(problem: OSError, told: str) -> None:
+    assert file_trouble(problem).startswith(told)
+
+
+def test_a_file_in_the_place_of_a_devices_folder_is_told_with_what_to_do(
+    device: LocalConnection, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in the way"
+    folder.write_text("mine")
+    arguments = {"data_dir": str(folder), "command": [], "python_path": "", "deadline_s": 1.0, "autostart": None}
+    with pytest.raises(DeviceFileError) as refused:
+        call_device(device, sys.executable, "start", arguments, answer=dict[str, object], timeout_s=40)
+    assert refused.value.message == f"this machine: {folder} cannot be made: something else has this name there"
+    assert "at that path" in refused.value.next_step
 
 
 def test_a_port_where_nothing_listens_is_named(device: LocalConnection) -> None:

@@ -140,12 +140,13 @@ def test_a_deployment_that_fails_leaves_the_running_one(desk: Desk, tmp_path: Pa
     model = desk.example()
     desk.local_devices("a", "b")
     first = desk.deploy(model, desk.spread(model, "a"))
-    desk.studio.block_device("b")
+    folder = desk.studio.block_device("b")
     second = desk.settled(desk.begin(model, desk.spread(model, "a", "b")))
     assert second.state == "failed"
     failed = [row for row in second.devices if row.step == "failed"]
     assert [row.device for row in failed] == ["b"]
     assert failed[0].problem is not None
+    assert failed[0].problem.message == f"b: {folder} cannot be made: something else has this name there"
     assert failed[0].problem.next_step
     assert [row.detail for row in second.devices if row.device == "a"] == ["stopped"]
     assert desk.shown(first).state == "running"

@@ -58,8 +58,9 @@ def verified_model(models_dir: Path, spec: StageSpec, check: Callable[[], None] 
     except FileNotFoundError:
         raise StageError("model_missing", spec.name, f"the sub-model of {spec.name!r} is not on the device") from None
     except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise StageError(
-            "model_unreadable", spec.name, f"the sub-model of {spec.name!r} cannot be read: {error}"
+            "model_unreadable", spec.name, f"the sub-model of {spec.name!r} cannot be read: {reason}"
         ) from error
     if digest != spec.digest:
         raise StageError(

@@ -119,7 +119,7 @@ class DeviceFileError(DeviceError):
     """A file cannot be written or read on the device."""
 
     code = "device_file"
-    next_step = "Check the owner and the permissions of that folder on the device."
+    next_step = "Check what is at that path on the device, its owner and its permissions; then try again."
 
 
 class DiskFullError(DeviceError):

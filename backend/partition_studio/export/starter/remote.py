@@ -335,7 +335,7 @@ def main(digest: str) -> None:
                 answer = {"error": problem.code, "message": str(problem)}
             except OSError as problem:
                 code = "disk_full" if problem.errno in device_files.FULL else "host_file"
-                answer = {"error": code, "message": str(problem)}
+                answer = {"error": code, "message": device_files.file_trouble(problem)}
             stream.write(answer)
     except (StreamError, BrokenPipeError) as error:
         sys.stderr.write(f"{error}\n")

@@ -27,6 +27,20 @@ class DeviceProblemError(Exception):
         self.code = code
 
 
+def file_trouble(problem: OSError) -> str:
+    """Return what the system refused and of which file, in a sentence for the person."""
+    reason = problem.strerror or str(problem) or type(problem).__name__
+    path = problem.filename if problem.filename2 is None else problem.filename2
+    if path is None:
+        return f"a file cannot be read or written ({reason})"
+    name = os.fsdecode(path) if isinstance(path, (str, bytes)) else str(path)
+    if isinstance(problem, FileExistsError):
+        return f"{name} cannot be made: something else has this name there"
+    if isinstance(problem, NotADirectoryError):
+        return f"{name} cannot be used: what should be a folder on its way is none"
+    return f"{name} cannot be used ({reason})"
+
+
 @contextlib.contextmanager
 def locked(base: str, patience_s: Optional[float] = None) -> Iterator[None]:
     """Let one command at a time change BASE, which may remove it with the lock.

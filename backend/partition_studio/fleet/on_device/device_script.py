@@ -20,7 +20,14 @@ from partition_studio.fleet.on_device.device_autostart import (
     undo_linger,
     unit_status,
 )
-from partition_studio.fleet.on_device.device_files import FULL, MARK, DeviceProblemError, locked, remove_tree
+from partition_studio.fleet.on_device.device_files import (
+    FULL,
+    MARK,
+    DeviceProblemError,
+    file_trouble,
+    locked,
+    remove_tree,
+)
 from partition_studio.fleet.on_device.device_packages import discard, install, look
 from partition_studio.fleet.on_device.device_process import (
     log_text,
@@ -139,5 +146,5 @@ def main() -> None:
     except DeviceProblemError as problem:
         answer = {"error": problem.code, "message": str(problem)}
     except OSError as problem:
-        answer = {"error": "disk_full" if problem.errno in FULL else "device_file", "message": str(problem)}
+        answer = {"error": "disk_full" if problem.errno in FULL else "device_file", "message": file_trouble(problem)}
     print(MARK + json.dumps(answer))  # noqa: T201 - printing is how it answers
