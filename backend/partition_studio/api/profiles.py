@@ -36,5 +36,5 @@ def delete_profile(services: ServicesDep, profile_id: RowId) -> None:
 
 @router.get("/deployments/{deployment_id}/predictions")
 def predict_stages(services: ServicesDep, deployment_id: str) -> list[StagePredictionOut]:
-    """Compare each stage's time, predicted from the profiles, with what the devices measured; none once it has ended."""
+    """Compare each stage's time, predicted from the profiles, with what its devices measured; none once it ended."""
     return services.profiles.predictions(deployment_id)

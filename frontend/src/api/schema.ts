@@ -73,7 +73,7 @@ export interface paths {
         };
         /**
          * Predict Stages
-         * @description Compare each stage's time, predicted from the profiles, with what the devices measured; none once it has ended.
+         * @description Compare each stage's time, predicted from the profiles, with what its devices measured; none once it ended.
          */
         get: operations["predict_stages_api_deployments__deployment_id__predictions_get"];
         put?: never;
