@@ -82,6 +82,14 @@ def test_one_sample_is_counted_once_and_those_of_others_not_at_all() -> None:
     assert [told.device for told in one.devices()] == ["pi"]
 
 
+def test_a_device_whose_clock_is_set_back_meanwhile_is_heard_on() -> None:
+    one = tally()
+    for unix_s, frames in ((100.0, 0), (101.0, 10), (41.0, 20), (42.0, 30)):
+        one.take([sample(unix_s, stage(frames, 0.1))])
+    assert [told.frames for told in one.stages({})] == [30]
+    assert [told.samples for told in one.devices()] == [3]
+
+
 def test_a_device_without_a_figure_has_none_and_never_zero() -> None:
     one = tally()
     one.take([sample(1.0)])

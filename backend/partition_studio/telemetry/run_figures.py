@@ -69,7 +69,8 @@ class _Device:
         self.limit_bytes = live.memory_limit_bytes or self.limit_bytes
         if live.thermal is not None:
             if live.thermal.temperature_c is not None:
-                self.celsius = max(live.thermal.temperature_c, self.celsius or live.thermal.temperature_c)
+                celsius = live.thermal.temperature_c
+                self.celsius = celsius if self.celsius is None else max(celsius, self.celsius)
             self.throttled = self.throttled or bool(live.thermal.throttled)
 
 
@@ -90,7 +91,8 @@ class RunTally:
             known = self._devices.get(live.device)
             if known is None:
                 self._devices[live.device] = _Device(live.unix_s)
-            elif live.unix_s > known.heard_s:
+            elif live.unix_s != known.heard_s:
+                # Of another moment, not of a later one: a device's clock may be set back.
                 known.take(live)
             else:
                 continue
