@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from partition_studio.errors import StudioError
 from partition_studio.partition.plan import Plan
@@ -309,3 +310,20 @@ def test_a_deployment_that_ended_with_the_studio_says_so(
     (ended,) = studio.client.get("/api/deployments", list[DeploymentOut])
     assert ended.state == ends
     assert (ended.problem and ended.problem.code) == ("studio_ended" if ends == "failed" else None)
+
+
+def test_a_deployment_that_cannot_be_written_down_is_not_begun_nor_in_the_way_of_the_next(
+    studio: RunningStudio, model: ModelSummaryOut, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = studio.services.deployments
+
+    def refuse(_: object) -> None:
+        raise OperationalError("INSERT", {}, OSError("database or disk is full"))
+
+    monkeypatch.setattr(service, "_save", refuse)
+    with pytest.raises(OperationalError):
+        service.deploy(model.id, plan)
+    # It would be "on its way" for ever.
+    with pytest.raises(OperationalError):
+        service.deploy(model.id, plan)
+    assert service.active_of(model.id) is None

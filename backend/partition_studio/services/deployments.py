@@ -114,10 +114,11 @@ class DeploymentService:
         if model_id is not None:
             # Each has a whole plan to be read.
             query = query.where(DeploymentRow.model_id == model_id)
+        # These first: one that ends meanwhile is in the database by then.
+        live = {deployment.id: deployment.snapshot() for deployment in list(self._live.values())}
         with self._database.session() as session:
-            ended = [out for row in session.scalars(query) if row.id not in self._live and (out := self._read(row))]
-        live = [deployment.snapshot() for deployment in list(self._live.values())]
-        both = sorted([*live, *ended], key=lambda out: out.created_at, reverse=True)
+            ended = [out for row in session.scalars(query) if row.id not in live and (out := self._read(row))]
+        both = sorted([*live.values(), *ended], key=lambda out: out.created_at, reverse=True)
         wanted = [out for out in both if model_id in (None, out.model_id) and state in (None, out.state)]
         return self._with_runs(wanted[offset : None if limit is None else offset + limit])
 
@@ -211,7 +212,13 @@ class DeploymentService:
                 waits=waits,
             )
             self._live[deployment.id] = deployment
-            self._save(deployment)
+            try:
+                self._save(deployment)
+            except SQLAlchemyError:
+                # It does not begin; who tries again is not told that it is on its way.
+                del self._live[deployment.id]
+                self._saved_states.pop(deployment.id, None)
+                raise
         deployment.start()
         return deployment.snapshot()
 
