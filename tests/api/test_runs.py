@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from partition_studio.errors import StudioError
 from partition_studio.partition.plan import Plan
@@ -99,6 +100,24 @@ def test_a_run_is_listed_and_reported_with_all_that_it_ran_on(studio: RunningStu
         client.get(f"/api/runs/{begun.id}/report", RunReportOut)
 
 
+def test_a_run_that_cannot_be_written_down_goes_on_and_so_does_the_next(
+    studio: RunningStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = deployed(studio, None)
+    history = studio.services.runs.history
+
+    def refuse(*_: object) -> None:
+        raise OperationalError("INSERT", {}, OSError("database or disk is full"))
+
+    with monkeypatch.context() as full:
+        full.setattr(history, "keep", refuse)
+        unwritten = ran(studio, deployment, 1)
+    assert unwritten.state == "finished" and unwritten.delivered > 0
+    written = ran(studio, deployment, 1)
+    assert written.state == "finished"
+    wait_for(lambda: history.find(written.id).state == "finished", what="the writing down of the next")
+
+
 def keep_runs(studio: RunningStudio, count: int) -> None:
     """Runs as an earlier studio left them, newest first by number."""
     now = datetime.now(UTC)
@@ -141,6 +160,7 @@ def test_pages_and_filters_narrow_the_history_down(studio: RunningStudio) -> Non
     assert client.get("/api/runs", RunListOut, device="pi-1").total == 4
     assert client.get("/api/runs", RunListOut, device="pi-1", state="failed").total == 2
     assert client.get("/api/runs", RunListOut, device="%").total == 0
+    assert client.get("/api/runs", RunListOut, device="PI-1").total == 0
     assert client.get("/api/runs", RunListOut, model_id="other").total == 0
 
 

@@ -37,7 +37,8 @@ class RunFilter:
         exact = {RunRow.model_id: self.model_id, RunRow.state: self.state, RunRow.deployment_id: self.deployment_id}
         found = [column == value for column, value in exact.items() if value is not None]
         if self.device is not None:
-            found.append(RunRow.devices.contains(f"|{self.device}|", autoescape=True))
+            # Not LIKE, to which `pi-1` and `PI-1` are the same.
+            found.append(func.instr(RunRow.devices, f"|{self.device}|") > 0)
         return found
 
 

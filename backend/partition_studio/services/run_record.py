@@ -42,7 +42,7 @@ def network_out(network: Network) -> RunNetworkOut:
 
 @dataclass
 class RunRecord:
-    """One run's surroundings. Its methods are called under the lock of whoever tells of the run."""
+    """One run's surroundings. All but `predict` is called under the lock of whoever tells of the run."""
 
     model_id: str
     deployment: DeploymentOut

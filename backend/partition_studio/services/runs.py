@@ -1,9 +1,12 @@
 """Runs: frames read, sent, reported."""
 
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from partition_studio.deployment.deployment import Deployment
 from partition_studio.deployment.errors import NotRunningError, RunGoingOnError, RunNotFoundError
@@ -20,6 +23,8 @@ from partition_studio.services.telemetry import TelemetryService
 from partition_studio.sizes import size_text
 from partition_studio.telemetry.figures import times_of_stages
 from partition_studio.telemetry.live import LiveHub
+
+logger = logging.getLogger(__name__)
 
 #: Different random frames that a run of them goes round.
 RANDOM_FRAMES = 8
@@ -139,9 +144,8 @@ class RunService:
 
     def show(self, run_id: str) -> RunOut:
         """Show a run."""
-        if run_id in self._runs:
-            return self._runs[run_id].snapshot()
-        return self.history.find(run_id)
+        run = self._runs.get(run_id)
+        return self.history.find(run_id) if run is None else run.snapshot()
 
     def report(self, run_id: str) -> RunReportOut:
         """Return everything that is known of a run. Raises RunNotFoundError."""
@@ -213,7 +217,6 @@ class RunService:
         if out.state != "running":
             if not run.is_kept and record is not None:
                 self._keep(run, out)
-                self.history.prune()
                 # Takes a moment, and what was measured is safe by now.
                 self._predict(record)
                 self._keep(run, out)
@@ -244,11 +247,19 @@ class RunService:
         )
 
     def _keep(self, run: Run, out: RunOut) -> None:
-        """Write down the figures of a run as they were; not over newer ones, nor of a run that was removed since."""
+        """Write down the figures of a run as they were; not over newer ones, nor of a run that was removed since.
+
+        What a run does must not hang on whether it can be written down just now: where not, that is logged alone.
+        """
         with self._telling:
             record = self._records.get(run.id)
             if record is None or (run.is_kept and out.state == "running"):
                 return
             run.is_kept = out.state != "running"
             self._kept_s[run.id] = time.monotonic()
-            self.history.keep(out, record)
+            try:
+                self.history.keep(out, record)
+                if run.is_kept:
+                    self.history.prune()
+            except SQLAlchemyError:
+                logger.exception("run_not_saved", extra={"run_id": run.id})
