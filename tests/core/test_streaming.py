@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,15 @@ def test_what_is_streamed_is_the_sub_model(tmp_path: Path, external: bool) -> No
         assert part.write_to(stream) == part.digest == hashlib.sha256(part.data).hexdigest()
         assert stream.getvalue() == part.data == b"".join(part.chunks())
         assert part.size_bytes == len(part.data)
+        with part.open() as file:
+            assert file.read() == part.data
+            # As an upload that finds a beginning of something else on the device.
+            file.seek(0)
+            assert b"".join(iter(lambda: file.read(7919), b"")) == part.data
+            file.seek(1000)
+            assert (file.read(3), file.tell()) == (part.data[1000:1003], 1003)
+            file.seek(10)
+            assert file.read(5) == part.data[10:15]
         assert len(part.streamed) == 2
         read = onnx.ModelProto.FromString(part.data)
         whole = extract(network, stage)
@@ -265,6 +275,23 @@ def test_what_is_streamed_is_the_sub_model(tmp_path: Path, external: bool) -> No
     assert (
         verify(original_model(path), parted, Contents(parts), random_frame(network.inputs, 0)).first_difference is None
     )
+
+
+def test_a_sub_model_that_is_sent_is_not_held(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    gemms(2, 1600, path)
+    network = load_network(path)
+    parted = in_stages(network, 1)
+    part = submodel(network, parted.graph.stages[0], parted.graph)
+    tracemalloc.start()
+    try:
+        with part.open() as file:
+            sent = sum(len(piece) for piece in iter(lambda: file.read(100_000), b""))
+        held_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sent == part.size_bytes > 20_000_000
+    assert held_bytes < 5_000_000
 
 
 def test_the_oracle_of_a_very_large_network_reads_its_weights_where_they_are(tmp_path: Path) -> None:

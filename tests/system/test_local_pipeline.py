@@ -193,7 +193,7 @@ def test_ending_one_deployment_keeps_what_another_has_sent(desk: Desk) -> None:
 
     def send(holder: str, data: bytes) -> Path:
         digest = hashlib.sha256(data).hexdigest()
-        session.push_model(holder, data, digest, lambda _done: None, lambda: False)
+        session.push_model(holder, data, len(data), digest, lambda _done: None, lambda: False)
         return models / f"{digest}.onnx"
 
     for holder in ("x/1", "y/1"):

@@ -263,13 +263,16 @@ class Rollout:
         total, before = sum(part.size_bytes for part in parts), 0
         self._board.step(share.device, "push", _count(parts, "sub-model"))
         for part in parts:
-            session.push_model(
-                self.spec.holder,
-                part.data,
-                part.digest,
-                lambda done, before=before: self._board.bytes(share.device, before + done, total),  # type: ignore[misc]
-                self._halted.is_set,
-            )
+            # Read as it goes out: many devices are sent theirs at once, and each may be of gigabytes.
+            with part.open() as source:
+                session.push_model(
+                    self.spec.holder,
+                    source,
+                    part.size_bytes,
+                    part.digest,
+                    lambda done, before=before: self._board.bytes(share.device, before + done, total),  # type: ignore[misc]
+                    self._halted.is_set,
+                )
             before += part.size_bytes
             self._board.bytes(share.device, before, total)
         self._wait_for_others(share)

@@ -1,11 +1,12 @@
 """The sub-model of a stage: an ONNX model with the stage's layers and only the weights that they need."""
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import onnx
 from onnx import TensorProto
@@ -18,8 +19,15 @@ from partition_studio.graph.weights import HELD_BYTES, Weight
 from partition_studio.partition.metadata import annotate
 from partition_studio.partition.stages import Stage, StageGraph
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 #: Numbers of protobuf fields: ModelProto.graph, GraphProto.initializer, TensorProto.raw_data.
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
+
+
+#: What is read of a sub-model at once.
+_BUFFER_BYTES = 256 * 1024
 
 
 class StageTooLargeError(PlanError):
@@ -80,6 +88,10 @@ class SubModel:
             else:
                 yield from piece.chunks()
 
+    def open(self) -> BinaryIO:
+        """Return the content as a file, of which a piece is held at a time. Reading it raises NetworkChangedError."""
+        return io.BufferedReader(_Reading(self), _BUFFER_BYTES)
+
     def write_to(self, stream: BinaryIO | None) -> str:
         """Write the content, and return its digest. Raises NetworkChangedError."""
         digest = hashlib.sha256()
@@ -107,6 +119,55 @@ class SubModel:
             pieces += [header, weight]
         first = shell.SerializeToString(deterministic=True) + _head(_GRAPH, graph_bytes) + graph
         return (first, *pieces)
+
+
+class _Reading(io.RawIOBase):
+    """A sub-model's content, read from its beginning on; to go back is to begin again."""
+
+    def __init__(self, part: SubModel) -> None:
+        self._part = part
+        self._begin()
+
+    def _begin(self) -> None:
+        self._chunks = self._part.chunks()
+        self._left = memoryview(b"")
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        target = memoryview(buffer).cast("B")
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        count = min(len(target), len(self._left))
+        target[:count], self._left = self._left[:count], self._left[count:]
+        self._at += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("only places from the beginning on are found")
+        if offset < self._at:
+            self._begin()
+        skipped = memoryview(bytearray(_BUFFER_BYTES))
+        while self._at < offset and self.readinto(skipped[: offset - self._at]):
+            pass
+        return self._at
+
+    def close(self) -> None:
+        # What was being read is closed with its generator.
+        self._chunks, self._left = iter(()), memoryview(b"")
+        super().close()
 
 
 def _head(field: int, length: int) -> bytes:

@@ -87,7 +87,7 @@ def _measure_pieces(
         told = _Told(report, number, len(ranges), place)
         told.say("sending the layers", 0, 1)
         digest = piece.digest
-        session.push_model(wanted.job, piece.data, digest, lambda _done: None, cancelled)
+        session.push_model(wanted.job, piece.data, len(piece.data), digest, lambda _done: None, cancelled)
         stop_if_cancelled(cancelled, "the profile")
         request = Request(
             job=wanted.job,

@@ -10,6 +10,7 @@ everything else on the device goes on meanwhile. While we talk with the agent no
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import BinaryIO
 
 from partition_agent.protocol import (
     AgentInfo,
@@ -255,12 +256,18 @@ class DeviceSession:
         return self._hold.holders.note_model(holder, digest)
 
     def push_model(
-        self, holder: str, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck
+        self,
+        holder: str,
+        source: BinaryIO | bytes,
+        size: int,
+        digest: str,
+        progress: Callable[[int], None],
+        cancelled: CancelCheck,
     ) -> bool:
-        """Put a sub-model where the agent looks for it; return False when it was there already."""
+        """Put a sub-model of `size` bytes where the agent looks for it; return False when it was there already."""
         if not self.keep_model(holder, digest):
             raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
-        return self._software.upload_model(data, digest, progress, cancelled)
+        return self._software.upload_model(source, size, digest, progress, cancelled)
 
     def read_log(self, lines: int) -> list[str]:
         """Return the last lines of the agent's log."""

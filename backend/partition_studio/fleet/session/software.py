@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import BinaryIO
 
 from partition_agent.protocol import AgentState
 from partition_studio.fleet.check.check import DeviceCheck, check_device, require_ready
@@ -81,13 +82,20 @@ class DeviceSoftware:
         if self._installed is not None:
             stop_agent(self._link.connection(), self._installed)
 
-    def upload_model(self, data: bytes, digest: str, progress: Callable[[int], None], cancelled: CancelCheck) -> bool:
+    def upload_model(
+        self,
+        source: BinaryIO | bytes,
+        size: int,
+        digest: str,
+        progress: Callable[[int], None],
+        cancelled: CancelCheck,
+    ) -> bool:
         """Put a sub-model where the agent looks for it; return False when it was there already."""
         if self._installed is None:
             raise AgentUnreachableError(f"{self._link.spec.name}: no agent is installed there")
         return self._link.connection().upload(
-            data,
-            len(data),
+            source,
+            size,
             f"{self._installed.models_dir}/{digest}.onnx",
             sha256=digest,
             progress=progress,
