@@ -16,13 +16,12 @@ VIEWPORT = (1280, 720)
 
 PATIENCE_MS = 60_000
 
-#: Without it Chromium throttles what it takes for hidden; with the last it may be asked to collect garbage.
+#: Without them Chromium throttles what it takes for hidden.
 _FLAGS = [
     *CHROMIUM_FLAGS,
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--disable-backgrounding-occluded-windows",
-    "--enable-precise-memory-info",
 ]
 
 
