@@ -57,13 +57,6 @@ def block_named(model: ModelOut, name: str) -> BlockOut:
     return next(block for block in model.blocks if block.name == name)
 
 
-def focused(page: Page) -> str:
-    """Return the test id of what has the focus."""
-    found = page.evaluate("document.activeElement?.dataset.testid ?? document.activeElement?.tagName")
-    assert isinstance(found, str)
-    return found
-
-
 def still(page: Page) -> None:
     """Wait until the view has not moved for three frames."""
     page.evaluate(

@@ -1,6 +1,8 @@
 """Deploy, and the live view on the same graph: a device fails and is tried again, frames flow, one dies."""
 
+import os
 import re
+import signal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -122,7 +124,7 @@ def test_a_device_that_fails_is_tried_again_then_frames_flow_until_one_dies(
 
     # One dies: it is told at its card, in the sheet, and on the graph; and what became of the frames.
     (victim,) = demo.agents("board-3")
-    victim.kill()
+    os.kill(victim.pid, signal.SIGKILL)
     expect_state(page, "failed")
     expect(page.get_by_test_id("failure-board-3")).to_contain_text("lost")
     expect(sheet).to_contain_text(re.compile(r"\d+ delivered, \d+ lost"))

@@ -12,12 +12,11 @@ from partition_studio.partition.plan import Plan
 from partition_studio.schemas import ModelOut, PlanIn, SavedPlanOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
+from tests.browser.editor import PATIENCE_MS
 from tests.planner_studio import add_devices, only_plan
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
-
-PATIENCE_MS = 25_000
 
 DEVICES = ("board-1", "board-2", "board-3")
 
@@ -87,7 +86,7 @@ def wait_placed(studio: RunningStudio, layer: str, device: str) -> None:
 
 def test_two_windows_see_one_anothers_edits_and_each_undoes_its_own(browser: Browser, studio: RunningStudio) -> None:
     page = open_editor(browser, studio)
-    assert page.url.endswith(f"/p/{saved_plans(studio)[0].id}")
+    expect(page).to_have_url(re.compile(f"/p/{saved_plans(studio)[0].id}$"))
     other = another(page)
     send(page, "conv1", 3)
     expect_device(other, "conv1", 3)
@@ -234,10 +233,11 @@ def test_a_removed_plan_is_saved_again_or_left(browser: Browser, studio: Running
     shoot(page, "64-plan-gone")
     page.get_by_test_id("plan-save-again").click()
     wait_for(lambda: saved_plans(studio) or None, what="the saving")
+    wait_placed(studio, "relu1", "board-3")
     expect_saved(page)
     assert [saved_plan(studio).placement[layer] for layer in ("conv1", "relu1")] == ["board-3", "board-3"]
     assert saved_plans(studio)[0].id == removed
-    assert page.url.endswith(f"/p/{removed}")
+    expect(page).to_have_url(re.compile(f"/p/{removed}$"))
 
 
 def test_a_removed_network_takes_no_edit_along_and_comes_back_with_them(
@@ -262,6 +262,7 @@ def test_a_removed_network_takes_no_edit_along_and_comes_back_with_them(
     )
     expect(gone).to_have_count(0, timeout=PATIENCE_MS)
     wait_for(lambda: saved_plans(studio) or None, what="the saving with the network that came back")
+    wait_placed(studio, "relu1", "board-3")
     assert [saved_plan(studio).placement[layer] for layer in ("conv1", "relu1")] == ["board-3", "board-3"]
 
 

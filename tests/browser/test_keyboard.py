@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.browser.editor import PATIENCE_MS, block_named, focused, model_named, open_network, spread_all, still
+from tests.browser.editor import PATIENCE_MS, block_named, model_named, open_network, spread_all, still
 from tests.studio import RunningStudio, wait_for
 
 pytestmark = pytest.mark.browser
@@ -78,14 +78,16 @@ def test_the_palette_finds_commands_layers_devices_and_models(
     expect(page.get_by_role("option")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("block-fire2")).to_have_attribute("data-block-devices", "board-3")
-    assert focused(page) == "canvas"
+    expect(page.get_by_test_id("canvas")).to_be_focused()
     page.keyboard.press("Control+k")
+    expect(entry).to_be_focused()
     page.keyboard.type(hidden)
     expect(page.get_by_role("option").last).to_contain_text("Go to")
     shoot(page, f"77-palette-layer-{scheme}")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id(f"layer-{hidden}")).to_have_class(re.compile("is-selected"))
     page.keyboard.press("Control+k")
+    expect(entry).to_be_focused()
     page.keyboard.type("model handwritten")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(str(studio.services.demo_model_id)))
@@ -124,7 +126,7 @@ def test_the_list_of_keys_is_made_of_what_they_do(browser: Browser, studio: Runn
     page.get_by_role("switch", name="Keys without Ctrl").uncheck(force=True)
     page.keyboard.press("Escape")
     expect(keys).to_have_count(0)
-    assert focused(page) == "canvas"
+    expect(page.get_by_test_id("canvas")).to_be_focused()
     page.keyboard.press("t")
     page.keyboard.press("Control+k")
     expect(page.get_by_test_id("palette-input")).to_be_focused()
@@ -140,7 +142,7 @@ def test_from_opening_to_deploying_without_a_pointer(browser: Browser, studio: R
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
-    assert focused(page) == "canvas"
+    expect(page.get_by_test_id("canvas")).to_be_focused()
     # The whole network is one stop; the boundaries between devices are the next.
     expect(page.get_by_role("slider", name=re.compile("^boundary", re.I))).to_have_count(2)
     still(page)
@@ -149,12 +151,12 @@ def test_from_opening_to_deploying_without_a_pointer(browser: Browser, studio: R
         "document.activeElement.outerHTML"
     )[:200]
     page.keyboard.press("Shift+Tab")
-    assert focused(page) == "canvas"
+    expect(page.get_by_test_id("canvas")).to_be_focused()
     # Find and assign.
     page.keyboard.press("/")
     page.keyboard.type("name=conv1")
     page.keyboard.press("Control+Enter")
-    assert focused(page) == "canvas"
+    expect(page.get_by_test_id("canvas")).to_be_focused()
     page.evaluate(KEEP_WHAT_IS_SAID)
     page.keyboard.press("2")
     expect(page.get_by_test_id("layer-conv1")).to_have_attribute("data-device-name", "board-2")
@@ -177,6 +179,7 @@ def test_from_opening_to_deploying_without_a_pointer(browser: Browser, studio: R
     expect(page.get_by_test_id("layer-conv1")).to_have_attribute("data-device-name", "board-1")
     # Deploy.
     page.keyboard.press("Control+k")
+    expect(page.get_by_test_id("palette-input")).to_be_focused()
     page.keyboard.type("deploy the plan")
     expect(page.get_by_role("option").first).not_to_have_attribute("aria-disabled", "true")
     page.keyboard.press("Enter")

@@ -26,7 +26,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 def unexpected(errors: list[str]) -> list[str]:
     """What the console says beyond that a file was refused."""
-    return [error for error in errors if "status of 4" not in error]
+    return [error for error in errors if not re.search(r"status of 4\d\d .*/api/models$", error)]
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
@@ -65,7 +65,7 @@ def test_the_history_of_runs_is_read_and_looked_into(browser: Browser, workshop:
 
 
 def test_a_report_is_taken_along_and_its_plan_opened_anew(browser: Browser, workshop: Workshop, tmp_path: Path) -> None:
-    first, second = workshop.runs
+    first, _ = workshop.runs
     page, errors = at(browser, workshop, f"/runs/{first.id}")
     files = {}
     for kind in ("html", "csv", "json"):
@@ -90,7 +90,6 @@ def test_a_report_is_taken_along_and_its_plan_opened_anew(browser: Browser, work
     page.get_by_test_id("open-plan").click()
     expect(page).to_have_url(re.compile(r"/m/[0-9a-f]+/p/\d+"), timeout=PATIENCE_MS)
     assert len(workshop.studio.services.plans.all(workshop.deployment.model_id)) == before + 1
-    assert second.id != first.id
     assert errors == []
 
 

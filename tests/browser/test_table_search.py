@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from partition_studio.schemas import BlockOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import shoot
-from tests.browser.editor import block_named, focused, model_named, open_network, saved_plan, spread_all
+from tests.browser.editor import block_named, model_named, open_network, saved_plan, spread_all
 from tests.planner_studio import add_profile
 from tests.studio import RunningStudio, wait_for
 
@@ -195,7 +195,7 @@ def test_a_search_goes_on_says_what_is_wrong_and_marks_all_hits(
     search.fill("kind:Conv bytes > 1 MB")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("toolbar", name="Selection")).to_contain_text(f"{len(wanted)} layers")
-    assert focused(page) == "canvas"
+    expect(page.get_by_test_id("canvas")).to_be_focused()
     # The table shows the hits alone, and takes them all.
     page.keyboard.press("t")
     expect(page.get_by_test_id("table-count")).to_contain_text(f"{len(wanted)} of {len(layers)} layers")

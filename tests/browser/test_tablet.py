@@ -163,14 +163,14 @@ def test_layers_are_dragged_onto_a_device_by_finger(
     page.reload()
     card = page.get_by_test_id("layer-conv1")
     expect(card).to_be_visible(timeout=PATIENCE_MS)
-    page.wait_for_timeout(500)
+    wait_for(lambda: stands_still(page, "layer-conv1") or None, what="the network at rest")
     shoot(page, f"77-tablet-editor-{width}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     drag_by_finger(page, card, page.locator('[data-drop-device="desk-2"]').first)
     expect(card).to_have_attribute("data-device-name", "desk-2")
     # What it changes stands above what can be done next, however many lines that takes.
     answer, bar = page.get_by_test_id("answer"), page.get_by_role("toolbar", name="Selection")
-    expect(answer).to_be_visible(timeout=PATIENCE_MS)
+    expect(answer).to_have_attribute("data-settled", "true", timeout=PATIENCE_MS)
     above, below = answer.bounding_box(), bar.bounding_box()
     assert above is not None
     assert below is not None

@@ -1,5 +1,8 @@
 """What a deployment would send is known before it begins; a device that fails on the way is tried again by itself."""
 
+import os
+import signal
+
 import pytest
 
 from partition_studio.errors import StudioError
@@ -78,9 +81,14 @@ def test_a_device_that_is_lost_while_another_is_waited_for_is_brought_up_again(d
     begun = desk.client.post("/api/deployments", DeploymentOut, request)
     wait_for(lambda: desk.shown(begun).retry_until, what="b to fail")
     session = desk.studio.services.devices.session("a")
-    wait_for(lambda: session.agent_running or None, what="a to be reached")
+
+    def is_reached() -> bool:
+        row = next(row for row in desk.shown(begun).devices if row.device == "a")
+        return row.detail == "waiting for the other devices"
+
+    wait_for(is_reached, what="a to be reached")
     (agent,) = desk.studio.agents("a")
-    agent.kill()
+    os.kill(agent.pid, signal.SIGKILL)
     wait_for(lambda: not session.holds(f"{begun.id}/{begun.epoch}") or None, what="the loss of a")
     folder.unlink()
     desk.client.post(f"/api/deployments/{begun.id}/retry?device=b", DeploymentOut)
