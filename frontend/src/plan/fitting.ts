@@ -1,4 +1,5 @@
 /** What a network can take of a plan that was made for another version of it. Pure. */
+import { own } from "@/app/own";
 import type { Content } from "./content";
 import { divisionsOf, touchedLayers, withDependents } from "./divisions";
 
@@ -29,7 +30,7 @@ export function fitTo(content: Content, layers: readonly string[]): Fit {
     content: { placement, shards, rest: { ...content.rest, blocks } },
     layers: new Set([...Object.keys(placement), ...divided.keys()]).size,
     gone: [...spokenOf].filter((layer) => !isHere(layer)),
-    left: layers.filter((layer) => placement[layer] === undefined && !divided.has(layer)),
+    left: layers.filter((layer) => own(placement, layer) === undefined && !divided.has(layer)),
     divisions: dropped.size,
   };
 }

@@ -12,6 +12,7 @@ import { contentOf, EMPTY, planDocument, sameContent, type Content } from "./con
 import { apply, assign, invert, replaceBy } from "./delta";
 import { countDifferences, devicesOfLayer, placesOfLayer, whereabouts } from "./divisions";
 import { crossings, estimate } from "./estimate";
+import { fitTo } from "./fitting";
 import { merge } from "./merge";
 import { replaceDevice } from "./replaceDevice";
 import { replicate } from "./replicas";
@@ -39,6 +40,7 @@ describe("layers called as what every object has", () => {
       expect(conflictSide({ key: "", layers: [name], setting: null }, EMPTY)).toBe("no device");
     }
     expect(estimate(network, EMPTY).unplaced).toBe(NAMES.length);
+    expect(fitTo(EMPTY, NAMES).left).toEqual(NAMES);
     expect(sharesOfLayers(EMPTY, NAMES)).toEqual([{ device: "", share: 1 }]);
     expect(pinsOf(EMPTY, NAMES)).toEqual({ pins: {}, skipped: NAMES });
     expect(boundariesOf(network, EMPTY, (node) => node)).toEqual([]);

@@ -17,7 +17,7 @@ export function replaceDevice(content: Content, gone: string, other: string): Pl
   return replaceBy(content, withoutDoubles(moved), `${gone} → ${other}`);
 }
 
-/** Frames are shared by different devices: where two members became one, it is one, and a group of one is that device. */
+/** Frames are shared by different devices: where two members became one, it is one, and a group of one is that device, also for codecs. */
 function withoutDoubles(content: Content): Content {
   const replicas = new Map<string, Rest["replicas"][string]>();
   const single = new Map<string, string>();
@@ -28,7 +28,9 @@ function withoutDoubles(content: Content): Content {
   }
   const rest = { ...content.rest, replicas: Object.fromEntries(replicas) };
   if (single.size === 0) return { ...content, rest };
-  return { ...content, placement: mapValues(content.placement, (place) => single.get(place) ?? place), rest };
+  const known = (place: string): string => single.get(place) ?? place;
+  const codecs = rest.codecs.map((choice) => ({ ...choice, producer: known(choice.producer), consumer: known(choice.consumer) }));
+  return { ...content, placement: mapValues(content.placement, known), rest: { ...rest, codecs } };
 }
 
 const mapValues = <T, U>(record: Readonly<Record<string, T>>, map: (value: T) => U): Record<string, U> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
