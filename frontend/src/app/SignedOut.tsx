@@ -43,9 +43,11 @@ export function SignedOut({ done }: { done: () => void }) {
 export function SignInAgain({ done }: { done: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useSignedIn(done);
-  useEffect(() => dialog.current?.showModal(), []);
+  const show = () => dialog.current?.showModal();
+  useEffect(show, []);
+  // A browser closes it at the second Escape without asking: what is behind it would save nothing, and nobody would know.
   return (
-    <dialog ref={dialog} className="sign-in-again" aria-labelledby="sign-in-title" onCancel={(event) => event.preventDefault()} data-testid="sign-in-again">
+    <dialog ref={dialog} className="sign-in-again" aria-labelledby="sign-in-title" onCancel={(event) => event.preventDefault()} onClose={show} data-testid="sign-in-again">
       <h2 id="sign-in-title">Your sign-in has ended</h2>
       <p>Your edits are kept here. On the machine where the studio runs, type</p>
       <pre tabIndex={0}>partition-studio link</pre>

@@ -31,7 +31,7 @@ describe("keys of a command", () => {
   });
 
   it("leave fields, menus and dialogs alone", () => {
-    document.body.innerHTML = '<input id="field"><input id="switch" type="checkbox"><div role="dialog"><button id="inside"></button></div><button id="free"></button>';
+    document.body.innerHTML = '<input id="field"><input id="switch" type="checkbox"><div role="dialog"><button id="inside"></button></div><dialog open><pre id="signed-out" tabindex="0"></pre></dialog><button id="free"></button>';
     const free = (keys: string, id: string) => isFree(strokesOf(keys)[0] ?? { key: "", ctrl: false, shift: false, alt: false }, document.getElementById(id));
     expect(free("T", "field")).toBe(false);
     expect(free("T", "switch")).toBe(true);
@@ -40,6 +40,8 @@ describe("keys of a command", () => {
     expect(free("F7", "field")).toBe(true);
     expect(free("F7", "inside")).toBe(false);
     expect(free("Ctrl K", "inside")).toBe(false);
+    expect(free("Del", "signed-out")).toBe(false);
+    expect(free("Ctrl K", "signed-out")).toBe(false);
     expect(free("T", "free")).toBe(true);
   });
 

@@ -40,7 +40,7 @@ const editsText = ({ key, ctrl, alt }: Stroke): boolean => !/^F\d+$/.test(key) &
 /** Whether a stroke is meant for commands when the focus is there. Menus, lists and dialogs take their keys themselves. */
 export function isFree(stroke: Stroke, focus: Element | null): boolean {
   if (!focus) return true;
-  if (focus.closest("[role=dialog], [role=menu], [role=listbox]")) return false;
+  if (focus.closest("dialog, [role=dialog], [role=menu], [role=listbox]")) return false;
   const field = focus.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
   return field === null || !editsText(stroke);
 }
