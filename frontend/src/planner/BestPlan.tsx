@@ -43,7 +43,8 @@ export function useFilling(model: Model, { job, going }: Searching): void {
         plannerStore.setState({ filling: null });
         if (answer && sameContent(planStore.getState().content, still.content)) openAnswer(answer, "Suggested plan");
       },
-      () => plannerStore.setState({ filling: null }),
+      // Another search may be the one that fills the graph by now.
+      () => plannerStore.setState(({ filling: still }) => (still?.job === ended ? { filling: null } : {})),
     );
     return () => {
       left = true;
