@@ -15,7 +15,7 @@ import { ABSENT } from "@/power/words";
 import { describeError } from "@/profiles/table";
 import { DeleteRuns } from "./DeleteRuns";
 import { NoRuns } from "./NoRuns";
-import { ALL_RUNS, PAGE_SIZE, runsQuery, type RunFilter } from "./queries";
+import { ALL_RUNS, lastPage, PAGE_SIZE, runsQuery, type RunFilter } from "./queries";
 import { END_WORDS, formatLength, formatMoment, fpsOr, perFrame, secondsOr } from "./words";
 
 const MOST_COMPARED = 6;
@@ -25,7 +25,8 @@ export function RunList() {
   const [filter, setFilter] = useState<RunFilter>(ALL_RUNS);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [deleting, setDeleting] = useState<readonly string[] | null>(null);
-  const { data, error, refetch } = useQuery(runsQuery(filter));
+  const { data, error, refetch, isPlaceholderData } = useQuery(runsQuery(filter));
+  if (data && !isPlaceholderData && filter.page > lastPage(data.total)) setFilter({ ...filter, page: lastPage(data.total) });
   const now = useNow();
   const runs = data?.runs ?? [];
   const ids = [...chosen];

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, expect, test, vi } from "vitest";
-import { deleteRuns } from "./queries";
+import { deleteRuns, lastPage, PAGE_SIZE } from "./queries";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -25,4 +25,8 @@ test("a run that cannot be deleted is told, and those after it stay", async () =
   const asked = studio({ a: 409 });
   await expect(deleteRuns(["a", "b"])).rejects.toThrow("No.");
   expect(asked).toEqual(["a"]);
+});
+
+test("a page from which the last run was deleted is none any more", () => {
+  expect([0, 1, PAGE_SIZE, PAGE_SIZE + 1].map(lastPage)).toEqual([0, 0, 0, 1]);
 });

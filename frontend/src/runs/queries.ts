@@ -11,6 +11,8 @@ export interface RunFilter {
 }
 
 export const PAGE_SIZE = 25;
+/** Runs that are deleted may leave a page behind that has none any more. */
+export const lastPage = (total: number): number => Math.max(Math.ceil(total / PAGE_SIZE) - 1, 0);
 export const ALL_RUNS: RunFilter = { model: null, device: null, state: null, page: 0 };
 
 export const runsQuery = ({ model, device, state, page }: RunFilter) =>
@@ -38,6 +40,8 @@ export const reportQuery = (id: string) =>
 export const runHistoryQuery = (device: string, startedAt: string, elapsedS: number) =>
   queryOptions({
     queryKey: ["run-history", device, startedAt, Math.round(elapsedS)],
+    // What was drawn stays until the next stretch of a run that goes on is there.
+    placeholderData: keepPreviousData,
     retry: false,
     queryFn: () =>
       call(
