@@ -20,12 +20,6 @@ function Part({ title, note, children }: { title: string; note?: string; childre
   );
 }
 
-function Head({ titles }: { titles: readonly string[] }) {
-  return (
-    <HeadRow titles={titles} />
-  );
-}
-
 const NothingHeard = ({ what }: { what: string }) => <p className="none">The run was too short for the devices to tell of {what}.</p>;
 
 export function StagePart({ report }: { report: RunReport }) {
@@ -34,7 +28,7 @@ export function StagePart({ report }: { report: RunReport }) {
   return (
     <Part title="Stages" note="Means over the frames of the run; predicted from the profiles of the devices.">
       <table className="plain-table runs-table" data-testid="report-stages">
-        <Head titles={["Stage", "Device", "Layers", "Frames", "Lost", "Compute", "Predicted", "Difference", "Waited"]} />
+        <HeadRow titles={["Stage", "Device", "Layers", "Frames", "Lost", "Compute", "Predicted", "Difference", "Waited"]} />
         <tbody>
           {report.stages.map((stage) => (
             <tr key={`${stage.device} ${stage.stage}`}>
@@ -64,7 +58,7 @@ export function DevicePart({ report }: { report: RunReport }) {
   return (
     <Part title="Devices" note="Means over the run; memory and temperature at their most. CPU counts everybody on the device.">
       <table className="plain-table runs-table" data-testid="report-devices">
-        <Head titles={["Device", "CPU", "Predicted busy", "Memory", "Predicted memory", "Received", "Sent", "Hottest"]} />
+        <HeadRow titles={["Device", "CPU", "Predicted busy", "Memory", "Predicted memory", "Received", "Sent", "Hottest"]} />
         <tbody>
           {report.devices.map((device) => {
             const planned = predicted.get(device.device);
@@ -114,7 +108,7 @@ export function TrafficPart({ report: { deployment, prediction } }: { report: Ru
   return (
     <Part title="Between devices">
       <table className="plain-table runs-table" data-testid="report-cuts">
-        <Head titles={["From", "To", "A frame", "On the wire", "Codec", "Way", "Predicted busy"]} />
+        <HeadRow titles={["From", "To", "A frame", "On the wire", "Codec", "Way", "Predicted busy"]} />
         <tbody>
           {deployment.cuts.map((cut) => {
             const link = busy.get(`${cut.producer_device} ${cut.consumer_device}`);
