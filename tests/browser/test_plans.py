@@ -90,6 +90,7 @@ def test_plans_are_made_named_copied_and_switched(browser: Browser, studio: Runn
     page.keyboard.type("Night shift")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("plan-name")).to_have_text("Night shift")
+    expect(page.get_by_test_id("plan-name")).to_be_focused()
     wait_for(lambda: "Night shift" in [plan.name for plan in plans(studio)] or None, what="the new name")
 
     list_plans(page)

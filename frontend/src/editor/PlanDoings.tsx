@@ -1,5 +1,5 @@
 /** What the menu about the plan begins, and its commands. */
-import { lazy, Suspense, useMemo, type RefObject } from "react";
+import { lazy, Suspense, useEffect, useMemo, type RefObject } from "react";
 import { useStore } from "zustand";
 import type { Device, Model } from "@/api/types";
 import { useCommands, type Command } from "@/app/commands";
@@ -38,6 +38,8 @@ export function PlanDoings({ model, devices, input, doing, begin }: PlanDoingsPr
     ),
   );
   const asked = useStore(fitStore, (state) => state.asked);
+  // What was asked about a file for this network must not be asked in another one's editor.
+  useEffect(() => () => fitStore.getState().asked?.answer(false), []);
   const close = () => begin(null);
   return (
     <>

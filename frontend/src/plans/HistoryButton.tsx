@@ -1,7 +1,7 @@
 /** Opens the list of steps. */
 import { ActionIcon, Popover } from "@mantine/core";
 import { IconHistory } from "@tabler/icons-react";
-import { lazy, Suspense, useMemo } from "react";
+import { lazy, Suspense, useEffect, useMemo } from "react";
 import { insist } from "@/app/insist";
 import { useStore } from "zustand";
 import { createStore } from "zustand/vanilla";
@@ -16,6 +16,7 @@ const setOpen = (open: boolean): void => historyStore.setState({ open });
 export function HistoryButton() {
   const open = useStore(historyStore, (state) => state.open);
   const { past, future } = useHistory();
+  useEffect(() => () => setOpen(false), []);
   const [last, next] = [past.at(-1)?.delta.label, future.at(-1)?.delta.label];
   useCommands(
     useMemo((): Command[] => [

@@ -132,4 +132,3 @@ function walkRows(event: KeyboardEvent<HTMLUListElement>): void {
   rows[Math.min(Math.max(here + (event.key === "ArrowDown" ? 1 : -1), 0), rows.length - 1)]?.focus();
   event.preventDefault();
 }
-

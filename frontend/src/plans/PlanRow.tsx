@@ -8,7 +8,7 @@ import { usePlan } from "@/plan/store";
 import { formatValue } from "@/planner/words";
 import { Signs } from "./CompareTable";
 import { restsOn } from "./figures";
-import { NameField } from "./NameField";
+import { NameField, useFocusAfter } from "./NameField";
 import { firstLine } from "./subjects";
 import type { Foretold } from "./useSubjects";
 
@@ -34,6 +34,7 @@ interface PlanRowProps {
 
 export function PlanRow({ plan, isOpen, isOther, foretold, now, actions }: PlanRowProps) {
   const [naming, setNaming] = useState(false);
+  const { ref, ended } = useFocusAfter();
   const notesNow = usePlan(({ rest }) => rest.notes);
   const note = firstLine(isOpen ? notesNow : plan.plan.notes);
   return (
@@ -42,14 +43,15 @@ export function PlanRow({ plan, isOpen, isOther, foretold, now, actions }: PlanR
         <NameField
           name={plan.name}
           label={`Name of ${plan.name}`}
-          done={(name) => {
+          done={(name, byKey) => {
+            ended(byKey);
             setNaming(false);
             if (name !== null) actions.rename(name);
           }}
           testId="plan-row-name"
         />
       ) : (
-        <button type="button" className="plan-row-main" aria-current={isOpen ? "true" : undefined} disabled={isOther} onClick={actions.open} title={isOther ? "For another form of the network: open the network in that form first" : note} data-testid={`plan-open-${plan.id}`}>
+        <button ref={ref} type="button" className="plan-row-main" aria-current={isOpen ? "true" : undefined} disabled={isOther} onClick={actions.open} title={isOther ? "For another form of the network: open the network in that form first" : note} data-testid={`plan-open-${plan.id}`}>
           <b>{plan.name}</b>
           <span>
             {isOpen ? "open" : formatAgo(plan.updated_at, now)}

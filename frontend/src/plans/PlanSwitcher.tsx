@@ -9,7 +9,7 @@ import type { Network } from "@/graph/network";
 import { useSync } from "@/plan/sync";
 import { useKeeper } from "@/plan/useKeeper";
 import "@/styles/plans.css";
-import { NameField } from "./NameField";
+import { NameField, useFocusAfter } from "./NameField";
 import { followPlans } from "./queries";
 import { closePlans, openPlans, setNaming, useSwitcher } from "./switcherStore";
 import { usePlanCommands } from "./usePlanCommands";
@@ -30,7 +30,16 @@ export function PlanSwitcher(props: PlanSwitcherProps) {
   const loading = useSync(({ state }) => state === "loading");
   const open = useSwitcher((state) => state.open);
   const naming = useSwitcher((state) => state.naming);
+  const { ref, ended } = useFocusAfter();
   useEffect(() => followPlans(model.id), [model.id]);
+  // Another network's list is not open, and its name not being written, because this one's was.
+  useEffect(
+    () => () => {
+      closePlans();
+      setNaming(false);
+    },
+    [],
+  );
   usePlanCommands(model, running !== null);
   return (
     <div className="plan-switcher">
@@ -38,14 +47,15 @@ export function PlanSwitcher(props: PlanSwitcherProps) {
         <NameField
           name={name}
           label="Name of the plan"
-          done={(wanted) => {
+          done={(wanted, byKey) => {
+            ended(byKey);
             setNaming(false);
             if (wanted !== null) keeper.rename(wanted).catch(tellProblem);
           }}
           testId="plan-name-field"
         />
       ) : (
-        <button type="button" className="plan-name" title={`${name}\nPress to name it anew`} aria-label={`Plan ${name}. Name it anew`} disabled={loading} onClick={() => setNaming(true)} data-testid="plan-name">
+        <button ref={ref} type="button" className="plan-name" title={`${name}\nPress to name it anew`} aria-label={`Plan ${name}. Name it anew`} disabled={loading} onClick={() => setNaming(true)} data-testid="plan-name">
           {name}
         </button>
       )}
