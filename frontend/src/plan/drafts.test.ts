@@ -30,7 +30,7 @@ describe("a draft", () => {
   beforeEach(() => window.localStorage.clear());
 
   it("says again what it was given, and is gone when the studio has it", () => {
-    expect(keepDraft(model(), draft)).toBe(true);
+    expect(keepDraft(model(), draft)).toEqual({ stored: true, lost: [] });
     expect(readDrafts(model())).toMatchObject({ drafts: [draft], broken: [] });
     dropDraft("abc", 7);
     expect(readDrafts(model()).drafts).toEqual([]);
@@ -55,16 +55,30 @@ describe("a draft", () => {
     expect(readDrafts(model()).broken[0]?.why).toContain("elsewhere");
   });
 
-  it("takes the room of older ones, and says so when there is none at all", () => {
+  it("takes the room of older ones where there is no other, and tells whose edits are gone", () => {
     const room = new Room(4000);
-    for (let id = 1; id <= 30; id += 1) expect(keepDraft(model(), { ...draft, planId: id }, room)).toBe(true);
-    expect(readDrafts(model(), room).drafts.some(({ planId }) => planId === 30)).toBe(true);
-    expect(keepDraft(model(), draft, new Room(10))).toBe(false);
+    const ids = Array.from({ length: 30 }, (_, i) => i + 1);
+    const lost = ids.flatMap((id) => {
+      const kept = keepDraft(model(), { ...draft, planId: id, name: `Plan ${id}` }, room);
+      expect(kept.stored).toBe(true);
+      return kept.lost;
+    });
+    const left = readDrafts(model(), room).drafts.map(({ name }) => name);
+    expect(left).toContain("Plan 30");
+    expect([...left, ...lost].sort()).toEqual(ids.map((id) => `Plan ${id}`).sort());
   });
 
-  it("is one of a bounded number", () => {
+  it("that has no room even without the others leaves them alone", () => {
+    const room = new Room(4000);
+    keepDraft(model(), draft, room);
+    expect(keepDraft(model(), { ...draft, planId: 8, name: "x".repeat(4000) }, room)).toEqual({ stored: false, lost: [] });
+    expect(readDrafts(model(), room).drafts).toMatchObject([draft]);
+    expect(keepDraft(model(), draft, new Room(10))).toEqual({ stored: false, lost: [] });
+  });
+
+  it("is one of any number as long as there is room", () => {
     const room = new Room();
     for (let id = 1; id <= 50; id += 1) keepDraft(model(), { ...draft, planId: id }, room);
-    expect(room.length).toBe(20);
+    expect(room.length).toBe(50);
   });
 });

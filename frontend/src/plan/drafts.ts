@@ -21,8 +21,6 @@ export interface BrokenDraft {
 }
 
 const PREFIX = "studio-draft";
-/** Plans of which a browser keeps drafts; the oldest goes first. */
-const MOST_DRAFTS = 20;
 
 // Of this page load: what an earlier one left is nobody's, and whoever opens the plan takes it over.
 const WINDOW = Math.random().toString(36).slice(2, 10);
@@ -38,27 +36,49 @@ function ageOf(storage: Kept, key: string): number {
   return Number(found?.[1] ?? 0);
 }
 
-function dropOldest(storage: Kept, but: string, most: number): boolean {
-  const others = keysOf(storage, PREFIX).filter((key) => key !== but).sort((a, b) => ageOf(storage, a) - ageOf(storage, b));
-  const surplus = others.slice(0, Math.max(others.length - most, 0));
-  for (const key of surplus) storage.removeItem(key);
-  return surplus.length > 0;
+/** What the draft's plan is called, as far as that can be read. */
+function nameIn(text: string): string {
+  try {
+    const { name } = JSON.parse(text) as { name?: unknown };
+    return typeof name === "string" ? name : UNNAMED;
+  } catch {
+    return UNNAMED;
+  }
 }
 
-/** Keep a draft; false where this browser has no room for it, or keeps nothing. */
-export function keepDraft(model: Model, { planId, name, base, mine }: Omit<Draft, "key" | "at">, storage: Kept = window.localStorage): boolean {
+const UNNAMED = "a plan without a name";
+
+export interface KeptDraft {
+  /** False where this browser has no room for it, or keeps nothing. */
+  stored: boolean;
+  /** The plans of older drafts that had to make room. What they held is nowhere else: it must be told. */
+  lost: readonly string[];
+}
+
+/** Keep a draft. Where there is no room, older ones go, the oldest first; where that does not help, they stay. */
+export function keepDraft(model: Model, { planId, name, base, mine }: Omit<Draft, "key" | "at">, storage: Kept = window.localStorage): KeptDraft {
   const key = keyOf(model.id, planId);
   const text = JSON.stringify({ at: Date.now(), planId, name, base: planDocument(model, base), mine: planDocument(model, mine) });
+  const gone: [key: string, text: string][] = [];
   try {
-    dropOldest(storage, key, MOST_DRAFTS - 1);
-    for (let most = MOST_DRAFTS / 2; ; most = Math.floor(most / 2)) {
-      try {
-        storage.setItem(key, text);
-        return true;
-      } catch {
-        if (!dropOldest(storage, key, most) && most === 0) return false;
-      }
+    if (fits(storage, key, text)) return { stored: true, lost: [] };
+    for (const oldest of keysOf(storage, PREFIX).filter((other) => other !== key).sort((a, b) => ageOf(storage, a) - ageOf(storage, b))) {
+      gone.push([oldest, storage.getItem(oldest) ?? ""]);
+      storage.removeItem(oldest);
+      if (fits(storage, key, text)) return { stored: true, lost: gone.map(([, draft]) => nameIn(draft)) };
     }
+  } catch {
+    // This browser keeps nothing.
+  }
+  const lost = gone.filter(([other, draft]) => !fits(storage, other, draft)).map(([, draft]) => nameIn(draft));
+  return { stored: false, lost };
+}
+
+/** Whether there is room for a text; then it is kept. */
+function fits(storage: Kept, key: string, text: string): boolean {
+  try {
+    storage.setItem(key, text);
+    return true;
   } catch {
     return false;
   }

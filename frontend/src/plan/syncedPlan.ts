@@ -368,7 +368,8 @@ export class SyncedPlan {
   /** Have this browser keep what the studio does not have. */
   protected keep(all = false): boolean {
     if (!all && !this.dirty()) return true;
-    const stored = keepDraft(this.model, { planId: this.saved?.id ?? null, name: this.name, ...this.versions.draft(this.now()) });
+    const { stored, lost } = keepDraft(this.model, { planId: this.saved?.id ?? null, name: this.name, ...this.versions.draft(this.now()) });
+    if (lost.length > 0) notice(`This browser has no room for more. Older edits that were never saved are gone, those of ${listed(lost)}.`);
     this.drafted ||= stored;
     if (!this.closed) syncStore.setState({ stored });
     return stored;
@@ -385,6 +386,8 @@ export class SyncedPlan {
   }
 }
 
+const NAMED = 3;
+const listed = (names: readonly string[]): string => `${names.slice(0, NAMED).join(", ")}${names.length > NAMED ? ` and ${names.length - NAMED} more` : ""}`;
 const named = (layers: number): string => (layers > 0 ? plural(layers, "layer") : "Settings");
 
 /** Undo what led from one content to another, whatever was done since. */
