@@ -5,6 +5,7 @@ import { asProblem, call, client, type Problem } from "@/api/client";
 import { isGoing, jobsQuery, rememberJob } from "@/api/queries";
 import type { Job, ProblemBody } from "@/api/types";
 import { tellProblem } from "@/app/notify";
+import { newestOf } from "./words";
 
 export const useJobs = (): Job[] => useQuery(jobsQuery).data ?? [];
 
@@ -25,11 +26,14 @@ export interface Task {
 
 /** A job that a part of the page starts and shows. */
 export function useTask(): Task {
-  const jobs = useJobs();
-  const [started, setStarted] = useState<Job | null>(null);
+  const jobs = useQuery(jobsQuery).data;
+  /** As it was seen last. */
+  const [seen, setSeen] = useState<Job | null>(null);
   const [sending, setSending] = useState(false);
   const [refused, setRefused] = useState<Problem | null>(null);
-  const job = started === null ? null : (jobs.find(({ id }) => id === started.id) ?? started);
+  const listed = jobs?.find(({ id }) => id === seen?.id);
+  if (listed && listed !== seen) setSeen(listed);
+  const job = seen && newestOf(seen, jobs);
   return {
     job,
     going: sending || (job !== null && isGoing(job)),
@@ -37,12 +41,12 @@ export function useTask(): Task {
     start: (request) => {
       setSending(true);
       setRefused(null);
-      setStarted(null);
+      setSeen(null);
       request
         .then(
           (answer) => {
             rememberJob(answer);
-            setStarted(answer);
+            setSeen(answer);
           },
           (error: unknown) => setRefused(asProblem(error)),
         )
@@ -52,7 +56,7 @@ export function useTask(): Task {
       if (job) void cancelJob(job.id);
     },
     forget: () => {
-      setStarted(null);
+      setSeen(null);
       setRefused(null);
     },
   };

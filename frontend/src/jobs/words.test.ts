@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { withJob } from "@/api/queries";
 import type { Job } from "@/api/types";
-import { amountOf, jobOf, shareOf } from "./words";
+import { amountOf, jobOf, newestOf, shareOf } from "./words";
 
 const job: Job = {
   id: "j1", kind: "profile", title: "Profile digits on pi1", devices: ["pi1"], model_id: "m", state: "running", step: "layer 3",
@@ -22,6 +22,14 @@ describe("jobs", () => {
     expect(amountOf({ done: 3, total: 20, unit: "seconds" })).toBe("3 of 20 s");
     expect(amountOf({ done: 3, total: null, unit: "bytes" })).toBeNull();
     expect(amountOf({ done: 0, total: 0, unit: "bytes" })).toBeNull();
+  });
+  it("that went on in a studio that was started anew have ended with it", () => {
+    const newer: Job = { ...job, done: 4 };
+    const ended: Job = { ...job, state: "done" };
+    expect(newestOf(job, [newer])).toBe(newer);
+    expect(newestOf(job, undefined)).toBe(job);
+    expect(newestOf(ended, [])).toBe(ended);
+    expect(newestOf(job, [])).toMatchObject({ id: "j1", state: "failed", problem: { code: "ended_with_studio" } });
   });
   it("that have ended go on no more, however late a message comes", () => {
     const ended: Job = { ...job, state: "done" };

@@ -1,4 +1,5 @@
 /** Long tasks in words. Pure. */
+import { isGoing } from "@/api/queries";
 import type { Job } from "@/api/types";
 import { formatBytes, formatPercent, formatWhole } from "@/app/format";
 
@@ -18,7 +19,20 @@ export function amountOf({ done, total, unit }: Pick<Job, "done" | "total" | "un
   return `${formatWhole(done)} of ${formatWhole(total)}${unit === "seconds" ? " s" : ""}`;
 }
 
+/** A job that went on when it was seen last, and of which the studio knows nothing any more: it was started anew meanwhile, and tasks do not outlive it. */
+const endedWithStudio = (job: Job): Job => ({
+  ...job,
+  state: "failed",
+  problem: { code: "ended_with_studio", message: "The studio was started anew, and this ended with it.", next_step: "Start it again.", details: {} },
+});
+
+/** A job by what was seen of it last and by the studio's list (undefined: not there yet), which lets old jobs go once they have ended. */
+export function newestOf(seen: Job, jobs: readonly Job[] | undefined): Job {
+  const listed = jobs?.find(({ id }) => id === seen.id);
+  return listed ?? (jobs !== undefined && isGoing(seen) ? endedWithStudio(seen) : seen);
+}
+
 /** The job that a device takes part in now, of one kind or of any. */
 export function jobOf(jobs: readonly Job[] | undefined, device: string, kind?: Job["kind"]): Job | null {
-  return jobs?.find((job) => (job.state === "waiting" || job.state === "running") && job.devices.includes(device) && (kind === undefined || job.kind === kind)) ?? null;
+  return jobs?.find((job) => isGoing(job) && job.devices.includes(device) && (kind === undefined || job.kind === kind)) ?? null;
 }

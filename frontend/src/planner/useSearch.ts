@@ -1,10 +1,11 @@
 /** Searches of the opened model: starting, following and stopping them. */
-import { useQueries, queryOptions } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useQueries, useQuery, queryOptions } from "@tanstack/react-query";
+import { useEffect, useMemo, useState } from "react";
 import { asProblem, call, client, type Problem } from "@/api/client";
-import { isGoing, queryClient, rememberJob } from "@/api/queries";
+import { isGoing, jobsQuery, queryClient, rememberJob } from "@/api/queries";
 import type { Job, Model, ProblemBody } from "@/api/types";
-import { cancelJob, useJobs } from "@/jobs/useJobs";
+import { cancelJob } from "@/jobs/useJobs";
+import { newestOf } from "@/jobs/words";
 import { sameForm } from "@/plan/content";
 import { planStore } from "@/plan/store";
 import { paretoOf, questionOf } from "./question";
@@ -48,14 +49,35 @@ function ofForm(search: Search | null, model: Model): Search | null {
   return plans.every(({ network }) => sameForm(network, model)) ? search : null;
 }
 
+const isForgotten = ({ id }: Job, jobs: readonly Job[] | undefined): boolean => jobs !== undefined && !jobs.some((job) => job.id === id);
+
+/** The newest searches of a model, and behind them those that ended with the studio while they went on (`seen`). */
+export function searchesOf(jobs: readonly Job[] | undefined, seen: readonly Job[], model: string): Job[] {
+  const listed = (jobs ?? []).filter(({ kind, model_id }) => kind === "search" && model_id === model).slice(0, LOOKED_AT);
+  const forgotten = seen.filter((job) => job.model_id === model && isForgotten(job, jobs)).map((job) => newestOf(job, jobs));
+  return [...listed, ...forgotten];
+}
+
+/** The searches that go on, as they were seen last, once the studio has told this of its jobs; the same ones where nothing changed. */
+export function stillGoing(seen: readonly Job[], jobs: readonly Job[]): readonly Job[] {
+  const begun = jobs.filter((job) => job.kind === "search" && isGoing(job) && !seen.some(({ id }) => id === job.id));
+  const kept = seen.filter(({ id }) => !jobs.some((job) => job.id === id && !isGoing(job)));
+  return begun.length === 0 && kept.length === seen.length ? seen : [...kept, ...begun];
+}
+
 /** The newest search for the best plan, and the newest for the front; those of other windows and earlier visits, too. */
 export function useSearches(model: Model): Record<"best" | "front", Searching> {
-  const mine = useJobs().filter(({ kind, model_id }) => kind === "search" && model_id === model.id).slice(0, LOOKED_AT);
+  const jobs = useQuery(jobsQuery).data;
+  const seen = usePlanner((state) => state.going);
+  const mine = useMemo(() => searchesOf(jobs, seen, model.id), [jobs, seen, model.id]);
+  useEffect(() => {
+    if (jobs) plannerStore.setState(({ going }) => ({ going: stillGoing(going, jobs) }));
+  }, [jobs]);
   const asked = usePlanner((state) => state.jobs);
   const traces = usePlanner((state) => state.traces);
   const results = useQueries({
     // One that waits for its turn has found nothing that could be asked for.
-    queries: mine.map((job) => ({ ...searchQuery(model.id, job.id), enabled: job.state !== "waiting", refetchInterval: isGoing(job) ? ASK_EVERY_MS : (false as const) })),
+    queries: mine.map((job) => ({ ...searchQuery(model.id, job.id), enabled: job.state !== "waiting" && !isForgotten(job, jobs), refetchInterval: isGoing(job) ? ASK_EVERY_MS : (false as const) })),
   });
   const going = mine.map((job, i) => (isGoing(job) || job.id in traces ? results[i]?.data : undefined)).find((search) => search?.kind === "best");
   useEffect(() => {
