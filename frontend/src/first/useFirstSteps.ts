@@ -7,6 +7,7 @@ import type { Device } from "@/api/types";
 import { editorPath, onwards } from "@/app/router";
 import { addLocalDevices } from "@/devices/addLocal";
 import { addExample } from "@/models/doings";
+import { keepFirstPlan } from "./firstPlan";
 import { ENOUGH_DEVICES, progressOf, type Progress } from "./steps";
 
 /** The one that is trained, comes with images and is made in a moment. */
@@ -40,7 +41,7 @@ async function placeAndDeploy(modelId: string, devices: string[]): Promise<void>
   const path = { model_id: modelId };
   const goOn = onwards();
   const plan = await call(client.POST("/api/models/{model_id}/plans/spread", { params: { path }, body: { devices } }));
-  const saved = await call(client.POST("/api/models/{model_id}/plans", { params: { path }, body: { name: "First plan", plan } }));
+  const saved = await keepFirstPlan(modelId, plan);
   const deployment = await call(client.POST("/api/deployments", { body: { model_id: modelId, plan, plan_name: saved.name, wait_for_retry: true } }));
   rememberDeployment(deployment);
   goOn(editorPath(modelId, saved.id));
