@@ -58,6 +58,7 @@ function LinkForm({ network, edge, cuts }: { network: Network; edge: NetworkEdge
         <Told cuts={cuts} makers={makers} takers={takers} tensors={edge.tensors} />
         {one && (
           <SegmentedControl
+            className="link-reach"
             size="xs"
             fullWidth
             value={reach}

@@ -62,7 +62,7 @@ export function RemoveModel({ model, close }: { model: ModelSummary; close: () =
   };
   if (model.deployment_id !== null) {
     return (
-      <Dialog onClose={close} title={<span className="dialog-title">{model.name} is deployed</span>} size="sm">
+      <Dialog onClose={close} title={<><bdi>{model.name}</bdi> is deployed</>} size="sm">
         <p className="dialog-text">It stands on its devices now. Stop that deployment first; then it can be removed.</p>
         <Group justify="flex-end" mt="md">
           <Button variant="default" onClick={close}>
@@ -75,5 +75,5 @@ export function RemoveModel({ model, close }: { model: ModelSummary; close: () =
       </Dialog>
     );
   }
-  return <RemovalDialog title={<span className="dialog-title">Remove {model.name}?</span>} loss={lossOf(model)} remove={remove} close={close} />;
+  return <RemovalDialog title={<>Remove <bdi>{model.name}</bdi>?</>} loss={lossOf(model)} remove={remove} close={close} />;
 }
