@@ -165,12 +165,17 @@ class SshServer:
 
     def freeze(self) -> None:
         """Stop the server and its sessions as a hanging board does: connections stay, nothing answers."""
-        for pid in [self.pid, *self.session_pids()]:
-            os.kill(pid, signal.SIGSTOP)
+        self._tell_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        """Let them go on."""
+        self._tell_all(signal.SIGCONT)
+
+    def _tell_all(self, number: signal.Signals) -> None:
         for pid in [self.pid, *self.session_pids()]:
-            os.kill(pid, signal.SIGCONT)
+            # A session that is at its end may be gone by now.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def cut(self) -> None:
         """Break every connection at once; the server takes new ones."""

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from partition_studio.errors import BadInputError, ConflictError, NotFoundError
 from partition_studio.schemas import JobOut, LinkProfileOut, LinksIn, LinksOut, RunOut
 from partition_studio.services.links import LinkService
 from partition_studio.store.links import LinkStore
+from partition_studio.store.tables import LinkProfileRow
 from tests.studio import RunningStudio, wait_for
 from tests.system.conftest import Desk
 
@@ -125,8 +127,16 @@ def test_a_deployment_is_measured_while_it_is_idle_and_its_frames_tell_what_a_li
     bounds = LinkStore(services._database)
     wait_for(lambda: {("studio", "a"), ("a", "b")} <= bounds.ways("traffic"), what="figures from traffic")
     assert ("b", "a") not in bounds.ways("traffic")
-    # What was measured is more, and is shown.
-    assert known(desk)["a", "b"].method == "background"
+
+    def more_is_shown() -> bool:
+        with services._database.session() as session:
+            query = select(LinkProfileRow).filter_by(source="a", target="b")
+            rates = {row.method: row.bytes_per_s for row in session.scalars(query)}
+        shown = known(desk)["a", "b"]
+        return shown.method == max(sorted(rates), key=rates.__getitem__) and shown.bytes_per_s == rates[shown.method]
+
+    # As a rule what was measured is more, but not of a machine that was busy then. What frames prove grows meanwhile.
+    wait_for(lambda: more_is_shown() or None, what="the larger of what was measured and what traffic proves")
     desk.client.post(f"/api/runs/{run.id}/stop", RunOut)
     # A person may insist: it is measured, and said that frames disturb it.
     job = ended(desk, measure(desk, "a", "b"))

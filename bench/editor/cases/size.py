@@ -4,6 +4,7 @@ Each as the first page of a browser that has nothing yet. The studio's answers (
 """
 
 import gzip
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from partition_studio.api.app import STATIC
 NAME = "size"
 
 LIMIT_KB = 300.0
+
+#: Of `frontend/src/editor/later.ts`: what it needs is asked for after it.
+LATER = "/assets/later-"
 
 
 class Loaded(NamedTuple):
@@ -39,9 +43,13 @@ class Watch:
         self._paths["/index.html" if request.resource_type == "document" else path] = None
 
     def end(self) -> list[Loaded]:
-        """Return what was asked for until now, the largest first; the studio's answers (JSON) are left out."""
+        """Return what was asked for until now, the largest first; the studio's answers (JSON) are left out.
+
+        What comes after the picture, from the editor's file `later` on, may have come already by now.
+        """
         self._page.remove_listener("request", self._heard)
-        bodies = {path: STATIC / path[1:] for path in self._paths if not path.startswith("/api/")}
+        first = itertools.takewhile(lambda path: LATER not in path, self._paths)
+        bodies = {path: STATIC / path[1:] for path in first if not path.startswith("/api/")}
         files = [
             Loaded(path, len(body := file.read_bytes()), len(gzip.compress(body, 9)))
             for path, file in bodies.items()
