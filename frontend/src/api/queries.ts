@@ -1,5 +1,5 @@
 /** What the page asks the studio for, and keeps until the live connection says that it changed. */
-import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { QueryClient, queryOptions, type QueryKey } from "@tanstack/react-query";
 import { call, client, Problem } from "./client";
 import type { Deployment, Device, Job, Model, PowerSettings } from "./types";
 
@@ -84,6 +84,18 @@ export const predictionsQuery = (deployment: string, moving: boolean) =>
     queryFn: () => call(client.GET("/api/deployments/{deployment_id}/predictions", { params: { path: { deployment_id: deployment } } })),
   });
 
+/** Answers on the way, after which it is asked once more. */
+const overtaken = new WeakSet<Promise<unknown>>();
+
+/** Something of a list was just heard: an answer that is on its way may be older, and would take its place. */
+function heard(queryKey: QueryKey): void {
+  const query = queryClient.getQueryCache().find({ queryKey, exact: true });
+  if (query?.state.fetchStatus !== "fetching" || !query.promise || overtaken.has(query.promise)) return;
+  overtaken.add(query.promise);
+  const again = () => queryClient.invalidateQueries({ queryKey, exact: true }, { cancelRefetch: false });
+  query.promise.then(again, again);
+}
+
 export const isGoing = ({ state }: Pick<Job, "state">): boolean => state === "waiting" || state === "running";
 
 /** The list with a job's newest state; what was heard to have ended goes on no more. Newest first. */
@@ -96,11 +108,13 @@ export function withJob(list: Job[], job: Job): Job[] {
 
 export function rememberJob(job: Job): void {
   queryClient.setQueryData(jobsQuery.queryKey, (list) => withJob(list ?? [], job));
+  heard(jobsQuery.queryKey);
 }
 
 /** Put a device's newest power settings into the list. */
 export function rememberPower(name: string, power: PowerSettings): void {
   queryClient.setQueryData(devicesQuery.queryKey, (list) => list?.map((device) => (device.name === name ? { ...device, power } : device)));
+  heard(devicesQuery.queryKey);
 }
 
 /** Put a device's newest state into the list. */
@@ -109,10 +123,12 @@ export function rememberDevice(device: Device): void {
     if (!list) return list;
     return list.some(({ name }) => name === device.name) ? list.map((old) => (old.name === device.name ? device : old)) : [...list, device];
   });
+  heard(devicesQuery.queryKey);
 }
 
 export function forgetDevice(name: string): void {
   queryClient.setQueryData(devicesQuery.queryKey, (list) => list?.filter((device) => device.name !== name));
+  heard(devicesQuery.queryKey);
 }
 
 /** Put a deployment's newest state into the list, newest first. */
@@ -121,4 +137,5 @@ export function rememberDeployment(deployment: Deployment): void {
     if (!list) return list;
     return list.some(({ id }) => id === deployment.id) ? list.map((old) => (old.id === deployment.id ? deployment : old)) : [deployment, ...list];
   });
+  heard(deploymentsQuery.queryKey);
 }
