@@ -179,7 +179,8 @@ def test_links_are_measured_into_a_matrix_of_every_direction(browser: Browser, w
 
 def test_a_link_measurement_is_cancelled_where_its_progress_is_shown(browser: Browser, workshop: RunningStudio) -> None:
     page, errors = devices_page(browser, workshop)
-    page.get_by_test_id("measure-links").click()
+    # The one before may be at its end still.
+    page.get_by_test_id("measure-links").click(timeout=PATIENCE_MS)
     page.get_by_test_id("links").get_by_test_id("cancel-links").click()
     expect(page.get_by_test_id("links").get_by_test_id("job-links")).to_have_attribute(
         "data-state", "cancelled", timeout=PATIENCE_MS
