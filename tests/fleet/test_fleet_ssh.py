@@ -282,6 +282,25 @@ def test_a_device_that_freezes_is_noticed_while_a_command_runs(server: SshServer
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("error", "is_alive"), [(EOFError(), False), (OSError("broken"), False), (TimeoutError(), True)]
+)
+def test_an_end_that_was_told_counts_at_once(
+    server: SshServer, error: Exception, is_alive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """paramiko hands its reason out before the transport counts as ended."""
+    connection = connect_ssh(server.address, server.credentials, server.trusting_host_keys(), PATIENCE)
+
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(connection._transport, "open_session", fail)
+    with pytest.raises(ConnectionLostError):
+        connection.run(["true"], timeout_s=60)
+    assert connection.is_alive is is_alive
+    connection.close()
+
+
 def test_a_cut_connection_is_lost_and_a_new_one_works(server: SshServer, connection: SshConnection) -> None:
     server.cut()
     with pytest.raises(ConnectionLostError):

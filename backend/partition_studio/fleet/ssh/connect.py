@@ -49,6 +49,7 @@ class SshConnection:
         self._jumps = tuple(jumps)
         self._timeouts = timeouts
         self._closing = threading.Event()
+        self._has_ended = False
         self._last_sign_s = time.monotonic()
         self._last_upload_s = float("-inf")
         #: A transport keeps one answer to a global request: whoever asks waits for his own.
@@ -80,7 +81,7 @@ class SshConnection:
     def is_alive(self) -> bool:
         """Whether the connection still stands, as far as is known."""
         # paramiko tells its channels of an end before it counts as one: whoever tries again at once needs to know.
-        ended = self._closing.is_set() or self._transport.saved_exception is not None
+        ended = self._closing.is_set() or self._has_ended or self._transport.saved_exception is not None
         return not ended and self._transport.is_active()
 
     def answers(self, within_s: float) -> bool:
@@ -148,6 +149,8 @@ class SshConnection:
             channel.settimeout(self._timeouts.channel_s)
             channel.exec_command(command.encode())
         except (SSHException, EOFError, OSError) as error:
+            # What the transport ended with is handed out once, and is known nowhere else until it counts as ended.
+            self._has_ended |= isinstance(error, (EOFError, OSError)) and not isinstance(error, TimeoutError)
             raise self._lost(error) from error
         return channel
 
