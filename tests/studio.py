@@ -99,7 +99,14 @@ class RunningStudio:
         return self
 
     def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._listener]))
+        asyncio.run(self._serve_until_told())
+
+    async def _serve_until_told(self) -> None:
+        await self._server.serve(sockets=[self._listener])
+        # Where answers take longer than uvicorn's patience, as on a busy machine, it leaves their connections open.
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0.01)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
