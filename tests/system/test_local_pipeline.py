@@ -12,6 +12,7 @@ import pytest
 
 from partition_agent.protocol import End
 from partition_studio.errors import StudioError
+from partition_studio.fleet.session.software import ModelFile
 from partition_studio.graph.frames import read_frame
 from partition_studio.graph.load import original_model
 from partition_studio.graph.runtime import run_model
@@ -193,7 +194,7 @@ def test_ending_one_deployment_keeps_what_another_has_sent(desk: Desk) -> None:
 
     def send(holder: str, data: bytes) -> Path:
         digest = hashlib.sha256(data).hexdigest()
-        session.push_model(holder, data, len(data), digest, lambda _done: None, lambda: False)
+        session.push_model(holder, ModelFile(data, len(data), digest), lambda _done: None, lambda: False)
         return models / f"{digest}.onnx"
 
     for holder in ("x/1", "y/1"):

@@ -41,6 +41,7 @@ from partition_studio.fleet.progress import Progress as FleetProgress
 from partition_studio.fleet.progress import stop_if_cancelled
 from partition_studio.fleet.session.agent_client import Patience
 from partition_studio.fleet.session.session import DeviceSession, SessionStep
+from partition_studio.fleet.session.software import ModelFile
 from partition_studio.fleet.text import clean_text
 from partition_studio.partition.verify import Verification
 from partition_studio.schemas import PLAINTEXT_NOTE, ProblemOut
@@ -267,9 +268,7 @@ class Rollout:
             with part.open() as source:
                 session.push_model(
                     self.spec.holder,
-                    source,
-                    part.size_bytes,
-                    part.digest,
+                    ModelFile(source, part.size_bytes, part.digest),
                     lambda done, before=before: self._board.bytes(share.device, before + done, total),  # type: ignore[misc]
                     self._halted.is_set,
                 )

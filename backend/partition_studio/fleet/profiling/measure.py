@@ -12,6 +12,7 @@ from partition_studio.fleet.profiling.model import Piece, build_piece, largest_b
 from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.session.cancelling import cancelling
 from partition_studio.fleet.session.session import DeviceSession
+from partition_studio.fleet.session.software import ModelFile
 from partition_studio.graph.network import Network
 from partition_studio.partition.runtimes import limits_of
 from partition_studio.planner.figures.profile import Profile
@@ -87,7 +88,7 @@ def _measure_pieces(
         told = _Told(report, number, len(ranges), place)
         told.say("sending the layers", 0, 1)
         digest = piece.digest
-        session.push_model(wanted.job, piece.data, len(piece.data), digest, lambda _done: None, cancelled)
+        session.push_model(wanted.job, ModelFile(piece.data, len(piece.data), digest), lambda _done: None, cancelled)
         stop_if_cancelled(cancelled, "the profile")
         request = Request(
             job=wanted.job,

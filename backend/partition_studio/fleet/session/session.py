@@ -10,7 +10,6 @@ everything else on the device goes on meanwhile. While we talk with the agent no
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import BinaryIO
 
 from partition_agent.protocol import (
     AgentInfo,
@@ -40,7 +39,7 @@ from partition_studio.fleet.session.device_link import DeviceLink
 from partition_studio.fleet.session.device_spec import DeviceSpec, FleetFiles, SessionStep, StepCallback
 from partition_studio.fleet.session.hold import Hold
 from partition_studio.fleet.session.search import Search
-from partition_studio.fleet.session.software import DeviceSoftware
+from partition_studio.fleet.session.software import DeviceSoftware, ModelFile
 from partition_studio.fleet.session.talk import CALL_S, Talk, Told
 from partition_studio.fleet.session.transition import Kind, Transition
 from partition_studio.fleet.stream import ByteStream, Listening, StreamCallback
@@ -256,18 +255,12 @@ class DeviceSession:
         return self._hold.holders.note_model(holder, digest)
 
     def push_model(
-        self,
-        holder: str,
-        source: BinaryIO | bytes,
-        size: int,
-        digest: str,
-        progress: Callable[[int], None],
-        cancelled: CancelCheck,
+        self, holder: str, model: ModelFile, progress: Callable[[int], None], cancelled: CancelCheck
     ) -> bool:
-        """Put a sub-model of `size` bytes where the agent looks for it; return False when it was there already."""
-        if not self.keep_model(holder, digest):
+        """Put a sub-model where the agent looks for it; return False when it was there already."""
+        if not self.keep_model(holder, model.digest):
             raise AgentUnreachableError(f"{self.spec.name}: no agent is installed there")
-        return self._software.upload_model(source, size, digest, progress, cancelled)
+        return self._software.upload_model(model, progress, cancelled)
 
     def read_log(self, lines: int) -> list[str]:
         """Return the last lines of the agent's log."""

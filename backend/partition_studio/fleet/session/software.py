@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from partition_agent.protocol import AgentState
@@ -13,6 +14,15 @@ from partition_studio.fleet.progress import CancelCheck, stop_if_cancelled
 from partition_studio.fleet.session.device_link import DeviceLink
 from partition_studio.fleet.session.device_spec import FleetFiles
 from partition_studio.fleet.session.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A sub-model on its way to a device; `digest` is its SHA-256."""
+
+    source: BinaryIO | bytes
+    size_bytes: int
+    digest: str
 
 
 class DeviceSoftware:
@@ -82,22 +92,15 @@ class DeviceSoftware:
         if self._installed is not None:
             stop_agent(self._link.connection(), self._installed)
 
-    def upload_model(
-        self,
-        source: BinaryIO | bytes,
-        size: int,
-        digest: str,
-        progress: Callable[[int], None],
-        cancelled: CancelCheck,
-    ) -> bool:
+    def upload_model(self, model: ModelFile, progress: Callable[[int], None], cancelled: CancelCheck) -> bool:
         """Put a sub-model where the agent looks for it; return False when it was there already."""
         if self._installed is None:
             raise AgentUnreachableError(f"{self._link.spec.name}: no agent is installed there")
         return self._link.connection().upload(
-            source,
-            size,
-            f"{self._installed.models_dir}/{digest}.onnx",
-            sha256=digest,
+            model.source,
+            model.size_bytes,
+            f"{self._installed.models_dir}/{model.digest}.onnx",
+            sha256=model.digest,
             progress=progress,
             cancelled=cancelled,
         )
