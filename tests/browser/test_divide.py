@@ -5,7 +5,7 @@ import re
 
 import pytest
 from onnx import helper
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from partition_studio.partition.plan import SpatialSharding
 from partition_studio.schemas import ModelOut, SavedPlanOut
@@ -105,6 +105,45 @@ def test_shares_follow_the_sliders_and_halos_the_switch(browser: Browser, demo: 
     page.get_by_test_id("sharding-remove").click()
     expect(segments(page, "conv2")).to_have_count(0)
     expect(page.get_by_test_id("layer-conv2")).to_have_attribute("data-device-name", "board-2")
+    assert errors == []
+
+
+def test_a_split_that_is_still_looked_at_outlives_a_press_beside_its_form_and_not_escape(
+    browser: Browser, demo: RunningStudio
+) -> None:
+    page, errors = open_demo(browser, demo)
+    held: list[Route] = []
+
+    def begin() -> None:
+        """Press Split, and have the studio's answers held back."""
+        page.get_by_test_id("layer-conv1").click()
+        page.keyboard.press("s")
+        expect(page.get_by_test_id("split-figures")).to_be_visible(timeout=PATIENCE_MS)
+        page.route("**/plans/check?*", lambda route: held.append(route))
+        page.get_by_test_id("split-apply").click()
+        expect(page.get_by_test_id("split-apply")).to_have_text("Checking…")
+
+    def let_go() -> None:
+        for route in held:
+            route.continue_()
+        held.clear()
+        page.unroute("**/plans/check?*")
+
+    begin()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("split")).to_be_hidden()
+    let_go()
+    page.wait_for_timeout(500)
+    expect(segments(page, "conv1")).to_have_count(0)
+    expect(page.get_by_test_id("undo")).to_be_disabled()
+
+    begin()
+    page.get_by_test_id("layer-relu1").click()
+    expect(page.get_by_test_id("split")).to_be_hidden()
+    expect(page.get_by_test_id("undo")).to_be_disabled()
+    let_go()
+    expect(segments(page, "conv1")).to_have_count(2)
+    expect(page.get_by_test_id("undo")).to_be_enabled()
     assert errors == []
 
 

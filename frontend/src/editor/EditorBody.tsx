@@ -7,7 +7,6 @@ import { Header } from "@/app/Header";
 import { insist } from "@/app/insist";
 import { tellProblem } from "@/app/notify";
 import { own } from "@/app/own";
-import { useStays } from "@/app/useStays";
 import { DeployButton, DeployState } from "@/deploy/DeployButton";
 import { DeployDock } from "@/deploy/DeployDock";
 import { deployReason, useDeployments } from "@/deploy/deploying";
@@ -125,10 +124,9 @@ export function EditorBody({ model, planId, devices }: { model: Model; planId: n
 
   const cannotDeploy = deployReason(devices.length, local.unplaced, report?.problems ?? [], current, reportProblem !== null);
 
-  const stays = useStays();
   const spread = () => {
     const able = devices.filter(isUsable).map(({ name }) => name);
-    if (able.length > 0) spreadEvenly(model, able, stays).catch(tellProblem);
+    if (able.length > 0) spreadEvenly(model, able).catch(tellProblem);
   };
   const showPlan = (plan: Plan) => {
     const { layers } = replacePlan(contentOf(plan), "Show the running plan");

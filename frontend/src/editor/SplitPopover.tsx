@@ -1,5 +1,6 @@
 /** "Split this": how the selected layers are divided, over which devices, in which shares. */
 import { Button, Popover, Radio, Switch } from "@mantine/core";
+import { useWindowEvent } from "@mantine/hooks";
 import { IconArrowsSplit2 } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import type { Device, Model } from "@/api/types";
@@ -104,6 +105,8 @@ function SplitForm({ model, network, devices, nodes }: SplitProps) {
     reset();
     setOpen(false);
   };
+  // A press beside the form leaves to be done what was asked for; Escape does not. The popover lets no key through to the form.
+  useWindowEvent("keydown", ({ key }) => key === "Escape" && reset(), { capture: true });
   const { kind } = choice;
   return (
     <form

@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 // @vitest-environment-options { "url": "http://studio.test/" }
+import { notifications } from "@mantine/notifications";
 import { act } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { call, client } from "@/api/client";
@@ -8,7 +9,7 @@ import { rendered } from "@/app/rendered";
 import { planDocument } from "@/plan/content";
 import { byRows, content } from "@/plan/samples";
 import { changeRest, openPlan, planStore } from "@/plan/store";
-import { CLOSED, syncStore, type PlanInfo } from "@/plan/sync";
+import { CLOSED, closeSync, syncStore, type PlanInfo } from "@/plan/sync";
 import { spreadEvenly } from "./spread";
 import { useImport } from "./useImport";
 import { useSplit } from "./useSplit";
@@ -16,10 +17,16 @@ import { useSplit } from "./useSplit";
 const MODEL = { id: "m", name: "net", digest: "d".repeat(64), simplified: false, dims: {}, layers: [{ name: "conv1" }, { name: "conv2" }] } as unknown as Model;
 const TOLD: Plan = planDocument(MODEL, content({ conv1: "a", conv2: "b" }));
 
-/** What the studio was asked, answered when the test says so. */
+/** What the studio was asked, answered when the test says so: with the bodies one after the other, and then with the last. */
 let answers: (() => void)[];
 
-const studio = (body: unknown) => vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => answers.push(() => resolve(Response.json(body)))));
+const studio = (...bodies: unknown[]) => {
+  let asked = 0;
+  vi.stubGlobal("fetch", () => {
+    const body = bodies[Math.min(asked++, bodies.length - 1)];
+    return new Promise<Response>((resolve) => answers.push(() => resolve(Response.json(body))));
+  });
+};
 
 /** Lets the studio answer, and the page take it in. */
 const answer = () =>
@@ -42,7 +49,7 @@ afterEach(() => vi.unstubAllGlobals());
 describe("spreading evenly", () => {
   it("leaves settings alone that were changed while the studio was asked", async () => {
     studio(TOLD);
-    const done = spreadEvenly(MODEL, ["a", "b"], () => true);
+    const done = spreadEvenly(MODEL, ["a", "b"]);
     changeRest({ ...planStore.getState().content.rest, max_change: 0.5 }, "Settings");
     await answer();
     await done;
@@ -52,13 +59,13 @@ describe("spreading evenly", () => {
   it("is not for another plan that was opened meanwhile, but for a new one that was saved", async () => {
     studio(TOLD);
     syncStore.setState(opened(1));
-    const other = spreadEvenly(MODEL, ["a", "b"], () => true);
+    const other = spreadEvenly(MODEL, ["a", "b"]);
     syncStore.setState(opened(2));
     await answer();
     await other;
     expect(placement()).toEqual({});
     syncStore.setState(CLOSED);
-    const mine = spreadEvenly(MODEL, ["a", "b"], () => true);
+    const mine = spreadEvenly(MODEL, ["a", "b"]);
     syncStore.setState(opened(3));
     await answer();
     await mine;
@@ -67,7 +74,8 @@ describe("spreading evenly", () => {
 
   it("is for no plan once the editor is left", async () => {
     studio(TOLD);
-    const done = spreadEvenly(MODEL, ["a", "b"], () => false);
+    const done = spreadEvenly(MODEL, ["a", "b"]);
+    closeSync();
     await answer();
     await done;
     expect(placement()).toEqual({});
@@ -101,8 +109,8 @@ describe("an import", () => {
 });
 
 describe("a split", () => {
-  const begin = () => {
-    studio({ problems: [] });
+  const begin = (...bodies: unknown[]) => {
+    studio(...bodies, { problems: [] });
     const hook = rendered(useSplit, MODEL, null);
     act(() => hook.now().send(byRows(["conv1"], ["a", "b"]), () => undefined));
     return hook;
@@ -115,10 +123,36 @@ describe("a split", () => {
     hook.end();
   });
 
-  it("whose form was closed while the studio was asked is not done", async () => {
+  it("is done as well when the person goes on meanwhile, with a press beside its form", async () => {
     const hook = begin();
     hook.end();
     await answer();
+    expect(planStore.getState().content.shards).toHaveLength(1);
+  });
+
+  it("that is called off while the studio is asked is not done", async () => {
+    const hook = begin();
+    act(() => hook.now().reset());
+    await answer();
+    expect(planStore.getState().content.shards).toHaveLength(0);
+    hook.end();
+  });
+
+  it("is not for another network that was opened meanwhile", async () => {
+    const hook = begin();
+    hook.end();
+    closeSync();
+    openPlan(content({ other: "a" }));
+    await answer();
+    expect(planStore.getState().content.shards).toHaveLength(0);
+  });
+
+  it("that is refused once its form is closed is told where the person is", async () => {
+    const told = vi.spyOn(notifications, "show");
+    const hook = begin({ problems: [] }, { problems: [{ severity: "error", code: "bad_shard", message: "conv1 cannot be split", layer: "conv1" }] });
+    hook.end();
+    await answer();
+    expect(told.mock.calls.map(([{ title }]) => title)).toEqual(["Not split: conv1 cannot be split"]);
     expect(planStore.getState().content.shards).toHaveLength(0);
   });
 });

@@ -7,11 +7,11 @@ import { planStore, replacePlan } from "@/plan/store";
 import { openPlanStays } from "@/plan/sync";
 import { flash } from "./view";
 
-/** `stays`: whether the editor still is there. Throws a Problem. */
-export async function spreadEvenly(model: Pick<Model, "id">, devices: readonly string[], stays: () => boolean): Promise<void> {
+/** Throws a Problem. */
+export async function spreadEvenly(model: Pick<Model, "id">, devices: readonly string[]): Promise<void> {
   const isOpen = openPlanStays();
   const plan = await call(client.POST("/api/models/{model_id}/plans/spread", { params: { path: { model_id: model.id } }, body: { devices: [...devices] } }));
-  if (!stays() || !isOpen()) return;
+  if (!isOpen()) return;
   // Settings may have been changed while the studio was asked.
   const { rest } = planStore.getState().content;
   const { layers } = replacePlan({ ...contentOf(plan), rest }, "Spread evenly");

@@ -3,10 +3,13 @@ import { useEffect, useRef, useState } from "react";
 import { asProblem, type Problem, type ProblemOut } from "@/api/client";
 import type { Model, PlanProblem, Sharding } from "@/api/types";
 import { plural } from "@/app/format";
+import { tell, tellProblem } from "@/app/notify";
+import { useStays } from "@/app/useStays";
 import { apply } from "@/plan/delta";
 import { wholeLayer } from "@/plan/divisions";
 import { newErrors } from "@/plan/split";
 import { edit, planDivision, planStore } from "@/plan/store";
+import { openPlanStays } from "@/plan/sync";
 import { checkPlan } from "@/plan/useReport";
 import { endTrial, tryOut, useHand } from "./hand";
 import { flash, viewStore } from "./view";
@@ -15,8 +18,9 @@ export interface Split {
   busy: boolean;
   /** Why it cannot be: said as soon as the studio has looked at it, before anything is pressed. */
   problem: Problem | ProblemOut | null;
-  /** Forget what was refused: something else is asked for now. */
+  /** Forget what was refused or is being asked: something else is wanted now, or nothing. */
   reset: () => void;
+  /** Divide as soon as the studio has agreed, even where the form is closed by then, as by a press beside it. */
   send: (sharding: Sharding, done: () => void) => void;
 }
 
@@ -51,14 +55,8 @@ export function useSplit(model: Model, sharding: Sharding | null): Split {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | ProblemOut | null>(null);
   const asked = useRef(0);
+  const stays = useStays();
   const seen = useLook(model, sharding);
-  // A form that was closed while the studio was asked, as by Escape, divides nothing any more.
-  useEffect(
-    () => () => {
-      asked.current += 1;
-    },
-    [],
-  );
 
   const reset = () => {
     asked.current += 1;
@@ -67,7 +65,12 @@ export function useSplit(model: Model, sharding: Sharding | null): Split {
     viewStore.setState({ refused: null });
   };
   const refuse = (error: PlanProblem) => {
-    setProblem(spoken(error));
+    const said = spoken(error);
+    if (!stays()) {
+      tell(`Not split: ${said.message}`, said.next_step);
+      return;
+    }
+    setProblem(said);
     const layer = layerOf(model, error);
     viewStore.setState({ refused: layer === null ? null : { layer, message: error.message } });
   };
@@ -80,10 +83,12 @@ export function useSplit(model: Model, sharding: Sharding | null): Split {
     }
     const mine = asked.current;
     const before = planStore.getState().content;
+    const isOpen = openPlanStays();
+    const unwanted = () => asked.current !== mine || !isOpen();
     setBusy(true);
     Promise.all([checkPlan(model, before), checkPlan(model, apply(before, delta))]).then(
       ([now, then]) => {
-        if (asked.current !== mine) return;
+        if (unwanted()) return;
         setBusy(false);
         const [error] = newErrors(now.problems, then.problems);
         if (error) {
@@ -96,12 +101,13 @@ export function useSplit(model: Model, sharding: Sharding | null): Split {
         }
         edit(delta);
         flash(wanted.devices[0] ?? "", `${plural(wanted.layers.length, "layer")} split in ${wanted.devices.length}`);
-        done();
+        if (stays()) done();
       },
       (error: unknown) => {
-        if (asked.current !== mine) return;
+        if (unwanted()) return;
         setBusy(false);
-        setProblem(asProblem(error));
+        if (stays()) setProblem(asProblem(error));
+        else tellProblem(error);
       },
     );
   };

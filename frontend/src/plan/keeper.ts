@@ -7,7 +7,7 @@ import { fitTo } from "./fitting";
 import { endNotice, notice } from "./notice";
 import { createPlan, planOf, plansOf } from "./saved";
 import { planStore } from "./store";
-import { CLOSED, syncStore } from "./sync";
+import { closeSync, syncStore } from "./sync";
 import { refusal, SyncedPlan, TRIES } from "./syncedPlan";
 
 const LOAD_AGAIN_AFTER_MS = 3000;
@@ -83,7 +83,7 @@ export class PlanKeeper extends SyncedPlan {
     endNotice();
     clearTimeout(this.timer);
     this.unsubscribe();
-    syncStore.setState(CLOSED);
+    closeSync();
   }
 
   /** Leave the plan that was removed, and open the newest; edits of ours are kept. */

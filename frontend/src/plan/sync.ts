@@ -36,11 +36,21 @@ export const CLOSED: Sync = { state: "loading", problem: null, plan: null, confl
 export const syncStore = createStore<Sync>()(() => CLOSED);
 export const useSync = <T>(select: (sync: Sync) => T): T => useStore(syncStore, select);
 
+/** Counts how often an editor was left. */
+let left = 0;
+
+/** The editor is left: no plan is open. */
+export function closeSync(): void {
+  left += 1;
+  syncStore.setState(CLOSED);
+}
+
 /** Whether the plan that is open now still is, asked later: what comes from the studio after a while is not for another one. A new plan is saved meanwhile. */
 export function openPlanStays(): () => boolean {
   const open = () => syncStore.getState().plan?.id ?? null;
   const asked = open();
-  return () => asked === null || asked === open();
+  const before = left;
+  return () => left === before && (asked === null || asked === open());
 }
 
 export const infoOf = ({ id, name, revision, updated_at }: SavedPlan): PlanInfo => ({ id, name, revision, updated_at });
