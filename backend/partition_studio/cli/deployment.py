@@ -101,11 +101,9 @@ def deploy(
         for note in deployment.notes:
             console.print(f"  {escape(note)}", style="bold red" if note == PLAINTEXT_NOTE else None)
         if replaced is not None:
-            say(f"  it replaced {replaced}, which is {_state_of(client, replaced)}")
-
-
-def _state_of(client: StudioClient, deployment_id: str) -> str:
-    return client.get(f"/api/deployments/{deployment_id}", DeploymentOut).state
+            # The new one runs a moment before its predecessor begins to end.
+            old = client.get(f"/api/deployments/{replaced}", DeploymentOut)
+            say(f"  it replaced {replaced}, which {'is stopped' if old.state == 'stopped' else 'is being stopped'}")
 
 
 def status(url: UrlOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
