@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,12 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from partition_studio.cli.demo import prepare
 from tests.studio import RunningStudio
 
+_KEPT = Path(__file__).parents[2] / "test-artifacts"
 #: Screenshots of every state, to be looked at.
-ARTEFACTS = Path(__file__).parents[2] / "test-artifacts" / "screenshots"
+ARTEFACTS = _KEPT / "screenshots"
+#: What was on the page when a test failed.
+OUTLINES = _KEPT / "outlines"
+_OUTLINE = "Aria snapshot:"
 
 #: Nothing of Chromium's own may call anywhere; as root it needs --no-sandbox.
 CHROMIUM_FLAGS = [
@@ -43,6 +47,21 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield launched
         launched.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the outline of the page, of some hundred lines, out of what is said of a failure: in a file beside."""
+    error = None if call.excinfo is None else call.excinfo.value
+    if isinstance(error, AssertionError) and _OUTLINE in str(error):
+        said, _, outline = str(error).partition(_OUTLINE)
+        OUTLINES.mkdir(parents=True, exist_ok=True)
+        path = OUTLINES / f"{item.name}.txt"
+        path.write_text(outline)
+        error.args = (f"{said.rstrip()}\n\nThe page's outline: {path}",)
+    return (yield)
 
 
 @pytest.fixture(autouse=True)
