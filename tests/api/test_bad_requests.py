@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from partition_studio.errors import StudioError
 from partition_studio.partition.plan import Plan
 from partition_studio.schemas import (
+    DeploymentIn,
     DeploymentOut,
     DeploymentState,
     DeviceIn,
@@ -225,7 +226,7 @@ def test_a_path_that_no_file_can_have_is_no_fault_of_the_studio(studio: RunningS
 
 
 def test_a_deployment_of_another_form_keeps_the_studio_from_nothing(studio: RunningStudio) -> None:
-    with studio.services.deployments._database.session() as session, session.begin():
+    with studio.services._database.session() as session, session.begin():
         for number, state in enumerate(("running", "deploying", "stopped")):
             session.add(
                 DeploymentRow(
@@ -273,6 +274,7 @@ def test_what_cannot_be_seen_of_a_plans_name_is_left_out(
 ) -> None:
     saved = studio.client.post(f"/api/models/{model.id}/plans", SavedPlanOut, PlanIn(name=given, plan=plan))
     assert saved.name == kept
+    assert DeploymentIn(model_id=model.id, plan=plan, plan_name=given).plan_name == kept
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u200b", "\u200d", "x" * 121])
@@ -302,7 +304,7 @@ def test_a_deployment_that_ended_with_the_studio_says_so(
         }
     )
     document = kept.model_dump(mode="json")
-    with studio.services.deployments._database.session() as session, session.begin():
+    with studio.services._database.session() as session, session.begin():
         session.add(
             DeploymentRow(id="ours", model_id=model.id, epoch=1, state=state, document=document, created_at=now)
         )

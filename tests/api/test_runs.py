@@ -95,6 +95,7 @@ def test_a_run_is_listed_and_reported_with_all_that_it_ran_on(studio: RunningStu
     assert [one.state for one in client.get("/api/runs", RunListOut).runs] == ["finished"]
     client.delete(f"/api/runs/{begun.id}")
     runs._keep(run, begun)
+    assert client.get(f"/api/deployments/{deployment.id}", DeploymentOut).run is None
     assert client.get("/api/runs", RunListOut).total == 0
     with pytest.raises(StudioError, match="no run"):
         client.get(f"/api/runs/{begun.id}/report", RunReportOut)
@@ -170,6 +171,20 @@ def test_a_run_without_a_report_tells_what_it_has_and_nothing_as_zero(studio: Ru
     assert report.run.frames_per_s is None
     assert (report.deployment, report.prediction, report.stages, report.points) == (None, None, [], [])
     assert report.prediction_missing
+
+
+def test_a_run_of_another_form_is_told_as_such_and_keeps_nobody_from_its_deployment(studio: RunningStudio) -> None:
+    keep_runs(studio, 1)
+    with studio.services._database.session() as session, session.begin():
+        row = session.get(RunRow, "r0")
+        assert row is not None
+        row.document = {"frames": "as an older studio counted them"}
+    for path in ("/api/runs/r0", "/api/runs/r0/report"):
+        with pytest.raises(StudioError, match="Another version of the studio") as told:
+            studio.client.get(path, RunOut)
+        assert told.value.code == "run_not_found"
+    assert studio.client.get("/api/runs", RunListOut).runs == []
+    assert studio.services.runs.history.newest(["d"]) == {}
 
 
 def test_a_run_that_goes_on_is_not_deleted(studio: RunningStudio) -> None:

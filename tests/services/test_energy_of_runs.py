@@ -23,7 +23,7 @@ from partition_studio.schemas import (
     RunOut,
     SpreadIn,
 )
-from partition_studio.services.deployments import LISTED
+from partition_studio.services.deployment_history import LISTED
 from partition_studio.services.run_history import STORED_RUNS
 from partition_studio.store.tables import DeploymentRow, RunRow
 from tests.studio import RunningStudio, wait_for
@@ -132,7 +132,7 @@ def test_of_many_runs_and_deployments_the_newest_are_kept_and_live_ones_always(t
                 for n in range(LISTED + 30)
             )
         services.runs.history.prune()
-        services.deployments.prune()
+        services.deployments.history.prune()
         with services._database.session() as session:
             assert session.scalar(select(func.count()).select_from(RunRow)) == STORED_RUNS
             assert session.get(RunRow, "r0") is not None

@@ -1,12 +1,12 @@
 """Deployments and runs."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from partition_studio.partition.plan import Plan
-from partition_studio.schemas.base import ModelId, ProblemOut, Schema
+from partition_studio.schemas.base import GivenName, ModelId, ProblemOut, Schema
 from partition_studio.schemas.energy import EnergyOut
 from partition_studio.schemas.plans import CutOut, StageOut
 
@@ -22,7 +22,7 @@ class DeploymentIn(Schema):
 
     model_id: ModelId
     plan: Plan
-    plan_name: Annotated[str, Field(max_length=120)] | None = None
+    plan_name: GivenName | None = None
     """What the person calls the plan; shown in the history of runs."""
     seen_epoch: int | None = Field(default=None, ge=0)
     """The newest epoch of this model that the person knows of (0: none). Refused where somebody deployed since."""

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from pydantic import ValidationError
-from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from partition_agent.protocol import End
@@ -19,9 +17,7 @@ from partition_studio.deployment.dry_run import dry_run
 from partition_studio.deployment.errors import (
     AlreadyDeployingError,
     DeployedSinceError,
-    DeploymentNotFoundError,
     NothingToRetryError,
-    StudioEndedError,
 )
 from partition_studio.deployment.run import Tensors
 from partition_studio.deployment.spec import DeploymentSpec, SettledCodecs
@@ -37,22 +33,13 @@ from partition_studio.schemas import (
     DeploymentOut,
     DeploymentState,
     DryRunOut,
-    ProblemOut,
-    RunOut,
 )
+from partition_studio.services.deployment_history import DeploymentHistory, UnfinishedDeployment
 from partition_studio.services.devices import DeviceService
 from partition_studio.services.models import ModelService
-from partition_studio.store.database import Database
-from partition_studio.store.tables import DeploymentRow, RunRow
 from partition_studio.telemetry.live import LiveHub
 
 logger = logging.getLogger(__name__)
-
-#: Deployments that are listed; of those that have ended, as many of the newest are kept.
-LISTED = 50
-
-#: What has ended and may be forgotten.
-ENDED = ("stopped", "failed", "cancelled")
 
 
 class SettleCodecs(Protocol):
@@ -70,26 +57,17 @@ class SettleCodecs(Protocol):
         """Decide. Raises OperationCancelledError once `cancelled()` says so."""
 
 
-def _ended_with_the_studio(state: str) -> dict[str, object]:
-    """Return what is noted of a deployment that was active when an earlier studio ended, and is not taken up again."""
-    if state == "stopping":
-        return {"state": "stopped"}
-    what = "on its way" if state == "deploying" else "running"
-    error = StudioEndedError(f"The studio ended while this was {what}, and it ended with it")
-    return {"state": "failed", "problem": ProblemOut.of(error).model_dump(mode="json")}
-
-
 class DeploymentService:
     """Bring plans up and down. Thread-safe; nothing blocks for long but `stop`."""
 
-    def __init__(self, database: Database, hub: LiveHub, *, plaintext: bool = False) -> None:
+    def __init__(self, history: DeploymentHistory, hub: LiveHub, *, plaintext: bool = False) -> None:
         """Begin with no deployment. `plaintext`: links are not encrypted, as whoever starts the studio chose."""
         #: Decides about codecs; set by the one who makes it, which needs this service itself.
         self.settle: SettleCodecs | None = None
         self._plaintext = plaintext
         if plaintext:
             logger.warning("plaintext_links", extra={"reason": PLAINTEXT_NOTE})
-        self._database = database
+        self.history = history
         self._hub = hub
         self._lock = threading.Lock()
         self._telling = threading.RLock()
@@ -110,49 +88,26 @@ class DeploymentService:
         limit: int | None = None,
     ) -> list[DeploymentOut]:
         """List deployments, newest first."""
-        query = select(DeploymentRow).order_by(DeploymentRow.created_at.desc()).limit(LISTED)
-        if model_id is not None:
-            # Each has a whole plan to be read.
-            query = query.where(DeploymentRow.model_id == model_id)
-        # These first: one that ends meanwhile is in the database by then.
+        # These first: one that ends meanwhile is in the history by then.
         live = {deployment.id: deployment.snapshot() for deployment in list(self._live.values())}
-        with self._database.session() as session:
-            ended = [out for row in session.scalars(query) if row.id not in live and (out := self._read(row))]
+        ended = [out for out in self.history.newest(model_id) if out.id not in live]
         both = sorted([*live.values(), *ended], key=lambda out: out.created_at, reverse=True)
         wanted = [out for out in both if model_id in (None, out.model_id) and state in (None, out.state)]
-        return self._with_runs(wanted[offset : None if limit is None else offset + limit])
+        return self.history.with_runs(wanted[offset : None if limit is None else offset + limit])
 
-    def _with_runs(self, deployments: list[DeploymentOut]) -> list[DeploymentOut]:
-        """Return them with the newest run that was kept where none of this studio's lifetime is known."""
-        bare = [out.id for out in deployments if out.run is None]
-        query = select(RunRow).where(RunRow.deployment_id.in_(bare)).order_by(RunRow.started_at)
-        with self._database.session() as session:
-            kept = {row.deployment_id: row.document for row in session.scalars(query)}
-        return [
-            out.model_copy(update={"run": RunOut.model_validate(kept[out.id])}) if out.id in kept else out
-            for out in deployments
-        ]
+    def forget_run(self, run_id: str) -> None:
+        """Show a run that was removed no more with the deployment that it ran on."""
+        for live in list(self._live.values()):
+            if live.run is not None and live.run.id == run_id:
+                live.run = None
+                with self._telling:
+                    self._publish(live)
 
     def show(self, deployment_id: str) -> DeploymentOut:
-        """Show one deployment."""
+        """Show one deployment. Raises DeploymentNotFoundError."""
         live = self._live.get(deployment_id)
-        if live is not None:
-            return self._with_runs([live.snapshot()])[0]
-        with self._database.session() as session:
-            row = session.get(DeploymentRow, deployment_id)
-        out = None if row is None else self._read(row)
-        if out is None:
-            raise DeploymentNotFoundError(f"There is no deployment {deployment_id!r}", deployment_id=deployment_id)
-        return self._with_runs([out])[0]
-
-    @staticmethod
-    def _read(row: DeploymentRow) -> DeploymentOut | None:
-        """Return an ended deployment as it was kept; None for one that an older studio wrote in another form."""
-        try:
-            return DeploymentOut.model_validate(row.document)
-        except ValidationError:
-            logger.warning("deployment_unreadable", extra={"deployment_id": row.id})
-            return None
+        out = self.history.find(deployment_id) if live is None else live.snapshot()
+        return self.history.with_runs([out])[0]
 
     def live(self, deployment_id: str) -> Deployment:
         """Return a deployment that has not ended. Raises DeploymentNotFoundError, ConflictError for one that has."""
@@ -197,7 +152,7 @@ class DeploymentService:
             of_model = [live for live in self._live.values() if live.spec.model_id == model_id]
             if any(live.state == "deploying" for live in of_model):
                 raise AlreadyDeployingError(f"A deployment of {of_model[0].spec.model_name!r} is on its way")
-            epoch = self._next_epoch(model_id)
+            epoch = self.history.next_epoch(model_id)
             if seen_epoch is not None and seen_epoch < epoch - 1:
                 raise DeployedSinceError("Another plan of this network was deployed meanwhile")
             spec = self._spec(secrets.token_hex(4), epoch, model_id, plan)
@@ -295,21 +250,17 @@ class DeploymentService:
 
     def resume_running(self) -> None:
         """Take up again, at the studio's start, what ran when the last one ended; the rest has ended with it."""
-        with self._database.session() as session, session.begin():
-            query = select(DeploymentRow).where(DeploymentRow.state.in_(("deploying", "running", "stopping")))
-            rows = list(session.scalars(query))
-            for row in rows:
-                if row.state != "running" or not self._resume(row):
-                    row.document = {**row.document, **_ended_with_the_studio(row.state)}
-                    row.state = row.document["state"]
-                    out = self._read(row)
-                    if out is not None:
-                        threading.Thread(
-                            target=self._clear_away,
-                            args=(row.id, row.epoch, out.plan),
-                            name=f"clear-{row.id}",
-                            daemon=True,
-                        ).start()
+        for earlier in self.history.unfinished():
+            if earlier.state == "running" and earlier.out is not None and self._resume(earlier, earlier.out):
+                continue
+            self.history.note_ended(earlier)
+            if earlier.out is not None:
+                threading.Thread(
+                    target=self._clear_away,
+                    args=(earlier.id, earlier.epoch, earlier.out.plan),
+                    name=f"clear-{earlier.id}",
+                    daemon=True,
+                ).start()
 
     def _clear_away(self, deployment_id: str, epoch: int, plan: Plan) -> None:
         """End on its devices what an earlier studio left and this one does not take up again."""
@@ -323,23 +274,20 @@ class DeploymentService:
                 # When it is back, and used again, it is asked to end what nobody holds.
                 logger.info("not_cleared_away", extra={"device": device, "reason": error.message})
 
-    def _resume(self, row: DeploymentRow) -> bool:
+    def _resume(self, earlier: UnfinishedDeployment, out: DeploymentOut) -> bool:
         """Begin to take up a deployment; return whether that can be tried at all."""
-        out = self._read(row)
-        if out is None:
-            return False
         try:
-            spec = self._spec(row.id, row.epoch, row.model_id, out.plan)
+            spec = self._spec(earlier.id, earlier.epoch, earlier.model_id, out.plan)
             # As it was brought up, whatever would be decided today.
             spec = replace(spec, plaintext=out.plaintext, before=decided(out.cuts), plan_name=out.plan_name)
             sessions = {device: self._devices.session(device) for device in spec.graph.devices}
         except StudioError as error:
-            logger.warning("deployment_not_resumed", extra={"deployment_id": row.id, "reason": error.message})
+            logger.warning("deployment_not_resumed", extra={"deployment_id": earlier.id, "reason": error.message})
             return False
         if any(session.is_local for session in sessions.values()):
             # Agents on this machine ended with the studio that started them.
             return False
-        deployment = Deployment(spec, sessions, replaces=None, on_change=self._changed, created_at=row.created_at)
+        deployment = Deployment(spec, sessions, replaces=None, on_change=self._changed, created_at=earlier.created_at)
         # What devices said when they loaded it, such as that a stage runs on the CPU instead, is so still.
         deployment.board.describe(stages=out.stages)
         deployment.board.note(kept_notes(out.notes))
@@ -363,7 +311,7 @@ class DeploymentService:
 
     def _tell(self, deployment: Deployment) -> None:
         """Publish and keep the present state; one after the other, so that nothing older follows."""
-        self._hub.publish(DeploymentMessage(deployment=deployment.snapshot()))
+        self._publish(deployment)
         if deployment.state != "deploying" and self._saved_states.get(deployment.id) != deployment.state:
             self._save(deployment)
             if not deployment.is_active:
@@ -372,33 +320,16 @@ class DeploymentService:
                 self._saved_states.pop(deployment.id, None)
             self._devices.tell(deployment.devices)
 
+    def _publish(self, deployment: Deployment) -> None:
+        out = deployment.snapshot()
+        # One that deploys tells of every step, and has had no run.
+        told = self.history.with_runs([out])[0] if out.state == "running" else out
+        self._hub.publish(DeploymentMessage(deployment=told))
+
     def _save(self, deployment: Deployment) -> None:
-        document = deployment.snapshot()
-        self._saved_states[deployment.id] = document.state
-        with self._database.session() as session, session.begin():
-            session.merge(
-                DeploymentRow(
-                    id=deployment.id,
-                    model_id=deployment.spec.model_id,
-                    epoch=deployment.spec.epoch,
-                    state=document.state,
-                    document=document.model_dump(mode="json"),
-                    created_at=deployment.created_at,
-                )
-            )
-        self.prune()
-
-    def prune(self) -> None:
-        """Forget deployments that ended long ago; one that may still be on its devices is never forgotten."""
-        ended = select(DeploymentRow.id).where(DeploymentRow.state.in_(ENDED))
-        old = ended.order_by(DeploymentRow.created_at.desc()).offset(LISTED)
-        with self._database.session() as session, session.begin():
-            session.execute(delete(DeploymentRow).where(DeploymentRow.id.in_(list(session.scalars(old)))))
-
-    def _next_epoch(self, model_id: str) -> int:
-        with self._database.session() as session:
-            query = select(func.max(DeploymentRow.epoch)).where(DeploymentRow.model_id == model_id)
-            return (session.scalar(query) or 0) + 1
+        out = deployment.snapshot()
+        self._saved_states[deployment.id] = out.state
+        self.history.keep(out)
 
     def _test_frame(self, model_id: str) -> Tensors:
         """Return a real input where the model comes with one, else a random one."""

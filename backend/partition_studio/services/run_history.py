@@ -1,5 +1,8 @@
 """The runs that were kept: written down, listed, told of in a report, forgotten."""
 
+import contextlib
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -11,6 +14,8 @@ from partition_studio.schemas import ProblemOut, RunListOut, RunOut, RunReportOu
 from partition_studio.services.run_record import RunRecord
 from partition_studio.store.database import Database
 from partition_studio.store.tables import DeploymentRow, RunRow
+
+logger = logging.getLogger(__name__)
 
 #: Runs whose figures are kept on disk.
 STORED_RUNS = 200
@@ -67,7 +72,19 @@ class RunHistory:
 
     def find(self, run_id: str) -> RunOut:
         """Return a run that was kept. Raises RunNotFoundError."""
-        return RunOut.model_validate(self._row(run_id).document)
+        return _read(self._row(run_id))
+
+    def newest(self, deployments: Sequence[str]) -> dict[str, RunOut]:
+        """Return the newest run that was kept of each deployment, without those of another form."""
+        found: dict[str, RunOut] = {}
+        if not deployments:
+            return found
+        query = select(RunRow).where(RunRow.deployment_id.in_(deployments)).order_by(RunRow.started_at)
+        with self._database.session() as session:
+            for row in session.scalars(query):
+                with contextlib.suppress(RunNotFoundError):
+                    found[row.deployment_id] = _read(row)
+        return found
 
     def _row(self, run_id: str) -> RunRow:
         with self._database.session() as session:
@@ -91,7 +108,7 @@ class RunHistory:
             row = session.get(RunRow, run_id)
             if row is None:
                 raise RunNotFoundError(f"There is no run {run_id!r}")
-            run, report = RunOut.model_validate(row.document), row.report
+            run, report = _read(row), row.report
             deployment = None if report is not None else session.get(DeploymentRow, row.deployment_id)
         if report is not None:
             try:
@@ -130,6 +147,14 @@ class RunHistory:
         old = select(RunRow.id).order_by(RunRow.started_at.desc()).offset(STORED_RUNS)
         with self._database.session() as session, session.begin():
             session.execute(delete(RunRow).where(RunRow.id.in_(list(session.scalars(old)))))
+
+
+def _read(row: RunRow) -> RunOut:
+    try:
+        return RunOut.model_validate(row.document)
+    except ValidationError:
+        logger.warning("run_unreadable", extra={"run_id": row.id})
+        raise RunNotFoundError(f"Another version of the studio kept the run {row.id!r} in another form") from None
 
 
 def _devices(row: RunRow) -> list[str]:

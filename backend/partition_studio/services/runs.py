@@ -164,6 +164,7 @@ class RunService:
                 self._runs.pop(run_id, None)
                 self._records.pop(run_id, None)
                 self._kept_s.pop(run_id, None)
+        self._deployments.forget_run(run_id)
 
     def _predict(self, record: RunRecord) -> None:
         if self.predict is not None:

@@ -3,7 +3,7 @@ import { asProblem, call, client, onSignedOut } from "@/api/client";
 import { deploymentsQuery, forgetDevice, isGoing, queryClient, rememberDeployment, rememberDevice, rememberJob } from "@/api/queries";
 import type { LiveEnvelope, LiveMessage } from "@/api/types";
 import { isOutdated } from "@/app/newer";
-import { forgetLive, liveStore, recordLives, recordRun } from "./store";
+import { forgetLive, forgetRuns, liveStore, recordLives, recordRun } from "./store";
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 8000;
@@ -54,6 +54,7 @@ function receive(message: LiveMessage): void {
       if (queryClient.getQueryData(deploymentsQuery.queryKey)?.find(({ id }) => id === message.deployment.id)?.state !== message.deployment.state) usesChanged();
       rememberDeployment(message.deployment);
       if (message.deployment.run) recordRun(message.deployment.run);
+      else forgetRuns(message.deployment.id);
       return;
     case "run":
       // Its figures are in the live store; the history only needs to know of its beginning and end.

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { liveSample } from "./samples";
-import { forgetLive, liveStore, recordLives } from "./store";
+import type { Run } from "@/api/types";
+import { forgetLive, forgetRuns, liveStore, recordLives, recordRun } from "./store";
 
 const at = (unix_s: number) => ({ ...liveSample, device: "pi-1", unix_s });
 
@@ -18,6 +19,14 @@ test("a device that was removed is forgotten", () => {
   recordLives([at(1)]);
   forgetLive("pi-1");
   expect(liveStore.getState().latest).toEqual({});
+});
+
+test("the run of a deployment that has none any more is forgotten, and no other", () => {
+  const run = (id: string, deployment_id: string) => recordRun({ id, deployment_id } as Run);
+  run("r1", "d1");
+  run("r2", "d2");
+  forgetRuns("d1");
+  expect(Object.keys(liveStore.getState().runs)).toEqual(["r2"]);
 });
 
 test("a device may have any name, also one that every object knows", () => {

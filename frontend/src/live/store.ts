@@ -51,6 +51,13 @@ export function recordRun(run: Run): void {
   });
 }
 
+/** A deployment has no run, or its newest was removed. */
+export function forgetRuns(deployment: string): void {
+  const { runs } = liveStore.getState();
+  const others = Object.entries(runs).filter(([, run]) => run.deployment_id !== deployment);
+  if (others.length < Object.keys(runs).length) liveStore.setState({ runs: Object.fromEntries(others) });
+}
+
 export function forgetLive(device: string): void {
   series.delete(device);
   liveStore.setState((state) => ({ latest: Object.fromEntries(Object.entries(state.latest).filter(([name]) => name !== device)) }));
