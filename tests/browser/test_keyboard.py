@@ -134,6 +134,43 @@ def test_the_list_of_keys_is_made_of_what_they_do(browser: Browser, studio: Runn
     assert errors == []
 
 
+def test_the_menu_key_opens_the_menu_where_the_cursor_stands(browser: Browser, studio: RunningStudio) -> None:
+    page, errors = open_network(browser, studio, "Handwritten digits")
+    menu = page.get_by_test_id("context-menu")
+    card = page.get_by_test_id("layer-conv2")
+    card.click()
+    still(page)
+    page.keyboard.press("ContextMenu")
+    expect(menu).to_be_visible()
+    opened, under = menu.bounding_box(), card.bounding_box()
+    assert opened is not None
+    assert under is not None
+    assert under["x"] < opened["x"] < under["x"] + under["width"]
+    assert abs(opened["y"] - under["y"] - under["height"]) < 40
+    shoot(page, "82-menu-by-key")
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(page.get_by_test_id("canvas")).to_be_focused()
+    page.keyboard.press("Shift+F10")
+    expect(menu).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_test_id("assign-to-board-2")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(card).to_have_attribute("data-device-name", "board-2")
+    page.keyboard.press("Control+z")
+
+    page.keyboard.press("t")
+    table = page.get_by_test_id("layer-table")
+    expect(table).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("ContextMenu")
+    expect(menu).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(table).to_be_focused()
+    assert errors == []
+
+
 def test_from_opening_to_deploying_without_a_pointer(browser: Browser, studio: RunningStudio) -> None:
     _, page, errors = open_page(browser, studio)
     # Open.

@@ -24,7 +24,7 @@ export const GESTURES: readonly { group: Command["group"]; keys: readonly (reado
       ["Drag", "layers onto a device; what cannot be says why before you let go"],
       ["Drag ⇕", "the marker between two devices: moves the boundary"],
       ["Alt Click", "take the device of a layer as the brush"],
-      ["Right click", "menu of devices"],
+      ["Right click", "menu of devices; also the menu key, or Shift F10, at the cursor"],
     ],
   },
   {

@@ -5,7 +5,7 @@ import { insist } from "@/app/insist";
 import { itemAt } from "@/graph/hit";
 import { at } from "@/graph/network";
 import { betweenCards, layersOfItems, step } from "@/graph/select";
-import { enter, setOpen } from "./atCursor";
+import { cursorNode, enter, setOpen } from "./atCursor";
 import { cameraMan, fitCamera } from "./camera";
 import { Card } from "./Card";
 import { useScene } from "./context";
@@ -18,6 +18,7 @@ import { FrameBox } from "./FrameBox";
 import { followPointer, isFar } from "./gesture";
 import { hideGhost, moveGhost } from "./ghost";
 import { handStore, holdsTool, useHand } from "./hand";
+import { isByKey, menuPlace } from "./menuKey";
 import { Overview } from "./Overview";
 import { BoundaryMarkers } from "./parts";
 import { EdgeMarkers, Route } from "./Route";
@@ -233,12 +234,15 @@ export function Canvas({ size, hidden, onMenu }: CanvasProps) {
         else viewStore.setState({ detailsOpen: true });
       }}
       onContextMenu={(event) => {
-        const item = itemUnder(event);
+        const byKey = isByKey(event);
+        const cursor = byKey ? cursorNode() : null;
+        const item = cursor === null ? itemUnder(event) : at(layout.itemOf, cursor);
         if (item === null) return;
         event.preventDefault();
         const { selection } = viewStore.getState();
         if (!layersOf(item).every((node) => selection.has(node))) select(layersOf(item));
-        onMenu(event.clientX, event.clientY);
+        if (byKey) onMenu(...menuPlace(event.currentTarget, `[data-node="${at(layout.items, item).node}"]`));
+        else onMenu(event.clientX, event.clientY);
       }}
       onKeyDown={key}
       data-tool={tool}

@@ -18,7 +18,7 @@ interface ContextMenuProps {
 
 export function ContextMenu({ at, close, network, scene, devices }: ContextMenuProps) {
   return (
-    <Menu opened={at !== null} onChange={close} position="bottom-start" withinPortal>
+    <Menu opened={at !== null} onChange={close} position="bottom-start" withinPortal returnFocus>
       <Menu.Target>
         <button type="button" className="menu-anchor" tabIndex={-1} aria-label="Send the selection to a device" style={{ left: at?.x ?? 0, top: at?.y ?? 0 }} />
       </Menu.Target>

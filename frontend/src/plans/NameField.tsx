@@ -1,5 +1,6 @@
 /** A name that is written where it stands: Enter takes it, Escape leaves it as it was. */
 import { useCallback, useRef, useState } from "react";
+import { LONGEST_NAME } from "@/app/names";
 
 interface NameFieldProps {
   name: string;
@@ -32,7 +33,7 @@ export function NameField({ name, label, done, testId }: NameFieldProps) {
     <input
       className="plan-name-field"
       aria-label={label}
-      maxLength={120}
+      maxLength={LONGEST_NAME}
       value={text}
       autoFocus
       onFocus={(event) => event.currentTarget.select()}

@@ -78,6 +78,8 @@ describe("names", () => {
     expect(copyName("Night", ["Night"])).toBe("Night copy");
     expect(copyName("Night copy", ["Night", "Night copy"])).toBe("Night copy 2");
     expect(copyName("x".repeat(120), []).length).toBeLessThanOrEqual(120);
+    // A halved character cannot be encoded: this would throw.
+    expect(decodeURIComponent(encodeURIComponent(freeName(`x${"🐈".repeat(130)}`, [])))).toBe(`x${"🐈".repeat(119)}`);
   });
 
   it("are followed by the first line of the notes that says something", () => {

@@ -1,5 +1,6 @@
 /** What can be laid side by side: saved plans, what runs now, and what any plan is compared with. Pure. */
 import type { Deployment, Model, SavedPlan } from "@/api/types";
+import { cutName, LONGEST_NAME } from "@/app/names";
 import { contentOf, sameForm, type Content } from "@/plan/content";
 import type { Baseline, Prediction } from "@/planner/types";
 import { baselineKey, RUNNING, savedKey } from "./comparing";
@@ -43,13 +44,13 @@ export function freeName(base: string, taken: readonly string[]): string {
   const names = new Set(taken);
   for (let number = 1; ; number += 1) {
     const end = number === 1 ? "" : ` ${number}`;
-    const name = `${base.slice(0, 120 - end.length)}${end}`;
+    const name = `${cutName(base, LONGEST_NAME - end.length)}${end}`;
     if (!names.has(name)) return name;
   }
 }
 
 /** What a copy is called: "Plan copy", and of that "Plan copy 2". */
-export const copyName = (name: string, taken: readonly string[]): string => freeName(`${name.replace(/ copy(?: \d+)?$/, "").slice(0, 110)} copy`, taken);
+export const copyName = (name: string, taken: readonly string[]): string => freeName(`${cutName(name.replace(/ copy(?: \d+)?$/, ""), LONGEST_NAME - 10)} copy`, taken);
 
 /** What stands first in a plan's notes. */
 export const firstLine = (notes: string): string => notes.split("\n").find((line) => line.trim() !== "")?.trim() ?? "";

@@ -6,6 +6,7 @@ import { useState } from "react";
 import { call, client } from "@/api/client";
 import { modelsQuery } from "@/api/queries";
 import type { RunReport } from "@/api/types";
+import { cutName } from "@/app/names";
 import { tellProblem } from "@/app/notify";
 import { editorPath, onwards } from "@/app/router";
 import { sameForm } from "@/plan/content";
@@ -21,7 +22,7 @@ export function OpenPlan({ report: { model_id, deployment, plan_name, run } }: {
     if (!model || !plan) return;
     setBusy(true);
     const goOn = onwards();
-    const name = `${plan_name ?? "Plan"} of ${formatMoment(run.started_at)}`.slice(0, 120);
+    const name = cutName(`${plan_name ?? "Plan"} of ${formatMoment(run.started_at)}`);
     call(client.POST("/api/models/{model_id}/plans", { params: { path: { model_id: model.id } }, body: { name, plan } }))
       .then((saved) => goOn(editorPath(model.id, saved.id)), tellProblem)
       .finally(() => setBusy(false));

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState, type MouseEvent, type PointerEven
 import { plural } from "@/app/format";
 import { beginDrag } from "@/editor/drag";
 import { useFind } from "@/editor/find";
+import { isByKey, menuPlace } from "@/editor/menuKey";
 import { select, toggleAll, useView, viewStore } from "@/editor/view";
 import type { FoldTree } from "@/graph/folds";
 import { useChosenColumns } from "./columnChoice";
@@ -109,12 +110,15 @@ export default function LayerTable({ rows, hits, tree, onMenu }: LayerTableProps
     beginDrag(event.nativeEvent, layers, click);
   };
   const menu = (event: MouseEvent) => {
-    const item = items[placeUnder(event)];
+    const byKey = isByKey(event);
+    const place = byKey ? active : placeUnder(event);
+    const item = items[place];
     if (!item) return;
     event.preventDefault();
     const nodes = nodesOf(item);
     if (!nodes.every((node) => viewStore.getState().selection.has(node))) select(nodes);
-    onMenu(event.clientX, event.clientY);
+    if (byKey) onMenu(...menuPlace(event.currentTarget, `[data-place="${place}"]`));
+    else onMenu(event.clientX, event.clientY);
   };
   const twice = (event: MouseEvent) => {
     const item = items[placeUnder(event)];
