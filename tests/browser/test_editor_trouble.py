@@ -165,10 +165,13 @@ def test_edits_of_a_studio_that_is_restarted_are_kept_and_saved_after(browser: B
     wait_placed(studio, "conv1", "board-3")
     expect(page.get_by_test_id("connection-lost")).to_be_hidden(timeout=PATIENCE_MS)
 
-    # The page itself is closed before the studio has its edits.
+    # The page itself is left before the studio has its edits.
     studio.stop()
     send(page, "conv1", 2)
     expect_saved(page, "offline")
+    page.goto("about:blank")
+    # What a page sends as it is left outlives it: that would reach a studio which is back within milliseconds.
+    page.wait_for_timeout(2000)
     page.close()
     studio.start()
     page = page.context.new_page()
@@ -385,6 +388,8 @@ def test_a_device_that_is_gone_is_replaced_for_all_its_layers_at_once(browser: B
     page = open_editor(browser, studio)
     gone = page.get_by_test_id("device-gone-old-board")
     expect(gone).to_contain_text("not registered")
+    # The report takes its room from the list of devices: until it is there, what is in the list may move.
+    expect(page.get_by_test_id("plan-problems")).to_contain_text("old-board", timeout=PATIENCE_MS)
     gone.scroll_into_view_if_needed()
     page.get_by_test_id("replace-old-board").click()
     shoot(page, "69-device-gone")
