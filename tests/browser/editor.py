@@ -34,6 +34,7 @@ def open_demo(browser: Browser, studio: RunningStudio, **options: object) -> tup
     """Sign a fresh browser in to a demo, which opens its network; returns its page and the errors that it reports."""
     _, page, errors = open_page(browser, studio, **options)
     expect(page.get_by_test_id("layer-conv1")).to_be_visible(timeout=PATIENCE_MS)
+    still(page)
     return page, errors
 
 
@@ -43,6 +44,7 @@ def open_network(browser: Browser, studio: RunningStudio, name: str, **options: 
     page.goto(f"{studio.url}/m/{model_named(studio, name).id}")
     expect(page.get_by_test_id("canvas")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_test_id("sync")).to_have_text("Saved")
+    still(page)
     return page, errors
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import shoot
-from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan, spread_demo
+from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan, spread_demo, still
 from tests.planner_studio import limit_memory
 from tests.studio import RunningStudio, wait_for
 
@@ -34,6 +34,7 @@ def on(page: Page, layer: str, device: str) -> None:
 def hold_over(page: Page, layer: str, device: str) -> None:
     """Drag a layer over a device's card, and hold it there."""
     page.get_by_test_id(f"device-card-{device}").scroll_into_view_if_needed()
+    still(page)
     card = page.get_by_test_id(f"layer-{layer}").bounding_box()
     target = page.get_by_test_id(f"device-card-{device}").bounding_box()
     assert card is not None
@@ -107,6 +108,7 @@ def test_a_stroke_of_the_brush_is_one_step_and_escape_leaves_the_brush(browser: 
     page.keyboard.press("b")
     page.keyboard.press("3")
     expect(page.get_by_test_id("brush-note")).to_contain_text("Painting board-3")
+    still(page)
     first, last = (page.get_by_test_id(f"layer-{name}").bounding_box() for name in ("conv1", "conv2"))
     assert first is not None
     assert last is not None
@@ -142,6 +144,8 @@ def test_a_boundary_is_moved_by_the_mouse_and_by_the_keys(browser: Browser, demo
     expect(marker).to_have_attribute("aria-label", re.compile("after relu2"))
     page.keyboard.press("ArrowUp")
     on(page, "relu2", "board-2")
+    expect(marker).to_have_attribute("aria-label", re.compile("after conv2"))
+    still(page)
     box, target = marker.bounding_box(), page.get_by_test_id("layer-relu1").bounding_box()
     assert box is not None
     assert target is not None

@@ -9,7 +9,7 @@ from partition_studio.cli.demo import DEMO_DEVICES
 from partition_studio.schemas import JobOut, SearchOut
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import open_page, shoot
-from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan, spread_network
+from tests.browser.editor import PATIENCE_MS, open_demo, saved_plan, spread_network, still
 from tests.planner_studio import add_model, branches, only_plan
 from tests.studio import RunningStudio, wait_for
 
@@ -272,6 +272,7 @@ def test_beside_the_planner_the_graph_keeps_most_of_the_window(browser: Browser,
     assert width(".canvas") > 1280 * 0.6
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     # Layers are dropped on a folded device as on one in full.
+    still(page)
     source, target = layer(page, "conv1").bounding_box(), page.get_by_test_id("rail-board-3").bounding_box()
     assert source is not None and target is not None
     page.mouse.move(source["x"] + 10, source["y"] + 10)
@@ -289,8 +290,9 @@ def test_beside_the_planner_the_graph_keeps_most_of_the_window(browser: Browser,
     expect(page.get_by_test_id("device-card-board-1")).to_be_visible()
     page.get_by_test_id("fold-devices").click()
     page.set_viewport_size({"width": 1024, "height": 768})
-    assert page.evaluate(
-        "[...document.querySelectorAll('.header > *')].every(one => one.getBoundingClientRect().right <= innerWidth)"
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.header > *')]"
+        ".every(one => one.getBoundingClientRect().right <= innerWidth)"
     )
     shoot(page, "58-planner-on-a-tablet")
     page.get_by_test_id("planner-close").click()

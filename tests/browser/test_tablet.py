@@ -34,6 +34,16 @@ SMALL_TARGETS = """
 """
 
 
+def found_at_rest(page: Page, script: str, *arguments: object) -> object:
+    """Return what a script finds on a page, and goes on finding once things have slid into their places."""
+    for _ in range(20):
+        page.wait_for_timeout(300)
+        found = page.evaluate(script, *arguments)
+        if found == []:
+            break
+    return found
+
+
 @pytest.mark.parametrize(("width", "height"), [pytest.param(1024, 768, marks=pytest.mark.slow), (820, 1180)])
 def test_pages_fit_a_tablet_and_a_finger(browser: Browser, workshop: Workshop, width: int, height: int) -> None:
     size = ViewportSize(width=width, height=height)
@@ -49,10 +59,9 @@ def test_pages_fit_a_tablet_and_a_finger(browser: Browser, workshop: Workshop, w
     ):
         page.goto(f"{workshop.studio.url}{path}")
         expect(page.get_by_test_id(ready)).to_be_attached(timeout=PATIENCE_MS)
-        page.wait_for_timeout(200)
-        shoot(page, f"76-tablet-{width}{path.replace('/', '-').split(',')[0]}")
+        assert found_at_rest(page, SMALL_TARGETS, [24]) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-        assert page.evaluate(SMALL_TARGETS, [24]) == [], path
+        shoot(page, f"76-tablet-{width}{path.replace('/', '-').split(',')[0]}")
         assert_accessible_in_both_themes(page)
     assert errors == []
 
@@ -79,11 +88,10 @@ def test_the_editor_fits_a_tablet_and_a_finger(browser: Browser, workshop: Works
     page.reload()
 
     def fits(state: str) -> None:
-        page.wait_for_timeout(300)
+        assert found_at_rest(page, COVERED) == [], state
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
         # What is drawn into the network is as large as the network is zoomed.
         assert [one for one in page.evaluate(SMALL_TARGETS, [24]) if "-fold=" not in one] == [], state
-        assert page.evaluate(COVERED) == [], state
         shoot(page, f"79-tablet-{state}-{width}")
         assert_accessible_in_both_themes(page)
 
