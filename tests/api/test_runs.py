@@ -96,6 +96,13 @@ def test_a_run_is_listed_and_reported_with_all_that_it_ran_on(studio: RunningStu
     client.delete(f"/api/runs/{begun.id}")
     runs._keep(run, begun)
     assert client.get(f"/api/deployments/{deployment.id}", DeploymentOut).run is None
+    # Nor is one shown there that another version kept in another form.
+    other_form = {"frames": "as an older studio counted them"}
+    with studio.services._database.session() as session, session.begin():
+        old = RunRow(id="old", deployment_id=deployment.id, document=other_form, started_at=begun.started_at)
+        session.add(old)
+    assert [one.run for one in client.get("/api/deployments", list[DeploymentOut])] == [None]
+    client.delete("/api/runs/old")
     assert client.get("/api/runs", RunListOut).total == 0
     with pytest.raises(StudioError, match="no run"):
         client.get(f"/api/runs/{begun.id}/report", RunReportOut)

@@ -251,7 +251,7 @@ class DeploymentService:
     def resume_running(self) -> None:
         """Take up again, at the studio's start, what ran when the last one ended; the rest has ended with it."""
         for earlier in self.history.unfinished():
-            if earlier.state == "running" and earlier.out is not None and self._resume(earlier, earlier.out):
+            if earlier.state == "running" and self._resume(earlier):
                 continue
             self.history.note_ended(earlier)
             if earlier.out is not None:
@@ -274,8 +274,11 @@ class DeploymentService:
                 # When it is back, and used again, it is asked to end what nobody holds.
                 logger.info("not_cleared_away", extra={"device": device, "reason": error.message})
 
-    def _resume(self, earlier: UnfinishedDeployment, out: DeploymentOut) -> bool:
+    def _resume(self, earlier: UnfinishedDeployment) -> bool:
         """Begin to take up a deployment; return whether that can be tried at all."""
+        out = earlier.out
+        if out is None:
+            return False
         try:
             spec = self._spec(earlier.id, earlier.epoch, earlier.model_id, out.plan)
             # As it was brought up, whatever would be decided today.

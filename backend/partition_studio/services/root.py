@@ -50,9 +50,9 @@ class Services:
         self.hub = LiveHub()
         self.jobs = JobService(self.hub)
         self.telemetry = TelemetryService(self._database, self.hub)
-        history = RunHistory(self._database)
-        kept = DeploymentHistory(self._database, history)
-        self.deployments = DeploymentService(kept, self.hub, plaintext=plaintext_links())
+        run_history = RunHistory(self._database)
+        deployment_history = DeploymentHistory(self._database, run_history)
+        self.deployments = DeploymentService(deployment_history, self.hub, plaintext=plaintext_links())
         self.models = ModelService(data_dir.path, self._database, self.hub, self.deployments.active_of)
         self.weights = WeightService(self.models)
         callbacks = Callbacks(self._on_event, self._on_lost, self.telemetry.forget_live, self.telemetry.attached)
@@ -67,7 +67,7 @@ class Services:
         self.access = AccessService(self.devices)
         self.telemetry.attach(self.devices, self.jobs.of_device)
         self.deployments.attach(self.models, self.devices)
-        self.runs = RunService(history, self.hub, self.models, self.deployments, self.telemetry)
+        self.runs = RunService(run_history, self.hub, self.models, self.deployments, self.telemetry)
         self.power = PowerService(self._database, self.devices, self.jobs, self.telemetry)
         self.profiles = ProfileService(
             self._database, self.hub, self.models, self.devices, self.deployments, self.telemetry, self.jobs

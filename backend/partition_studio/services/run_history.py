@@ -1,6 +1,5 @@
 """The runs that were kept: written down, listed, told of in a report, forgotten."""
 
-import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,7 +71,7 @@ class RunHistory:
 
     def find(self, run_id: str) -> RunOut:
         """Return a run that was kept. Raises RunNotFoundError."""
-        return _read(self._row(run_id))
+        return _readable(self._row(run_id))
 
     def newest(self, deployments: Sequence[str]) -> dict[str, RunOut]:
         """Return the newest run that was kept of each deployment, without those of another form."""
@@ -81,9 +80,7 @@ class RunHistory:
             return found
         query = select(RunRow).where(RunRow.deployment_id.in_(deployments)).order_by(RunRow.started_at)
         with self._database.session() as session:
-            for row in session.scalars(query):
-                with contextlib.suppress(RunNotFoundError):
-                    found[row.deployment_id] = _read(row)
+            found |= {row.deployment_id: run for row in session.scalars(query) if (run := _read(row)) is not None}
         return found
 
     def _row(self, run_id: str) -> RunRow:
@@ -108,7 +105,7 @@ class RunHistory:
             row = session.get(RunRow, run_id)
             if row is None:
                 raise RunNotFoundError(f"There is no run {run_id!r}")
-            run, report = _read(row), row.report
+            run, report = _readable(row), row.report
             deployment = None if report is not None else session.get(DeploymentRow, row.deployment_id)
         if report is not None:
             try:
@@ -149,12 +146,20 @@ class RunHistory:
             session.execute(delete(RunRow).where(RunRow.id.in_(list(session.scalars(old)))))
 
 
-def _read(row: RunRow) -> RunOut:
+def _read(row: RunRow) -> RunOut | None:
+    """Return a run as it was kept; None for one that another version of the studio wrote in another form."""
     try:
         return RunOut.model_validate(row.document)
     except ValidationError:
         logger.warning("run_unreadable", extra={"run_id": row.id})
-        raise RunNotFoundError(f"Another version of the studio kept the run {row.id!r} in another form") from None
+        return None
+
+
+def _readable(row: RunRow) -> RunOut:
+    run = _read(row)
+    if run is None:
+        raise RunNotFoundError(f"Another version of the studio kept the run {row.id!r} in another form")
+    return run
 
 
 def _devices(row: RunRow) -> list[str]:
@@ -162,9 +167,10 @@ def _devices(row: RunRow) -> list[str]:
 
 
 def _summary(row: RunRow) -> RunSummaryOut | None:
-    about = row.about or {}
+    about, run = row.about or {}, _read(row)
+    if run is None:
+        return None
     try:
-        run = RunOut.model_validate(row.document)
         return RunSummaryOut(
             id=run.id,
             deployment_id=run.deployment_id,
