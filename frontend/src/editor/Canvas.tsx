@@ -18,7 +18,7 @@ import { FrameBox } from "./FrameBox";
 import { followPointer, isFar } from "./gesture";
 import { hideGhost, moveGhost } from "./ghost";
 import { handStore, holdsTool, useHand } from "./hand";
-import { isByKey, menuPlace } from "./menuKey";
+import { isByKey, menuBegins } from "./menuKey";
 import { Overview } from "./Overview";
 import { BoundaryMarkers } from "./parts";
 import { EdgeMarkers, Route } from "./Route";
@@ -234,15 +234,13 @@ export function Canvas({ size, hidden, onMenu }: CanvasProps) {
         else viewStore.setState({ detailsOpen: true });
       }}
       onContextMenu={(event) => {
-        const byKey = isByKey(event);
-        const cursor = byKey ? cursorNode() : null;
+        const cursor = isByKey(event) ? cursorNode() : null;
         const item = cursor === null ? itemUnder(event) : at(layout.itemOf, cursor);
         if (item === null) return;
         event.preventDefault();
         const { selection } = viewStore.getState();
         if (!layersOf(item).every((node) => selection.has(node))) select(layersOf(item));
-        if (byKey) onMenu(...menuPlace(event.currentTarget, `[data-node="${at(layout.items, item).node}"]`));
-        else onMenu(event.clientX, event.clientY);
+        onMenu(...menuBegins(event, `[data-node="${at(layout.items, item).node}"]`));
       }}
       onKeyDown={key}
       data-tool={tool}

@@ -116,35 +116,25 @@ describe("a split", () => {
     return hook;
   };
 
-  it("is done when the studio finds nothing new wrong", async () => {
+  it.each<[string, (hook: ReturnType<typeof begin>) => void, number]>([
+    ["is done when the studio finds nothing new wrong", () => undefined, 1],
+    ["is done as well when the person goes on meanwhile, with a press beside its form", (hook) => hook.end(), 1],
+    ["that is called off while the studio is asked is not done", (hook) => act(() => hook.now().reset()), 0],
+    [
+      "is not for another network that was opened meanwhile",
+      (hook) => {
+        hook.end();
+        closeSync();
+        openPlan(content({ other: "a" }));
+      },
+      0,
+    ],
+  ])("%s", async (_, meanwhile, divisions) => {
     const hook = begin();
+    meanwhile(hook);
     await answer();
-    expect(planStore.getState().content.shards).toHaveLength(1);
+    expect(planStore.getState().content.shards).toHaveLength(divisions);
     hook.end();
-  });
-
-  it("is done as well when the person goes on meanwhile, with a press beside its form", async () => {
-    const hook = begin();
-    hook.end();
-    await answer();
-    expect(planStore.getState().content.shards).toHaveLength(1);
-  });
-
-  it("that is called off while the studio is asked is not done", async () => {
-    const hook = begin();
-    act(() => hook.now().reset());
-    await answer();
-    expect(planStore.getState().content.shards).toHaveLength(0);
-    hook.end();
-  });
-
-  it("is not for another network that was opened meanwhile", async () => {
-    const hook = begin();
-    hook.end();
-    closeSync();
-    openPlan(content({ other: "a" }));
-    await answer();
-    expect(planStore.getState().content.shards).toHaveLength(0);
   });
 
   it("that is refused once its form is closed is told where the person is", async () => {

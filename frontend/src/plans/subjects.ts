@@ -49,8 +49,11 @@ export function freeName(base: string, taken: readonly string[]): string {
   }
 }
 
+/** Room for " copy", and for the number of one. */
+const COPY_ROOM = 10;
+
 /** What a copy is called: "Plan copy", and of that "Plan copy 2". */
-export const copyName = (name: string, taken: readonly string[]): string => freeName(`${cutName(name.replace(/ copy(?: \d+)?$/, ""), LONGEST_NAME - 10)} copy`, taken);
+export const copyName = (name: string, taken: readonly string[]): string => freeName(`${cutName(name.replace(/ copy(?: \d+)?$/, ""), LONGEST_NAME - COPY_ROOM)} copy`, taken);
 
 /** What stands first in a plan's notes. */
 export const firstLine = (notes: string): string => notes.split("\n").find((line) => line.trim() !== "")?.trim() ?? "";

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState, type MouseEvent, type PointerEven
 import { plural } from "@/app/format";
 import { beginDrag } from "@/editor/drag";
 import { useFind } from "@/editor/find";
-import { isByKey, menuPlace } from "@/editor/menuKey";
+import { isByKey, menuBegins } from "@/editor/menuKey";
 import { select, toggleAll, useView, viewStore } from "@/editor/view";
 import type { FoldTree } from "@/graph/folds";
 import { useChosenColumns } from "./columnChoice";
@@ -110,15 +110,13 @@ export default function LayerTable({ rows, hits, tree, onMenu }: LayerTableProps
     beginDrag(event.nativeEvent, layers, click);
   };
   const menu = (event: MouseEvent) => {
-    const byKey = isByKey(event);
-    const place = byKey ? active : placeUnder(event);
+    const place = isByKey(event) ? active : placeUnder(event);
     const item = items[place];
     if (!item) return;
     event.preventDefault();
     const nodes = nodesOf(item);
     if (!nodes.every((node) => viewStore.getState().selection.has(node))) select(nodes);
-    if (byKey) onMenu(...menuPlace(event.currentTarget, `[data-place="${place}"]`));
-    else onMenu(event.clientX, event.clientY);
+    onMenu(...menuBegins(event, `[data-place="${place}"]`));
   };
   const twice = (event: MouseEvent) => {
     const item = items[placeUnder(event)];
