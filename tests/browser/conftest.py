@@ -1,6 +1,7 @@
 """A real Chromium on a real studio."""
 
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def pytest_runtest_makereport(
     if isinstance(error, AssertionError) and _OUTLINE in str(error):
         said, _, outline = str(error).partition(_OUTLINE)
         OUTLINES.mkdir(parents=True, exist_ok=True)
-        path = OUTLINES / f"{item.name}.txt"
+        # What a test was given may be an address.
+        path = OUTLINES / f"{re.sub('[^A-Za-z0-9_.-]+', '-', item.name)[:150]}.txt"
         path.write_text(outline)
         error.args = (f"{said.rstrip()}\n\nThe page's outline: {path}",)
     return (yield)
